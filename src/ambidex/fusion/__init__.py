@@ -1,0 +1,54 @@
+"""Fusions, the decision layer: features in, logits [B, C] out, split into contributions. Files here are plug-ins."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from ambidex.params import Section
+from ambidex.registry import Plugins
+
+Features = dict[str, Tensor]
+
+
+class Fusion(nn.Module):
+    """Base of all fusions, built for features of `dims` (modality -> D_m) and `classes` C.
+
+    Additive fusions (`additive = True`) implement `contributions`, whose sum over modalities IS the logits,
+    exactly, bias included (a shared bias is split as b/M). The others implement `forward` only.
+    """
+
+    class Config(Section):
+        """The fusion's own parameters (`model.fusion`)."""
+
+    additive: ClassVar[bool] = False
+
+    def __init__(self, config: Any, dims: Mapping[str, int], classes: int) -> None:
+        super().__init__()
+        self.config = config
+        self.dims = dict(dims)
+        self.classes = classes
+
+    def forward(self, features: Features) -> Tensor:
+        """Features, each [B, D_m] -> logits [B, C]."""
+        return sum_contributions(self.contributions(features))
+
+    def contributions(self, features: Features) -> dict[str, Tensor]:
+        """z_m [B, C] per modality; additive fusions only."""
+        raise NotImplementedError(f"{type(self).__name__} is not additive")
+
+    def blocks(self) -> dict[str, Tensor]:
+        """W_m [C, D_m] per modality: the head's own weights; additive fusions only."""
+        raise NotImplementedError(f"{type(self).__name__} is not additive")
+
+
+def sum_contributions(contributions: Mapping[str, Tensor]) -> Tensor:
+    """sum_m z_m, added in the order of the mapping."""
+    first, *others = contributions.values()
+    total = first
+    for other in others:
+        total = total + other
+    return total
+
+
+FUSIONS: Plugins[Fusion] = Plugins("fusion", "ambidex.fusion", "ambidex.fusion.Fusion")

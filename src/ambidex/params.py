@@ -1,0 +1,239 @@
+"""The schema of params.yaml: one section per stage, unknown keys refused, every number bounded.
+
+Options of plug-ins (a data set, an encoder, a method ...) are validated by the plug-in's own nested `Config`;
+`ambidex.configuration` reads the file, applies `--set`, and turns every mistake into one line.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from ambidex.errors import ParamsError
+
+ModalityName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Regime = Literal["scratch", "pretrained", "frozen"]
+
+
+class Section(BaseModel):
+    """A block of parameters: unknown keys are errors, values do not change once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Choice(BaseModel):
+    """A plug-in by `name`; the other keys are its options, checked against its own Config."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The plug-in's options as given."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+class Prepare(Section):
+    """prepare: from what is on disk to a manifest."""
+
+    dataset: str = "synthetic"
+    source: str = Field("", description="manifest CSV or folder that the data set reads; DVC watches it")
+    options: dict[str, Any] = Field(default_factory=dict, description="the data set's own parameters")
+    val_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    allow_shared_groups: bool = Field(False, description="accept a group (speaker) that stands in two splits")
+    seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _something_left_to_train_on(self) -> "Prepare":
+        if self.val_fraction + self.test_fraction >= 1:
+            raise ValueError("val_fraction + test_fraction must stay below 1: nothing is left to train on")
+        return self
+
+
+class Spectrogram(Section):
+    """Audio to a spectrogram [frequency, time], float32, of fixed duration (longer is cut, shorter padded)."""
+
+    kind: Literal["log_mel", "log_stft"]
+    sample_rate: int = Field(16_000, ge=1_000, le=192_000, description="Hz")
+    seconds: float = Field(1.0, gt=0, le=600)
+    n_fft: int = Field(400, ge=16, le=16_384, description="samples")
+    hop: int = Field(160, ge=1, le=16_384, description="samples")
+    n_mels: int = Field(64, ge=4, le=512, description="log_mel only")
+    floor: float = Field(1e-6, gt=0, description="power below this is silence")
+
+
+class Frames(Section):
+    """Video (or one image) to `count` uniformly sampled RGB frames [count, 3, size, size], uint8."""
+
+    kind: Literal["frames"]
+    count: int = Field(3, ge=1, le=512)
+    size: int = Field(64, ge=8, le=1_024, description="pixels, height and width")
+
+
+class Vector(Section):
+    """Ready features [size], float32: `file.npy`, `file.npz#array[row]` or `file.csv#row` in the manifest."""
+
+    kind: Literal["vector"]
+    size: int | None = Field(None, ge=1, description="expected length; taken from the first sample when missing")
+
+
+Input = Annotated[Spectrogram | Frames | Vector, Field(discriminator="kind")]
+
+
+class Extract(Section):
+    """extract: from media to the feature store."""
+
+    modalities: dict[ModalityName, Input]
+    shard_size: int = Field(256, ge=1, description="samples in a shard")
+    workers: int = Field(0, ge=0, le=256, description="processes; 0: one per core")
+    max_rejected_fraction: Fraction = 0.02
+
+
+class Model(Section):
+    """The model: an encoder per modality and the decision layer."""
+
+    encoders: dict[ModalityName, Choice]
+    fusion: Choice = Choice(name="concat")
+
+
+class SpectrogramAugment(Section):
+    """SpecAugment masks and a circular time shift, as fractions of the spectrogram's axes."""
+
+    kind: Literal["spectrogram"]
+    frequency_mask: Fraction = 0.15
+    time_mask: Fraction = 0.15
+    time_shift: Fraction = 0.0
+
+
+class FramesAugment(Section):
+    """Random resized crop (the same for all frames of a sample) and horizontal flip."""
+
+    kind: Literal["frames"]
+    min_area: Annotated[float, Field(gt=0, le=1)] = 0.6
+    flip: Fraction = 0.5
+
+
+class VectorAugment(Section):
+    """Gaussian noise in units of each feature's standard deviation."""
+
+    kind: Literal["vector"]
+    noise: float = Field(0.1, ge=0)
+
+
+Augment = Annotated[SpectrogramAugment | FramesAugment | VectorAugment, Field(discriminator="kind")]
+
+
+class Optimisation(Section):
+    """What pretraining and training share: the loop's parameters."""
+
+    epochs: int = Field(10, ge=1)
+    batch_size: int = Field(32, ge=1, description="samples per optimiser step, over all devices")
+    accumulate: int = Field(1, ge=1, description="micro-batches per optimiser step")
+    optimizer: Literal["sgd", "adam", "adamw"] = "adam"
+    learning_rate: float = Field(1e-3, gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1, description="sgd only")
+    weight_decay: float = Field(1e-4, ge=0)
+    schedule: Literal["constant", "step", "cosine"] = "constant"
+    step_epochs: int = Field(70, ge=1, description="schedule step: epochs between two drops")
+    step_factor: float = Field(0.1, gt=0, le=1, description="schedule step: factor of each drop")
+    clip_norm: float | None = Field(None, gt=0, description="largest norm of all gradients together")
+    precision: Literal["32", "bf16"] = "32"
+    selection: Literal["val_accuracy", "val_nll", "last", "oracle"] = Field(
+        "val_accuracy", description="which epoch is kept; oracle looks at the test split and is marked as such"
+    )
+    log_every: int = Field(20, ge=1, description="optimiser steps between two TensorBoard points")
+
+
+class Pretrain(Optimisation):
+    """pretrain: one unimodal classifier per modality."""
+
+    modality: ModalityName | None = None
+    seed: int = Field(0, ge=0)
+
+
+class Train(Optimisation):
+    """train: one method, one regime, one seed."""
+
+    method: str = "multi_task"
+    preset: str | None = None
+    regime: Regime = "scratch"
+    seed: int = Field(0, ge=0)
+
+
+class Evaluate(Section):
+    """evaluate: diagnosis and repair of one trained model."""
+
+    diagnostics: list[str] | None = Field(None, description="names; missing: all of them")
+    allocators: list[str] = ["uniform", "temperature", "modality", "category"]
+    allocator: str = Field("modality", description="the one whose result is the model's headline")
+    batch_size: int = Field(256, ge=1)
+    folds: int = Field(5, ge=2)
+    resamples: int = Field(1_000, ge=100, description="bootstrap samples")
+    absent: Literal["zero", "mean", "permuted"] = Field("mean", description="feature of an absent modality")
+    bins: int = Field(15, ge=2, description="calibration bins")
+    seed: int = Field(0, ge=0)
+
+
+class Compare(Section):
+    """compare: many evaluated models in one table."""
+
+    reference_method: str = "joint"
+    reference_allocator: str = "uniform"
+    resamples: int = Field(2_000, ge=100)
+    significance: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    seed: int = Field(0, ge=0)
+
+
+class Study(Section):
+    """The cells of a study: every method in every regime with every seed."""
+
+    methods: list[str] = ["multi_task", "joint"]
+    regimes: list[Regime] = ["scratch", "pretrained"]
+    seeds: list[Annotated[int, Field(ge=0)]] = [0, 1]
+
+
+class Runtime(Section):
+    """Where it runs."""
+
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    devices: int = Field(1, ge=1)
+    threads: int = Field(0, ge=0, description="CPU threads; 0: torch decides")
+    deterministic: bool = True
+
+
+class Params(Section):
+    """All parameters of a run."""
+
+    prepare: Prepare = Prepare()
+    extract: Extract
+    augment: dict[ModalityName, Augment] = Field(default_factory=dict)
+    model: Model
+    pretrain: Pretrain = Pretrain()
+    train: Train = Train()
+    methods: dict[str, dict[str, Any]] = Field(default_factory=dict, description="options by method")
+    evaluate: Evaluate = Evaluate()
+    compare: Compare = Compare()
+    study: Study = Study()
+    runtime: Runtime = Runtime()
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of the modalities, in the order of `extract.modalities`."""
+        return tuple(self.extract.modalities)
+
+    def check_modalities(self) -> None:
+        """Raise ParamsError where a section speaks of a modality that `extract` does not produce."""
+        known = set(self.modalities)
+        for path, names in (("model.encoders", self.model.encoders), ("augment", self.augment)):
+            for name in names:
+                if name not in known:
+                    raise ParamsError(f"{path}.{name}: no such modality; extract.modalities has {sorted(known)}")
+        for name in self.modalities:
+            if name not in self.model.encoders:
+                raise ParamsError(f"model.encoders.{name}: missing; every modality of extract needs an encoder")
+        for name, augment in self.augment.items():
+            produced = self.extract.modalities[name].kind.replace("log_mel", "spectrogram")
+            produced = produced.replace("log_stft", "spectrogram")
+            if augment.kind != produced:
+                raise ParamsError(f"augment.{name}.kind: got '{augment.kind}', expected '{produced}'")

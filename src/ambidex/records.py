@@ -1,0 +1,73 @@
+"""What is written beside every output: resolved parameters and a run card that says where it came from."""
+
+import platform
+import subprocess
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import ambidex
+from ambidex.files import digest, sha256, write_json, write_text
+from ambidex.params import Params
+
+PARAMS_FILE = "params.yaml"
+CARD_FILE = "card.json"
+METRICS_FILE = "metrics.json"
+_LIBRARIES = ("torch", "torchaudio", "lightning-fabric", "safetensors", "av", "numpy", "scipy", "scikit-learn")
+
+
+def write_records(folder: Path, stage: str, params: Params, metrics: dict[str, Any], **facts: Any) -> None:
+    """Write params.yaml (resolved), card.json and metrics.json into an output `folder`.
+
+    `facts` go into the card: data fingerprint, split protocol, selection rule, ...
+    """
+    resolved = params.model_dump(mode="json")
+    write_text(folder / PARAMS_FILE, yaml.safe_dump(resolved, sort_keys=False))
+    write_json(folder / METRICS_FILE, metrics)
+    write_json(folder / CARD_FILE, {"stage": stage, **provenance(), **facts})
+
+
+def provenance() -> dict[str, Any]:
+    """Versions of code, Python and libraries."""
+    return {
+        "ambidex": ambidex.__version__,
+        "revision": revision(),
+        "code": code_fingerprint(),
+        "python": platform.python_version(),
+        "libraries": {name: version for name in _LIBRARIES if (version := _version(name))},
+    }
+
+
+@cache
+def revision() -> str | None:
+    """The git revision of the code, with `+` where it was changed since; None outside a checkout."""
+    here = Path(__file__).resolve().parent
+    try:
+        head = _git(here, "rev-parse", "HEAD")
+        return head + ("+" if _git(here, "status", "--porcelain", "--", ".") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+@cache
+def code_fingerprint() -> str:
+    """A digest of every source file of the library: the same code gives the same digest on any machine."""
+    here = Path(__file__).resolve().parent
+    return digest({str(p.relative_to(here)): sha256(p) for p in sorted(here.rglob("*.py"))})[:16]
+
+
+def _git(where: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(where), *arguments], capture_output=True, text=True, check=True, timeout=20
+    )
+    return done.stdout.strip()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,61 @@
+"""Plug-ins found by walking a folder: one file, one class, no list to edit."""
+
+import importlib
+import inspect
+import pkgutil
+from difflib import get_close_matches
+from typing import Any, Generic, TypeVar
+
+from ambidex.errors import ParamsError
+
+T = TypeVar("T")
+
+
+class Plugins(Generic[T]):
+    """All plug-ins of one kind. A plug-in's name is its file's name; the file defines one subclass of `base`.
+
+    Nothing is imported before it is asked for, so listing names costs no heavy import.
+    """
+
+    def __init__(self, kind: str, package: str, base: str) -> None:
+        """`kind`: the word used in messages; `package`: folder to walk; `base`: dotted path of the base class."""
+        self.kind = kind
+        self.package = package
+        self.base = base
+
+    def names(self) -> list[str]:
+        """Names of all plug-ins, sorted."""
+        package = importlib.import_module(self.package)
+        found = (module.name for module in pkgutil.iter_modules(package.__path__))
+        return sorted(name for name in found if not name.startswith("_"))
+
+    def get(self, name: str) -> type[T]:
+        """The plug-in class called `name`. Raises ParamsError with the nearest name where there is none."""
+        if name not in self.names():
+            raise ParamsError(f"{self.kind} '{name}' does not exist; {nearest(name, self.names())}")
+        return self._load(name)
+
+    def all(self) -> dict[str, type[T]]:
+        """Every plug-in by name."""
+        return {name: self._load(name) for name in self.names()}
+
+    def name_of(self, plugin: type[Any]) -> str:
+        """The name under which `plugin` is found: its file's name."""
+        return plugin.__module__.rpartition(".")[2]
+
+    def _load(self, name: str) -> type[T]:
+        module = importlib.import_module(f"{self.package}.{name}")
+        home, _, attribute = self.base.rpartition(".")
+        base = getattr(importlib.import_module(home), attribute)
+        here = [c for _, c in inspect.getmembers(module, inspect.isclass) if c.__module__ == module.__name__]
+        found = [c for c in here if issubclass(c, base) and not c.__name__.startswith("_")]
+        if len(found) != 1:
+            raise ParamsError(f"{module.__file__}: must define exactly one {attribute}, found {len(found)}")
+        return found[0]
+
+
+def nearest(name: str, allowed: list[str]) -> str:
+    """A hint for a misspelt name: the closest allowed one, then all of them."""
+    close = get_close_matches(name, allowed, n=1, cutoff=0.5)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    return f"{hint}allowed: {', '.join(allowed)}"

@@ -1,0 +1,37 @@
+"""The one call behind every door: `stages.run(stage, params, inputs, outputs) -> metrics`.
+
+A stage is a file here with a function `run(params, inputs, outputs)`. It reads `inputs`, writes `outputs`,
+touches nothing else, and its outputs appear whole or not at all.
+
+    stage     inputs                               outputs
+    prepare   -                                    manifest
+    extract   manifest                             features
+    pretrain  features                             encoder
+    train     features, encoders (not for scratch) model
+    evaluate  features, model, encoders (optional) report
+    compare   reports, encoders (optional)         study
+"""
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ambidex.errors import DataError
+from ambidex.params import Params
+
+Paths = Mapping[str, Path]
+STAGES = ("prepare", "extract", "pretrain", "train", "evaluate", "compare")
+
+
+def run(stage: str, params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
+    """Run one stage and return its metrics (a JSON-serialisable mapping).
+
+    Raises AmbidexError subclasses with one line for whatever the user can mend.
+    """
+    module = importlib.import_module(f"ambidex.stages.{stage}")
+    for name, path in inputs.items():
+        if not path.exists():
+            raise DataError(f"{path}: {stage} needs {name} from here, and nothing is there")
+    metrics: dict[str, Any] = module.run(params, inputs, outputs)
+    return metrics
