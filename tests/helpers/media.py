@@ -30,7 +30,7 @@ def random_pictures(count: int, size: tuple[int, int], seed: int = 0) -> NDArray
 
 
 def grey_pictures(levels: list[int], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """A plain grey picture for each level, [len(levels), height, width, 3]: tells which frame one looks at."""
+    """A plain grey picture for each level, [len(levels), height, width, 3]: shows which frame one sees."""
     width, height = size
     return np.broadcast_to(np.array(levels, np.uint8)[:, None, None, None], (len(levels), height, width, 3))
 
@@ -47,7 +47,7 @@ def write_clip(
     pictures: NDArray[np.uint8] | None = None,
     waveform: NDArray[np.float32] | None = None,
 ) -> Path:
-    """Write a clip (.mp4 .flv .mpg .mkv): random pictures and a tone, or `pictures` [N, H, W, 3] and `waveform` [T].
+    """Write a clip (.mp4 .flv .mpg .mkv): `pictures` [N, H, W, 3] or random ones, `waveform` [T] or a tone.
 
     `size` is (width, height), both even. mpg needs fps 25 and a rate of at least 32000.
     """
