@@ -1,0 +1,134 @@
+"""One forward pass of a trained model over the store, cached: every diagnostic and allocator works on it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ambidex.media.store import FeatureStore
+from ambidex.model import MultimodalNet
+from ambidex.params import Evaluate
+from ambidex.progress import progress
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the model says about one split. N samples, C classes, float32 on the CPU."""
+
+    split: str
+    sample_ids: list[str]
+    groups: list[str]
+    labels: Tensor
+    """[N] int64"""
+    features: dict[str, Tensor]
+    """h_m [N, D_m]"""
+    logits: Tensor
+    """z [N, C]"""
+    contributions: dict[str, Tensor]
+    """z_m [N, C]; exact blocks for additive heads, Shapley over feature coalitions for the others"""
+    branches: dict[str, Tensor]
+    """what each modality says alone [N, C]: its own head where it has one, else its contribution"""
+
+    def stacked(self) -> Tensor:
+        """Contributions as one tensor [N, M, C], in the order of the modalities."""
+        return torch.stack(list(self.contributions.values()), dim=1)
+
+
+@dataclass(frozen=True)
+class Unimodal:
+    """The classifier of one modality trained alone (a pretrain output), seen through the same store."""
+
+    metrics: dict[str, Any]
+    """its metrics.json"""
+    features: dict[str, Tensor]
+    """split -> h_m [N, D_m] of the unimodally trained encoder"""
+    logits: dict[str, Tensor]
+    """split -> logits [N, C] of the unimodal classifier"""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything a diagnostic or an allocator may look at."""
+
+    params: Evaluate
+    model: MultimodalNet
+    """on the CPU, in evaluation mode"""
+    classes: tuple[str, ...]
+    modalities: tuple[str, ...]
+    splits: dict[str, Outputs]
+    """`train`, `val`, `test`"""
+    unimodal: dict[str, Unimodal] = field(default_factory=dict)
+    """modality -> classifier trained alone; empty where evaluate was not given the encoders"""
+    card: dict[str, Any] = field(default_factory=dict)
+    """the trained model's run card: method, regime, seed, protocol ..."""
+
+    @property
+    def train(self) -> Outputs:
+        """The split that was trained on: only for probes and the mean feature."""
+        return self.splits["train"]
+
+    @property
+    def val(self) -> Outputs:
+        """The split that everything is fitted on."""
+        return self.splits["val"]
+
+    @property
+    def test(self) -> Outputs:
+        """The split that nothing is fitted on."""
+        return self.splits["test"]
+
+
+def open_store(path: Path, verify: bool = True) -> FeatureStore:
+    """Open a feature store for evaluation."""
+    return FeatureStore.open(path, verify=verify)
+
+
+@torch.inference_mode()
+def collect(
+    model: MultimodalNet,
+    store: FeatureStore,
+    splits: Sequence[str],
+    batch_size: int,
+    device: torch.device,
+    absent: str = "mean",
+) -> dict[str, Outputs]:
+    """One forward pass per split: features, logits, contributions and branches, on the CPU.
+
+    For heads that are not additive the contributions are exact Shapley values over feature coalitions, with
+    absent features given by `absent`.
+    """
+    from ambidex.coalitions import absent_features, shapley_contributions
+
+    model = model.to(device).eval()
+    rows = {split: store.rows(split) for split in splits}
+    features: dict[str, dict[str, Tensor]] = {}
+    with progress("evaluate", sum(len(r) for r in rows.values()), "samples") as advance:
+        for split in splits:
+            parts: list[dict[str, Tensor]] = []
+            for batch in rows[split].split(batch_size):
+                inputs = {m: store.gather(m, batch).to(device) for m in model.modalities}
+                parts.append({m: h.float().cpu() for m, h in model.encode(inputs).items()})
+                advance(len(batch))
+            features[split] = {m: torch.cat([part[m] for part in parts]) for m in model.modalities}
+    model = model.cpu()
+    outputs: dict[str, Outputs] = {}
+    for split in splits:
+        logits, contributions = model.fuse(features[split])
+        if contributions is None:
+            background = absent_features(features, features[split], absent)
+            contributions = shapley_contributions(model, features[split], background)
+        index = rows[split].tolist()
+        outputs[split] = Outputs(
+            split=split,
+            sample_ids=[store.sample_ids[i] for i in index],
+            groups=[store.groups[i] for i in index],
+            labels=store.labels[rows[split]],
+            features=features[split],
+            logits=logits,
+            contributions=contributions,
+            branches=model.branches(features[split]) or contributions,
+        )
+    return outputs

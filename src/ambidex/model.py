@@ -1,0 +1,205 @@
+"""MultimodalNet: encoders, decision layer, and whatever a method or an allocator adds to inference.
+
+A saved model is a folder with model.json (architecture) and model.safetensors (weights): it alone predicts.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from ambidex.configuration import choice_config
+from ambidex.encoders import ENCODERS, Encoder, InputSpec
+from ambidex.errors import ModelError
+from ambidex.files import read_json, write_json
+from ambidex.fusion import FUSIONS, Features, Fusion, sum_contributions
+from ambidex.params import Choice
+
+MODEL_FILE = "model.json"
+WEIGHTS_FILE = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class ModalityInput:
+    """One modality's stored tensor and the statistics of the training split that normalise it."""
+
+    spec: InputSpec
+    mean: tuple[float, ...]
+    """one value (spectrogram), one per channel (frames, on the 0..1 scale) or one per feature (vector)"""
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Everything needed to build the model again, apart from its weights."""
+
+    inputs: dict[str, ModalityInput]
+    encoders: dict[str, Choice]
+    fusion: Choice
+    classes: tuple[str, ...]
+    heads: bool = False
+    """own linear heads, one per modality, beside the fusion (own-head multi-task)"""
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON-serialisable values."""
+        return {
+            "inputs": {
+                name: {"kind": i.spec.kind, "shape": list(i.spec.shape), "mean": list(i.mean), "std": list(i.std)}
+                for name, i in self.inputs.items()
+            },
+            "encoders": {name: choice.model_dump() for name, choice in self.encoders.items()},
+            "fusion": self.fusion.model_dump(),
+            "classes": list(self.classes),
+            "heads": self.heads,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Architecture":
+        """The inverse of to_json. Raises ModelError where a key is missing."""
+        try:
+            inputs = {
+                name: ModalityInput(InputSpec(i["kind"], tuple(i["shape"])), tuple(i["mean"]), tuple(i["std"]))
+                for name, i in value["inputs"].items()
+            }
+            encoders = {name: Choice.model_validate(choice) for name, choice in value["encoders"].items()}
+            fusion = Choice.model_validate(value["fusion"])
+            return cls(inputs, encoders, fusion, tuple(value["classes"]), bool(value["heads"]))
+        except KeyError as error:
+            raise ModelError(f"{MODEL_FILE}: key {error} is missing") from None
+
+
+class Normalise(nn.Module):
+    """Stored tensor to normalised float: uint8 to 0..1, then (x - mean) / std of the training split."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, spec: InputSpec, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.image = spec.kind == "frames"
+        shape = (-1, 1, 1) if self.image else (-1,)
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).reshape(shape))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).reshape(shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [B, *shape] uint8 or float -> float32 of the same shape."""
+        x = x.float() / 255 if x.dtype == torch.uint8 else x.float()
+        return (x - self.mean) / self.std
+
+
+class MultimodalNet(nn.Module):
+    """Encoders, fusion, optional own heads, optional allocator, optional further modules of a method.
+
+    `encode` then `fuse` is the whole forward pass; `contributions` splits the logits by modality.
+    """
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.modalities = tuple(architecture.inputs)
+        classes = len(architecture.classes)
+        self.normalise = nn.ModuleDict()
+        self.encoders = nn.ModuleDict()
+        for name, given in architecture.inputs.items():
+            choice = architecture.encoders[name]
+            config = choice_config(ENCODERS, choice, f"model.encoders.{name}")
+            self.normalise[name] = Normalise(given.spec, given.mean, given.std)
+            self.encoders[name] = ENCODERS.get(choice.name)(config, given.spec)
+        dims = {name: self.encoder(name).dim for name in self.modalities}
+        config = choice_config(FUSIONS, architecture.fusion, "model.fusion")
+        self.fusion: Fusion = FUSIONS.get(architecture.fusion.name)(config, dims, classes)
+        self.heads: nn.ModuleDict | None = None
+        if architecture.heads:
+            self.heads = nn.ModuleDict({name: nn.Linear(dim, classes) for name, dim in dims.items()})
+
+    def encoder(self, modality: str) -> Encoder:
+        """The encoder phi_m."""
+        found = self.encoders[modality]
+        assert isinstance(found, Encoder)
+        return found
+
+    def own(self, modality: str) -> list[nn.Parameter]:
+        """The parameters of one modality's encoder, by object identity, never by name."""
+        return list(self.encoder(modality).parameters())
+
+    def encode_one(self, modality: str, x: Tensor) -> Tensor:
+        """One modality's stored tensor x [B, *shape] -> feature h_m [B, D_m]."""
+        feature: Tensor = self.encoder(modality)(self.normalise[modality](x))
+        return feature
+
+    def encode(self, inputs: Mapping[str, Tensor]) -> Features:
+        """Stored tensors -> features h_m [B, D_m], in the order of `modalities`."""
+        return {name: self.encode_one(name, inputs[name]) for name in self.modalities}
+
+    def fuse(self, features: Features) -> tuple[Tensor, dict[str, Tensor] | None]:
+        """Features -> logits [B, C] and, for additive heads, contributions z_m [B, C] that sum to them."""
+        if not self.fusion.additive:
+            return self.fusion(features), None
+        contributions = self.fusion.contributions(features)
+        return sum_contributions(contributions), contributions
+
+    def branches(self, features: Features) -> dict[str, Tensor] | None:
+        """What each modality says alone [B, C]: its own head where there is one, else its contribution.
+
+        None where the head is not additive and there are no own heads.
+        """
+        if self.heads is not None:
+            return {name: self.heads[name](features[name]) for name in self.modalities}
+        return self.fusion.contributions(features) if self.fusion.additive else None
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Stored tensors, each [B, *shape] -> logits [B, C]."""
+        return self.fuse(self.encode(inputs))[0]
+
+
+def save_model(model: MultimodalNet, folder: Path, **facts: Any) -> None:
+    """Write model.json and model.safetensors into `folder`. `facts` (fingerprints ...) go into model.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    temporary = folder / f"{WEIGHTS_FILE}.tmp"
+    save_file(weights, temporary)
+    temporary.replace(folder / WEIGHTS_FILE)
+    write_json(folder / MODEL_FILE, {"format": 1, "architecture": model.architecture.to_json(), **facts})
+
+
+def load_model(folder: Path) -> MultimodalNet:
+    """Build the model that `folder` describes and load its weights.
+
+    Raises ModelError where a file is missing or the weights do not fit the architecture.
+    """
+    model = MultimodalNet(Architecture.from_json(_described(folder)["architecture"]))
+    load_weights(model, folder / WEIGHTS_FILE)
+    return model.eval()
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Load safetensors weights into `module`. Raises ModelError naming the first tensor that does not fit."""
+    try:
+        weights = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: is not a readable weights file ({error})") from None
+    expected = module.state_dict()
+    for name, tensor in expected.items():
+        if name not in weights:
+            raise ModelError(f"{path}: tensor '{name}' is missing; the file is of another architecture")
+        if weights[name].shape != tensor.shape:
+            found, wanted = list(weights[name].shape), list(tensor.shape)
+            raise ModelError(f"{path}: tensor '{name}' has shape {found}, the architecture needs {wanted}")
+    if extra := sorted(set(weights) - set(expected)):
+        raise ModelError(f"{path}: tensor '{extra[0]}' is unknown; the file is of another architecture")
+    module.load_state_dict(weights)
+
+
+def _described(folder: Path) -> dict[str, Any]:
+    try:
+        described = read_json(folder / MODEL_FILE)
+    except (OSError, ValueError):
+        raise ModelError(f"{folder / MODEL_FILE}: is not a readable model description") from None
+    if not isinstance(described, dict) or "architecture" not in described:
+        raise ModelError(f"{folder / MODEL_FILE}: key 'architecture' is missing")
+    return described
