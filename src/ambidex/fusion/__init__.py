@@ -1,4 +1,4 @@
-"""Fusions, the decision layer: features in, logits [B, C] out, split into contributions. Files here are plug-ins."""
+"""Fusions, the decision layer: features in, logits [B, C] out, as contributions. Files here are plug-ins."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar

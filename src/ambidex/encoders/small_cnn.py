@@ -1,0 +1,56 @@
+"""A small convolutional encoder for spectrograms and frames, for small data and quick studies.
+
+Three blocks (3x3 convolution, norm, ReLU, 2x2 max pooling), then averages over a coarse grid instead of one
+global average: frequency stays whole, time and image position are kept in at most `grid` cells per axis, because
+digits and speech are told apart by where things are. A linear layer with ReLU makes the feature. Our own design.
+"""
+
+from math import ceil, gcd
+from typing import Literal
+
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from ambidex.encoders import Encoder, InputSpec
+from ambidex.encoders._images import fold, image_shape, initialise
+from ambidex.params import Section
+
+BLOCKS = 3
+
+
+class SmallCnn(Encoder):
+    """Spectrogram [B, F, T] or frames [B, N, 3, H, W] -> feature [B, dim], the mean over frames."""
+
+    class Config(Section):
+        """Size of the network."""
+
+        width: int = Field(16, ge=1, le=512, description="channels of the first block; doubled in each next")
+        dim: int = Field(64, ge=1, le=4_096, description="length of the feature")
+        grid: int = Field(4, ge=1, le=32, description="cells kept along time, height and width")
+        norm: Literal["batch", "group"] = Field("batch", description="group: independent of the batch")
+
+    def __init__(self, config: Config, spec: InputSpec) -> None:
+        super().__init__(config, spec)
+        channels, height, width = image_shape(spec, "small_cnn")
+        self.dim = config.dim
+        layers: list[nn.Module] = []
+        for block in range(BLOCKS):
+            out = config.width * 2**block
+            norm = nn.BatchNorm2d(out) if config.norm == "batch" else nn.GroupNorm(gcd(8, out), out)
+            convolution = nn.Conv2d(channels, out, 3, padding=1, bias=False)
+            # ceil_mode: an axis never shrinks to nothing, however small the input
+            layers += [convolution, norm, nn.ReLU(inplace=True), nn.MaxPool2d(2, ceil_mode=True)]
+            channels, height, width = out, ceil(height / 2), ceil(width / 2)
+        self.blocks = nn.Sequential(*layers)
+        rows = 1 if spec.kind == "spectrogram" else ceil(height / config.grid)
+        self.cell = (rows, ceil(width / config.grid))
+        positions = ceil(height / self.cell[0]) * ceil(width / self.cell[1])
+        self.project = nn.Linear(channels * positions, config.dim)
+        initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [B, F, T] or [B, N, 3, H, W] -> h [B, dim]."""
+        maps = F.avg_pool2d(self.blocks(fold(x)), self.cell, ceil_mode=True)
+        feature = F.relu(self.project(maps.flatten(1)))
+        return feature.view(len(x), -1, self.dim).mean(1)
