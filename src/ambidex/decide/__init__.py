@@ -1,0 +1,61 @@
+"""Allocators: how much each modality's contribution weighs in the decision. Files here are plug-ins.
+
+An allocator is fitted on validation contributions only and applied unchanged to any other sample.
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from ambidex.params import Section
+from ambidex.registry import Plugins
+
+
+class Allocator(nn.Module):
+    """Base of all allocators: a small module from contributions [N, M, C] to logits [N, C].
+
+    What is fitted lives in buffers, so `empty(...)` followed by `load_state_dict` restores a fitted one.
+    """
+
+    class Config(Section):
+        """The allocator's own parameters. `folds` and `seed` matter only to those that cross-validate."""
+
+        folds: int = Field(5, ge=2, description="cross-validation folds, by group")
+        seed: int = Field(0, ge=0)
+
+    needs_standalone: ClassVar[bool] = False
+    """True where each contribution must be a classifier of its own"""
+
+    record: dict[str, Any]
+    """how the fit went, JSON-able: gradient_norm, iterations, strengths, fallbacks; empty when nothing is fitted"""
+
+    def __init__(self, config: Any, modalities: int, classes: int) -> None:
+        """An unfitted allocator for M `modalities` and C `classes`: it acts like the plain sum."""
+        super().__init__()
+        self.config = config
+        self.modalities = modalities
+        self.classes = classes
+        self.record = {}
+
+    @classmethod
+    def empty(cls, config: Any, modalities: int, classes: int) -> Self:
+        """An unfitted allocator to load a state_dict into."""
+        return cls(config, modalities, classes)
+
+    @classmethod
+    def fit(cls, config: Any, contributions: Tensor, labels: Tensor, groups: Sequence[str]) -> Self:
+        """Fit on contributions [N, M, C], labels [N] int64 and each sample's group (speaker, source video)."""
+        raise NotImplementedError
+
+    def weights(self) -> Tensor:
+        """The factor of each contribution [M, C]."""
+        raise NotImplementedError
+
+    def forward(self, contributions: Tensor) -> Tensor:
+        """contributions [N, M, C] -> logits [N, C]."""
+        return (contributions * self.weights()).sum(dim=1)
+
+
+ALLOCATORS: Plugins[Allocator] = Plugins("allocator", "ambidex.decide", "ambidex.decide.Allocator")
