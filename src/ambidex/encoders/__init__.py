@@ -36,5 +36,12 @@ class Encoder(nn.Module):
         """x [B, *spec.shape], normalised float -> h [B, dim]."""
         raise NotImplementedError
 
+    def load_published(self) -> None:
+        """Load the published weights that the config names, if any. Raises ModelError where they do not fit.
+
+        Training calls it once, right after building a model; `load_model` never does, so a saved model needs
+        no file but its own.
+        """
+
 
 ENCODERS: Plugins[Encoder] = Plugins("encoder", "ambidex.encoders", "ambidex.encoders.Encoder")

@@ -1,8 +1,8 @@
 """A small convolutional encoder for spectrograms and frames, for small data and quick studies.
 
 Three blocks (3x3 convolution, norm, ReLU, 2x2 max pooling), then averages over a coarse grid instead of one
-global average: frequency stays whole, time and image position are kept in at most `grid` cells per axis, because
-digits and speech are told apart by where things are. A linear layer with ReLU makes the feature. Our own design.
+global average: frequency stays whole, time and image position are kept in at most `grid` cells per axis,
+because digits and speech are told apart by where things are. A linear layer with ReLU makes the feature.
 """
 
 from math import ceil, gcd

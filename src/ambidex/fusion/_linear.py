@@ -1,6 +1,11 @@
-"""What the fusions share: a linear layer with their initialisation."""
+"""What the fusions share: the field's linear initialisation, a common feature length, a conditioner."""
+
+from collections.abc import Mapping
 
 from torch import nn
+
+from ambidex.errors import ModelError
+from ambidex.registry import nearest
 
 
 def linear(inputs: int, outputs: int, bias: bool = True) -> nn.Linear:
@@ -10,3 +15,22 @@ def linear(inputs: int, outputs: int, bias: bool = True) -> nn.Linear:
     if bias:
         nn.init.zeros_(layer.bias)
     return layer
+
+
+def to_length(dims: Mapping[str, int], length: int) -> nn.ModuleDict:
+    """Per modality a bias-free projection D_m -> length, or nothing where D_m is the length already."""
+    return nn.ModuleDict(
+        {
+            name: nn.Identity() if dim == length else linear(dim, length, bias=False)
+            for name, dim in dims.items()
+        }
+    )
+
+
+def conditioner_of(dims: Mapping[str, int], wanted: str | None, fusion: str) -> str:
+    """The modality that conditions the others: `wanted`, or the first. Raises ModelError: unknown name."""
+    if wanted is not None and wanted not in dims:
+        raise ModelError(
+            f"fusion '{fusion}': conditioner '{wanted}' is not a modality; {nearest(wanted, [*dims])}"
+        )
+    return wanted or next(iter(dims))

@@ -1,0 +1,52 @@
+"""Published weights from a file, as data only: safetensors, or a .pth that is read without running code."""
+
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ambidex.errors import ModelError
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """The tensors in `path` by name. Raises ModelError where it is not a file of named tensors."""
+    try:
+        if path.suffix == ".safetensors":
+            tensors: dict[str, Tensor] = load_file(path)
+            return tensors
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError):
+        raise ModelError(
+            f"{path}: is not a weights file (expected .safetensors or .pth with tensors only)"
+        ) from None
+    if not isinstance(weights, dict) or not all(isinstance(tensor, Tensor) for tensor in weights.values()):
+        raise ModelError(f"{path}: found {type(weights).__name__}, expected tensors by name (a state_dict)")
+    return weights
+
+
+def load_resnet(module: nn.Module, path: Path) -> None:
+    """Fill `module` from `path`: fc.* is ignored, conv1 is summed over colour where `module` has one channel.
+
+    The sum keeps the response to a grey image: the same plane in all three channels. Raises ModelError naming
+    the first tensor that is missing, unknown or of another shape.
+    """
+    weights = {name: tensor for name, tensor in read(path).items() if not name.startswith("fc.")}
+    expected = module.state_dict()
+    for name, tensor in expected.items():
+        if name.endswith("num_batches_tracked"):  # older files lack this counter
+            weights.setdefault(name, tensor)
+        if name not in weights:
+            raise ModelError(f"{path}: tensor '{name}' is missing; expected the weights of a ResNet-18")
+        if name == "conv1.weight" and tensor.shape[1] == 1 and weights[name].dim() == 4:
+            weights[name] = weights[name].sum(dim=1, keepdim=True)
+        if weights[name].shape != tensor.shape:
+            found, wanted = list(weights[name].shape), list(tensor.shape)
+            raise ModelError(f"{path}: tensor '{name}' has shape {found}, the encoder needs {wanted}")
+    if unknown := sorted(set(weights) - set(expected)):
+        raise ModelError(f"{path}: tensor '{unknown[0]}' is unknown; expected the weights of a ResNet-18")
+    module.load_state_dict(weights)
