@@ -156,7 +156,6 @@ class Train(Optimisation):
     """train: one method, one regime, one seed."""
 
     method: str = "multi_task"
-    preset: str | None = None
     regime: Regime = "scratch"
     seed: int = Field(0, ge=0)
 

@@ -1,0 +1,268 @@
+"""THE training loop. Every method runs in it; none writes its own.
+
+setup                                       method.setup
+for epoch in epochs:
+    epoch start                             method.epoch_start
+    for phase in phases:                    method.phases
+        for batch in batches(phase):
+            step                            method.step      (default: all that follows)
+                zero the gradients
+                for micro-batch in batch:
+                    h = encode(inputs)
+                    h = features(h)         method.features
+                    z = fuse(h)
+                    terms = objective       method.objective
+                    backward(sum of terms)  method.backward
+                sum gradients over ranks
+                edit gradients              method.gradients
+                clip, optimiser step
+    epoch end                               method.epoch_end
+    validate, keep the best, checkpoint
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ambidex.method import Method, Phase, Run, Step
+from ambidex.model import MultimodalNet
+from ambidex.params import Optimisation
+from ambidex.progress import progress
+from ambidex.training.batches import Batch, Batches, generator
+from ambidex.training.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
+from ambidex.training.monitor import FiniteGuard, Monitor, Totals, gradient_norms
+from ambidex.training.optimise import build_optimizer, build_schedule
+
+BEST_FILE = "best.safetensors"
+
+
+@dataclass
+class Engine:
+    """Trains one model with one method. `folder` holds the checkpoint, history and TensorBoard events."""
+
+    model: MultimodalNet
+    method: Method
+    params: Optimisation
+    batches: Batches
+    fabric: Any
+    folder: Path
+    fingerprint: str
+    """what the run depends on: a checkpoint of another fingerprint is not resumed"""
+    frozen: bool = False
+    """encoders keep their weights and statistics; only the rest trains"""
+    select_split: str = "val"
+    on_epoch: Callable[[int], None] = field(default=lambda epoch: None)
+
+    def fit(self) -> dict[str, Any]:
+        """Train to the end and leave the selected epoch's weights in the model. Returns the selection."""
+        self._build()
+        first = self._resume()
+        self.monitor = Monitor(self.folder, self.number)
+        self.monitor.history = self.history
+        with progress(f"train {self.folder.name}", self.params.epochs, "epochs") as advance:
+            advance(first)
+            for epoch in range(first, self.params.epochs):
+                self.run.epoch = epoch
+                values = self._epoch()
+                self._select(values)
+                self._checkpoint()
+                self.on_epoch(epoch)
+                advance(1, f"val accuracy {values['val/accuracy/fused']:.3f}")
+        self.monitor.close()
+        return self._finish()
+
+    def _epoch(self) -> dict[str, float]:
+        run, totals = self.run, Totals()
+        self.totals = totals
+        self.method.epoch_start(run)
+        for phase in self.method.phases(run):
+            self._train_mode(phase)
+            batches = self.batches.epoch("train", run.epoch, self.params.batch_size, self.params.accumulate)
+            for whole, micro_batches in batches:
+                step = Step(run, phase, self._reduce, partial(self.update, micro_batches, whole))
+                self.method.step(step)
+                self.number += 1
+        self.method.epoch_end(run)
+        self.guard.check()
+        rate = self.optimizer.param_groups[0]["lr"]
+        self.schedule.step()
+        values = {"learning_rate": rate} | {f"train/{k}": v for k, v in totals.means().items()}
+        values |= {f"val/{k}": v for k, v in self.score(self.select_split).items()}
+        self.monitor.epoch(run.epoch, self.number, values)
+        return values
+
+    def update(self, micro_batches: list[Batch], whole: int, step: Step) -> None:
+        """The ordinary optimiser step over this rank's micro-batches of a batch of `whole` samples."""
+        self.logging = self.number % self.params.log_every == 0
+        self.optimizer.zero_grad(set_to_none=True)
+        seen: list[tuple[Tensor, Tensor, dict[str, Tensor] | None]] = []
+        for batch in micro_batches:
+            loss = self._forward(step, batch)
+            # uneven micro-batches and ranks together give the gradient of the whole batch's mean
+            part = len(batch.labels) * self.batches.ranks / whole
+            self.method.backward(step, loss if part == 1 else loss * part)
+            seen.append(_detached(step))
+        step.labels, step.logits, step.contributions = _joined(seen)
+        self._average_gradients()
+        if self.logging:
+            self.guard.check()
+            self.monitor.points(gradient_norms(self.model), self.number)
+        self.method.gradients(step)
+        if self.params.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.params.clip_norm)
+        self.optimizer.step()
+
+    def _forward(self, step: Step, batch: Batch) -> Tensor:
+        with self.fabric.autocast():
+            step.inputs, step.labels = batch.inputs, batch.labels
+            with torch.set_grad_enabled(not self.frozen):
+                features = self.model.encode(batch.inputs)
+            step.features = self.method.features(step, features)
+            step.logits, step.contributions = self.model.fuse(step.features)
+            terms = self.method.objective(step)
+        self.guard.watch(self.number, terms)
+        self.totals.add(step, terms)
+        if self.logging:
+            self.monitor.points(
+                {f"loss/{name}": value.detach() for name, value in terms.items()}, self.number
+            )
+        first, *others = terms.values()
+        for other in others:
+            first = first + other
+        return first
+
+    @torch.no_grad()
+    def score(self, split: str) -> dict[str, float]:
+        """Accuracy (fused and per modality) and mean negative log-likelihood on a split, without augmentation."""
+        self.model.eval()
+        totals = Totals()
+        step = Step(self.run, Phase(), self._reduce)
+        for batch in self.batches.sweep(split, 4 * self.params.batch_size):
+            with self.fabric.autocast():
+                step.labels, step.features = batch.labels, self.model.encode(batch.inputs)
+                step.logits, step.contributions = self.model.fuse(step.features)
+            nll = F.cross_entropy(step.logits.float(), batch.labels)
+            totals.add(step, {"nll": nll})
+        means = totals.means()
+        return {k.replace("loss/nll", "nll"): v for k, v in means.items() if not k.startswith("share/")}
+
+    def _build(self) -> None:
+        self.model.to(self.fabric.device)
+        if self.frozen:
+            for name in self.model.modalities:
+                self.model.encoder(name).requires_grad_(False)
+        seed, device = self.batches.seed, self.fabric.device
+        torch.manual_seed(generator("train", seed).initial_seed())
+        rng = generator("method", seed, device=device)
+        self.run = Run(self.model, self.model.modalities, self.params.epochs, rng, self._log)
+        self.method.needs.check(type(self.method).__module__.rpartition(".")[2], self.model)
+        self.method.setup(self.run)
+        self.trained = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimizer = build_optimizer(self.trained, self.params)
+        self.schedule = build_schedule(self.optimizer, self.params)
+        self.guard = FiniteGuard(self.folder)
+        self.number, self.best, self.history, self.logging = (
+            0,
+            dict[str, Any](),
+            list[dict[str, Any]](),
+            False,
+        )
+
+    def _train_mode(self, phase: Phase) -> None:
+        self.model.train()
+        if self.frozen:
+            self.model.encoders.eval()
+        wanted = {id(p) for p in (self.trained if phase.trains is None else phase.trains)}
+        for parameter in self.trained:
+            parameter.requires_grad_(id(parameter) in wanted)
+
+    def _reduce(self, value: Tensor) -> Tensor:
+        if self.batches.ranks == 1:
+            return value
+        reduced: Tensor = self.fabric.all_reduce(value, reduce_op="sum")
+        return reduced
+
+    def _average_gradients(self) -> None:
+        if self.batches.ranks == 1:
+            return
+        for parameter in self.model.parameters():
+            if parameter.grad is not None:
+                parameter.grad = self.fabric.all_reduce(parameter.grad, reduce_op="mean")
+
+    def _log(self, name: str, value: float | Tensor) -> None:
+        if self.logging:
+            self.monitor.points({f"method/{name}": value}, self.number)
+
+    def _select(self, values: dict[str, float]) -> None:
+        accuracy, nll = values["val/accuracy/fused"], values["val/nll"]
+        rule = self.params.selection
+        score = -nll if rule == "val_nll" else float(self.run.epoch) if rule == "last" else accuracy
+        if not self.best or score > self.best["score"]:
+            self.best = {"score": score, "epoch": self.run.epoch, "accuracy": accuracy, "nll": nll}
+            save_file(_weights(self.model), self.folder / f"{BEST_FILE}.tmp")
+            (self.folder / f"{BEST_FILE}.tmp").replace(self.folder / BEST_FILE)
+
+    def _checkpoint(self) -> None:
+        self.guard.saved_epoch = self.run.epoch
+        state = {
+            "fingerprint": self.fingerprint,
+            "epoch": self.run.epoch + 1,
+            "number": self.number,
+            "best": self.best,
+            "history": self.history,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "method": self.method.state_dict(),
+            "method_rng": self.run.rng.get_state(),
+            "random": random_state(),
+        }
+        save_checkpoint(self.folder, state)
+
+    def _resume(self) -> int:
+        state = load_checkpoint(self.folder, self.fingerprint)
+        if state is None:
+            return 0
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.method.load_state_dict(state["method"])
+        self.run.rng.set_state(state["method_rng"])
+        restore_random_state(state["random"])
+        self.number, self.best, self.history = state["number"], state["best"], state["history"]
+        self.guard.saved_epoch = state["epoch"] - 1
+        return int(state["epoch"])
+
+    def _finish(self) -> dict[str, Any]:
+        self.model.load_state_dict(load_file(self.folder / BEST_FILE))
+        self.model.cpu().eval()
+        return {key: value for key, value in self.best.items() if key != "score"}
+
+
+def _weights(model: MultimodalNet) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+
+
+def _detached(step: Step) -> tuple[Tensor, Tensor, dict[str, Tensor] | None]:
+    contributions = step.contributions and {m: z.detach() for m, z in step.contributions.items()}
+    return step.labels, step.logits.detach(), contributions
+
+
+def _joined(
+    seen: list[tuple[Tensor, Tensor, dict[str, Tensor] | None]],
+) -> tuple[Tensor, Tensor, dict[str, Tensor] | None]:
+    if len(seen) == 1:
+        return seen[0]
+    labels = torch.cat([labels for labels, _, _ in seen])
+    logits = torch.cat([logits for _, logits, _ in seen])
+    first = seen[0][2]
+    if first is None:
+        return labels, logits, None
+    return labels, logits, {m: torch.cat([part[2][m] for part in seen if part[2] is not None]) for m in first}

@@ -1,0 +1,181 @@
+"""Method: one way to keep modalities balanced in training. The engine owns everything else.
+
+A method overrides the hooks it needs; `joint` overrides none. The engine's docstring shows when each is called.
+"""
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ambidex.errors import ModelError
+from ambidex.fusion import Features
+from ambidex.params import Section
+from ambidex.registry import Plugins
+
+if TYPE_CHECKING:
+    from ambidex.model import Architecture, MultimodalNet
+
+
+class MethodConfig(Section):
+    """Base of the methods' own parameters (`methods.<name>` in params.yaml)."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a method needs of the model; checked before training, so that nothing is silently a no-op."""
+
+    additive_head: bool = False
+    """contributions that sum to the logits exactly (fusion concat, sum or shared)"""
+    min_modalities: int = 1
+    max_modalities: int | None = None
+
+    def check(self, name: str, model: "MultimodalNet") -> None:
+        """Raise ModelError with one line that says what is needed and what would do."""
+        count = len(model.modalities)
+        if self.additive_head and not model.fusion.additive:
+            found = model.architecture.fusion.name
+            raise ModelError(
+                f"method {name}: needs contributions that sum to the logits, fusion '{found}' has none; "
+                "use fusion concat, sum or shared"
+            )
+        if count < self.min_modalities:
+            raise ModelError(
+                f"method {name}: needs at least {self.min_modalities} modalities, the model has {count}"
+            )
+        if self.max_modalities is not None and count > self.max_modalities:
+            raise ModelError(
+                f"method {name}: works on {self.max_modalities} modalities, the model has {count}"
+            )
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One pass over the training split within an epoch."""
+
+    name: str = "all"
+    trains: tuple[nn.Parameter, ...] | None = None
+    """parameters that this pass updates; None: all that require a gradient"""
+
+
+@dataclass
+class Run:
+    """What a method may use beside the batch."""
+
+    model: "MultimodalNet"
+    modalities: tuple[str, ...]
+    epochs: int
+    rng: torch.Generator
+    """the method's own random numbers, on the training device; nothing else draws from it"""
+    log: Callable[[str, float | Tensor], None]
+    """log(name, value): a point in TensorBoard under `method/`, at the logging interval"""
+    epoch: int = 0
+
+
+@dataclass
+class Step:
+    """One optimiser step. Within a micro-batch the tensors are that micro-batch's, with gradient.
+
+    In `gradients` they are those of the whole step on this rank, detached: micro-batches concatenated.
+    """
+
+    run: Run
+    phase: Phase
+    reduce: Callable[[Tensor], Tensor]
+    ordinary: Callable[["Step"], None] | None = None
+    inputs: dict[str, Tensor] = field(default_factory=dict)
+    labels: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+    features: Features = field(default_factory=dict)
+    logits: Tensor = field(default_factory=lambda: torch.empty(0))
+    contributions: dict[str, Tensor] | None = None
+
+    def update(self) -> None:
+        """The ordinary step: forward, backward, gradients, clipping, optimiser."""
+        assert self.ordinary is not None
+        self.ordinary(self)
+
+    def task_loss(self) -> Tensor:
+        """Mean cross-entropy of the fused logits."""
+        return F.cross_entropy(self.logits, self.labels)
+
+    def branches(self) -> dict[str, Tensor] | None:
+        """What each modality says alone [B, C], see MultimodalNet.branches."""
+        return self.contributions if self.run.model.heads is None else self.run.model.branches(self.features)
+
+    def ablate(self, drop: Collection[str]) -> Tensor:
+        """Logits [B, C] with the features of the modalities in `drop` set to zero."""
+        kept = {m: torch.zeros_like(h) if m in drop else h for m, h in self.features.items()}
+        return self.run.model.fuse(kept)[0]
+
+    def global_sum(self, value: Tensor) -> Tensor:
+        """Sum of `value` over all ranks."""
+        return self.reduce(value)
+
+
+class Method:
+    """A balancing method: its mathematics only. The engine owns loop, optimiser, precision, metrics, checkpoints."""
+
+    class Config(MethodConfig):
+        """The method's own parameters."""
+
+    needs: ClassVar[Needs] = Needs()
+    neutral: ClassVar[tuple[dict[str, Any], ...]] = ({},)
+    """options under each of which the method must equal joint training, bit for bit"""
+    variants: ClassVar[tuple[dict[str, Any], ...]] = ({},)
+    """option sets the contract tests run, beside the defaults"""
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+
+    # once
+    def architecture(self, architecture: "Architecture") -> "Architecture":
+        """The model to build: a method that needs own heads or another fusion asks for it here."""
+        return architecture
+
+    def setup(self, run: Run) -> None:
+        """Called once before the first epoch, also of a resumed run (before load_state_dict)."""
+
+    # each epoch
+    def epoch_start(self, run: Run) -> None:
+        """Called before the first batch of `run.epoch`."""
+
+    def phases(self, run: Run) -> Iterable[Phase]:
+        """The passes over the training split that make this epoch."""
+        return (Phase(),)
+
+    def epoch_end(self, run: Run) -> None:
+        """Called after the last batch of `run.epoch`, before validation."""
+
+    # each step, in this order
+    def features(self, step: Step, features: Features) -> Features:
+        """Between encoders and fusion: drop, mask."""
+        return features
+
+    def objective(self, step: Step) -> dict[str, Tensor]:
+        """Named loss terms; the engine sums, logs and tests each one."""
+        return {"task": step.task_loss()}
+
+    def backward(self, step: Step, loss: Tensor) -> None:
+        """Override only to combine several gradients."""
+        loss.backward()  # type: ignore[no-untyped-call]
+
+    def gradients(self, step: Step) -> None:
+        """After all micro-batches and ranks are summed, before clipping and the optimiser step."""
+
+    def step(self, step: Step) -> None:
+        """Last resort, for several optimiser steps per batch. The default takes the ordinary step."""
+        step.update()
+
+    # resume
+    def state_dict(self) -> dict[str, Any]:
+        """All state kept across steps: tensors and plain values."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what state_dict returned."""
+
+
+METHODS: Plugins[Method] = Plugins("method", "ambidex.methods", "ambidex.method.Method")

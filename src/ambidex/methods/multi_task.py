@@ -1,0 +1,55 @@
+"""Multi-task training: a cross-entropy for each modality beside the fused one.
+
+L = CE(z, y) + weight * sum_m CE(branch_m, y). With `heads: split` a branch is the modality's contribution z_m to
+the fused logits, so each block of the head becomes a classifier of its own; with `heads: own` it is an independent
+linear head u_m on h_m, kept in the model. Both forms are mandatory baselines of the field ("multi-loss").
+
+The loss has M + 1 terms, so steps are larger than joint training's at the same learning rate: compare with joint
+at its own best learning rate.
+"""
+
+from dataclasses import replace
+from typing import ClassVar, Literal
+
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from ambidex.errors import ModelError
+from ambidex.method import Method, MethodConfig, Run, Step
+from ambidex.model import Architecture
+
+
+class MultiTask(Method):
+    """One loss per modality, on the split head or on own heads."""
+
+    class Config(MethodConfig):
+        """`heads`: what each modality's loss is taken on; `weight`: of each modality's loss."""
+
+        heads: Literal["split", "own"] = "split"
+        weight: float = Field(1.0, ge=0)
+
+    config: Config
+    neutral = ({"weight": 0.0},)
+    variants: ClassVar = ({"heads": "own"},)
+
+    def architecture(self, architecture: Architecture) -> Architecture:
+        """Own heads stand in the model, so that a saved model alone predicts."""
+        return replace(architecture, heads=self.config.heads == "own")
+
+    def setup(self, run: Run) -> None:
+        """Refuse the split head where the fusion cannot be split."""
+        if self.config.heads == "split" and not run.model.fusion.additive:
+            raise ModelError(
+                f"method multi_task: heads 'split' needs contributions that sum to the logits, fusion "
+                f"'{run.model.architecture.fusion.name}' has none; use heads: own, or fusion concat, sum or shared"
+            )
+
+    def objective(self, step: Step) -> dict[str, Tensor]:
+        """The fused loss and one named after each modality."""
+        terms = super().objective(step)
+        branches = step.branches()
+        if self.config.weight > 0 and branches is not None:
+            for name, logits in branches.items():
+                terms[name] = self.config.weight * F.cross_entropy(logits, step.labels)
+        return terms

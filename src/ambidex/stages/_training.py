@@ -1,0 +1,132 @@
+"""What pretrain and train share: building a model for a store, and running the engine in a resumable folder."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ambidex.encoders import InputSpec
+from ambidex.engine import BEST_FILE, Engine
+from ambidex.errors import DataError, ModelError
+from ambidex.files import digest, finish, partial
+from ambidex.media.store import FeatureStore
+from ambidex.method import Method
+from ambidex.model import Architecture, ModalityInput, MultimodalNet, save_model
+from ambidex.params import Choice, Optimisation, Params
+from ambidex.records import code_fingerprint, write_records
+from ambidex.runtime import make_fabric
+from ambidex.training.batches import Batches, derived_seed
+from ambidex.training.checkpoint import CHECKPOINT_FILE
+
+
+def architecture_for(
+    store: FeatureStore, params: Params, modalities: Sequence[str], fusion: Choice
+) -> Architecture:
+    """The architecture that `params` asks for, for inputs as `store` holds them.
+
+    Raises DataError where the store lacks a modality.
+    """
+    inputs: dict[str, ModalityInput] = {}
+    for name in modalities:
+        if name not in store.inputs:
+            raise DataError(f"feature store: has no modality '{name}', only {', '.join(store.modalities)}")
+        given = store.inputs[name]
+        spec = InputSpec(given.kind, tuple(given.shape))
+        inputs[name] = ModalityInput(spec, tuple(given.mean), tuple(given.std))
+    encoders = {name: params.model.encoders[name] for name in modalities}
+    return Architecture(inputs, encoders, fusion, tuple(store.classes))
+
+
+def build_model(architecture: Architecture, seed: int) -> MultimodalNet:
+    """A freshly initialised model: the same seed gives the same encoders, whatever the method."""
+    torch.manual_seed(derived_seed("init", seed))
+    model = MultimodalNet(architecture)
+    for name in model.modalities:
+        model.encoder(name).load_published()
+    return model
+
+
+def run_engine(
+    model: MultimodalNet,
+    method: Method,
+    params: Params,
+    section: Optimisation,
+    store: FeatureStore,
+    output: Path,
+    *,
+    seed: int,
+    frozen: bool = False,
+    depends: Any = None,
+) -> tuple[Path, dict[str, Any], Any]:
+    """Train in the folder that grows beside `output`; a rerun goes on from its last checkpoint.
+
+    `depends`: whatever else the result depends on. Returns the folder, the selected epoch, and the fabric.
+    """
+    folder = partial(output)
+    folder.mkdir(parents=True, exist_ok=True)
+    fabric = make_fabric(params.runtime, section.precision)
+    augment = {name: value for name, value in params.augment.items() if name in model.modalities}
+    batches = Batches(
+        store, model.modalities, augment, seed, fabric.device, fabric.global_rank, fabric.world_size
+    )
+    fingerprint = digest(
+        {
+            "section": section.model_dump(mode="json"),
+            "model": model.architecture.to_json(),
+            "augment": {name: value.model_dump() for name, value in augment.items()},
+            "store": store.fingerprint,
+            "code": code_fingerprint(),
+            "frozen": frozen,
+            "depends": depends,
+        }
+    )
+    split = "test" if section.selection == "oracle" else "val"
+    engine = Engine(model, method, section, batches, fabric, folder, fingerprint, frozen, split)
+    return folder, engine.fit(), fabric
+
+
+def deliver(
+    folder: Path,
+    output: Path,
+    stage: str,
+    params: Params,
+    model: MultimodalNet,
+    store: FeatureStore,
+    metrics: dict[str, Any],
+    **facts: Any,
+) -> None:
+    """Write model and records into the unfinished `folder`, drop the checkpoint, and give it its final name."""
+    save_model(model, folder, features=store.fingerprint)
+    known = {key: store.info[key] for key in ("protocol", "leaky") if key in store.info}
+    write_records(folder, stage, params, metrics, features=store.fingerprint, **known, **facts)
+    for name in (CHECKPOINT_FILE, BEST_FILE):
+        (folder / name).unlink(missing_ok=True)
+    finish(folder, output)
+
+
+def load_encoder(model: MultimodalNet, modality: str, folder: Path) -> None:
+    """Copy the encoder of a pretrain output into `model`.
+
+    Raises ModelError where it was trained for other inputs or is another architecture.
+    """
+    from ambidex.model import load_model
+
+    trained = load_model(folder)
+    if modality not in trained.modalities:
+        raise ModelError(f"{folder}: holds an encoder of {', '.join(trained.modalities)}, not of {modality}")
+    for what, found, wanted in (
+        ("encoder", trained.architecture.encoders[modality], model.architecture.encoders[modality]),
+        ("input", trained.architecture.inputs[modality], model.architecture.inputs[modality]),
+    ):
+        if found != wanted:
+            raise ModelError(
+                f"{folder}: {what} of {modality} is {found}, the model needs {wanted}; run pretrain again"
+            )
+    model.encoder(modality).load_state_dict(trained.encoder(modality).state_dict())
+
+
+def discard(output: Path) -> None:
+    """Remove the unfinished folder of `output`."""
+    shutil.rmtree(partial(output), ignore_errors=True)

@@ -1,0 +1,41 @@
+"""pretrain: one unimodal classifier. Its encoder and its validation and test results are first-class outputs."""
+
+from typing import Any
+
+from ambidex.errors import ParamsError
+from ambidex.evaluation import collect
+from ambidex.media.store import FeatureStore
+from ambidex.methods.joint import Joint
+from ambidex.params import Choice, Params
+from ambidex.stages import Paths
+from ambidex.stages._training import architecture_for, build_model, deliver, run_engine
+from ambidex.statistics import accuracy, brier, ece, macro_f1, nll
+
+
+def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
+    """inputs: features. outputs: encoder (of the modality `pretrain.modality`)."""
+    section = params.pretrain
+    modality = section.modality
+    if modality is None or modality not in params.modalities:
+        raise ParamsError(
+            f"pretrain.modality: got {modality!r}, expected one of {', '.join(params.modalities)}"
+        )
+    store = FeatureStore.open(inputs["features"])
+    model = build_model(architecture_for(store, params, [modality], Choice(name="concat")), section.seed)
+    folder, selected, fabric = run_engine(
+        model, Joint(Joint.Config()), params, section, store, outputs["encoder"], seed=section.seed
+    )
+    metrics: dict[str, Any] = {"modality": modality, "epoch": selected["epoch"]}
+    seen = collect(model, store, ("val", "test"), params.evaluate.batch_size, fabric.device)
+    for split, outputs_of in seen.items():
+        logits, labels = outputs_of.logits, outputs_of.labels
+        metrics[split] = {
+            "accuracy": accuracy(logits, labels),
+            "macro_f1": macro_f1(logits, labels),
+            "nll": nll(logits, labels),
+            "ece": ece(logits, labels, params.evaluate.bins),
+            "brier": brier(logits, labels),
+        }
+    facts = {"modality": modality, "seed": section.seed, "selection": section.selection}
+    deliver(folder, outputs["encoder"], "pretrain", params, model, store, metrics, **facts)
+    return metrics

@@ -1,0 +1,42 @@
+"""train: one method in one regime with one seed, from the feature store to a model."""
+
+from typing import Any
+
+from ambidex.configuration import method_choice, method_params, plugin_config
+from ambidex.errors import DataError
+from ambidex.files import sha256
+from ambidex.media.store import FeatureStore
+from ambidex.method import METHODS
+from ambidex.model import WEIGHTS_FILE
+from ambidex.params import Params
+from ambidex.stages import Paths
+from ambidex.stages._training import architecture_for, build_model, deliver, load_encoder, run_engine
+
+
+def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
+    """inputs: features, encoders (a folder per modality; not for scratch). outputs: model."""
+    params = method_params(params, params.train.method)
+    train = params.train
+    name, options = method_choice(params, train.method)
+    method = METHODS.get(name)(plugin_config(METHODS, name, options, f"methods.{train.method}"))
+    if train.regime != "scratch" and "encoders" not in inputs:
+        raise DataError(f"train.regime: '{train.regime}' starts from pretrained encoders; run pretrain first")
+    store = FeatureStore.open(inputs["features"])
+    architecture = architecture_for(store, params, params.modalities, params.model.fusion)
+    model = build_model(method.architecture(architecture), train.seed)
+    depends: dict[str, Any] = {"method": [name, method.config.model_dump(mode="json")]}
+    if train.regime != "scratch":
+        for modality in model.modalities:
+            folder = inputs["encoders"] / modality
+            if not folder.exists():
+                raise DataError(f"{folder}: no pretrained encoder of {modality}; run pretrain for it first")
+            load_encoder(model, modality, folder)
+            depends[modality] = sha256(folder / WEIGHTS_FILE)
+    frozen = train.regime == "frozen"
+    folder, selected, _ = run_engine(
+        model, method, params, train, store, outputs["model"], seed=train.seed, frozen=frozen, depends=depends
+    )
+    metrics = {"val": {key: selected[key] for key in ("accuracy", "nll")}, "epoch": selected["epoch"]}
+    facts = {"method": train.method, "regime": train.regime, "seed": train.seed, "selection": train.selection}
+    deliver(folder, outputs["model"], "train", params, model, store, metrics, **facts)
+    return metrics

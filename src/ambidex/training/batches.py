@@ -1,0 +1,84 @@
+"""The order of samples and the batches of an epoch: a function of seed and epoch alone, so a resumed run repeats it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ambidex.augment import augment
+from ambidex.files import digest
+from ambidex.params import Augment
+
+if TYPE_CHECKING:
+    from ambidex.media.store import FeatureStore
+
+
+def derived_seed(*parts: object) -> int:
+    """A seed from a name and numbers: independent streams that no change elsewhere disturbs."""
+    return int(digest([str(part) for part in parts])[:15], 16)
+
+
+def generator(*parts: object, device: torch.device | str = "cpu") -> torch.Generator:
+    """A random generator seeded by `derived_seed`."""
+    return torch.Generator(device=device).manual_seed(derived_seed(*parts))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Inputs (modality -> [B, *shape]), labels [B] and store rows [B], on the training device."""
+
+    inputs: dict[str, Tensor]
+    labels: Tensor
+    rows: Tensor
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Serves batches of a feature store to one rank of the training device."""
+
+    store: "FeatureStore"
+    modalities: tuple[str, ...]
+    augment: dict[str, Augment]
+    seed: int
+    device: torch.device
+    rank: int = 0
+    ranks: int = 1
+
+    def epoch(
+        self, split: str, epoch: int, batch_size: int, accumulate: int
+    ) -> Iterator[tuple[int, list[Batch]]]:
+        """One pass in random order: each optimiser step's number of samples and this rank's micro-batches."""
+        rows = self.store.rows(split)
+        order = rows[torch.randperm(len(rows), generator=generator("order", self.seed, epoch))]
+        for number, chunk in enumerate(split_batches(order, batch_size, 2 * self.ranks)):
+            mine = chunk.tensor_split(self.ranks)[self.rank]
+            draws = generator("augment", self.seed, epoch, number, self.rank)
+            micro = [part for part in mine.tensor_split(accumulate) if len(part)]
+            yield len(chunk), [self.load(part, draws) for part in micro]
+
+    def sweep(self, split: str, batch_size: int) -> Iterator[Batch]:
+        """One pass in store order, without augmentation."""
+        for chunk in torch.split(self.store.rows(split), batch_size):
+            yield self.load(chunk, None)
+
+    def load(self, rows: Tensor, draws: torch.Generator | None) -> Batch:
+        """Gather store `rows`, move them to the device, augment them there when `draws` is given."""
+        inputs = {m: self.store.gather(m, rows).to(self.device, non_blocking=True) for m in self.modalities}
+        if draws is not None and self.augment:
+            stds = {m: torch.tensor(self.store.inputs[m].std, device=self.device) for m in self.modalities}
+            inputs = augment(inputs, self.augment, draws, stds)
+        return Batch(inputs, self.store.labels[rows].to(self.device), rows)
+
+
+def split_batches(order: Tensor, batch_size: int, smallest: int) -> list[Tensor]:
+    """`order` [N] in batches of `batch_size`; fewer than `smallest` samples left over join the batch before.
+
+    Batch norm has no statistics of a single sample.
+    """
+    batches = list(torch.split(order, batch_size))
+    if len(batches) > 1 and len(batches[-1]) < smallest:
+        last = batches.pop()
+        batches[-1] = torch.cat([batches[-1], last])
+    return batches

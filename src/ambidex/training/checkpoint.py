@@ -1,0 +1,52 @@
+"""Checkpoints: everything the rest of a run depends on, written atomically, read without pickle."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ambidex.errors import TrainingError
+from ambidex.files import write_bytes
+
+CHECKPOINT_FILE = "checkpoint.pt"
+
+
+def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
+    """Write `state` (tensors and plain values) to `folder`, replacing the checkpoint before it in one rename."""
+    stream = io.BytesIO()
+    torch.save(state, stream)
+    write_bytes(folder / CHECKPOINT_FILE, stream.getvalue())
+
+
+def load_checkpoint(folder: Path, fingerprint: str) -> dict[str, Any] | None:
+    """The checkpoint in `folder`, or None where there is none of this run (`fingerprint`: what the run depends on).
+
+    Raises TrainingError where the file cannot be read: the user decides whether to throw it away.
+    """
+    path = folder / CHECKPOINT_FILE
+    if not path.exists():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # torch raises many kinds for a damaged file
+        reason = str(error).splitlines()[0]
+        raise TrainingError(
+            f"{path}: checkpoint cannot be read ({reason}); delete it to start over"
+        ) from None
+    return state if state.get("fingerprint") == fingerprint else None
+
+
+def random_state() -> dict[str, Any]:
+    """State of torch's global random generators."""
+    return {
+        "cpu": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def restore_random_state(state: dict[str, Any]) -> None:
+    """The inverse of random_state."""
+    torch.set_rng_state(state["cpu"])
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])

@@ -1,0 +1,137 @@
+"""What a person watches while a model trains: TensorBoard, history.csv, and the guard against bad losses."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ambidex.errors import TrainingError
+from ambidex.files import write_csv
+from ambidex.method import Step
+from ambidex.model import MultimodalNet
+
+HISTORY_FILE = "history.csv"
+TENSORBOARD_FOLDER = "tensorboard"
+
+
+class Totals:
+    """Sums over the samples of an epoch, kept on the device: no host synchronisation in the step path."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.samples = 0
+
+    @torch.no_grad()
+    def add(self, step: Step, terms: Mapping[str, Tensor]) -> None:
+        """Count one micro-batch: loss terms, hits of the fused logits and of each branch, true-class logits."""
+        count = len(step.labels)
+        self.samples += count
+        for name, value in terms.items():
+            self._sum(f"loss/{name}", value.detach() * count)
+        self._sum("accuracy/fused", _hits(step.logits, step.labels))
+        for name, logits in (step.branches() or {}).items():
+            self._sum(f"accuracy/{name}", _hits(logits, step.labels))
+        for name, logits in (step.contributions or {}).items():
+            self._sum(f"true_logit/{name}", logits.gather(1, step.labels[:, None]).sum())
+
+    def means(self) -> dict[str, float]:
+        """Per-sample means; `share/m` is modality m's part of the true class's logit (decision share)."""
+        values = {name: float(total) / max(self.samples, 1) for name, total in self.sums.items()}
+        true = {name: values.pop(name) for name in list(values) if name.startswith("true_logit/")}
+        whole = sum(true.values())
+        if whole > 0:
+            values |= {name.replace("true_logit/", "share/"): value / whole for name, value in true.items()}
+        return values
+
+    def _sum(self, name: str, value: Tensor) -> None:
+        value = value.float()
+        self.sums[name] = self.sums[name] + value if name in self.sums else value
+
+
+class FiniteGuard:
+    """Stops a run whose loss is NaN or infinite, naming the step, the term and the last good checkpoint.
+
+    On a CPU each step is looked at; on an accelerator the verdict waits on the device until `check`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.saved_epoch: int | None = None
+        self._first_bad: dict[str, Tensor] = {}
+
+    def watch(self, number: int, terms: Mapping[str, Tensor]) -> None:
+        """Look at the named loss terms of optimiser step `number`."""
+        for name, value in terms.items():
+            value = value.detach()
+            if value.device.type == "cpu":
+                if not bool(torch.isfinite(value)):
+                    self._stop(name, number)
+                continue
+            here = torch.where(torch.isfinite(value), torch.inf, float(number))
+            self._first_bad[name] = (
+                torch.minimum(self._first_bad[name], here) if name in self._first_bad else here
+            )
+
+    def check(self) -> None:
+        """Fetch the verdict from the device. Raises TrainingError at the first bad term."""
+        for name, first in self._first_bad.items():
+            if (number := float(first)) != float("inf"):
+                self._stop(name, int(number))
+
+    def _stop(self, term: str, number: int) -> None:
+        kept = (
+            "no checkpoint was written yet"
+            if self.saved_epoch is None
+            else f"the last good checkpoint is of epoch {self.saved_epoch} in {self.folder}"
+        )
+        raise TrainingError(
+            f"loss term '{term}' is not finite at step {number}; {kept}; try a smaller learning rate or clip_norm"
+        )
+
+
+class Monitor:
+    """Writes TensorBoard points and the history table of one run."""
+
+    def __init__(self, folder: Path, first_step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.folder = folder
+        self.history: list[dict[str, Any]] = []
+        self.writer: Any = SummaryWriter(  # type: ignore[no-untyped-call]
+            str(folder / TENSORBOARD_FOLDER), purge_step=first_step or None
+        )
+
+    def points(self, values: Mapping[str, float | Tensor], number: int) -> None:
+        """Write scalars at optimiser step `number`."""
+        for name, value in values.items():
+            self.writer.add_scalar(name, float(value), number)
+
+    def epoch(self, epoch: int, number: int, values: dict[str, float]) -> None:
+        """Write an epoch's values to TensorBoard and to history.csv."""
+        self.points({f"epoch/{name}": value for name, value in values.items()}, number)
+        self.history.append({"epoch": epoch, **values})
+        columns = list(dict.fromkeys(name for row in self.history for name in row))
+        write_csv(self.folder / HISTORY_FILE, self.history, columns)
+
+    def close(self) -> None:
+        """Flush and close the event file."""
+        self.writer.close()
+
+
+def gradient_norms(model: MultimodalNet) -> dict[str, Tensor]:
+    """L2 norm of all gradients of each encoder and of the fusion, as device tensors."""
+    owners = {name: model.own(name) for name in model.modalities} | {
+        "fusion": list(model.fusion.parameters())
+    }
+    norms: dict[str, Tensor] = {}
+    for name, parameters in owners.items():
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        if gradients:
+            norms[f"gradient_norm/{name}"] = torch.stack(torch._foreach_norm(gradients)).norm()
+    return norms
+
+
+def _hits(logits: Tensor, labels: Tensor) -> Tensor:
+    return (logits.argmax(1) == labels).sum()

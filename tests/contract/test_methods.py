@@ -1,0 +1,154 @@
+"""What every method must satisfy, over the whole registry: a new file in methods/ is tested here without an edit."""
+
+import pytest
+import torch
+
+from ambidex.errors import ModelError
+from ambidex.method import METHODS
+from helpers.memory_store import build, engine, make_method
+
+TWO = ("audio", "visual")
+THREE = ("audio", "visual", "touch")
+
+
+def _cases(attribute):
+    return [
+        pytest.param(name, options, id=f"{name}-{options}")
+        for name, cls in METHODS.all().items()
+        for options in getattr(cls, attribute)
+    ]
+
+
+def _with_defaults():
+    defaults = [pytest.param(name, {}, id=f"{name}-defaults") for name in METHODS.names()]
+    return defaults + [case for case in _cases("variants") if case.values[1]]
+
+
+def _state(trained):
+    return trained.model.state_dict() | {"random state": torch.get_rng_state()}
+
+
+def _same(a, b):
+    assert a.keys() == b.keys()
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize(("name", "options"), _cases("neutral"))
+def test_neutral_equals_joint(tmp_path, name, options):
+    reference = engine(tmp_path / "joint", epochs=2)
+    reference.fit()
+    expected = _state(reference)
+    trained = engine(tmp_path / name, name, options, epochs=2)
+    trained.fit()
+    assert trained.number >= 3
+    assert _same(_state(trained), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [case for case in _with_defaults() if case.values[0] != "joint"]
+)
+def test_active_differs_from_joint(tmp_path, name, options):
+    reference = engine(tmp_path / "joint", epochs=2)
+    trained = engine(tmp_path / name, name, options, epochs=2)
+    initial = {k: v.clone() for k, v in reference.model.state_dict().items()}
+    for key, value in initial.items():
+        assert torch.equal(trained.model.state_dict()[key], value), "methods must start from the same weights"
+    reference.fit()
+    trained.fit()
+    shared = reference.model.state_dict()
+    assert not all(torch.equal(trained.model.state_dict()[key], shared[key]) for key in shared)
+
+
+@pytest.mark.parametrize(("name", "options"), _with_defaults())
+def test_every_loss_term_reaches_a_parameter(tmp_path, name, options):
+    trained = engine(tmp_path / name, name, options, epochs=1)
+    seen = {}
+    original = trained.method.objective
+
+    def spy(step):
+        terms = original(step)
+        parameters = [p for p in trained.model.parameters() if p.requires_grad]
+        for term, value in terms.items():
+            gradients = torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True)
+            seen[term] = any(g is not None and bool(g.abs().sum() > 0) for g in gradients)
+        return terms
+
+    trained.method.objective = spy
+    trained.fit()
+    assert seen
+    assert all(seen.values()), seen
+
+
+class _KilledError(Exception):
+    pass
+
+
+@pytest.mark.parametrize(("name", "options"), _with_defaults())
+def test_resumed_run_is_bit_identical(tmp_path, name, options):
+    whole = engine(tmp_path / "whole", name, options, epochs=4, optimizer="adam", schedule="cosine")
+    whole.fit()
+    expected = _state(whole)
+
+    def kill(epoch):
+        if epoch == 1:
+            raise _KilledError
+
+    first = engine(tmp_path / "cut", name, options, epochs=4, optimizer="adam", schedule="cosine")
+    first.on_epoch = kill
+    with pytest.raises(_KilledError):
+        first.fit()
+    torch.manual_seed(999)  # a new process starts from another random state
+    second = engine(tmp_path / "cut", name, options, epochs=4, optimizer="adam", schedule="cosine")
+    second.fit()
+    assert second.number == whole.number
+    assert _same(_state(second), expected)
+    assert (tmp_path / "cut" / "history.csv").read_text() == (tmp_path / "whole" / "history.csv").read_text()
+
+
+@pytest.mark.parametrize("modalities", [TWO, THREE], ids=["M=2", "M=3"])
+@pytest.mark.parametrize(("name", "options"), _with_defaults())
+def test_finite_over_five_epochs_or_refused_by_name(tmp_path, name, options, modalities):
+    trained = engine(tmp_path / name, name, options, modalities, epochs=5)
+    limit = METHODS.get(name).needs.max_modalities
+    if limit is not None and len(modalities) > limit:
+        with pytest.raises(ModelError, match=name):
+            trained.fit()
+        return
+    trained.fit()
+    assert all(torch.isfinite(value).all() for value in trained.model.state_dict().values())
+
+
+@pytest.mark.parametrize(("name", "options"), _with_defaults())
+def test_permuting_modalities_permutes_the_result(tmp_path, name, options):
+    if METHODS.get(name).needs.max_modalities == 2:
+        modalities, swapped = TWO, TWO[::-1]
+    else:
+        modalities, swapped = THREE, THREE[::-1]
+    quiet = options | ({"ge": False} if name == "ogm_ge" else {})  # noise is drawn in modality order
+    first = engine(tmp_path / "a", name, quiet, modalities, epochs=1)
+    model = build(make_method(name, quiet), swapped)
+    weights = first.model.state_dict()
+    if "fusion.linear.weight" in weights:
+        dims = [first.model.encoder(m).dim for m in modalities]
+        blocks = dict(zip(modalities, weights["fusion.linear.weight"].split(dims, dim=1), strict=True))
+        weights = weights | {"fusion.linear.weight": torch.cat([blocks[m] for m in swapped], dim=1)}
+    model.load_state_dict(weights)
+    second = engine(tmp_path / "b", name, quiet, swapped, model=model, epochs=1)
+    first.fit()
+    second.fit()
+    for name_ in modalities:
+        for a, b in zip(first.model.own(name_), second.model.own(name_), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "options"), _with_defaults())
+def test_a_head_it_cannot_use_is_refused_in_one_line(tmp_path, name, options):
+    trained = engine(tmp_path / name, name, options, fusion="film")
+    if METHODS.get(name).needs.additive_head:
+        with pytest.raises(ModelError) as caught:
+            trained.fit()
+        text = str(caught.value)
+        assert name in text
+        assert "film" in text
+        assert "concat" in text
+        assert "\n" not in text
