@@ -1,10 +1,10 @@
 """Augmentation of a batch of stored tensors, on the device they are on.
 
-Every random number is drawn from a CPU generator that the caller gives, never from torch's global one: a run on
-a GPU draws the same numbers as one on a CPU, and augmentation leaves the rest of training's randomness alone.
+Every random number is drawn from a CPU generator that the caller gives, never from torch's global one: a run
+on a GPU draws the same numbers as one on a CPU, and the rest of training's randomness is left alone.
 
-- spectrogram: SpecAugment's frequency and time mask (Park et al., Interspeech 2019), one of each, and a circular
-  time shift. A mask is filled with the sample's own mean, which is close to zero after normalisation.
+- spectrogram: SpecAugment's frequency and time mask (Park et al., Interspeech 2019), one of each, and a
+  circular time shift. A mask is filled with the sample's own mean, near zero after normalisation.
 - frames: one random resized crop and one horizontal flip per sample, the same for all its frames. The aspect
   ratio (relative to the frame's own) is drawn from 3/4..4/3, narrowed so that the crop always fits: the drawn
   area is kept and no draw is repeated.

@@ -1,8 +1,9 @@
 """A small convolutional encoder for spectrograms and frames, for small data and quick studies.
 
 Three blocks (3x3 convolution, norm, ReLU, 2x2 max pooling), then averages over a coarse grid instead of one
-global average: frequency stays whole, time and image position are kept in at most `grid` cells per axis,
-because digits and speech are told apart by where things are. A linear layer with ReLU makes the feature.
+global average, because sounds and shapes are told apart by where things are: frequency stays whole, time is
+averaged (or kept in `steps` cells), image position is kept in at most `grid` cells per axis. A linear layer with
+ReLU makes the feature.
 """
 
 from math import ceil, gcd
@@ -27,7 +28,8 @@ class SmallCnn(Encoder):
 
         width: int = Field(16, ge=1, le=512, description="channels of the first block; doubled in each next")
         dim: int = Field(64, ge=1, le=4_096, description="length of the feature")
-        grid: int = Field(4, ge=1, le=32, description="cells kept along time, height and width")
+        grid: int = Field(4, ge=1, le=32, description="frames: most cells kept along height and along width")
+        steps: int = Field(1, ge=1, le=64, description="spectrogram: most cells kept along time")
         norm: Literal["batch", "group"] = Field("batch", description="group: independent of the batch")
 
     def __init__(self, config: Config, spec: InputSpec) -> None:
@@ -43,8 +45,8 @@ class SmallCnn(Encoder):
             layers += [convolution, norm, nn.ReLU(inplace=True), nn.MaxPool2d(2, ceil_mode=True)]
             channels, height, width = out, ceil(height / 2), ceil(width / 2)
         self.blocks = nn.Sequential(*layers)
-        rows = 1 if spec.kind == "spectrogram" else ceil(height / config.grid)
-        self.cell = (rows, ceil(width / config.grid))
+        rows, columns = (height, config.steps) if spec.kind == "spectrogram" else (config.grid, config.grid)
+        self.cell = (ceil(height / rows), ceil(width / columns))
         positions = ceil(height / self.cell[0]) * ceil(width / self.cell[1])
         self.project = nn.Linear(channels * positions, config.dim)
         initialise(self)

@@ -1,0 +1,159 @@
+"""Fusions: plain formulas by hand, contributions that sum to the logits, and what is refused."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from ambidex.errors import ModelError
+from ambidex.fusion import FUSIONS, Fusion
+
+CLASSES = 4
+ADDITIVE = [name for name, fusion in FUSIONS.all().items() if fusion.additive]
+
+
+def build(name: str, dims: Mapping[str, int], **options: Any) -> Fusion:
+    torch.manual_seed(0)
+    cls = FUSIONS.get(name)
+    fusion = cls(cls.Config(**options), dims, CLASSES)
+    with torch.no_grad():
+        for parameter in fusion.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))  # biases start at zero: make them count
+    return fusion.double()
+
+
+def features(dims: Mapping[str, int], batch: int = 5) -> dict[str, Tensor]:
+    torch.manual_seed(1)
+    return {name: torch.randn(batch, dim, dtype=torch.float64) for name, dim in dims.items()}
+
+
+def named(fusion: Fusion) -> dict[str, Tensor]:
+    return dict(fusion.named_parameters())
+
+
+def test_the_plugins_and_which_are_additive():
+    assert set(FUSIONS.names()) == {"concat", "sum", "shared", "gated", "film"}
+    assert set(ADDITIVE) == {"concat", "sum", "shared"}
+
+
+@pytest.mark.parametrize("name", ADDITIVE)
+@given(dims=st.lists(st.integers(1, 6), min_size=2, max_size=4), batch=st.integers(1, 4))
+@settings(max_examples=20, deadline=None)
+def test_contributions_sum_to_the_logits_and_come_from_the_blocks(name: str, dims: list[int], batch: int):
+    lengths = {f"m{i}": dim for i, dim in enumerate(dims)}
+    fusion, h = build(name, lengths), features(lengths, batch)
+    z, blocks = fusion.contributions(h), fusion.blocks()
+    assert list(z) == list(blocks) == list(lengths)
+    total = z["m0"]
+    for other in list(z)[1:]:
+        total = total + z[other]
+    assert torch.equal(fusion(h), total)
+    for m, dim in lengths.items():
+        assert blocks[m].shape == (CLASSES, dim)
+        own = fusion.contributions({**h, m: torch.zeros_like(h[m])})[m]  # the share of the bias
+        assert torch.allclose(z[m] - own, h[m] @ blocks[m].T)
+
+
+def test_concat_is_one_linear_layer_over_the_features_side_by_side():
+    dims = {"a": 3, "v": 5, "t": 2}
+    fusion, h = build("concat", dims), features(dims)
+    p = named(fusion)
+    expected = torch.cat(list(h.values()), dim=1) @ p["linear.weight"].T + p["linear.bias"]
+    assert torch.allclose(fusion(h), expected)
+    z = fusion.contributions(h)["v"]
+    assert torch.allclose(z, h["v"] @ p["linear.weight"][:, 3:8].T + p["linear.bias"] / 3)
+
+
+def test_sum_adds_layers_with_a_bias_each():
+    dims = {"a": 3, "v": 5}
+    fusion, h = build("sum", dims), features(dims)
+    p = named(fusion)
+    z = {m: h[m] @ p[f"linears.{m}.weight"].T + p[f"linears.{m}.bias"] for m in dims}
+    assert torch.allclose(fusion(h), z["a"] + z["v"])
+    assert torch.allclose(fusion.contributions(h)["a"], z["a"])
+
+
+def test_shared_reads_every_modality_by_one_weight():
+    dims = {"a": 3, "v": 5, "t": 5}
+    fusion, h = build("shared", dims), features(dims)
+    p = named(fusion)
+    assert set(p) == {"linear.weight", "linear.bias", "project.a.weight"}  # equal lengths need no projection
+    weight, bias = p["linear.weight"], p["linear.bias"]
+    expected = (h["a"] @ p["project.a.weight"].T + h["v"] + h["t"]) @ weight.T + bias
+    assert torch.allclose(fusion(h), expected)
+    assert fusion.blocks()["v"] is fusion.blocks()["t"]
+
+
+@pytest.mark.parametrize("name", ["concat", "sum"])
+def test_blocks_are_views_of_the_weights(name: str):
+    dims = {"a": 3, "v": 5}
+    fusion, h = build(name, dims), features(dims)
+    with torch.no_grad():
+        fusion.blocks()["v"].zero_()
+    assert torch.allclose(fusion.contributions(h)["v"].std(0), torch.zeros(CLASSES).double())
+    assert fusion.contributions(h)["a"].std(0).min() > 0
+
+
+@pytest.mark.parametrize("conditioner", [None, "a", "v"])
+def test_gated_with_two_modalities_is_the_fields_form(conditioner: str | None):
+    dims = {"a": 3, "v": 5}
+    fusion, h = build("gated", dims, conditioner=conditioner, dim=6), features(dims)
+    p = named(fusion)
+    fc = {m: h[m] @ p[f"project.{m}.weight"].T + p[f"project.{m}.bias"] for m in dims}
+    gate, other = (fc["v"], fc["a"]) if conditioner == "v" else (fc["a"], fc["v"])
+    expected = (1 / (1 + (-gate).exp()) * other) @ p["out.weight"].T + p["out.bias"]
+    assert torch.allclose(fusion(h), expected)
+
+
+@pytest.mark.parametrize("conditioner", [None, "v"])
+def test_film_with_two_equal_lengths_is_the_fields_form(conditioner: str | None):
+    dims = {"a": 4, "v": 4}
+    fusion, h = build("film", dims, conditioner=conditioner), features(dims)
+    p = named(fusion)
+    film, other = (h["v"], h["a"]) if conditioner else (h["a"], h["v"])
+    both = film @ p["condition.weight"].T + p["condition.bias"]
+    expected = (both[:, :4] * other + both[:, 4:]) @ p["out.weight"].T + p["out.bias"]
+    assert torch.allclose(fusion(h), expected)
+
+
+def test_with_three_modalities_the_others_are_added_before_they_are_conditioned():
+    dims = {"a": 3, "v": 5, "t": 2}
+    h = features(dims)
+    film = build("film", dims, conditioner="t")
+    p = named(film)
+    gamma, beta = (h["t"] @ p["condition.weight"].T + p["condition.bias"]).split(5, dim=1)
+    hidden = gamma * (h["a"] @ p["project.a.weight"].T + h["v"]) + beta
+    assert torch.allclose(film(h), hidden @ p["out.weight"].T + p["out.bias"])
+    gated = build("gated", dims)
+    p = named(gated)
+    fc = {m: h[m] @ p[f"project.{m}.weight"].T + p[f"project.{m}.bias"] for m in dims}
+    hidden = fc["a"].sigmoid() * fc["v"] + fc["a"].sigmoid() * fc["t"]
+    assert torch.allclose(gated(h), hidden @ p["out.weight"].T + p["out.bias"])
+
+
+@pytest.mark.parametrize("name", ["gated", "film"])
+def test_other_fusions_have_no_contributions_and_refuse_an_unknown_conditioner(name: str):
+    dims = {"audio": 3, "visual": 5}
+    with pytest.raises(NotImplementedError):
+        build(name, dims).contributions(features(dims))
+    with pytest.raises(ModelError, match=f"fusion '{name}': conditioner 'visul' .* did you mean 'visual'"):
+        build(name, dims, conditioner="visul")
+
+
+@pytest.mark.parametrize("name", FUSIONS.names())
+def test_linear_layers_start_xavier_normal_with_zero_bias(name: str):
+    torch.manual_seed(0)
+    cls = FUSIONS.get(name)
+    fusion = cls(
+        cls.Config(dim=300) if "dim" in cls.Config.model_fields else cls.Config(), {"a": 300, "v": 200}, 100
+    )
+    for key, parameter in fusion.named_parameters():
+        if parameter.dim() == 1:
+            assert not parameter.any(), key
+        else:
+            expected = (2 / sum(parameter.shape)) ** 0.5
+            assert abs(parameter.std().item() / expected - 1) < 0.03, key
