@@ -1,0 +1,68 @@
+# Everything a person or a CI machine does with this project. `make` or `make help` lists it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# dvc runs `ambidex` and `python` by name: they must be the ones of the environment.
+export PATH := $(abspath $(BIN)):$(PATH)
+export DVC_NO_ANALYTICS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup repro test test-all lint format bench docs doctor constraints clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## install everything into .venv (again only when pyproject.toml or constraints.txt changed)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; ok = (3, 11) <= v < (3, 14); \
+	  sys.exit(None if ok else f"make: Python 3.11 to 3.13 is needed, {sys.executable} is {v[0]}.{v[1]}; run make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+repro: $(STAMP) ## run the pipeline (only what changed), print the table and the path of the report
+	dvc repro
+	@ambidex compare --show
+
+test: $(STAMP) ## run the fast tests
+	python -m pytest
+
+test-all: $(STAMP) ## run all tests, the slow ones too
+	python -m pytest -m 'not images'
+
+lint: $(STAMP) ## check style and types
+	ruff check .
+	ruff format --check .
+	mypy
+
+format: $(STAMP) ## put the code into the agreed format
+	ruff check --fix .
+	ruff format .
+
+bench: $(STAMP) ## measure speed against the limits and print a table of ratios
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
+	python -m benchmarks
+
+docs: $(STAMP) ## write the generated pages again
+	ambidex params > docs/parameters.md
+
+doctor: $(STAMP) ## check this machine
+	ambidex doctor
+
+constraints: ## resolve all versions afresh into constraints.txt (seconds; asks the package registry)
+	$(PYTHON) -m venv $(VENV)/resolve
+	$(VENV)/resolve/bin/python -m pip install --quiet --disable-pip-version-check uv
+	sed -n '/^#/p' constraints.txt > constraints.txt.new
+	$(VENV)/resolve/bin/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --no-header \
+	  --no-annotate --extra dev --extra bench pyproject.toml \
+	  | grep -vE '^(nvidia-|cuda-|triton|setuptools=|pip=)' >> constraints.txt.new
+	mv constraints.txt.new constraints.txt
+	rm -rf $(VENV)/resolve
+
+clean: ## remove outputs and caches; .venv and the dvc cache stay
+	rm -rf runs build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,0 +1,137 @@
+"""The command line: `ambidex VERB`. Until a verb runs, only the standard library is imported, so help is instant."""
+
+import argparse
+import errno
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from ambidex.commands.verbs import PATHS, STAGE_VERBS, Verb
+from ambidex.errors import AmbidexError
+
+_INTERRUPTED = 130
+_CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM)
+_LISTS = {
+    "methods": "the ways to keep modalities balanced in training",
+    "datasets": "the data sets that prepare can read",
+    "encoders": "the networks that turn one modality into a feature",
+    "fusions": "the decision layers that turn features into a class",
+    "allocators": "the ways to weigh modalities at the decision layer",
+    "diagnostics": "the measurements that evaluate makes",
+}
+_DESCRIPTION = """\
+Balanced multimodal learning: train one model on several modalities (audio, video, ...), see how much each
+modality decides, and repair the decision layer where one modality drowns another.
+
+The stages, in order: prepare, extract, pretrain, train, evaluate, compare. `study` runs them all.
+All parameters stand in params.yaml; `ambidex params` explains every one of them."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see `{self.prog} --help`\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; a mistake of the user costs one line, not a traceback."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(given or ["--help"])
+    try:
+        return int(importlib.import_module(f"ambidex.commands.{options.command}").run(options))
+    except AmbidexError as error:
+        return _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _fail("interrupted; the same command goes on where it stopped", _INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader (`| head`) has gone; Python would complain once more at exit
+        return 0
+    except OSError as error:
+        if error.errno not in _CANNOT_WRITE:
+            raise
+        return _fail(f"{error.filename or 'output'}: {error.strerror}; nothing already finished is lost", 3)
+
+
+def _fail(message: str, code: int) -> int:
+    print("ambidex: " + " ".join(message.split()), file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="ambidex", description=_DESCRIPTION, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--version", action="version", version=f"ambidex {_version()}")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    for verb in STAGE_VERBS:
+        _add_stage(verbs, verb)
+    study = _add(verbs, "study", "run every stage for every cell of the study, keeping what is up to date")
+    _add_params(study, "ambidex study --set 'study.methods=[joint, ogm_ge]' --set 'study.seeds=[0, 1, 2]'")
+    study.set_defaults(command="study")
+    for name, summary in _LISTS.items():
+        _add_list(verbs, name, summary)
+    reference = _add(verbs, "params", "explain every parameter of params.yaml, as Markdown")
+    reference.set_defaults(command="reference")
+    _add_doctor(verbs)
+    return parser
+
+
+def _add(verbs: "argparse._SubParsersAction[_Parser]", name: str, summary: str, text: str = "") -> _Parser:
+    description = text or summary[0].upper() + summary[1:] + "."
+    return verbs.add_parser(
+        name, help=summary, description=description, formatter_class=argparse.RawTextHelpFormatter
+    )
+
+
+def _add_stage(verbs: "argparse._SubParsersAction[_Parser]", verb: Verb) -> None:
+    parser = _add(verbs, verb.name, verb.summary, verb.text)
+    _add_params(parser, verb.example)
+    for flag, key in verb.flags:
+        parser.add_argument(f"--{flag}", metavar="VALUE", help=f"short for --set {key}=VALUE")
+    if verb.name == "compare":
+        parser.add_argument(
+            "--show", action="store_true", help="only print the table that was written before"
+        )
+    places = parser.add_argument_group("places", "by default all under the folder of --runs")
+    for name in verb.reads:
+        places.add_argument(f"--{name}", metavar="PATH", help=f"read: {PATHS[name]}")
+    places.add_argument(f"--{verb.writes}", metavar="PATH", help=f"write: {PATHS[verb.writes]}")
+    parser.set_defaults(command="stage", verb=verb)
+
+
+def _add_params(parser: _Parser, example: str) -> None:
+    parser.add_argument(
+        "--params", metavar="FILE", default="params.yaml", help="parameters (default: params.yaml)"
+    )
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="replace one parameter, for example train.epochs=3; may be repeated",
+    )
+    parser.add_argument("--runs", metavar="DIR", default="runs", help="folder of all outputs (default: runs)")
+    parser.epilog = f"example:\n  {example}"
+
+
+def _add_list(verbs: "argparse._SubParsersAction[_Parser]", name: str, summary: str) -> None:
+    parser = _add(verbs, name, f"list {summary}")
+    parser.add_argument("name", metavar="NAME", nargs="?", help="explain this one and its parameters")
+    parser.epilog = f"example:\n  ambidex {name}"
+    parser.set_defaults(command="plugins", kind=name)
+
+
+def _add_doctor(verbs: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = _add(verbs, "doctor", "check that this machine can run everything, and say what to do where not")
+    parser.add_argument("--runs", metavar="DIR", default="runs", help="folder of all outputs (default: runs)")
+    parser.set_defaults(command="doctor")
+
+
+def _version() -> str:
+    from ambidex import __version__
+
+    return __version__
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""`ambidex prepare|extract|pretrain|train|evaluate|compare`: one stage, its places, its main numbers."""
+
+import time
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ambidex import stages
+from ambidex.commands.verbs import Verb
+from ambidex.commands.wiring import Places, calls, places
+from ambidex.configuration import load_params
+from ambidex.errors import DataError, ParamsError
+from ambidex.layout import Layout
+
+_SHOWN = 6
+
+
+def run(options: Namespace) -> int:
+    """Run the stage of `options.verb`, once or (pretrain) once per modality."""
+    verb: Verb = options.verb
+    layout = Layout(Path(options.runs))
+    if getattr(options, "show", False):
+        show_study(Path(options.study) if options.study else layout.study)
+        return 0
+    params = load_params(Path(options.params), overrides(options))
+    todo = list(calls(verb.name, params))
+    if len(todo) > 1 and getattr(options, verb.writes):
+        raise ParamsError(
+            f"--{verb.writes}: is one folder, and there are {len(todo)} modalities; add --modality NAME"
+        )
+    for one in todo:
+        inputs, outputs = places(verb.name, one, layout)
+        _replace(inputs, verb.reads, options)
+        _replace(outputs, (verb.writes,), options)
+        start = time.monotonic()
+        metrics = stages.run(verb.name, one, inputs, outputs)
+        print(f"{verb.name}: wrote {outputs[verb.writes]} in {time.monotonic() - start:.1f} s")
+        print_numbers(metrics)
+        if verb.name == "compare":
+            show_study(outputs["study"])
+    return 0
+
+
+def overrides(options: Namespace) -> list[str]:
+    """`--set` as given, then what the short flags stand for."""
+    verb: Verb = options.verb
+    short = [f"{key}={value}" for flag, key in verb.flags if (value := getattr(options, flag)) is not None]
+    return [*options.set, *short]
+
+
+def print_numbers(metrics: Mapping[str, Any]) -> None:
+    """Print the first few numbers of a stage's metrics, on one line."""
+    found = list(_numbers(metrics).items())[:_SHOWN]
+    if found:
+        print("  " + ", ".join(f"{name} {value:.4g}" for name, value in found))
+
+
+def show_study(study: Path) -> None:
+    """Print the table of a comparison and where its report stands."""
+    page = study / "compare.html"
+    if not page.exists():
+        raise DataError(
+            f"{page}: not there yet; run `make repro`, `ambidex study` or `ambidex compare` first"
+        )
+    print(f"report: {page}")
+
+
+def _replace(found: Places, names: tuple[str, ...], options: Namespace) -> None:
+    for name in names:
+        if given := getattr(options, name):
+            found[name] = Path(given)
+
+
+def _numbers(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """Leaves that are numbers, by their dotted path, the outer ones first."""
+    flat = {
+        f"{prefix}{k}": v
+        for k, v in metrics.items()
+        if isinstance(v, int | float) and not isinstance(v, bool)
+    }
+    for key, value in metrics.items():
+        if isinstance(value, Mapping):
+            flat.update(_numbers(value, f"{prefix}{key}."))
+    return flat

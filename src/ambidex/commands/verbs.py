@@ -1,0 +1,94 @@
+"""The verbs that run a stage: their help texts, inputs, outputs and short flags. Imports nothing heavy."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One stage as the command line offers it."""
+
+    name: str
+    summary: str
+    text: str
+    example: str
+    reads: tuple[str, ...]
+    """names of the inputs, each a flag that replaces the place it is read from"""
+    writes: str
+    """name of the output, a flag that replaces the place it is written to"""
+    flags: tuple[tuple[str, str], ...] = ()
+    """(flag, key): `--flag VALUE` is short for `--set key=VALUE`"""
+
+
+PATHS = {
+    "manifest": "folder with manifest.csv: the samples, their labels and splits",
+    "features": "folder with the feature store: tensors made from the media",
+    "encoder": "folder of one pretrained unimodal classifier",
+    "encoders": "folder with a pretrained classifier per modality",
+    "model": "folder of one trained model",
+    "report": "folder of one evaluation: report.html, metrics.json, tables",
+    "reports": "folder with one evaluation per cell of the study",
+    "study": "folder of the comparison: compare.html, compare.csv",
+}
+
+_CELL = (("method", "train.method"), ("regime", "train.regime"), ("seed", "train.seed"))
+
+STAGE_VERBS = (
+    Verb(
+        name="prepare",
+        summary="find (or make) the samples and write the manifest",
+        text="Reads the data set that params.yaml names, splits it into train, val and test where it has no split,\n"
+        "and writes manifest.csv: a row per sample with its label, split, group and the path of each modality.",
+        example="ambidex prepare --set prepare.dataset=manifest --set prepare.source=my_clips.csv",
+        reads=(),
+        writes="manifest",
+    ),
+    Verb(
+        name="extract",
+        summary="decode the media into the feature store",
+        text="Decodes every audio, video or image file of the manifest once and stores fixed-size tensors.\n"
+        "Broken files are listed in rejected.csv. A run that was stopped goes on where it was.",
+        example="ambidex extract --set extract.workers=4",
+        reads=("manifest",),
+        writes="features",
+    ),
+    Verb(
+        name="pretrain",
+        summary="train one classifier per modality, alone",
+        text="Trains a classifier on each modality alone. Its encoder serves the regimes pretrained and frozen;\n"
+        "its accuracy says what the modality is worth. Without --modality: all modalities, one after the other.",
+        example="ambidex pretrain --modality audio --seed 1",
+        reads=("features",),
+        writes="encoder",
+        flags=(("modality", "pretrain.modality"), ("seed", "pretrain.seed")),
+    ),
+    Verb(
+        name="train",
+        summary="train one model on all modalities together",
+        text="Trains the whole model with one balancing method. The regime says where the encoders come from:\n"
+        "scratch (random), pretrained (and trained further) or frozen (only the decision layer is trained).\n"
+        "A run that was stopped goes on from its last epoch and ends with the same weights.",
+        example="ambidex train --method ogm_ge --regime pretrained --seed 1",
+        reads=("features", "encoders"),
+        writes="model",
+        flags=_CELL,
+    ),
+    Verb(
+        name="evaluate",
+        summary="diagnose one trained model and repair its decision layer",
+        text="Measures the model on validation and test, shows how much each modality decides, fits the weights\n"
+        "of the decision layer on validation data only, and writes report.html.",
+        example="ambidex evaluate --method ogm_ge --regime pretrained --seed 1",
+        reads=("features", "model", "encoders"),
+        writes="report",
+        flags=_CELL,
+    ),
+    Verb(
+        name="compare",
+        summary="put all evaluated models into one table",
+        text="Collects the reports of a study into one table: mean and deviation over seeds, and whether a method\n"
+        "differs from the reference beyond chance.",
+        example="ambidex compare --show",
+        reads=("reports", "encoders"),
+        writes="study",
+    ),
+)

@@ -1,0 +1,50 @@
+"""Which folders a stage reads and writes under one root: what the command line and `study` share."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ambidex.layout import Layout
+from ambidex.params import Params
+
+Places = dict[str, Path]
+
+
+def places(stage: str, params: Params, layout: Layout) -> tuple[Places, Places]:
+    """Inputs and outputs of one call of `stage`. Optional inputs are named only where they exist."""
+    train, pretrain = params.train, params.pretrain
+    cell = (train.method, train.regime, train.seed)
+    encoders = {"encoders": layout.encoders(train.seed)}
+    if stage == "prepare":
+        return {}, {"manifest": layout.manifest}
+    if stage == "extract":
+        return {"manifest": layout.manifest}, {"features": layout.features}
+    features = {"features": layout.features}
+    if stage == "pretrain":
+        return features, {"encoder": layout.encoder(str(pretrain.modality), pretrain.seed)}
+    if stage == "train":
+        needed = {} if train.regime == "scratch" else encoders
+        return {**features, **needed}, {"model": layout.model(*cell)}
+    if stage == "evaluate":
+        read = {**features, "model": layout.model(*cell), **_existing(encoders)}
+        return read, {"report": layout.report(*cell)}
+    read = {"reports": layout.reports, **_existing({"encoders": layout.root / "encoders"})}
+    return read, {"study": layout.study}
+
+
+def calls(stage: str, params: Params) -> Iterator[Params]:
+    """The parameters of each call that the user meant: pretrain without a modality means all of them."""
+    if stage != "pretrain" or params.pretrain.modality is not None:
+        yield params
+        return
+    for modality in params.modalities:
+        yield with_values(params, "pretrain", modality=modality)
+
+
+def with_values(params: Params, section: str, **values: object) -> Params:
+    """`params` with some values of one section replaced. The values must be valid: they are not checked again."""
+    changed = getattr(params, section).model_copy(update=values)
+    return params.model_copy(update={section: changed})
+
+
+def _existing(candidates: Places) -> Places:
+    return {name: path for name, path in candidates.items() if path.exists()}
