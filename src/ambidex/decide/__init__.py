@@ -29,7 +29,7 @@ class Allocator(nn.Module):
     """True where each contribution must be a classifier of its own"""
 
     record: dict[str, Any]
-    """how the fit went, JSON-able: gradient_norm, iterations, strengths, fallbacks; empty when nothing is fitted"""
+    """how the fit went, JSON-able: gradient_norm, iterations, strength ...; empty where nothing is fitted"""
 
     def __init__(self, config: Any, modalities: int, classes: int) -> None:
         """An unfitted allocator for M `modalities` and C `classes`: it acts like the plain sum."""
@@ -46,16 +46,20 @@ class Allocator(nn.Module):
 
     @classmethod
     def fit(cls, config: Any, contributions: Tensor, labels: Tensor, groups: Sequence[str]) -> Self:
-        """Fit on contributions [N, M, C], labels [N] int64 and each sample's group (speaker, source video)."""
+        """Fit on contributions [N, M, C], labels [N] int64 and each sample's group (speaker, video)."""
         raise NotImplementedError
 
-    def weights(self) -> Tensor:
-        """The factor of each contribution [M, C]."""
+    def allocate(self, contributions: Tensor) -> Tensor:
+        """Contributions [N, M, C] -> what each modality adds to the allocated logits [N, M, C]."""
         raise NotImplementedError
+
+    def weights(self) -> Tensor | None:
+        """The factor of each contribution [M, C]; None where it depends on the sample."""
+        return None
 
     def forward(self, contributions: Tensor) -> Tensor:
-        """contributions [N, M, C] -> logits [N, C]."""
-        return (contributions * self.weights()).sum(dim=1)
+        """Contributions [N, M, C] -> logits [N, C]."""
+        return self.allocate(contributions).sum(dim=1)
 
 
 ALLOCATORS: Plugins[Allocator] = Plugins("allocator", "ambidex.decide", "ambidex.decide.Allocator")

@@ -1,4 +1,4 @@
-"""Diagnostics: one file each, each reads the cached evaluation and says what it found. Files here are plug-ins."""
+"""Diagnostics: each reads the cached evaluation and says what it found. Files here are plug-ins."""
 
 from __future__ import annotations
 

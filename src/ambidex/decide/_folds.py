@@ -1,0 +1,61 @@
+"""Cross-validation folds that keep a group (speaker, source video) on one side."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.int64]
+
+
+def grouped(groups: Sequence[str]) -> bool:
+    """Whether the groups say anything: at least two, and not one per sample."""
+    return 1 < len(set(groups)) < len(groups)
+
+
+def cluster_of(groups: Sequence[str]) -> Rows:
+    """The independent unit of each sample [N]: its group where groups say anything, else itself."""
+    if not grouped(groups):
+        return np.arange(len(groups))
+    units: Rows = np.unique(np.asarray(groups), return_inverse=True)[1]
+    return units
+
+
+def folds(labels: Rows, groups: Sequence[str], count: int, seed: int) -> list[Rows]:
+    """Rows held out in each fold: disjoint, together all rows, none empty.
+
+    By group where groups say anything: the largest group first, each to the fold with the fewest samples.
+    Otherwise stratified: each class is dealt out over the folds in random order.
+    At most `count` folds; fewer where there are fewer groups or samples.
+    """
+    order = np.random.default_rng(seed)
+    if grouped(groups):
+        place = _by_group(cluster_of(groups), count, order)
+    else:
+        shuffled = order.permutation(len(labels))
+        dealt = shuffled[np.argsort(labels[shuffled], kind="stable")]
+        place = np.empty(len(labels), dtype=np.int64)
+        place[dealt] = np.arange(len(labels)) % count
+    return [np.flatnonzero(place == fold) for fold in range(count) if (place == fold).any()]
+
+
+def _by_group(units: Rows, count: int, order: np.random.Generator) -> Rows:
+    sizes = np.bincount(units)
+    shuffled = order.permutation(len(sizes))
+    filled = np.zeros(count, dtype=np.int64)
+    fold_of = np.empty(len(sizes), dtype=np.int64)
+    for unit in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
+        fold_of[unit] = filled.argmin()
+        filled[fold_of[unit]] += sizes[unit]
+    return fold_of[units]
+
+
+def standard_error(differences: NDArray[np.float64], units: Rows) -> float:
+    """Standard error of the mean of `differences` [N]; not samples but their `units` [N] are independent.
+
+    sqrt(G / (G - 1) sum_g (sum_{n in g} (d_n - mean))^2) / N for G units; infinite for one unit.
+    """
+    sums = np.bincount(units, differences - differences.mean())
+    if len(sums) < 2:
+        return float("inf")
+    return float(np.sqrt(len(sums) / (len(sums) - 1) * (sums**2).sum()) / len(differences))

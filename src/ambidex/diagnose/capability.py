@@ -1,0 +1,92 @@
+"""What each modality could contribute, class by class, against what it decides.
+
+Capability kappa_m[c]: recall on test of modality m's own linear probe on class c, normalised over the modalities.
+Decision imbalance DI = mean_c mean_m |rho_m[c] - kappa_m[c]|: the claim of arXiv 2510.14411 in one number.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ambidex.diagnose import Diagnosis, Diagnostic
+from ambidex.diagnose.logits import defined
+from ambidex.evaluation import Evaluation
+from ambidex.imbalance import decision_imbalance, shares, spread_by_class, true_class
+from ambidex.probes import fit_probes
+from ambidex.statistics import bootstrap_means, correct, interval
+
+COLUMNS = ("recall", "capability", "share")
+
+
+class Capability(Diagnostic):
+    """Recall of the probes, capability shares, decision imbalance."""
+
+    def run(self, evaluation: Evaluation) -> Diagnosis:
+        """Metrics: `decision_imbalance` with interval; by modality and class `recall`, `capability`, `share`."""
+        test, params = evaluation.test, evaluation.params
+        m, c = len(evaluation.modalities), len(evaluation.classes)
+        own = fit_probes(evaluation).own
+        right = torch.stack([correct(probe.logits["test"], test.labels) for probe in own.values()], dim=1)
+        spread = [
+            spread_by_class(values, test.labels, c).flatten(1)
+            for values in (right, true_class(test.stacked(), test.labels))
+        ]
+        columns = torch.cat([*spread, torch.nn.functional.one_hot(test.labels, c).double()], dim=1)
+        draws = _quantities(bootstrap_means(columns, params.resamples, params.seed), m, c)
+        point = _quantities(columns.mean(dim=0, keepdim=True), m, c)
+        rows = _rows(evaluation, point, draws)
+        low, high = interval(draws["imbalance"])[0]
+        imbalance = defined(point["imbalance"].item())
+        metrics: dict[str, Any] = {
+            "decision_imbalance": imbalance,
+            "decision_imbalance_low": defined(low),
+            "decision_imbalance_high": defined(high),
+            "by_class": {
+                name: {row["class"]: {k: row[k] for k in COLUMNS} for row in rows if row["modality"] == name}
+                for name in evaluation.modalities
+            },
+        }
+        return Diagnosis(metrics, {"capability": rows}, _sentences(metrics, rows))
+
+
+def _quantities(sums: Tensor, m: int, c: int) -> dict[str, Tensor]:
+    """From means over samples [R, (2 M + 1) C]: recall, capability and share [R, M C], imbalance [R, 1]."""
+    right, decided = (part.reshape(-1, m, c) for part in (sums[:, : m * c], sums[:, m * c : 2 * m * c]))
+    capability, share = shares(right), shares(decided)
+    return {
+        "recall": (right / sums[:, None, 2 * m * c :]).flatten(1),
+        "capability": capability.flatten(1),
+        "share": share.flatten(1),
+        "imbalance": decision_imbalance(share, capability)[:, None],
+    }
+
+
+def _rows(evaluation: Evaluation, point: dict[str, Tensor], draws: dict[str, Tensor]) -> list[dict[str, Any]]:
+    ends = {name: interval(draws[name]) for name in COLUMNS}
+    rows = []
+    for i, (m, label) in enumerate((a, b) for a in evaluation.modalities for b in evaluation.classes):
+        row: dict[str, Any] = {"modality": m, "class": label}
+        for name in COLUMNS:
+            row[name] = defined(point[name][0, i].item())
+            row[f"{name}_low"], row[f"{name}_high"] = map(defined, ends[name][i])
+        rows.append(row)
+    return rows
+
+
+def _sentences(metrics: dict[str, Any], rows: list[dict[str, Any]]) -> list[str]:
+    if metrics["decision_imbalance"] is None:
+        return ["Decision imbalance is undefined: no class has both a decision share and a capability."]
+    low, high = metrics["decision_imbalance_low"], metrics["decision_imbalance_high"]
+    sentences = [
+        f"Decision imbalance is {metrics['decision_imbalance']:.3f} (95 % interval {low:.3f} to {high:.3f}): the "
+        "mean distance between a modality's share in the decision and its share in what the modalities can do."
+    ]
+    gaps = [row for row in rows if row["share"] is not None and row["capability"] is not None]
+    widest = max(gaps, key=lambda row: abs(row["share"] - row["capability"]))
+    verb = "more" if widest["share"] > widest["capability"] else "less"
+    sentences.append(
+        f"It is widest for {widest['modality']} on class {widest['class']}, which decides {verb} than it can: "
+        f"share {widest['share']:.2f}, capability {widest['capability']:.2f}."
+    )
+    return sentences

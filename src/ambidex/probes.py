@@ -1,0 +1,131 @@
+"""Linear probes: what the frozen features allow, whatever the trained head makes of them.
+
+Multinomial logistic regression on standardised features: mean NLL + strength / 2 ||W||^2 (bias free), fitted
+on train to convergence, the strength chosen by NLL on validation along a path from strong to weak.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ambidex.convex import Array, Minimum, minimise
+from ambidex.evaluation import Evaluation
+from ambidex.memo import once_per_evaluation
+from ambidex.statistics import nll
+
+STRENGTHS = (1.0, 1e-1, 1e-2, 1e-3, 1e-4)
+JUDGED = ("val", "test")
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One fitted probe."""
+
+    strength: float
+    logits: dict[str, Tensor]
+    """`val`, `test` -> [N, C] float64"""
+    record: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Probes:
+    """The joint probe and one per modality."""
+
+    joint: Probe
+    own: dict[str, Probe]
+
+
+@once_per_evaluation
+def fit_probes(evaluation: Evaluation) -> Probes:
+    """Probes on the features of the evaluated model; fitted once per evaluation."""
+    own = {
+        m: _fit({name: split.features[m] for name, split in evaluation.splits.items()}, evaluation)
+        for m in evaluation.modalities
+    }
+    if len(own) == 1:
+        return Probes(next(iter(own.values())), own)
+    side_by_side = {
+        name: torch.cat([split.features[m] for m in evaluation.modalities], dim=1)
+        for name, split in evaluation.splits.items()
+    }
+    return Probes(_fit(side_by_side, evaluation), own)
+
+
+@once_per_evaluation
+def fit_unimodal_probes(evaluation: Evaluation) -> dict[str, Probe]:
+    """Probes on the features of the unimodally trained encoders, where the evaluation was given them."""
+    return {m: _fit(unimodal.features, evaluation) for m, unimodal in evaluation.unimodal.items()}
+
+
+def _fit(features: dict[str, Tensor], evaluation: Evaluation) -> Probe:
+    labels = {name: evaluation.splits[name].labels for name in ("train", *JUDGED)}
+    return fit_probe(features, labels, len(evaluation.classes))
+
+
+def fit_probe(features: dict[str, Tensor], labels: dict[str, Tensor], classes: int) -> Probe:
+    """Fit on `train`, choose the strength on `val`; both mappings hold train, val and test."""
+    problem = _Problem(features["train"], labels["train"], classes)
+    held_out = {name: problem.rotate(features[name]) for name in JUDGED}
+    best: Probe | None = None
+    lowest = float("inf")
+    weights = torch.zeros(problem.x.shape[1] + 1, classes, dtype=torch.float64)
+    for strength in STRENGTHS:
+        weights, found = problem.solve(strength, weights)
+        logits = {name: x @ weights[:-1] + weights[-1] for name, x in held_out.items()}
+        loss = nll(logits["val"], labels["val"])
+        if best is not None and loss >= lowest:
+            break
+        lowest, best = loss, Probe(strength, logits, found.record())
+    assert best is not None
+    return best
+
+
+class _Problem:
+    """The regression in the principal axes of the features, where its Hessian is nearly diagonal.
+
+    The penalty is the same in any rotated basis, so the optimum is that of the original problem; axes without
+    variance carry no weight there and are left out.
+    """
+
+    def __init__(self, features: Tensor, labels: Tensor, classes: int) -> None:
+        h = features.double()
+        self.mean = h.mean(dim=0)
+        spread = h.std(dim=0, correction=0)
+        self.scale = torch.where(spread > 0, spread, 1.0)
+        standardised = (h - self.mean) / self.scale
+        variance, axes = torch.linalg.eigh(standardised.T @ standardised / len(h))
+        kept = variance > 1e-12 * variance.amax().clamp_min(1e-30)
+        self.variance, self.axes = variance[kept], axes[:, kept]
+        self.x = standardised @ self.axes
+        self.labels = labels
+        self.classes = classes
+        self.target = torch.nn.functional.one_hot(labels, classes).double()
+
+    def rotate(self, features: Tensor) -> Tensor:
+        """Features of any split, standardised by train, in the principal axes."""
+        rotated: Tensor = ((features.double() - self.mean) / self.scale) @ self.axes
+        return rotated
+
+    def solve(self, strength: float, start: Tensor) -> tuple[Tensor, Minimum]:
+        """Weights [K + 1, C] (bias last) for one penalty strength, from a warm `start`."""
+        curvature = (self.classes - 1) / self.classes**2  # p (1 - p) averaged, at even probabilities
+        ruler = (curvature * self.variance + strength).sqrt()[:, None]
+        ruler = torch.cat([ruler, torch.full((1, 1), curvature**0.5 or 1.0, dtype=torch.float64)])
+        penalty = torch.full_like(ruler, strength)
+        penalty[-1] = 0
+
+        def objective(scaled: Array) -> tuple[float, Array]:
+            weights = torch.from_numpy(scaled) / ruler
+            log_p = (self.x @ weights[:-1] + weights[-1]).log_softmax(dim=1)
+            residual = (log_p.exp() - self.target) / len(self.target)
+            gradient = torch.cat([self.x.T @ residual, residual.sum(dim=0, keepdim=True)])
+            gradient = (gradient + penalty * weights) / ruler
+            likelihood = torch.nn.functional.nll_loss(log_p, self.labels)
+            value = likelihood + 0.5 * (penalty * weights.square()).sum()
+            return value.item(), gradient.numpy()
+
+        found = minimise(objective, (start * ruler).numpy(), tolerance=1e-7)
+        return torch.from_numpy(np.ascontiguousarray(found.x)) / ruler, found

@@ -1,0 +1,200 @@
+"""Metrics and tests of significance: pure functions of tensors, each with its formula.
+
+N samples, C classes. Logits are [N, C], labels [N] int64, p = softmax(logits). Sums run in float64.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+_CHUNK = 8_000_000  # resampled indices held at once
+
+
+class Interval(NamedTuple):
+    """A percentile interval."""
+
+    low: float
+    high: float
+
+
+class Comparison(NamedTuple):
+    """A paired difference a - b, its interval, and the two-sided bootstrap p-value."""
+
+    difference: float
+    low: float
+    high: float
+    p: float
+
+
+@dataclass(frozen=True)
+class Bins:
+    """A reliability diagram; empty bins have count 0 and means 0. All [B]."""
+
+    low: Tensor
+    high: Tensor
+    count: Tensor
+    confidence: Tensor
+    """mean of max_c p_c"""
+    accuracy: Tensor
+
+
+def correct(logits: Tensor, labels: Tensor) -> Tensor:
+    """1 where argmax_c z_c is the label, else 0: [N] float64."""
+    return (logits.argmax(dim=1) == labels).double()
+
+
+def accuracy(logits: Tensor, labels: Tensor) -> float:
+    """1/N sum_n [argmax_c z_nc = y_n]."""
+    return correct(logits, labels).mean().item()
+
+
+def confusion_matrix(predictions: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Counts [C, C] int64: row = label, column = prediction."""
+    return torch.bincount(labels * classes + predictions, minlength=classes**2).reshape(classes, classes)
+
+
+def macro_f1(logits: Tensor, labels: Tensor) -> float:
+    """1/C sum_c 2 TP_c / (2 TP_c + FP_c + FN_c), 0 for a class that is neither present nor predicted."""
+    matrix = confusion_matrix(logits.argmax(dim=1), labels, logits.shape[1]).double()
+    total = matrix.sum(dim=0) + matrix.sum(dim=1)
+    return (2 * matrix.diagonal() / total.clamp_min(1)).mean().item()
+
+
+def sample_nll(logits: Tensor, labels: Tensor) -> Tensor:
+    """-log p_n[y_n]: [N] float64."""
+    return torch.nn.functional.cross_entropy(logits.double(), labels, reduction="none")
+
+
+def nll(logits: Tensor, labels: Tensor) -> float:
+    """-1/N sum_n log p_n[y_n]."""
+    return sample_nll(logits, labels).mean().item()
+
+
+def sample_brier(logits: Tensor, labels: Tensor) -> Tensor:
+    """sum_c (p_nc - [c = y_n])^2, between 0 and 2: [N] float64."""
+    p = logits.double().softmax(dim=1)
+    return p.square().sum(dim=1) - 2 * p.gather(1, labels[:, None])[:, 0] + 1
+
+
+def brier(logits: Tensor, labels: Tensor) -> float:
+    """1/N sum_n sum_c (p_nc - [c = y_n])^2, between 0 and 2."""
+    return sample_brier(logits, labels).mean().item()
+
+
+def reliability(logits: Tensor, labels: Tensor, bins: int = 15, adaptive: bool = False) -> Bins:
+    """Samples binned by confidence max_c p_c, in B bins (low, high].
+
+    Bins have equal width on 0..1; `adaptive`: equal counts (edges at quantiles of the confidence; bins of
+    equal edges are empty).
+    """
+    confidence = logits.double().softmax(dim=1).amax(dim=1)
+    edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64)
+    if adaptive:
+        edges = torch.quantile(confidence, edges)
+    place = torch.bucketize(confidence, edges[1:-1].contiguous())
+    count = torch.bincount(place, minlength=bins)
+    share = count.clamp_min(1)
+    mean_confidence = torch.bincount(place, confidence, minlength=bins) / share
+    mean_accuracy = torch.bincount(place, correct(logits, labels), minlength=bins) / share
+    return Bins(edges[:-1], edges[1:], count, mean_confidence, mean_accuracy)
+
+
+def ece(logits: Tensor, labels: Tensor, bins: int = 15, adaptive: bool = False) -> float:
+    """Expected calibration error: sum_b n_b/N |accuracy_b - confidence_b| over the bins of `reliability`."""
+    b = reliability(logits, labels, bins, adaptive)
+    return ((b.count / b.count.sum()) * (b.accuracy - b.confidence).abs()).sum().item()
+
+
+def bootstrap_means(values: Tensor, resamples: int = 1_000, seed: int = 0) -> Tensor:
+    """Means of `values` [N, K] over bootstrap samples of the N rows: [R, K] float64.
+
+    Every call with the same N, R and seed draws the same samples, so differences of its results are paired.
+    """
+    count = len(values)
+    values = values.double()
+    generator = torch.Generator().manual_seed(seed)
+    rows = max(1, _CHUNK // max(count, 1))
+    means = []
+    for start in range(0, resamples, rows):
+        size = min(rows, resamples - start)
+        drawn = torch.randint(count, (size, count), generator=generator, dtype=torch.int32)
+        drawn += torch.arange(size, dtype=torch.int32)[:, None] * count
+        weight = torch.bincount(drawn.flatten(), minlength=size * count).reshape(size, count)
+        means.append(weight.double() @ values / count)
+    return torch.cat(means)
+
+
+def interval(draws: Tensor, level: float = 0.95) -> list[Interval]:
+    """The central `level` of each column of `draws` [R, K], undefined draws (NaN) left out; K intervals."""
+    tail = (1 - level) / 2
+    ends = torch.nanquantile(draws.double(), torch.tensor([tail, 1 - tail], dtype=torch.float64), dim=0)
+    return [Interval(low, high) for low, high in ends.T.tolist()]
+
+
+def bootstrap_interval(
+    values: Tensor,
+    statistic: Callable[[Tensor], Tensor] | None = None,
+    resamples: int = 1_000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> list[Interval]:
+    """Percentile intervals of a function of means over samples.
+
+    `values` [N] or [N, K]; `statistic` maps means [R, K] to draws [R, J] (default: the means themselves).
+    """
+    means = bootstrap_means(values.reshape(len(values), -1), resamples, seed)
+    return interval(means if statistic is None else statistic(means), level)
+
+
+def paired_bootstrap(a: Tensor, b: Tensor, resamples: int = 1_000, seed: int = 0) -> Comparison:
+    """Mean of a - b with its 95 % interval and p-value, over samples drawn together for both.
+
+    `a`, `b`: per-sample values (1/0 for right/wrong, or a loss), [N], or [S, N] for S seeds on the same
+    samples, which are averaged first. p = 2 min(P(d* <= 0), P(d* >= 0)), counted as (k + 1) / (R + 1), at most 1.
+    """
+    difference = a.double().reshape(-1, a.shape[-1]).mean(0) - b.double().reshape(-1, b.shape[-1]).mean(0)
+    draws = bootstrap_means(difference[:, None], resamples, seed)
+    low, high = interval(draws)[0]
+    below, above = int((draws <= 0).sum()), int((draws >= 0).sum())
+    p = min(1.0, 2 * (min(below, above) + 1) / (resamples + 1))
+    return Comparison(difference.mean().item(), low, high, p)
+
+
+def mcnemar_exact(correct_a: Tensor, correct_b: Tensor) -> float:
+    """Two-sided exact McNemar test on n discordant samples, k of them right only in a.
+
+    p = min(1, 2 P(X <= min(k, n - k))), X ~ Binomial(n, 1/2), in exact integers; 1 where nothing differs.
+    """
+    a, b = correct_a.bool(), correct_b.bool()
+    only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
+    n = only_a + only_b
+    term, total = 1, 1
+    for i in range(min(only_a, only_b)):
+        term = term * (n - i) // (i + 1)
+        total += term
+    return min(1.0, 2 * total / (1 << n))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down adjustment: the i-th smallest of K becomes max_{j <= i} min(1, (K - j + 1) p_(j))."""
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    adjusted = [0.0] * len(p_values)
+    highest = 0.0
+    for rank, i in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[i]))
+        adjusted[i] = highest
+    return adjusted
+
+
+def summary(logits: Tensor, labels: Tensor, bins: int = 15) -> dict[str, float]:
+    """The headline numbers of one classifier: accuracy, macro_f1, nll, ece and brier."""
+    return {
+        "accuracy": accuracy(logits, labels),
+        "macro_f1": macro_f1(logits, labels),
+        "nll": nll(logits, labels),
+        "ece": ece(logits, labels, bins),
+        "brier": brier(logits, labels),
+    }
