@@ -48,8 +48,14 @@ class Architecture:
     def to_json(self) -> dict[str, Any]:
         """As JSON-serialisable values."""
         return {
+            "modalities": list(self.inputs),  # their order is the model's, and JSON keys are sorted
             "inputs": {
-                name: {"kind": i.spec.kind, "shape": list(i.spec.shape), "mean": list(i.mean), "std": list(i.std)}
+                name: {
+                    "kind": i.spec.kind,
+                    "shape": list(i.spec.shape),
+                    "mean": list(i.mean),
+                    "std": list(i.std),
+                }
                 for name, i in self.inputs.items()
             },
             "encoders": {name: choice.model_dump() for name, choice in self.encoders.items()},
@@ -62,9 +68,12 @@ class Architecture:
     def from_json(cls, value: Mapping[str, Any]) -> "Architecture":
         """The inverse of to_json. Raises ModelError where a key is missing."""
         try:
+            given = {name: value["inputs"][name] for name in value["modalities"]}
             inputs = {
-                name: ModalityInput(InputSpec(i["kind"], tuple(i["shape"])), tuple(i["mean"]), tuple(i["std"]))
-                for name, i in value["inputs"].items()
+                name: ModalityInput(
+                    InputSpec(i["kind"], tuple(i["shape"])), tuple(i["mean"]), tuple(i["std"])
+                )
+                for name, i in given.items()
             }
             encoders = {name: Choice.model_validate(choice) for name, choice in value["encoders"].items()}
             fusion = Choice.model_validate(value["fusion"])
