@@ -1,0 +1,77 @@
+"""Writing the feature store's index and its table of samples."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ambidex.files import sha256, write_csv, write_json
+from ambidex.media.extraction import Wants
+from ambidex.media.manifest import Manifest, Row
+from ambidex.media.shards import Shard
+from ambidex.media.store import INDEX, SAMPLES, SPLITS, VERSION, store_fingerprint
+from ambidex.media.tensors import Moments, TensorSpec, dtype_of, kind_of, shape_of
+
+
+def accepted_rows(manifest: Manifest, shards: Sequence[Shard]) -> list[Row]:
+    """The manifest's rows that are in the store, in its order."""
+    accepted = {sample_id for shard in shards for sample_id in shard.accepted}
+    return [row for row in manifest.rows if row.sample_id in accepted]
+
+
+def write_index(
+    folder: Path, manifest: Manifest, rows: Sequence[Row], wants: Wants, shards: Sequence[Shard], kept: Any
+) -> dict[str, Any]:
+    """Write samples.csv and index.json. `kept`: the parameters that shaped the content.
+
+    Returns the counts that are the stage's metrics. `rows` must hold a training sample.
+    """
+    _write_samples(folder / SAMPLES, manifest, rows)
+    samples = {
+        "file": SAMPLES,
+        "bytes": (folder / SAMPLES).stat().st_size,
+        "sha256": sha256(folder / SAMPLES),
+    }
+    info = {
+        "version": VERSION,
+        "modalities": {name: _spec(name, wants, shards).to_json() for name in wants},
+        "order": list(wants),
+        "classes": manifest.classes,
+        "counts": {split: sum(row.split == split for row in rows) for split in SPLITS},
+        "class_counts": {split: _class_counts(manifest, rows, split) for split in SPLITS},
+        "samples": samples,
+        "shards": [shard.entry for shard in shards if shard.accepted],
+        "rejected": len(manifest.rows) - len(rows),
+        "extract": kept,
+        "manifest": manifest.fingerprint,
+        **manifest.facts,
+    }
+    info["fingerprint"] = store_fingerprint(info)
+    write_json(folder / INDEX, info)
+    return {"samples": len(rows), "rejected": info["rejected"], **info["counts"]}
+
+
+def _write_samples(file: Path, manifest: Manifest, rows: Sequence[Row]) -> None:
+    number = {name: index for index, name in enumerate(manifest.classes)}
+    table = [
+        {
+            "sample_id": row.sample_id,
+            "label": row.label,
+            "label_index": number[row.label],
+            "split": row.split,
+            "group": row.group,
+        }
+        for row in rows
+    ]
+    write_csv(file, table)
+
+
+def _spec(name: str, wants: Wants, shards: Sequence[Shard]) -> TensorSpec:
+    want = wants[name]
+    moments = Moments.total([shard.moments[name] for shard in shards if name in shard.moments])
+    assert moments is not None
+    return TensorSpec(kind_of(want), shape_of(want), dtype_of(want), list(moments.mean), moments.std)
+
+
+def _class_counts(manifest: Manifest, rows: Sequence[Row], split: str) -> list[int]:
+    labels = [row.label for row in rows if row.split == split]
+    return [labels.count(name) for name in manifest.classes]

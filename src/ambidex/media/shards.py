@@ -1,0 +1,111 @@
+"""Writing shards one by one, each whole or not at all, so that a rerun after a kill goes on where it stopped."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ambidex.files import digest, read_json, sha256, write_bytes, write_json
+from ambidex.media.container import MediaError
+from ambidex.media.extraction import Batch, Rejected, Wants
+from ambidex.media.manifest import Row
+from ambidex.media.tensors import Moments, dtype_of, shape_of
+from ambidex.media.vectors import file_of
+from ambidex.params import Vector
+
+PROGRESS = "progress"
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A finished shard: the file's entry in the index, its samples, those rejected, and training moments."""
+
+    entry: dict[str, Any]
+    accepted: list[str]
+    rejected: list[Rejected]
+    moments: dict[str, Moments]
+    key: str
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A fixed run of manifest rows that makes one shard; `key` is the digest of all that its content hangs on."""
+
+    number: int
+    rows: Sequence[Row]
+    key: str
+
+    @property
+    def file(self) -> str:
+        """The shard's file name."""
+        return f"shard-{self.number:05d}.safetensors"
+
+
+def slices(rows: Sequence[Row], size: int, wants: Wants, root: Path, base: str) -> list[Slice]:
+    """Cut `rows` into slices of `size`. A slice's key holds `base` and its media files' sizes and times."""
+    parts = [rows[start : start + size] for start in range(0, len(rows), size)]
+    return [Slice(k, part, digest([base, _stamps(part, wants, root)])) for k, part in enumerate(parts)]
+
+
+def write_shard(folder: Path, part: Slice, batch: Batch, wants: Wants) -> Shard:
+    """Write the samples of `part` and then the record that says the shard is finished. Raises OSError.
+
+    No file is written where every row was rejected.
+    """
+    if not batch.samples:
+        return Shard({}, [], batch.rejected, {}, part.key)
+    from safetensors.numpy import save
+
+    file = folder / part.file
+    write_bytes(file, save({name: np.stack([sample[name] for sample in batch.samples]) for name in wants}))
+    moments = {name: total for name, parts in batch.moments.items() if (total := Moments.total(parts))}
+    entry = {
+        "file": part.file,
+        "samples": len(batch.samples),
+        "bytes": file.stat().st_size,
+        "sha256": sha256(file),
+    }
+    shard = Shard(entry, batch.accepted, batch.rejected, moments, part.key)
+    write_json(_record(folder, part), asdict(shard))
+    return shard
+
+
+def finished_shard(folder: Path, part: Slice) -> Shard | None:
+    """The shard of `part` from an earlier run; None where it is missing, stale, damaged or has rejected rows."""
+    try:
+        raw = read_json(_record(folder, part))
+        shard = Shard(
+            entry=raw["entry"],
+            accepted=raw["accepted"],
+            rejected=[Rejected(**value) for value in raw["rejected"]],
+            moments={name: Moments(**value) for name, value in raw["moments"].items()},
+            key=raw["key"],
+        )
+        whole = not shard.rejected and shard.key == part.key
+        return shard if whole and sha256(folder / part.file) == shard.entry["sha256"] else None
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        return None
+
+
+def sample_bytes(wants: Wants) -> int:
+    """Bytes that one sample takes in the store."""
+    return sum(int(np.prod(shape_of(want))) * np.dtype(dtype_of(want)).itemsize for want in wants.values())
+
+
+def _record(folder: Path, part: Slice) -> Path:
+    return folder / PROGRESS / f"shard-{part.number:05d}.json"
+
+
+def _stamps(rows: Sequence[Row], wants: Wants, root: Path) -> list[Any]:
+    return [[row.sample_id, row.split, [_stamp(root, row.cells[m], wants[m]) for m in wants]] for row in rows]
+
+
+def _stamp(root: Path, cell: str, want: Any) -> Any:
+    try:
+        found = (root / (file_of(cell) if isinstance(want, Vector) else cell)).stat()
+        return [cell, found.st_size, found.st_mtime_ns]
+    except (OSError, ValueError, MediaError):
+        return [cell]

@@ -1,0 +1,174 @@
+"""extract: from media files to the feature store (`docs/extract.md`)."""
+
+import errno
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from ambidex import files, records
+from ambidex.errors import DataError
+from ambidex.media.container import MediaError
+from ambidex.media.extraction import Batch, Rejected, Wants, extract_rows
+from ambidex.media.index import accepted_rows, write_index
+from ambidex.media.manifest import MANIFEST, Manifest, absent_classes, read_manifest
+from ambidex.media.pool import cores, ordered
+from ambidex.media.shards import PROGRESS, Shard, Slice, finished_shard, sample_bytes, slices, write_shard
+from ambidex.media.vectors import read_vector
+from ambidex.params import Params, Vector
+from ambidex.progress import progress
+from ambidex.stages import Paths
+
+REJECTED = "rejected.csv"
+_TASK = 16  # rows that a worker gets at a time
+_WORTH_A_PROCESS = 64  # samples: below, decoding takes less time than starting a process
+_MEBIBYTE = 2**20
+
+
+def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
+    """Decode every sample of `inputs["manifest"]` into the feature store `outputs["features"]`.
+
+    Returns counts, the same as in metrics.json. Raises DataError with one line: manifest wrong, too many broken
+    files, class without training sample, disk full. Finished shards stay beside the output for the next run.
+    """
+    started = time.monotonic()
+    manifest = read_manifest(inputs["manifest"], params.modalities)
+    _check_classes(absent_classes(manifest.classes, manifest.rows), inputs["manifest"] / MANIFEST, "")
+    wants = _known_sizes(params.extract.modalities, manifest)
+    folder = files.partial(outputs["features"])
+    (folder / PROGRESS).mkdir(parents=True, exist_ok=True)
+    parts = slices(manifest.rows, params.extract.shard_size, wants, manifest.root, _base(params, manifest))
+    with _full_disk_explained(folder, len(manifest.rows) * sample_bytes(wants)):
+        shards, decoded = _all_shards(params, manifest, wants, folder, parts)
+        rejected = [value for shard in shards for value in shard.rejected]
+        _check_rejected(folder, rejected, len(manifest.rows), params.extract.max_rejected_fraction)
+        rows = accepted_rows(manifest, shards)
+        _check_classes(absent_classes(manifest.classes, rows), folder / REJECTED, " left")
+        metrics = write_index(folder, manifest, rows, wants, shards, _kept(params))
+        seconds = time.monotonic() - started
+        data = {"fingerprint": manifest.fingerprint, **manifest.facts}
+        timing = {"seconds": seconds, "clips": decoded, "clips_per_second": decoded / seconds}
+        records.write_records(folder, "extract", params, metrics, data=data, timing=timing)
+    shutil.rmtree(folder / PROGRESS)
+    files.finish(folder, outputs["features"])
+    return metrics
+
+
+def _known_sizes(wants: Wants, manifest: Manifest) -> Wants:
+    """`wants` with the size of every vector: as stated, else that of the first sample that can be read."""
+    return {
+        name: _sized(name, want, manifest) if isinstance(want, Vector) else want
+        for name, want in wants.items()
+    }
+
+
+def _sized(name: str, want: Vector, manifest: Manifest) -> Vector:
+    reason = ""
+    for row in manifest.rows:
+        if want.size is not None:
+            break
+        try:
+            want = want.model_copy(update={"size": len(read_vector(row.cells[name], manifest.root))})
+        except MediaError as error:
+            reason = reason or f"{row.cells[name]}: {error}"
+    if want.size is None:
+        raise DataError(f"{name}: no vector can be read; the first: {reason}")
+    return want
+
+
+def _base(params: Params, manifest: Manifest) -> str:
+    """A digest of what every shard hangs on, besides its own media files."""
+    root = str(manifest.root.resolve())
+    return files.digest(
+        [_kept(params), manifest.sha256, manifest.fingerprint, root, records.code_fingerprint()]
+    )
+
+
+def _kept(params: Params) -> dict[str, Any]:
+    """The parameters that shape the store's content: not how many processes made it."""
+    return params.extract.model_dump(mode="json", exclude={"workers", "max_rejected_fraction"})
+
+
+def _all_shards(
+    params: Params, manifest: Manifest, wants: Wants, folder: Path, parts: Sequence[Slice]
+) -> tuple[list[Shard], int]:
+    """Every shard in order, those that a killed run finished taken over; and how many samples were decoded now."""
+    shards = {part.number: shard for part in parts if (shard := finished_shard(folder, part))}
+    todo = [part for part in parts if part.number not in shards]
+    _drop_others(folder, {part.file for part in parts if part.number in shards})
+    pending = sum(len(part.rows) for part in todo)
+    _check_space(folder, pending * sample_bytes(wants))
+    tasks = [(part, part.rows[k : k + _TASK]) for part in todo for k in range(0, len(part.rows), _TASK)]
+    media = not all(isinstance(want, Vector) for want in wants.values())  # processes pay off for media only
+    wanted = params.extract.workers or min(cores(), pending // _WORTH_A_PROCESS)
+    workers = max(1, min(wanted, len(tasks))) if media else 1
+    results = ordered(extract_rows, ((rows, wants, manifest.root) for _, rows in tasks), workers)
+    with closing(results), progress("extract", pending, "clips") as advance:
+        batch = Batch()
+        rejected = 0
+        for (part, rows), result in zip(tasks, results, strict=True):
+            batch.add(result)
+            rejected += len(result.rejected)
+            if len(batch.accepted) + len(batch.rejected) == len(part.rows):
+                shards[part.number] = write_shard(folder, part, batch, wants)
+                batch = Batch()
+            advance(len(rows), f"{rejected} rejected" if rejected else "")
+    return [shards[part.number] for part in parts], pending
+
+
+def _drop_others(folder: Path, keep: set[str]) -> None:
+    """Delete what earlier runs left in the unfinished folder, except shards that are still good."""
+    for path in folder.iterdir():
+        if path.name != PROGRESS and path.name not in keep:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    stems = {Path(name).stem for name in keep}
+    for record in (folder / PROGRESS).iterdir():
+        if record.stem not in stems:
+            record.unlink()
+
+
+def _check_rejected(folder: Path, rejected: Sequence[Rejected], total: int, limit: float) -> None:
+    """Write rejected.csv. Raises DataError where more than `limit` of all samples were rejected."""
+    table = folder / REJECTED
+    files.write_csv(
+        table, [asdict(value) for value in rejected], [column.name for column in fields(Rejected)]
+    )
+    if len(rejected) > limit * total:
+        reason, times = Counter(value.reason for value in rejected).most_common(1)[0]
+        raise DataError(
+            f"{len(rejected)} of {total} samples rejected ({len(rejected) / total:.1%}), more than "
+            f"extract.max_rejected_fraction allows ({limit:.1%}); most often ({times}): {reason}; all: {table}"
+        )
+
+
+def _check_classes(absent: Sequence[str], where: Path, why: str) -> None:
+    if absent:
+        raise DataError(f"{where}: class '{absent[0]}' has no training sample{why}; every class needs one")
+
+
+def _check_space(folder: Path, needed: int) -> None:
+    if needed > (free := shutil.disk_usage(folder).free):
+        raise _disk_full(folder, needed, free)
+
+
+@contextmanager
+def _full_disk_explained(folder: Path, total: int) -> Iterator[None]:
+    """Turn "no space left" into one line; `total`: bytes of the whole store."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        written = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+        raise _disk_full(folder, total - written, shutil.disk_usage(folder).free) from None
+
+
+def _disk_full(folder: Path, needed: int, free: int) -> DataError:
+    return DataError(
+        f"{folder}: disk full: {needed / _MEBIBYTE:.1f} MiB more needed, {free / _MEBIBYTE:.1f} MiB free; "
+        "finished shards are kept, and a rerun goes on from them"
+    )
