@@ -1,15 +1,16 @@
 """Reading params.yaml: `--set a.b=c`, validation, plug-in options, and one clear line for every mistake."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from ambidex.errors import ParamsError
+from ambidex.mistakes import explain, refuse_truth_values
 from ambidex.params import Choice, Params
 from ambidex.registry import Plugins, nearest
+from ambidex.yaml_text import parse_yaml
 
 
 def load_params(path: Path, overrides: Iterable[str] = ()) -> Params:
@@ -18,26 +19,27 @@ def load_params(path: Path, overrides: Iterable[str] = ()) -> Params:
     Raises ParamsError: file missing, not YAML, unknown key, wrong type, out of range, unknown plug-in.
     """
     raw = read_yaml(path)
-    for override in overrides:
+    given = list(overrides)
+    for override in given:
         apply_override(raw, override)
-    return parse_params(raw, source=str(path))
+    try:
+        return parse_params(raw, source=str(path))
+    except ParamsError as error:
+        raise ParamsError(_blame(str(error), path, given)) from None
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping that a YAML file holds."""
+    """The mapping that a YAML file holds; a section without content (`runtime:`) is an empty one."""
     try:
-        value = yaml.safe_load(path.read_text())
+        text = path.read_text()
     except OSError as error:
         raise ParamsError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise ParamsError(f"{path}: is not a text file") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise ParamsError(f"{path}{where}: is not valid YAML ({getattr(error, 'problem', error)})") from None
+    value = parse_yaml(text, str(path))
     if not isinstance(value, dict):
         raise ParamsError(f"{path}: expected sections like 'train:', found {type(value).__name__}")
-    return value
+    return {key: {} if content is None else content for key, content in value.items()}
 
 
 def apply_override(raw: dict[str, Any], override: str) -> None:
@@ -53,8 +55,8 @@ def apply_override(raw: dict[str, Any], override: str) -> None:
             raise ParamsError(f"--set {override}: '{parent}' is a value, not a section")
         node = child
     try:
-        node[last] = yaml.safe_load(text)
-    except yaml.YAMLError:
+        node[last] = parse_yaml(text, override)
+    except ParamsError:
         raise ParamsError(f"--set {override}: '{text}' is not a YAML value") from None
 
 
@@ -62,6 +64,7 @@ def parse_params(raw: Mapping[str, Any], source: str = "params") -> Params:
     """Validate a mapping as Params, plug-in options included. `source` names it in messages."""
     try:
         params = Params.model_validate(raw)
+        refuse_truth_values(raw, params)
         params.check_modalities()
         _check_plugins(params)
     except ValidationError as error:
@@ -79,9 +82,11 @@ def plugin_config(plugins: Plugins[Any], name: str, options: Mapping[str, Any], 
     except ParamsError as error:
         raise ParamsError(f"{path}: {error}") from None
     try:
-        return config_class.model_validate(dict(options))
+        config = config_class.model_validate(dict(options))
     except ValidationError as error:
         raise ParamsError(explain(error, config_class, "", prefix=f"{path}.")) from None
+    refuse_truth_values(options, config, path)
+    return config
 
 
 def choice_config(plugins: Plugins[Any], choice: Choice, path: str) -> Any:
@@ -104,71 +109,63 @@ def method_params(params: Params, label: str) -> Params:
     try:
         return Params.model_validate(raw)
     except ValidationError as error:
-        raise ParamsError(explain(error, Params, f"methods.{label}")) from None
+        raise ParamsError(explain(error, Params, "", prefix=f"methods.{label}.")) from None
 
 
-def explain(error: ValidationError, schema: type[BaseModel], source: str, prefix: str = "") -> str:
-    """One line for the first mistake in a ValidationError: key path, value, what is allowed, nearest name."""
-    first, *rest = error.errors()
-    location = [part for part in first["loc"] if not _is_union_tag(part)]
-    path = prefix + ".".join(str(part) for part in location)
-    start = f"{source}: {path}" if source else path
-    more = f" (and {len(rest)} more)" if rest else ""
-    if first["type"] == "extra_forbidden":
-        return f"{start}: unknown key; {nearest(str(location[-1]), _siblings(schema, first['loc']))}{more}"
-    if first["type"] == "missing":
-        return f"{start}: missing{more}"
-    message = first["msg"][0].lower() + first["msg"][1:]
-    return f"{start}: got {first['input']!r}, {message}{more}"
+def _blame(message: str, path: Path, overrides: list[str]) -> str:
+    """Name `--set` instead of the file where the key that is wrong was set there."""
+    blamed, _, _ = message.removeprefix(f"{path}: ").partition(":")
+    for override in reversed(overrides):
+        key = override.partition("=")[0]
+        if f"{blamed}.".startswith(f"{key}.") or f"{key}.".startswith(f"{blamed}."):
+            return message.replace(f"{path}:", f"--set {override}:", 1)
+    return message
 
 
 def _check_plugins(params: Params) -> None:
     from ambidex.datasets import DATASETS
     from ambidex.encoders import ENCODERS
     from ambidex.fusion import FUSIONS
-    from ambidex.method import METHODS
 
+    _check_name(DATASETS, params.prepare.dataset, "prepare.dataset")
     plugin_config(DATASETS, params.prepare.dataset, params.prepare.options, "prepare.options")
     for name, choice in params.model.encoders.items():
         choice_config(ENCODERS, choice, f"model.encoders.{name}")
     choice_config(FUSIONS, params.model.fusion, "model.fusion")
+    _check_methods(params)
+    _check_evaluation(params)
+
+
+def _check_methods(params: Params) -> None:
+    from ambidex.method import METHODS
+
+    named = {"train.method": [params.train.method], "study.methods": params.study.methods}
+    for path, labels in named.items():
+        for label in labels:
+            if label not in params.methods:
+                _check_name(METHODS, label, path, also=list(params.methods))
     for label in dict.fromkeys([*params.methods, *params.study.methods, params.train.method]):
         name, options = method_choice(params, label)
         plugin_config(METHODS, name, options, f"methods.{label}")
         method_params(params, label)
 
 
-def _is_union_tag(part: Any) -> bool:
-    return part in ("log_mel", "log_stft", "frames", "vector", "spectrogram")
+def _check_evaluation(params: Params) -> None:
+    from ambidex.decide import ALLOCATORS
+    from ambidex.diagnose import DIAGNOSTICS
+
+    for index, name in enumerate(params.evaluate.allocators):
+        _check_name(ALLOCATORS, name, f"evaluate.allocators.{index}")
+    for index, name in enumerate(params.evaluate.diagnostics or []):
+        _check_name(DIAGNOSTICS, name, f"evaluate.diagnostics.{index}")
+    chosen, known = params.evaluate.allocator, params.evaluate.allocators
+    if chosen not in known:
+        raise ParamsError(
+            f"evaluate.allocator: got '{chosen}', not in evaluate.allocators; {nearest(chosen, known)}"
+        )
 
 
-def _siblings(schema: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
-    """Names allowed where the unknown key stands, found by walking the schema's JSON form."""
-    whole = schema.model_json_schema()
-    node: dict[str, Any] = whole
-    for part in location[:-1]:
-        node = _descend(whole, node, part)
-    return sorted(_resolve(whole, node).get("properties", {}))
-
-
-def _descend(whole: dict[str, Any], node: dict[str, Any], part: Any) -> dict[str, Any]:
-    node = _resolve(whole, node)
-    mapping = node.get("discriminator", {}).get("mapping", {})
-    if part in mapping:
-        return {"$ref": mapping[part]}
-    for option in node.get("anyOf", []):
-        resolved = _resolve(whole, option)
-        if part in resolved.get("properties", {}):
-            node = resolved
-    if part in node.get("properties", {}):
-        return dict(node["properties"][part])
-    inner = node.get("additionalProperties") or node.get("items") or {}
-    return inner if isinstance(inner, dict) else {}
-
-
-def _resolve(whole: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
-    for option in node.get("allOf", []):
-        node = {**node, **option}
-    while "$ref" in node:
-        node = whole["$defs"][node["$ref"].rpartition("/")[2]]
-    return node
+def _check_name(plugins: Plugins[Any], name: str, path: str, also: Sequence[str] = ()) -> None:
+    known = sorted({*plugins.names(), *also})
+    if name not in known:
+        raise ParamsError(f"{path}: {plugins.kind} '{name}' does not exist; {nearest(name, known)}")

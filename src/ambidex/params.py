@@ -6,7 +6,7 @@ Options of plug-ins (a data set, an encoder, a method ...) are validated by the 
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from ambidex.errors import ParamsError
 
@@ -75,7 +75,9 @@ class Vector(Section):
     """Ready features [size], float32: `file.npy`, `file.npz#array[row]` or `file.csv#row` in the manifest."""
 
     kind: Literal["vector"]
-    size: int | None = Field(None, ge=1, description="expected length; taken from the first sample when missing")
+    size: int | None = Field(
+        None, ge=1, description="expected length; taken from the first sample when missing"
+    )
 
 
 Input = Annotated[Spectrogram | Frames | Vector, Field(discriminator="kind")]
@@ -140,9 +142,16 @@ class Optimisation(Section):
     clip_norm: float | None = Field(None, gt=0, description="largest norm of all gradients together")
     precision: Literal["32", "bf16"] = "32"
     selection: Literal["val_accuracy", "val_nll", "last", "oracle"] = Field(
-        "val_accuracy", description="which epoch is kept; oracle looks at the test split and is marked as such"
+        "val_accuracy",
+        description="which epoch is kept; oracle looks at the test split and is marked as such",
     )
     log_every: int = Field(20, ge=1, description="optimiser steps between two TensorBoard points")
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _bits_as_text(cls, value: Any) -> Any:
+        """YAML reads `precision: 32` as a number."""
+        return str(value) if type(value) is int else value
 
 
 class Pretrain(Optimisation):
@@ -227,10 +236,14 @@ class Params(Section):
         for path, names in (("model.encoders", self.model.encoders), ("augment", self.augment)):
             for name in names:
                 if name not in known:
-                    raise ParamsError(f"{path}.{name}: no such modality; extract.modalities has {sorted(known)}")
+                    raise ParamsError(
+                        f"{path}.{name}: no such modality; extract.modalities has {sorted(known)}"
+                    )
         for name in self.modalities:
             if name not in self.model.encoders:
-                raise ParamsError(f"model.encoders.{name}: missing; every modality of extract needs an encoder")
+                raise ParamsError(
+                    f"model.encoders.{name}: missing; every modality of extract needs an encoder"
+                )
         for name, augment in self.augment.items():
             produced = self.extract.modalities[name].kind.replace("log_mel", "spectrogram")
             produced = produced.replace("log_stft", "spectrogram")

@@ -4,7 +4,7 @@ import importlib
 import inspect
 import pkgutil
 from difflib import get_close_matches
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from ambidex.errors import ParamsError
 
@@ -51,7 +51,7 @@ class Plugins(Generic[T]):
         found = [c for c in here if issubclass(c, base) and not c.__name__.startswith("_")]
         if len(found) != 1:
             raise ParamsError(f"{module.__file__}: must define exactly one {attribute}, found {len(found)}")
-        return found[0]
+        return cast(type[T], found[0])
 
 
 def nearest(name: str, allowed: list[str]) -> str:

@@ -1,0 +1,82 @@
+"""Turning a validation error into one line: the key's path, what was found, what is allowed, the nearest name."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from ambidex.errors import ParamsError
+from ambidex.registry import nearest
+from ambidex.schema import Node, Schema
+
+_BLOCK = ("model_type", "dict_type", "model_attributes_type")
+
+
+def explain(error: ValidationError, model: type[BaseModel], source: str, prefix: str = "") -> str:
+    """One line for the first mistake in `error`, a failed validation of `model`.
+
+    `source` names the file; `prefix` is the path under which `model` stands, with a dot at its end.
+    """
+    first, *rest = error.errors(include_url=False)
+    schema = Schema(model)
+    keys, node = schema.walk([part for part in first["loc"] if part != "[key]"])
+    path, message = _say(first, schema, keys, node)
+    start = f"{source}: " if source else ""
+    more = f" (and {len(rest)} more)" if rest else ""
+    return f"{start}{(prefix + '.'.join(path)).rstrip('.')}: {message}{more}"
+
+
+def refuse_truth_values(raw: Mapping[str, Any], parsed: Any, path: str = "") -> None:
+    """Raise ParamsError where `raw` says true or false (in YAML also yes, no, on, off) and a number was read."""
+    for key, value in raw.items():
+        here = f"{path}.{key}" if path else str(key)
+        read = parsed.get(key) if isinstance(parsed, Mapping) else getattr(parsed, str(key), None)
+        if isinstance(value, bool) and isinstance(read, int | float) and not isinstance(read, bool):
+            raise ParamsError(f"{here}: got {_text(value)}, expected a number")
+        if isinstance(value, Mapping):
+            refuse_truth_values(value, read, here)
+
+
+def _say(first: ErrorDetails, schema: Schema, keys: list[str], node: Node) -> tuple[list[str], str]:
+    """The path and the message of one mistake."""
+    kind, found, context = first["type"], first["input"], first.get("ctx", {})
+    if kind == "extra_forbidden":
+        _, parent = schema.walk(first["loc"][:-1])
+        return keys, f"unknown key; {nearest(keys[-1], schema.keys(parent))}"
+    if kind == "missing":
+        return keys, "missing"
+    if kind == "union_tag_not_found":
+        return [*keys, "kind"], f"missing; allowed: {', '.join(schema.variants(node))}"
+    if kind == "union_tag_invalid":
+        tag = str(context["tag"])
+        return [*keys, "kind"], f"got {tag!r}; {nearest(tag, list(schema.variants(node)))}"
+    if kind == "literal_error":
+        allowed = [str(value) for value in schema.allowed(node)]
+        return keys, f"got {_text(found)}; {nearest(str(found), allowed)}"
+    if kind == "value_error":
+        return keys, str(context["error"])
+    if kind in _BLOCK:
+        return keys, f"got {_text(found)}, expected a block of keys and values"
+    if kind == "string_pattern_mismatch":
+        return keys, f"got {_text(found)}, expected a name of lower-case letters, digits and _"
+    return keys, f"got {_text(found)}, {_expected(first['msg'])}"
+
+
+def _expected(message: str) -> str:
+    """Pydantic's message as the second half of our sentence."""
+    message = message.partition(", unable to parse")[0].partition(", got ")[0]
+    for theirs, ours in (
+        ("Input should be", "expected"),
+        ("a valid integer", "an integer"),
+        ("a valid ", "a "),
+    ):
+        message = message.replace(theirs, ours)
+    return message[0].lower() + message[1:]
+
+
+def _text(value: Any) -> str:
+    """`value` as the user may have written it."""
+    if value is None:
+        return "nothing"
+    return str(value).lower() if isinstance(value, bool) else repr(value)
