@@ -21,7 +21,7 @@ SHAPES = {"audio": ("spectrogram", (16, 16)), "visual": ("frames", (2, 3, 16, 16
 ENCODERS = {
     "audio": Choice(name="small_cnn", width=4, dim=8),
     "visual": Choice(name="small_cnn", width=4, dim=8),
-    "touch": Choice(name="mlp", hidden=[8], dim=8),
+    "touch": Choice(name="mlp", hidden=[8], dim=8, dropout=0.2),
 }
 CLASSES = ("one", "two", "three")
 
