@@ -120,6 +120,7 @@ def test_crops_lie_inside_and_keep_the_drawn_area_and_aspect():
     aspect = (wide / width) / (high / height)
     assert aspect.min() > 0.73
     assert aspect.max() < 1.36
+    assert {0, 1} == set(top[high == height - 1].tolist()) == set(left[wide == width - 1].tolist())
 
 
 def test_a_crop_is_the_bilinear_resize_of_its_slice_on_both_paths():

@@ -142,6 +142,8 @@ def test_other_fusions_have_no_contributions_and_refuse_an_unknown_conditioner(n
         build(name, dims).contributions(features(dims))
     with pytest.raises(ModelError, match=f"fusion '{name}': conditioner 'visul' .* did you mean 'visual'"):
         build(name, dims, conditioner="visul")
+    with pytest.raises(ModelError, match=rf"fusion '{name}': found one modality, \['audio'\]"):
+        build(name, {"audio": 3})
 
 
 @pytest.mark.parametrize("name", FUSIONS.names())

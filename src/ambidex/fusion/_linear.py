@@ -28,7 +28,9 @@ def to_length(dims: Mapping[str, int], length: int) -> nn.ModuleDict:
 
 
 def conditioner_of(dims: Mapping[str, int], wanted: str | None, fusion: str) -> str:
-    """The modality that conditions the others: `wanted`, or the first. Raises ModelError: unknown name."""
+    """The modality that conditions the others: `wanted`, or the first. Raises ModelError."""
+    if len(dims) < 2:
+        raise ModelError(f"fusion '{fusion}': found one modality, {[*dims]}, expected two or more")
     if wanted is not None and wanted not in dims:
         raise ModelError(
             f"fusion '{fusion}': conditioner '{wanted}' is not a modality; {nearest(wanted, [*dims])}"
