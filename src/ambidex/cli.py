@@ -100,9 +100,7 @@ def _add_stage(verbs: "argparse._SubParsersAction[_Parser]", verb: Verb) -> None
 
 
 def _add_params(parser: _Parser, example: str) -> None:
-    parser.add_argument(
-        "--params", metavar="FILE", default="params.yaml", help="parameters (default: params.yaml)"
-    )
+    _add_folders(parser)
     parser.add_argument(
         "--set",
         metavar="KEY=VALUE",
@@ -110,8 +108,14 @@ def _add_params(parser: _Parser, example: str) -> None:
         default=[],
         help="replace one parameter, for example train.epochs=3; may be repeated",
     )
-    parser.add_argument("--runs", metavar="DIR", default="runs", help="folder of all outputs (default: runs)")
     parser.epilog = f"example:\n  {example}"
+
+
+def _add_folders(parser: _Parser) -> None:
+    parser.add_argument(
+        "--params", metavar="FILE", default="params.yaml", help="parameters (default: params.yaml)"
+    )
+    parser.add_argument("--runs", metavar="DIR", default="runs", help="folder of all outputs (default: runs)")
 
 
 def _add_list(verbs: "argparse._SubParsersAction[_Parser]", name: str, summary: str) -> None:
@@ -123,7 +127,7 @@ def _add_list(verbs: "argparse._SubParsersAction[_Parser]", name: str, summary: 
 
 def _add_doctor(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     parser = _add(verbs, "doctor", "check that this machine can run everything, and say what to do where not")
-    parser.add_argument("--runs", metavar="DIR", default="runs", help="folder of all outputs (default: runs)")
+    _add_folders(parser)
     parser.set_defaults(command="doctor")
 
 

@@ -158,11 +158,7 @@ def _check_evaluation(params: Params) -> None:
         _check_name(ALLOCATORS, name, f"evaluate.allocators.{index}")
     for index, name in enumerate(params.evaluate.diagnostics or []):
         _check_name(DIAGNOSTICS, name, f"evaluate.diagnostics.{index}")
-    chosen, known = params.evaluate.allocator, params.evaluate.allocators
-    if chosen not in known:
-        raise ParamsError(
-            f"evaluate.allocator: got '{chosen}', not in evaluate.allocators; {nearest(chosen, known)}"
-        )
+    _check_name(ALLOCATORS, params.evaluate.allocator, "evaluate.allocator")
 
 
 def _check_name(plugins: Plugins[Any], name: str, path: str, also: Sequence[str] = ()) -> None:

@@ -58,6 +58,11 @@ def partial(path: Path) -> Path:
     return path.with_name(path.name + PARTIAL)
 
 
+def is_unfinished(name: str) -> bool:
+    """Whether a file or folder of this name is still growing, or was left by a kill."""
+    return name.endswith(PARTIAL) or ".tmp-" in name
+
+
 def finish(unfinished: Path, path: Path) -> None:
     """Rename the folder `unfinished` to `path`, replacing what stood there."""
     old = path.with_name(f"{path.name}.tmp-old-{os.getpid()}")

@@ -36,13 +36,17 @@ class Choice(BaseModel):
 class Prepare(Section):
     """prepare: from what is on disk to a manifest."""
 
-    dataset: str = "synthetic"
+    dataset: str = Field("synthetic", description="the reader, see `ambidex datasets`")
     source: str = Field("", description="manifest CSV or folder that the data set reads; DVC watches it")
     options: dict[str, Any] = Field(default_factory=dict, description="the data set's own parameters")
-    val_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
-    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    val_fraction: float = Field(
+        0.15, gt=0, lt=1, description="share of the groups, where the data have no split"
+    )
+    test_fraction: float = Field(
+        0.25, gt=0, lt=1, description="share of the groups, where the data have no split"
+    )
     allow_shared_groups: bool = Field(False, description="accept a group (speaker) that stands in two splits")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="of the split, and of a data set that is made up")
 
     @model_validator(mode="after")
     def _something_left_to_train_on(self) -> "Prepare":
@@ -56,10 +60,10 @@ class Spectrogram(Section):
 
     kind: Literal["log_mel", "log_stft"]
     sample_rate: int = Field(16_000, ge=1_000, le=192_000, description="Hz")
-    seconds: float = Field(1.0, gt=0, le=600)
-    n_fft: int = Field(400, ge=16, le=16_384, description="samples")
-    hop: int = Field(160, ge=1, le=16_384, description="samples")
-    n_mels: int = Field(64, ge=4, le=512, description="log_mel only")
+    seconds: float = Field(1.0, gt=0, le=600, description="length that every clip is brought to")
+    n_fft: int = Field(400, ge=16, le=16_384, description="window, samples")
+    hop: int = Field(160, ge=1, le=16_384, description="from one window to the next, samples")
+    n_mels: int = Field(64, ge=4, le=512, description="mel bands, log_mel only")
     floor: float = Field(1e-6, gt=0, description="power below this is silence")
 
 
@@ -67,7 +71,7 @@ class Frames(Section):
     """Video (or one image) to `count` uniformly sampled RGB frames [count, 3, size, size], uint8."""
 
     kind: Literal["frames"]
-    count: int = Field(3, ge=1, le=512)
+    count: int = Field(3, ge=1, le=512, description="pictures of a clip")
     size: int = Field(64, ge=8, le=1_024, description="pixels, height and width")
 
 
@@ -89,38 +93,40 @@ class Extract(Section):
     modalities: dict[ModalityName, Input]
     shard_size: int = Field(256, ge=1, description="samples in a shard")
     workers: int = Field(0, ge=0, le=256, description="processes; 0: one per core")
-    max_rejected_fraction: Fraction = 0.02
+    max_rejected_fraction: Fraction = Field(
+        0.02, description="share of broken clips above which extract fails"
+    )
 
 
 class Model(Section):
     """The model: an encoder per modality and the decision layer."""
 
     encoders: dict[ModalityName, Choice]
-    fusion: Choice = Choice(name="concat")
+    fusion: Choice = Field(Choice(name="concat"), description="the decision layer, see `ambidex fusions`")
 
 
 class SpectrogramAugment(Section):
     """SpecAugment masks and a circular time shift, as fractions of the spectrogram's axes."""
 
     kind: Literal["spectrogram"]
-    frequency_mask: Fraction = 0.15
-    time_mask: Fraction = 0.15
-    time_shift: Fraction = 0.0
+    frequency_mask: Fraction = Field(0.15, description="widest masked band")
+    time_mask: Fraction = Field(0.15, description="longest masked stretch")
+    time_shift: Fraction = Field(0.0, description="longest shift")
 
 
 class FramesAugment(Section):
     """Random resized crop (the same for all frames of a sample) and horizontal flip."""
 
     kind: Literal["frames"]
-    min_area: Annotated[float, Field(gt=0, le=1)] = 0.6
-    flip: Fraction = 0.5
+    min_area: float = Field(0.6, gt=0, le=1, description="smallest crop, as a share of the picture")
+    flip: Fraction = Field(0.5, description="probability")
 
 
 class VectorAugment(Section):
     """Gaussian noise in units of each feature's standard deviation."""
 
     kind: Literal["vector"]
-    noise: float = Field(0.1, ge=0)
+    noise: float = Field(0.1, ge=0, description="standard deviations")
 
 
 Augment = Annotated[SpectrogramAugment | FramesAugment | VectorAugment, Field(discriminator="kind")]
@@ -129,18 +135,18 @@ Augment = Annotated[SpectrogramAugment | FramesAugment | VectorAugment, Field(di
 class Optimisation(Section):
     """What pretraining and training share: the loop's parameters."""
 
-    epochs: int = Field(10, ge=1)
+    epochs: int = Field(10, ge=1, description="passes over the training split")
     batch_size: int = Field(32, ge=1, description="samples per optimiser step, over all devices")
     accumulate: int = Field(1, ge=1, description="micro-batches per optimiser step")
-    optimizer: Literal["sgd", "adam", "adamw"] = "adam"
-    learning_rate: float = Field(1e-3, gt=0)
+    optimizer: Literal["sgd", "adam", "adamw"] = Field("adam", description="the rule of a step")
+    learning_rate: float = Field(1e-3, gt=0, description="at the start; the schedule lowers it")
     momentum: float = Field(0.9, ge=0, lt=1, description="sgd only")
-    weight_decay: float = Field(1e-4, ge=0)
-    schedule: Literal["constant", "step", "cosine"] = "constant"
+    weight_decay: float = Field(1e-4, ge=0, description="as torch.optim defines it for the optimiser")
+    schedule: Literal["constant", "step", "cosine"] = Field("constant", description="of the learning rate")
     step_epochs: int = Field(70, ge=1, description="schedule step: epochs between two drops")
     step_factor: float = Field(0.1, gt=0, le=1, description="schedule step: factor of each drop")
     clip_norm: float | None = Field(None, gt=0, description="largest norm of all gradients together")
-    precision: Literal["32", "bf16"] = "32"
+    precision: Literal["32", "bf16"] = Field("32", description="bf16: mixed precision")
     selection: Literal["val_accuracy", "val_nll", "last", "oracle"] = Field(
         "val_accuracy",
         description="which epoch is kept; oracle looks at the test split and is marked as such",
@@ -157,57 +163,68 @@ class Optimisation(Section):
 class Pretrain(Optimisation):
     """pretrain: one unimodal classifier per modality."""
 
-    modality: ModalityName | None = None
-    seed: int = Field(0, ge=0)
+    modality: ModalityName | None = Field(None, description="missing: each one in turn")
+    seed: int = Field(0, ge=0, description="of initial weights and data order")
 
 
 class Train(Optimisation):
     """train: one method, one regime, one seed."""
 
-    method: str = "multi_task"
-    regime: Regime = "scratch"
-    seed: int = Field(0, ge=0)
+    method: str = Field("multi_task", description="a name in `methods`, see `ambidex methods`")
+    regime: Regime = Field(
+        "scratch", description="where the encoders come from; frozen: they stay as they are"
+    )
+    seed: int = Field(0, ge=0, description="of initial weights and data order")
 
 
 class Evaluate(Section):
     """evaluate: diagnosis and repair of one trained model."""
 
     diagnostics: list[str] | None = Field(None, description="names; missing: all of them")
-    allocators: list[str] = ["uniform", "temperature", "modality", "category"]
+    allocators: list[str] = Field(
+        ["uniform", "temperature", "modality", "category"],
+        description="fitted on validation, see `ambidex allocators`",
+    )
     allocator: str = Field("modality", description="the one whose result is the model's headline")
-    batch_size: int = Field(256, ge=1)
-    folds: int = Field(5, ge=2)
+    batch_size: int = Field(256, ge=1, description="samples at a time; changes speed, not results")
+    folds: int = Field(
+        5, ge=2, description="cross-validation folds of fitted allocators and probes, by group"
+    )
     resamples: int = Field(1_000, ge=100, description="bootstrap samples")
     absent: Literal["zero", "mean", "permuted"] = Field("mean", description="feature of an absent modality")
     bins: int = Field(15, ge=2, description="calibration bins")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="of resampling, folds and permutations")
 
 
 class Compare(Section):
     """compare: many evaluated models in one table."""
 
-    reference_method: str = "joint"
-    reference_allocator: str = "uniform"
-    resamples: int = Field(2_000, ge=100)
-    significance: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    seed: int = Field(0, ge=0)
+    reference_method: str = Field("joint", description="every other method is tested against it")
+    reference_allocator: str = Field("uniform", description="the allocator of the reference")
+    resamples: int = Field(2_000, ge=100, description="bootstrap samples")
+    significance: float = Field(
+        0.05, gt=0, lt=1, description="largest chance of a false mark in the whole table"
+    )
+    seed: int = Field(0, ge=0, description="of the resampling")
 
 
 class Study(Section):
     """The cells of a study: every method in every regime with every seed."""
 
-    methods: list[str] = ["multi_task", "joint"]
-    regimes: list[Regime] = ["scratch", "pretrained"]
-    seeds: list[Annotated[int, Field(ge=0)]] = [0, 1]
+    methods: list[str] = Field(["multi_task", "joint"], description="names in `methods`")
+    regimes: list[Regime] = Field(["scratch", "pretrained"], description="see train.regime")
+    seeds: list[Annotated[int, Field(ge=0)]] = Field([0, 1], description="one run of every cell for each")
 
 
 class Runtime(Section):
     """Where it runs."""
 
-    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    devices: int = Field(1, ge=1)
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", description="auto: CUDA where there is one"
+    )
+    devices: int = Field(1, ge=1, description="processes of distributed training, a device each")
     threads: int = Field(0, ge=0, description="CPU threads; 0: torch decides")
-    deterministic: bool = True
+    deterministic: bool = Field(True, description="the same numbers in every run, a little slower")
 
 
 class Params(Section):

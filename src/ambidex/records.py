@@ -2,6 +2,9 @@
 
 import platform
 import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -10,13 +13,50 @@ from typing import Any
 import yaml
 
 import ambidex
-from ambidex.files import digest, sha256, write_json, write_text
+from ambidex.files import digest, is_unfinished, sha256, write_json, write_text
 from ambidex.params import Params
 
 PARAMS_FILE = "params.yaml"
 CARD_FILE = "card.json"
 METRICS_FILE = "metrics.json"
-_LIBRARIES = ("torch", "torchaudio", "lightning-fabric", "safetensors", "av", "numpy", "scipy", "scikit-learn")
+_LIBRARIES = (
+    "torch",
+    "torchaudio",
+    "lightning-fabric",
+    "safetensors",
+    "av",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+)
+_inputs: ContextVar[Mapping[str, str] | None] = ContextVar("inputs", default=None)
+
+
+@contextmanager
+def reading(inputs: Mapping[str, Path]) -> Iterator[None]:
+    """While a stage runs: the cards it writes name the fingerprint of each of its inputs."""
+    token = _inputs.set({name: fingerprint(path) for name, path in inputs.items()})
+    try:
+        yield
+    finally:
+        _inputs.reset(token)
+
+
+def fingerprint(path: Path) -> str:
+    """What tells two versions of an input apart: its run card, or the cards below it; a file's own bytes.
+
+    A folder that no stage wrote (raw media) is known by the names, sizes and times of its files.
+    """
+    if path.is_file():
+        return sha256(path)[:16]
+    cards = [path / CARD_FILE] if (path / CARD_FILE).exists() else sorted(path.glob(f"**/{CARD_FILE}"))
+    if cards:
+        whole = [
+            card for card in cards if not any(is_unfinished(part) for part in card.relative_to(path).parts)
+        ]
+        return digest({str(card.relative_to(path)): sha256(card) for card in whole})[:16]
+    found = sorted(p for p in path.rglob("*") if p.is_file())
+    return digest([(str(p.relative_to(path)), p.stat().st_size, p.stat().st_mtime_ns) for p in found])[:16]
 
 
 def write_records(folder: Path, stage: str, params: Params, metrics: dict[str, Any], **facts: Any) -> None:
@@ -27,7 +67,7 @@ def write_records(folder: Path, stage: str, params: Params, metrics: dict[str, A
     resolved = params.model_dump(mode="json")
     write_text(folder / PARAMS_FILE, yaml.safe_dump(resolved, sort_keys=False))
     write_json(folder / METRICS_FILE, metrics)
-    write_json(folder / CARD_FILE, {"stage": stage, **provenance(), **facts})
+    write_json(folder / CARD_FILE, {"stage": stage, **provenance(), "inputs": _inputs.get() or {}, **facts})
 
 
 def provenance() -> dict[str, Any]:

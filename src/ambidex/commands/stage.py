@@ -10,7 +10,7 @@ from ambidex import stages
 from ambidex.commands.verbs import Verb
 from ambidex.commands.wiring import Places, calls, places
 from ambidex.configuration import load_params
-from ambidex.errors import DataError, ParamsError
+from ambidex.errors import ParamsError
 from ambidex.layout import Layout
 
 _SHOWN = 6
@@ -57,13 +57,10 @@ def print_numbers(metrics: Mapping[str, Any]) -> None:
 
 
 def show_study(study: Path) -> None:
-    """Print the table of a comparison and where its report stands."""
-    page = study / "compare.html"
-    if not page.exists():
-        raise DataError(
-            f"{page}: not there yet; run `make repro`, `ambidex study` or `ambidex compare` first"
-        )
-    print(f"report: {page}")
+    """Print the table of a comparison and where its report stands. Raises DataError where there is none."""
+    from ambidex.report.table import PAGE_FILE, read_rows, render
+
+    print(f"\n{render(read_rows(study))}\n\nreport: {study / PAGE_FILE}")
 
 
 def _replace(found: Places, names: tuple[str, ...], options: Namespace) -> None:

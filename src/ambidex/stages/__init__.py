@@ -19,6 +19,7 @@ from typing import Any
 
 from ambidex.errors import DataError
 from ambidex.params import Params
+from ambidex.records import reading
 
 Paths = Mapping[str, Path]
 STAGES = ("prepare", "extract", "pretrain", "train", "evaluate", "compare")
@@ -33,5 +34,12 @@ def run(stage: str, params: Params, inputs: Paths, outputs: Paths) -> dict[str, 
     for name, path in inputs.items():
         if not path.exists():
             raise DataError(f"{path}: {stage} needs {name} from here, and nothing is there")
-    metrics: dict[str, Any] = module.run(params, inputs, outputs)
+    with reading(sources(stage, params, inputs)):
+        metrics: dict[str, Any] = module.run(params, inputs, outputs)
     return metrics
+
+
+def sources(stage: str, params: Params, inputs: Paths) -> Paths:
+    """Everything that `stage` reads: its inputs, and for prepare what the data come from."""
+    source = Path(params.prepare.source).expanduser()
+    return {"source": source} if stage == "prepare" and params.prepare.source and source.exists() else inputs

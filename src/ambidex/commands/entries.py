@@ -1,0 +1,116 @@
+"""What may be written in a block of parameters, as rows: key, type, default, bounds, meaning."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from ambidex.schema import Node, Schema
+
+_BOUNDS = {
+    "minimum": "at least",
+    "exclusiveMinimum": "above",
+    "maximum": "at most",
+    "exclusiveMaximum": "below",
+}
+_TYPES = {
+    "integer": "whole number",
+    "string": "text",
+    "boolean": "true or false",
+    "null": "nothing",
+    "object": "block",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One parameter."""
+
+    key: str
+    type: str
+    default: str
+    allowed: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of parameters that stands under `path`."""
+
+    path: str
+    about: str
+    entries: list[Entry]
+
+
+def blocks(model: type[BaseModel], path: str = "") -> list[Block]:
+    """Every block of `model`, outer ones first. `path` is where `model` itself stands."""
+    schema = Schema(model)
+    return [block for block in _blocks(schema, schema.root, path) if block.entries]
+
+
+def _blocks(schema: Schema, node: Node, path: str) -> Iterator[Block]:
+    node = schema.resolve(node)
+    properties = node.get("properties", {})
+    nested = {key: found for key, child in properties.items() if (found := list(_nested(schema, child)))}
+    entries = [_entry(schema, node, key, child) for key, child in properties.items() if key not in nested]
+    yield Block(path, " ".join(str(node.get("description", "")).split()), entries)
+    for key, children in nested.items():
+        for suffix, child in children:
+            yield from _blocks(schema, child, f"{path}.{key}{suffix}".lstrip("."))
+
+
+def _nested(schema: Schema, node: Node) -> Iterator[tuple[str, Node]]:
+    """Blocks inside a key: the key's own, or those under each free name, one per kind."""
+    node = schema.resolve(node)
+    if node.get("properties"):
+        yield "", node
+        return
+    inner = schema.inner(node) if node.get("type") == "object" else {}
+    variants = schema.variants(inner)
+    grouped: dict[str, tuple[list[str], Node]] = {}
+    for kind, variant in variants.items():
+        grouped.setdefault(str(variant.get("title")), ([], variant))[0].append(kind)
+    for kinds, variant in grouped.values():
+        yield f".NAME (kind: {' or '.join(kinds)})", variant
+    if not variants and schema.resolve(inner).get("properties"):
+        yield ".NAME", inner
+
+
+def _entry(schema: Schema, parent: Node, key: str, node: Node) -> Entry:
+    node = schema.resolve(node)
+    required = key in parent.get("required", [])
+    missing: Any = {} if node.get("type") == "object" else None
+    default = "required" if required else _plain(node.get("default", missing))
+    return Entry(key, _type(schema, node), default, _allowed(schema, node), str(node.get("description", "")))
+
+
+def _type(schema: Schema, node: Node) -> str:
+    node = schema.resolve(node)
+    if "anyOf" in node:
+        return " or ".join(_type(schema, option) for option in node["anyOf"])
+    if schema.allowed(node):
+        return "choice"
+    if node.get("type") == "array":
+        inner = schema.inner(node)
+        return f"list of {_type(schema, inner)}" if inner else "list"
+    return _TYPES.get(str(node.get("type")), str(node.get("type", "anything")))
+
+
+def _allowed(schema: Schema, node: Node) -> str:
+    node = schema.resolve(node)
+    if values := schema.allowed(node):
+        return ", ".join(map(str, values))
+    if "anyOf" in node:
+        return "; ".join(text for option in node["anyOf"] if (text := _allowed(schema, option)))
+    if node.get("type") == "array":
+        return _allowed(schema, schema.inner(node))
+    return ", ".join(f"{word} {node[name]:g}" for name, word in _BOUNDS.items() if name in node)
+
+
+def _plain(value: Any) -> str:
+    """A default as one would write it in params.yaml."""
+    if value is None:
+        return "nothing"
+    return value if isinstance(value, str) and value else json.dumps(value)

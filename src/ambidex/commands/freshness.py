@@ -1,0 +1,55 @@
+"""Whether an output still is what its stage would write: same parameters, same inputs, same code."""
+
+from pathlib import Path
+from typing import Any
+
+from ambidex.configuration import method_params
+from ambidex.files import read_json
+from ambidex.params import Params
+from ambidex.records import CARD_FILE, PARAMS_FILE, code_fingerprint, fingerprint
+from ambidex.stages import Paths, sources
+from ambidex.yaml_text import parse_yaml
+
+SECTIONS = {
+    "prepare": ("prepare",),
+    "extract": ("extract",),
+    "pretrain": ("pretrain", "model", "augment", "runtime"),
+    "train": ("train", "model", "augment", "runtime"),
+    "evaluate": ("evaluate",),
+    "compare": ("compare", "study"),
+}
+"""the sections of params.yaml that shape the output of a stage; `train` also reads its own line of `methods`"""
+
+
+def up_to_date(stage: str, params: Params, inputs: Paths, output: Path) -> bool:
+    """Whether `output` is complete and was written by this code from these inputs and parameters."""
+    try:
+        card = read_json(output / CARD_FILE)
+        written = parse_yaml((output / PARAMS_FILE).read_text(), PARAMS_FILE)
+    except (OSError, ValueError):
+        return False
+    if any(not path.exists() for path in inputs.values()):
+        return False
+    now = {name: fingerprint(path) for name, path in sources(stage, params, inputs).items()}
+    same_origin = (card.get("stage"), card.get("code"), card.get("inputs")) == (
+        stage,
+        code_fingerprint(),
+        now,
+    )
+    return same_origin and relevant(stage, params.train.method, written) == relevant(
+        stage, params.train.method, _resolved(stage, params)
+    )
+
+
+def relevant(stage: str, method: str, resolved: dict[str, Any]) -> dict[str, Any]:
+    """The part of the resolved parameters that shapes the output of `stage`."""
+    part = {name: resolved.get(name) for name in SECTIONS[stage]}
+    if stage == "train":
+        part["method"] = resolved.get("methods", {}).get(method) or {}
+    return part
+
+
+def _resolved(stage: str, params: Params) -> dict[str, Any]:
+    """Parameters as the stage records them: training applies the method's own `train` values first."""
+    known = method_params(params, params.train.method) if stage == "train" else params
+    return known.model_dump(mode="json")

@@ -1,0 +1,66 @@
+"""`ambidex study`: every stage for every cell in one process, keeping the outputs that are up to date."""
+
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ambidex import stages
+from ambidex.commands.freshness import up_to_date
+from ambidex.commands.stage import print_numbers, show_study
+from ambidex.commands.wiring import calls, places, with_values
+from ambidex.configuration import load_params
+from ambidex.errors import AmbidexError, TrainingError
+from ambidex.layout import Layout
+from ambidex.params import Params
+
+
+def run(options: Namespace) -> int:
+    """Run what is not up to date, print the table. A cell that fails is named at the end; the others go on."""
+    params = load_params(Path(options.params), options.set)
+    layout = Layout(Path(options.runs))
+    for stage, one in _shared(params):
+        _bring_up_to_date(stage, one, layout)
+    failures = list(_run_cells(params, layout))
+    _bring_up_to_date("compare", params, layout)
+    show_study(layout.study)
+    for failure in failures:
+        print(f"ambidex: {failure}", file=sys.stderr)
+    return TrainingError.exit_code if failures else 0
+
+
+def _shared(params: Params) -> Iterator[tuple[str, Params]]:
+    """The stages that all cells share, in order."""
+    yield "prepare", params
+    yield "extract", params
+    for seed in params.study.seeds:
+        for one in calls("pretrain", with_values(params, "pretrain", seed=seed, modality=None)):
+            yield "pretrain", one
+
+
+def _run_cells(params: Params, layout: Layout) -> Iterator[str]:
+    """Train and evaluate every cell; yields one line for each that failed."""
+    study = params.study
+    for method, regime, seed in [
+        (m, r, s) for m in study.methods for r in study.regimes for s in study.seeds
+    ]:
+        one = with_values(params, "train", method=method, regime=regime, seed=seed)
+        try:
+            for stage in ("train", "evaluate"):
+                _bring_up_to_date(stage, one, layout)
+        except AmbidexError as error:
+            yield f"{method}-{regime}-{seed} failed: {error}"
+
+
+def _bring_up_to_date(stage: str, params: Params, layout: Layout) -> None:
+    inputs, outputs = places(stage, params, layout)
+    (output,) = outputs.values()
+    if up_to_date(stage, params, inputs, output):
+        print(f"{stage}: {output} is up to date", flush=True)
+        return
+    start = time.monotonic()
+    metrics: dict[str, Any] = stages.run(stage, params, inputs, outputs)
+    print(f"{stage}: wrote {output} in {time.monotonic() - start:.1f} s", flush=True)
+    print_numbers(metrics)
