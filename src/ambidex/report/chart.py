@@ -1,0 +1,74 @@
+"""A chart: a drawing, the rows behind it, a title, and in two sentences how to read it."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from ambidex.files import write_bytes, write_csv
+
+DPI = 160
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One chart of a report. `name` is its file name: plots/<name>.png and plots/<name>.csv."""
+
+    name: str
+    title: str
+    figure: Figure
+    alt: str
+    """what is seen, in words, with its main numbers: for a reader who does not see the picture"""
+    how: str = ""
+    """how to read it"""
+    rows: Sequence[Row] = field(default_factory=list)
+    """the numbers drawn, for `dvc plots` and for anyone who wants to draw them again"""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A chart that was drawn: the picture for a web page, still without any file to refer to."""
+
+    name: str
+    title: str
+    alt: str
+    how: str
+    source: str
+    """data URI of the picture (SVG)"""
+    width: int
+    """CSS pixels"""
+
+
+def draw(chart: Chart, folder: Path) -> Drawn:
+    """Write `chart` as PNG and CSV into `folder`, and return it as a vector picture for the page."""
+    write_bytes(folder / f"{chart.name}.png", _png(chart.figure))
+    # The layout is settled by the first drawing; a second round would only cost time.
+    chart.figure.set_layout_engine("none")
+    svg = base64.b64encode(_svg(chart.figure)).decode()
+    if chart.rows:
+        write_csv(folder / f"{chart.name}.csv", [rounded(row) for row in chart.rows])
+    width = round(float(chart.figure.get_figwidth()) * 100)
+    source = f"data:image/svg+xml;base64,{svg}"
+    return Drawn(chart.name, chart.title, chart.alt, chart.how, source, width)
+
+
+def rounded(row: Row) -> dict[str, Any]:
+    """Floats at 6 significant digits: a file that is read, compared and versioned needs no more."""
+    return {key: float(f"{value:.6g}") if isinstance(value, float) else value for key, value in row.items()}
+
+
+def _png(figure: Figure) -> bytes:
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=DPI, metadata={"Software": None})
+    return stream.getvalue()
+
+
+def _svg(figure: Figure) -> bytes:
+    stream = io.BytesIO()
+    figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    return stream.getvalue()

@@ -1,0 +1,120 @@
+"""Building one HTML page from small pieces: text is escaped, nothing refers to a network, no script is needed."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from importlib import resources
+
+from ambidex.report.chart import Drawn
+
+
+class Html(str):
+    """Text that is markup already; any other str is escaped when it enters a page."""
+
+    __slots__ = ()
+
+
+Text = str | Html
+
+
+def safe(text: Text) -> Html:
+    """`text` as markup: escaped unless it is Html."""
+    return text if isinstance(text, Html) else Html(escape(str(text)))
+
+
+def join(pieces: Iterable[Html], between: str = "\n") -> Html:
+    """Pieces of markup one after the other."""
+    return Html(between.join(pieces))
+
+
+def tag(name: str, *content: Text, **attributes: str) -> Html:
+    """`<name attribute="value">content</name>`; write `class_` for the attribute class."""
+    given = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escape(value, quote=True)}"'
+        for key, value in attributes.items()
+    )
+    return Html(f"<{name}{given}>{''.join(safe(part) for part in content)}</{name}>")
+
+
+def paragraph(text: Text, class_: str = "") -> Html:
+    """A paragraph, with an optional class."""
+    return tag("p", text, class_=class_) if class_ else tag("p", text)
+
+
+def section(anchor: str, title: str, *blocks: Html) -> Html:
+    """A part of the page with a heading that the contents list links to."""
+    return tag("section", tag("h2", title), join(blocks), id=anchor)
+
+
+def bullets(items: Iterable[Text], class_: str = "findings") -> Html:
+    """A list; empty where there are no items."""
+    found = [tag("li", item) for item in items]
+    return tag("ul", join(found), class_=class_) if found else Html("")
+
+
+def notice(text: Text, level: str = "warning") -> Html:
+    """A box that must not be overlooked; `level` is `danger`, `warning` or `note`."""
+    word = {"danger": "Caution", "warning": "Check", "note": "Note"}[level]
+    return tag("div", tag("strong", f"{word}: "), text, class_=f"notice {level}", role="note")
+
+
+def tiles(items: Sequence[tuple[str, str, str]]) -> Html:
+    """Big numbers in a row: (value, what it is, a line of explanation)."""
+    cells = [
+        tag("div", tag("b", value), tag("span", name, class_="name"), tag("small", note), class_="tile")
+        for value, name, note in items
+    ]
+    return tag("div", join(cells), class_="tiles")
+
+
+def picture(drawn: Drawn) -> Html:
+    """A chart with its title above and the way to read it below."""
+    image = Html(
+        f'<img src="{drawn.source}" alt="{escape(drawn.alt, quote=True)}" '
+        f'style="width:{drawn.width}px" loading="lazy">'
+    )
+    caption = tag("figcaption", drawn.how) if drawn.how else Html("")
+    return tag("figure", tag("h3", drawn.title), image, caption, id=f"chart-{drawn.name}")
+
+
+def table(
+    columns: Sequence[Text],
+    rows: Sequence[Sequence[Text]],
+    caption: Text = "",
+    left: int = 1,
+    class_: str = "",
+) -> Html:
+    """A table whose first `left` columns hold names (left-aligned) and the others numbers."""
+    head = tag("tr", *(tag("th", column, scope="col") for column in columns))
+    body = []
+    for row in rows:
+        names = (tag("th", cell, scope="row") for cell in row[:left])
+        numbers = (tag("td", cell) for cell in row[left:])
+        body.append(tag("tr", *names, *numbers))
+    above = tag("caption", caption) if caption else Html("")
+    inner = tag("table", above, tag("thead", head), tag("tbody", join(body)), class_=f"data {class_}".strip())
+    return tag("div", inner, class_="scroll")
+
+
+def facts(items: Mapping[str, Text]) -> Html:
+    """A list of names and values."""
+    pairs = [Html(tag("dt", name) + tag("dd", value)) for name, value in items.items()]
+    return tag("dl", join(pairs), class_="facts")
+
+
+def folded(summary: str, *blocks: Html) -> Html:
+    """Something for the reader who wants it: closed on screen until asked for."""
+    return tag("details", tag("summary", summary), join(blocks))
+
+
+def page(title: str, subtitle: Text, contents: Mapping[str, str], *blocks: Html) -> Html:
+    """The whole document. `contents`: anchor -> words of the contents list."""
+    css = resources.files("ambidex.report").joinpath("style.css").read_text()
+    links = [tag("a", words, href=f"#{anchor}") for anchor, words in contents.items()]
+    head = [
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{escape(title)}</title>\n<style>\n{css}</style>\n</head>\n<body>",
+    ]
+    header = tag("header", tag("h1", title), paragraph(subtitle, "subtitle"))
+    navigation = tag("nav", join(links, " "), aria_label="Contents")
+    return Html("\n".join([*head, header, navigation, tag("main", join(blocks)), "</body>\n</html>\n"]))

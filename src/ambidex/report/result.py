@@ -1,0 +1,121 @@
+"""Everything that one evaluation found, in one place for metrics, files and page."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from ambidex.allocation import REFERENCE, Allocation
+from ambidex.diagnose import Diagnosis
+from ambidex.evaluation import Evaluation
+from ambidex.report.predictions import Predictions, probabilities
+from ambidex.statistics import summary
+
+TableRows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One evaluated model: what it said, what the diagnostics and allocators found."""
+
+    evaluation: Evaluation
+    diagnoses: dict[str, Diagnosis]
+    allocations: Sequence[Allocation]
+    """`uniform` is among them"""
+    asked: str
+    """the allocator that was asked to be the headline"""
+    history: Sequence[Mapping[str, str]] = ()
+    """rows of the model's history.csv"""
+    store: Mapping[str, Any] = field(default_factory=dict)
+    """facts of the feature store: fingerprint, protocol, leaky"""
+
+    @property
+    def headline(self) -> Allocation:
+        """The allocation whose result is the model's: the one asked for, or `uniform` where that was refused."""
+        asked = self.allocation(self.asked)
+        return self.uniform if asked.refusal else asked
+
+    @property
+    def uniform(self) -> Allocation:
+        """The plain sum."""
+        return self.allocation(REFERENCE)
+
+    @property
+    def fitted(self) -> list[Allocation]:
+        """The allocations that were not refused."""
+        return [allocation for allocation in self.allocations if not allocation.refusal]
+
+    def allocation(self, name: str) -> Allocation:
+        """The allocation called `name`."""
+        return next(allocation for allocation in self.allocations if allocation.name == name)
+
+    def table(self, diagnostic: str, name: str) -> TableRows:
+        """Rows of one table; empty where that diagnostic did not run."""
+        found = self.diagnoses.get(diagnostic)
+        return found.tables.get(name, []) if found else []
+
+    def metric(self, diagnostic: str, *path: str) -> Any:
+        """One value of a diagnostic's metrics by its path; None where it is not there."""
+        found = self.diagnoses.get(diagnostic)
+        value: Any = found.metrics if found else None
+        for key in path:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        return value
+
+    def sentences(self, *diagnostics: str) -> list[str]:
+        """What these diagnostics say in words."""
+        return [s for name in diagnostics if name in self.diagnoses for s in self.diagnoses[name].sentences]
+
+    def predictions(self) -> Predictions:
+        """What every predictor says about test."""
+        test = self.evaluation.test
+        alone = {m: u.logits["test"] for m, u in self.evaluation.unimodal.items()}
+        fused = {allocation.name: allocation.logits["test"] for allocation in self.fitted}
+        said = {
+            **probabilities(fused, "allocator"),
+            **probabilities(test.branches, "branch"),
+            **probabilities(alone, "unimodal"),
+        }
+        return Predictions(test.sample_ids, test.groups, self.evaluation.classes, test.labels, said)
+
+
+def run_metrics(result: Result) -> dict[str, Any]:
+    """metrics.json: the headline first, then every predictor. The same model gives the same numbers, always."""
+    evaluation = result.evaluation
+    gap, bins = result.metric("probes", "decision_gap"), evaluation.params.bins
+    judged = ("val", "test")
+
+    def by_split(logits: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Any]:
+        """Split -> name -> logits, turned into name -> split -> numbers."""
+        names = logits["test"]
+        return {
+            name: {
+                split: summary(logits[split][name], evaluation.splits[split].labels, bins) for split in judged
+            }
+            for name in names
+        }
+
+    alone = {split: {m: u.logits[split] for m, u in evaluation.unimodal.items()} for split in judged}
+    return {
+        **result.headline.metrics,
+        "allocator": result.headline.name,
+        "allocator_asked": result.asked,
+        "decision_gap": gap["difference"] if gap else None,
+        "decision_gap_low": gap["low"] if gap else None,
+        "decision_gap_high": gap["high"] if gap else None,
+        "joint_probe_accuracy": result.metric("probes", "probes", "joint", "accuracy"),
+        "oracle_choice": result.metric("performance", "oracle_choice"),
+        "allocators": {a.name: _allocated(a) for a in result.allocations},
+        "branches": by_split({split: evaluation.splits[split].branches for split in judged}),
+        "unimodal": by_split(alone),
+        "override": {row["modality"]: row["override"] for row in result.table("logits", "overrides")},
+        "shapley": {row["modality"]: row["phi"] for row in result.table("shapley", "shapley")},
+        "samples": {name: len(split.labels) for name, split in evaluation.splits.items()},
+    }
+
+
+def _allocated(allocation: Allocation) -> dict[str, Any]:
+    if allocation.refusal:
+        return {"refused": allocation.refusal}
+    return {**allocation.metrics, "against_uniform": allocation.against_uniform}

@@ -1,0 +1,181 @@
+"""From the result of one evaluation to its charts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from ambidex.allocation import Allocation
+from ambidex.diagnose.logits import margins
+from ambidex.report import calibration, decision, performance, repair, training
+from ambidex.report.chart import Chart
+from ambidex.report.result import Result
+from ambidex.statistics import bootstrap_interval, confusion_matrix, correct, ece, reliability
+
+
+def run_charts(result: Result) -> list[Chart]:
+    """Every chart that the diagnostics which ran allow for, in the order of the page."""
+    found = [
+        accuracy(result),
+        shares(result),
+        contributions(result),
+        head(result),
+        shapley(result),
+        reliabilities(result),
+        gains(result),
+        weights(result),
+        recall(result),
+        confusion(result),
+        history(result),
+    ]
+    return [chart for chart in found if chart is not None]
+
+
+def accuracy(result: Result) -> Chart:
+    """Fused by the headline and by the plain sum, each branch, each classifier trained alone, probe and bound."""
+    evaluation = result.evaluation
+    test, modalities = evaluation.test, evaluation.modalities
+    fused = {f"fused, {result.headline.name} weights": result.headline.logits["test"]}
+    if result.headline is not result.uniform:
+        fused["fused, plain sum"] = result.uniform.logits["test"]
+    predictors: list[tuple[str, Tensor, str, str | None]] = [
+        (name, z, "fused", None) for name, z in fused.items()
+    ]
+    predictors += [(f"{m}, its part of the model", z, "branch", m) for m, z in test.branches.items()]
+    predictors += [
+        (f"{m}, trained alone", u.logits["test"], "unimodal", m) for m, u in evaluation.unimodal.items()
+    ]
+    scores = []
+    for label, logits, kind, m in predictors:
+        right = correct(logits, test.labels)
+        low, high = bootstrap_interval(right, None, evaluation.params.resamples, evaluation.params.seed)[0]
+        index = None if m is None else modalities.index(m)
+        scores.append(performance.Score(label, right.mean().item(), low, high, kind, index))
+    if probe := result.metric("probes", "probes", "joint"):
+        ends = probe["accuracy_low"], probe["accuracy_high"]
+        scores.append(performance.Score("linear probe on all features", probe["accuracy"], *ends, "probe"))
+    if (oracle := result.metric("performance", "oracle_choice")) is not None and len(modalities) > 1:
+        scores.append(performance.Score("upper bound: always the right modality", oracle, kind="bound"))
+    return performance.accuracy_chart(scores, 1 / len(evaluation.classes))
+
+
+def shares(result: Result) -> Chart | None:
+    """Decision share against capability, from the diagnostic `capability`."""
+    rows = result.table("capability", "capability")
+    if not rows or len(result.evaluation.modalities) < 2:
+        return None
+    keys = ("modality", "class", "share", "share_low", "share_high", "capability")
+    return decision.shares_chart([decision.Share(*(row[key] for key in keys)) for row in rows])
+
+
+def contributions(result: Result) -> Chart:
+    """Distribution of each modality's margin on test."""
+    test = result.evaluation.test
+    found = margins(test.stacked(), test.labels).numpy()
+    return decision.contributions_chart({m: found[:, i] for i, m in enumerate(result.evaluation.modalities)})
+
+
+def head(result: Result) -> Chart | None:
+    """Weight norms and mean contributions by class, from `weights` and `logits`."""
+    modalities = result.evaluation.modalities
+    rows = result.table("logits", "contributions")
+    if not rows:
+        return None
+    norms = _by_modality(result.table("weights", "weight_norms"), "norm")
+    evidence = _by_modality(rows, "contribution")
+    return decision.head_chart(result.evaluation.classes, norms, {m: evidence[m] for m in modalities})
+
+
+def _by_modality(rows: list[dict[str, Any]], key: str) -> dict[str, list[float | None]]:
+    found: dict[str, list[float | None]] = {}
+    for row in rows:
+        found.setdefault(row["modality"], []).append(row[key])
+    return found
+
+
+def shapley(result: Result) -> Chart | None:
+    """Shapley values of the accuracy, from the diagnostic `shapley`."""
+    rows = result.table("shapley", "shapley")
+    if not rows:
+        return None
+    values = [(row["phi"], row["phi_low"], row["phi_high"]) for row in rows]
+    base = float(result.metric("shapley", "coalitions", "none"))
+    return decision.shapley_chart([row["modality"] for row in rows], values, base)
+
+
+def reliabilities(result: Result) -> Chart:
+    """Reliability of the plain sum, the headline, and each branch."""
+    evaluation = result.evaluation
+    fused = {"fused, plain sum": result.uniform.logits["test"]}
+    if result.headline is not result.uniform:
+        fused[f"fused, {result.headline.name}"] = result.headline.logits["test"]
+    curves = [_curve(name, z, result, None) for name, z in fused.items()]
+    for index, m in enumerate(evaluation.modalities):
+        curves.append(_curve(f"{m}, its part", evaluation.test.branches[m], result, index))
+    return calibration.reliability_chart(curves)
+
+
+def _curve(label: str, logits: Tensor, result: Result, modality: int | None) -> calibration.Curve:
+    labels, bins = result.evaluation.test.labels, result.evaluation.params.bins
+    b = reliability(logits, labels, bins)
+    columns = zip(b.confidence.tolist(), b.accuracy.tolist(), b.count.tolist(), strict=True)
+    filled = [calibration.Bin(*column) for column in columns if column[2]]
+    return calibration.Curve(label, ece(logits, labels, bins), filled, modality)
+
+
+def gains(result: Result) -> Chart | None:
+    """Each allocator against the plain sum; None where there is no other."""
+    others = [a for a in result.allocations if a is not result.uniform]
+    return repair.gains_chart([_gain(a, result) for a in others]) if others else None
+
+
+def _gain(allocation: Allocation, result: Result) -> repair.Gain:
+    def interval(metric: str) -> repair.Interval | None:
+        found: Mapping[str, float] | None = allocation.against_uniform.get(metric)
+        return (found["difference"], found["low"], found["high"]) if found else None
+
+    note = "headline" if allocation is result.headline else ""
+    return repair.Gain(allocation.name, interval("accuracy"), interval("nll"), note)
+
+
+def weights(result: Result) -> Chart | None:
+    """Weights of every allocator that has some, apart from the plain sum."""
+    evaluation = result.evaluation
+    shape = len(evaluation.modalities), len(evaluation.classes)
+    found = {
+        a.name: np.array([row["weight"] for row in a.weights], dtype=np.float64).reshape(shape)
+        for a in result.fitted
+        if a.weights and a is not result.uniform
+    }
+    return repair.weights_chart(evaluation.modalities, evaluation.classes, found) if found else None
+
+
+def recall(result: Result) -> Chart:
+    """Recall by class of the headline and of each branch."""
+    evaluation = result.evaluation
+    labels, count = evaluation.test.labels, len(evaluation.classes)
+    branches = {m: _recall(z, labels, count) for m, z in evaluation.test.branches.items()}
+    return performance.recall_chart(
+        evaluation.classes, _recall(result.headline.logits["test"], labels, count), branches
+    )
+
+
+def _recall(logits: Tensor, labels: Tensor, classes: int) -> list[float | None]:
+    matrix = confusion_matrix(logits.argmax(dim=1), labels, classes)
+    pairs = zip(matrix.diagonal().tolist(), matrix.sum(dim=1).tolist(), strict=True)
+    return [right / total if total else None for right, total in pairs]
+
+
+def confusion(result: Result) -> Chart:
+    """Confusion matrix of the headline."""
+    evaluation = result.evaluation
+    said = result.headline.logits["test"].argmax(dim=1)
+    matrix = confusion_matrix(said, evaluation.test.labels, len(evaluation.classes))
+    return performance.confusion_chart(evaluation.classes, matrix.numpy())
+
+
+def history(result: Result) -> Chart | None:
+    """Training curves."""
+    epoch = result.evaluation.card.get("epoch")
+    return training.history_chart(result.history, result.evaluation.modalities, epoch)

@@ -1,0 +1,88 @@
+"""The folder that evaluate writes: metrics, page, charts, tables, predictions, cached outputs, fitted allocators."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from ambidex.allocation import Allocation
+from ambidex.files import read_json, write_bytes, write_csv, write_json, write_text
+from ambidex.params import Params
+from ambidex.records import CARD_FILE, write_records
+from ambidex.report import theme
+from ambidex.report.chart import draw, rounded
+from ambidex.report.result import Result
+from ambidex.report.run_charts import run_charts
+from ambidex.report.run_page import run_page
+
+PAGE_FILE = "report.html"
+DIAGNOSIS_FILE = "diagnosis.json"
+CACHE_FILE = "cache.safetensors"
+PLOTS, TABLES, ALLOCATORS = "plots", "tables", "allocators"
+
+
+def write_report(
+    folder: Path, params: Params, result: Result, metrics: dict[str, Any], facts: dict[str, Any]
+) -> None:
+    """Write everything into `folder`. `facts` go into the run card."""
+    write_records(folder, "evaluate", params, metrics, **facts)
+    write_json(folder / DIAGNOSIS_FILE, {name: d.metrics for name, d in result.diagnoses.items()})
+    result.predictions().write(folder, f"allocator/{result.headline.name}")
+    _write_tables(folder / TABLES, result)
+    write_bytes(folder / CACHE_FILE, save(_cache(result)))
+    for allocation in result.allocations:
+        _write_allocator(folder / ALLOCATORS, allocation, result)
+    with theme.style():
+        drawn = [draw(chart, folder / PLOTS) for chart in run_charts(result)]
+    _write_plot_data(folder / PLOTS, result)
+    card = read_json(folder / CARD_FILE)
+    write_text(folder / PAGE_FILE, run_page(result, metrics, drawn, card))
+
+
+def _write_tables(folder: Path, result: Result) -> None:
+    written: set[str] = set()
+    for diagnostic, diagnosis in result.diagnoses.items():
+        for title, rows in diagnosis.tables.items():
+            name = title if title not in written else f"{diagnostic}_{title}"
+            written.add(name)
+            write_csv(folder / f"{name}.csv", [rounded(row) for row in rows])
+
+
+def _write_plot_data(folder: Path, result: Result) -> None:
+    """plots/confusion.csv, a line per test sample, as the confusion template of `dvc plots` wants it."""
+    classes, labels = result.evaluation.classes, result.evaluation.test.labels.tolist()
+    said = result.headline.logits["test"].argmax(dim=1).tolist()
+    pairs = zip(labels, said, strict=True)
+    write_csv(folder / "confusion.csv", [{"actual": classes[a], "predicted": classes[p]} for a, p in pairs])
+
+
+def _cache(result: Result) -> dict[str, Tensor]:
+    """`<split>/labels`, `<split>/logits`, `<split>/features/<m>`, `<split>/contributions/<m>` of val and test."""
+    tensors: dict[str, Tensor] = {}
+    for name in ("val", "test"):
+        outputs = result.evaluation.splits[name]
+        tensors |= {f"{name}/labels": outputs.labels, f"{name}/logits": outputs.logits}
+        tensors |= {f"{name}/features/{m}": h for m, h in outputs.features.items()}
+        tensors |= {f"{name}/contributions/{m}": z for m, z in outputs.contributions.items()}
+    # a contribution may be a view of another tensor, which the format refuses
+    return {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
+
+
+def _write_allocator(folder: Path, allocation: Allocation, result: Result) -> None:
+    """<name>.json says how the fit went, <name>.safetensors holds what was fitted (not where it was refused)."""
+    about: dict[str, Any] = {
+        "name": allocation.name,
+        "modalities": list(result.evaluation.modalities),
+        "classes": list(result.evaluation.classes),
+        "refusal": allocation.refusal,
+        "record": allocation.record,
+    }
+    if allocation.allocator is not None:
+        about["config"] = json.loads(allocation.allocator.config.model_dump_json())
+        state: dict[str, Tensor] = allocation.allocator.state_dict()
+        held = {name: tensor.detach().clone().contiguous() for name, tensor in state.items()}
+        write_bytes(folder / f"{allocation.name}.safetensors", save(held or {"empty": torch.zeros(0)}))
+    write_json(folder / f"{allocation.name}.json", about)

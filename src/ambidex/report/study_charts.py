@@ -1,0 +1,145 @@
+"""Charts of a study: accuracy of every row against the best single modality; what the training methods balance."""
+
+from collections.abc import Sequence
+
+from matplotlib.lines import Line2D
+
+from ambidex.report import theme
+from ambidex.report.chart import Chart
+from ambidex.report.rows import Row
+
+CLEAR = {"better": (theme.GOOD, "^"), "worse": (theme.BAD, "v")}
+
+
+def study_charts(rows: Sequence[Row]) -> list[Chart]:
+    """Every chart that the rows allow for."""
+    found = [accuracy(rows), balance(rows)]
+    return [chart for chart in found if chart is not None]
+
+
+def accuracy(rows: Sequence[Row]) -> Chart | None:
+    """A panel for each regime, a row for each method and allocator: mean accuracy, deviation, every seed."""
+    fused = [row for row in rows if row.kind == "fused"]
+    known = [v for row in rows for n in row.per_seed.values() if (v := n["accuracy"]) is not None]
+    if not fused or not known:
+        return None
+    regimes = list(dict.fromkeys(row.regime for row in fused))
+    sizes = [sum(row.regime == regime for row in fused) for regime in regimes]
+    figure = theme.figure(height=0.8 + sum(0.3 * size + 0.75 for size in sizes))
+    panels = figure.subplots(len(regimes), 1, sharex=True, squeeze=False, height_ratios=sizes)[:, 0]
+    best, other = _singles(rows)
+    for axes, regime in zip(panels, regimes, strict=True):
+        own = [row for row in fused if row.regime == regime]
+        for at in other:
+            axes.axvline(100 * at, color=theme.GREY, linestyle=":", linewidth=1)
+        if best is not None:
+            axes.axvline(100 * best, color=theme.INK, linestyle="--", linewidth=1.3)
+        for place, row in enumerate(own):
+            axes.axhline(place, color=theme.PALE, linewidth=0.6, zorder=0)
+            mark = row.tests.get("accuracy", {}).get("mark", "")
+            tone, shape = CLEAR.get(mark, (theme.FUSED, "D" if row.reference else "o"))
+            mean, spread = row.mean["accuracy"], row.std["accuracy"]
+            if mean is None:
+                axes.text(
+                    100 * min(known),
+                    place,
+                    "missing" if row.missing else "refused",
+                    color=theme.GREY,
+                    va="center",
+                )
+                continue
+            seeds = [100 * v for n in row.per_seed.values() if (v := n["accuracy"]) is not None]
+            axes.plot(seeds, [place] * len(seeds), "|", color=tone, markersize=9, alpha=0.8)
+            axes.errorbar(
+                100 * mean, place, xerr=100 * spread if spread else None, color=tone, marker=shape, markersize=7.5,
+                markerfacecolor=tone if mark in CLEAR or row.reference else "white",
+            )  # fmt: skip
+        theme.rows_axis(axes, [row.name for row in own])
+        axes.set_title(regime)
+    panels[-1].set_xlabel("accuracy on the test split (%)")
+    theme.legend_above(figure, _legend(best is not None, bool(other)), columns=4)
+    return Chart(
+        "study_accuracy",
+        "Which training and which decision layer recognise most?",
+        figure,
+        "Mean accuracy on test by regime, method and allocator: "
+        + ", ".join(
+            f"{r.regime} {r.name} {100 * m:.1f} %" for r in fused if (m := r.mean["accuracy"]) is not None
+        ),
+        "Each row is one method with one allocator: the mean over seeds with its standard deviation, a tick for "
+        "every seed. Right of the dashed line fusing beats the best modality trained alone, left of "
+        "it fusing does harm.",
+        [
+            {"regime": r.regime, "row": r.name, "seed": seed, "accuracy": numbers["accuracy"]}
+            for r in rows
+            for seed, numbers in r.per_seed.items()
+        ],
+    )
+
+
+def _singles(rows: Sequence[Row]) -> tuple[float | None, list[float]]:
+    """Mean accuracy of the best single modality, and of the others."""
+    means = [m for row in rows if row.kind == "single" and (m := row.mean["accuracy"]) is not None]
+    means.sort(reverse=True)
+    return (means[0], means[1:]) if means else (None, [])
+
+
+def _legend(best: bool, others: bool) -> list[Line2D]:
+    handles = [
+        Line2D([], [], color=theme.FUSED, marker="D", linewidth=0, label="reference"),
+        Line2D([], [], color=theme.GOOD, marker="^", linewidth=0, label="better than it"),
+        Line2D([], [], color=theme.BAD, marker="v", linewidth=0, label="worse"),
+        Line2D(
+            [],
+            [],
+            color=theme.FUSED,
+            marker="o",
+            markerfacecolor="white",
+            linewidth=0,
+            label="no clear difference",
+        ),
+        Line2D([], [], color=theme.FUSED, marker="|", markersize=9, linewidth=0, label="one seed"),
+    ]
+    if best:
+        handles.append(Line2D([], [], color=theme.INK, linestyle="--", label="best single modality"))
+    if others:
+        handles.append(Line2D([], [], color=theme.GREY, linestyle=":", label="other modalities"))
+    return handles
+
+
+def balance(rows: Sequence[Row]) -> Chart | None:
+    """Decision imbalance and remaining decision gap of every fused row."""
+    fused = [r for r in rows if r.kind == "fused" and r.mean["decision_imbalance"] is not None]
+    if not fused:
+        return None
+    figure = theme.figure(height=theme.rows_height(len(fused), 0.27, 2.4, 1.0))
+    left, right = figure.subplots(1, 2, sharey=True)
+    for axes, metric, factor in ((left, "decision_imbalance", 1.0), (right, "decision_gap", 100.0)):
+        for place, row in enumerate(fused):
+            axes.axhline(place, color=theme.PALE, linewidth=0.6, zorder=0)
+            mean, spread = row.mean[metric], row.std[metric]
+            if mean is not None:
+                axes.errorbar(
+                    factor * mean, place, xerr=factor * spread if spread else None, color=theme.colour(0),
+                    marker="D" if row.reference else "o", markerfacecolor=theme.colour(0) if row.reference else "white",
+                )  # fmt: skip
+    theme.rows_axis(left, [f"{row.regime}: {row.name}" for row in fused])
+    right.grid(visible=False, axis="y")
+    right.axvline(0, color=theme.INK, linewidth=1)
+    left.set_xlim(left=0)
+    left.set_xlabel("decision imbalance DI (0 is balanced)")
+    right.set_xlabel("decision gap left (points of accuracy)")
+    return Chart(
+        "study_balance",
+        "Does imbalance at the decision layer persist?",
+        figure,
+        "Decision imbalance: " + ", ".join(f"{r.regime} {r.name} {r.mean['decision_imbalance']:.2f}" for r in fused),
+        "Left: how far each modality's part in the decision is from what it can recognise, mean over classes and "
+        "seeds. Right: what a linear probe on the same features still gains over this decision layer; the line is "
+        "the deviation over seeds.",
+        [
+            {"regime": r.regime, "row": r.name, "decision_imbalance": r.mean["decision_imbalance"],
+             "decision_gap": r.mean["decision_gap"]}
+            for r in fused
+        ],
+    )  # fmt: skip

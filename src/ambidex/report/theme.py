@@ -1,0 +1,108 @@
+"""One look for every chart: a palette safe for colour-blind readers, and a second cue (marker, hatch) for print."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe and Ito (2008), ordered so that neighbours differ in lightness too: the chart survives a grey print.
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+HATCHES = ("", "////", "....", "xx", "\\\\\\\\", "++")
+LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
+
+INK = "#1b1f24"
+GREY = "#6b7280"
+PALE = "#d8dde3"
+FUSED = "#374151"
+"""colour of the fused model: no modality has it"""
+GOOD = "#00755a"
+BAD = "#b03a00"
+
+RC: Any = {
+    "font.size": 9.5,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelcolor": INK,
+    "axes.edgecolor": GREY,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": PALE,
+    "grid.linewidth": 0.6,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "hatch.linewidth": 0.6,
+    "errorbar.capsize": 3,
+    "svg.hashsalt": "ambidex",
+    "figure.constrained_layout.w_pad": 0.06,
+    "figure.constrained_layout.h_pad": 0.06,
+}
+
+WIDTH = 9.6
+"""inches: the width of a full-width chart"""
+
+
+def style() -> Any:
+    """A context in which every figure gets the look; nothing outside it is changed."""
+    return rc_context(RC)
+
+
+def figure(width: float = WIDTH, height: float = 3.6) -> Figure:
+    """An empty figure whose parts are laid out without overlap; sizes in inches."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def colour(index: int) -> str:
+    """Colour of modality number `index`."""
+    return PALETTE[index % len(PALETTE)]
+
+
+def marker(index: int) -> str:
+    """Marker of modality number `index`."""
+    return MARKERS[index % len(MARKERS)]
+
+
+def hatch(index: int) -> str:
+    """Hatch of modality number `index`."""
+    return HATCHES[index % len(HATCHES)]
+
+
+def line(index: int) -> Any:
+    """Line style of modality number `index`."""
+    return LINES[index % len(LINES)]
+
+
+def rows_height(rows: int, each: float = 0.3, least: float = 2.4, extra: float = 1.2) -> float:
+    """Inches that a chart with one row for each of `rows` items needs."""
+    return max(least, extra + each * rows)
+
+
+def legend_above(target: Axes | Figure, handles: Sequence[Any] | None = None, columns: int = 6) -> None:
+    """A legend outside the drawing area, so that it never covers data."""
+    given = {"handles": list(handles)} if handles is not None else {}
+    if isinstance(target, Figure):
+        target.legend(loc="outside upper left", ncols=columns, **given)
+    else:
+        target.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, borderaxespad=0.2, **given)
+
+
+def rows_axis(axes: Axes, labels: Sequence[str]) -> None:
+    """One labelled row per item, the first on top; no grid lines across the rows."""
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0)
+
+
+def crowded(classes: Sequence[str], limit: int = 42) -> bool:
+    """Whether class names must be turned to stand beside each other under an axis."""
+    return sum(len(name) + 2 for name in classes) > limit

@@ -1,0 +1,75 @@
+"""Training curves from history.csv: losses and accuracies by epoch."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from ambidex.report import theme
+from ambidex.report.chart import Chart
+
+History = Sequence[Mapping[str, str]]
+MOST = 8
+"""curves in one panel; more cannot be told apart"""
+FUSED = "fused"
+
+
+def history_chart(history: History, modalities: Sequence[str], kept: int | None) -> Chart | None:
+    """Losses and accuracies by epoch, from rows of history.csv; None where there is nothing to draw.
+
+    `kept`: the epoch whose weights were kept. Columns: `train/loss/<term>`, `val/nll`,
+    `train|val/accuracy/<fused or modality>`.
+    """
+    columns = list(history[0]) if history else []
+    losses = [c for c in columns if c.startswith("train/loss/") or c == "val/nll"][:MOST]
+    accuracies = [c for c in columns if "/accuracy/" in c]
+    if not losses and not accuracies:
+        return None
+    figure = theme.figure(height=3.9)
+    left, right = figure.subplots(1, 2)
+    for index, name in enumerate(losses):
+        look = {"color": theme.colour(index), "linestyle": theme.line(index), "marker": theme.marker(index)}
+        _curve(
+            left, history, name, 1.0, name.removeprefix("train/loss/").replace("val/nll", "NLL on val"), look
+        )
+    for name in accuracies:
+        split, _, who = name.split("/", 2)
+        _curve(right, history, name, 100.0, f"{who}, {split}", _accuracy_look(split, who, modalities))
+    for axes, unit in ((left, "training loss by term (nats)"), (right, "accuracy (%)")):
+        axes.set_ylabel(unit)
+        axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        if kept is not None:
+            axes.axvline(kept, color=theme.GREY, linewidth=1)
+        if axes.lines:
+            theme.legend_above(axes, columns=2)
+    last = history[-1]
+    told = ", ".join(f"{c} {float(last[c]):.3f}" for c in [*losses, *accuracies] if last.get(c))
+    return Chart(
+        "history",
+        "How did training go?",
+        figure,
+        f"Training curves over {len(history)} epochs; at the end: {told}.",
+        "Losses left, accuracies right (dashed: training split, solid: the split that selects); the vertical line "
+        "marks the epoch whose weights were kept. A modality whose curve stays flat while the fused one rises has "
+        "been left behind.",
+        [{"epoch": row["epoch"], **{c: row.get(c, "") for c in [*losses, *accuracies]}} for row in history],
+    )
+
+
+def _accuracy_look(split: str, who: str, modalities: Sequence[str]) -> dict[str, Any]:
+    known = who in modalities
+    index = list(modalities).index(who) if known else 0
+    return {
+        "color": theme.colour(index) if known else theme.FUSED,
+        "marker": theme.marker(index) if known else "*",
+        "linestyle": "--" if split == "train" else "-",
+        "alpha": 0.6 if split == "train" else 1.0,
+    }
+
+
+def _curve(axes: Axes, history: History, name: str, factor: float, label: str, look: dict[str, Any]) -> None:
+    points = [(float(row["epoch"]), factor * float(row[name])) for row in history if row.get(name)]
+    if points:
+        x, y = zip(*points, strict=True)
+        axes.plot(x, y, markersize=4, label=label, **look)
