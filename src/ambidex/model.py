@@ -111,6 +111,9 @@ class MultimodalNet(nn.Module):
         super().__init__()
         self.architecture = architecture
         self.modalities = tuple(architecture.inputs)
+        for name in self.modalities:
+            if hasattr(nn.ModuleDict, name):
+                raise ModelError(f"modality '{name}': the name is taken by torch's containers; choose another")
         classes = len(architecture.classes)
         self.normalise = nn.ModuleDict()
         self.encoders = nn.ModuleDict()
