@@ -11,6 +11,8 @@ from ambidex.errors import DataError
 
 # Formats whose header states how long the clip is. Elsewhere FFmpeg estimates it from what is there.
 _STATED = {"mov", "flv", "matroska", "avi", "flac", "asf"}
+# Formats for which FFmpeg finds the end of the longest stream instead: a stream that ends long before it is cut.
+_MEASURED = {"mpeg", "mpegts"}
 _MISSING_SHARE = 0.10  # of the stated duration, beyond which a clip counts as cut short
 _MISSING_PACKETS = 2
 _UNKNOWN_RIFF = 0x7FFF_0000  # sizes from here on mean "written to a pipe, length unknown"
@@ -149,7 +151,7 @@ def _first(container: Any, kind: str) -> Any:
 def _check_whole(container: Any, track: Track, kind: str) -> None:
     if not track.shown:
         raise MediaError(f"truncated: its {kind} stream holds no data")
-    if track.packets[-1].is_corrupt:
+    if track.packets[-1].is_corrupt and container.format.name != "wav":  # `check_end_mark` knows better there
         raise MediaError(f"truncated: the last {kind} packet is cut")
     stated = _stated_end(container, track)
     missing = stated - track.end
@@ -160,9 +162,11 @@ def _check_whole(container: Any, track: Track, kind: str) -> None:
 
 def _stated_end(container: Any, track: Track) -> float:
     """The end that the header states for this stream or else the file, in seconds; 0 where silent."""
-    if not _STATED & set(container.format.name.split(",")):
+    names, stream = set(container.format.name.split(",")), track.stream
+    if _MEASURED & names and container.duration:
+        return float(((container.start_time or 0) + container.duration) / av.time_base)
+    if not _STATED & names:
         return 0.0
-    stream = track.stream
     if stream.duration:
         return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
     return 0.0 if container.duration is None else container.duration / av.time_base

@@ -11,11 +11,19 @@ from typing import Any
 
 import av
 import numpy as np
+from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from ambidex.media.container import MediaError, Track, at, check_end_mark, open_media, read_packets
 from ambidex.params import Frames, Spectrogram
 
+# Without full chroma, scaled greys come out two levels darker; bit-exact: the same on every processor.
+_SCALING = (
+    Interpolation.BILINEAR
+    | Interpolation.FULL_CHR_H_INT
+    | Interpolation.ACCURATE_RND
+    | Interpolation.BITEXACT
+)
 _MARGIN = 0.1  # seconds of sound decoded beyond those wanted: the resampler's filter looks ahead
 
 
@@ -50,7 +58,7 @@ def _pictures(track: Track, wants: Sequence[Any]) -> dict[Frames, NDArray[np.uin
     duration = _last_duration(track, times)
     kept: dict[Frames, list[NDArray[np.uint8]]] = {want: [] for want in wants if isinstance(want, Frames)}
     due = {want: frame_times(times, duration, want.count) for want in kept}
-    reformatter = av.video.reformatter.VideoReformatter()
+    reformatter = VideoReformatter()
     frame = None
     for frame in _decoded_pictures(track, {time for wanted in due.values() for time in wanted}):
         for want, pictures in kept.items():
@@ -76,7 +84,7 @@ def _take(
     left = due[len(pictures) :]
     copies = len(left) if until is None else sum(time <= until for time in left)
     if copies:
-        rgb = reformatter.reformat(frame, want.size, want.size, "rgb24", threads=1)
+        rgb = reformatter.reformat(frame, want.size, want.size, "rgb24", interpolation=_SCALING, threads=1)
         pictures.extend([np.ascontiguousarray(rgb.to_ndarray().transpose(2, 0, 1))] * copies)
 
 
@@ -133,9 +141,12 @@ def _decoded_sound(track: Track, seconds: float) -> list[Any]:
 
 
 def _resample(frames: list[Any], rate: int) -> NDArray[np.float32]:
-    resampler = av.AudioResampler(format="fltp", layout="mono", rate=rate)
+    """The mean of all channels at `rate` [T]. FFmpeg's own mix to mono would be louder than that."""
+    resampler = av.AudioResampler(format="fltp", rate=rate)
     try:
-        parts = [part.to_ndarray()[0] for frame in [*frames, None] for part in resampler.resample(frame)]
+        parts = [
+            part.to_ndarray().mean(axis=0) for frame in [*frames, None] for part in resampler.resample(frame)
+        ]
     except (av.FFmpegError, ValueError) as error:
         raise MediaError(f"damaged: its sound changes format in the middle ({error})") from None
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)

@@ -1,0 +1,141 @@
+"""The feature store gives back what went in, from mapped memory, and notices damage."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ambidex.errors import DataError
+from ambidex.media import store as store_module
+from ambidex.media.store import FeatureStore
+from helpers.manifests import extract, extract_params, write_manifest
+from helpers.media import write_image
+
+TABLE = np.random.default_rng(0).normal(3, 2, (16, 5)).astype(np.float32)
+PICTURES = np.random.default_rng(1).integers(0, 256, (16, 8, 8, 3)).astype(np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A store of 16 samples in shards of 6, 6 and 4."""
+    manifest = tmp_path / "manifest"
+    manifest.mkdir()
+    np.save(manifest / "table.npy", TABLE)
+    for k, picture in enumerate(PICTURES):
+        write_image(manifest / f"{k}.png", picture)
+    rows = [{"view": f"table.npy[{k}]", "eye": f"{k}.png"} for k in range(16)]
+    modalities = {"view": {"kind": "vector"}, "eye": {"kind": "frames", "count": 1, "size": 8}}
+    params = extract_params(modalities, shard_size=6)
+    extract(write_manifest(manifest, rows), tmp_path / "features", params)
+    return tmp_path / "features"
+
+
+@pytest.mark.parametrize("joined", [0, 2**20])
+@pytest.mark.parametrize("rows", [list(range(16)), [15, 0, 6, 5, 6, 12], [3], []])
+def test_gather_gives_the_rows_asked_for_in_order(
+    folder: Path, rows: list[int], joined: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "_JOIN_BYTES", joined)
+    store = FeatureStore.open(folder)
+    view, eye = (store.gather(name, torch.tensor(rows, dtype=torch.int64)) for name in ("view", "eye"))
+    assert torch.equal(view, torch.from_numpy(TABLE[rows]))
+    assert torch.equal(eye, torch.from_numpy(PICTURES[rows].transpose(0, 3, 1, 2))[:, None])
+    assert (view.dtype, eye.dtype) == (torch.float32, torch.uint8)
+    view.zero_()  # a copy: the store is untouched
+    assert torch.equal(store.gather("view", torch.tensor([0])), torch.from_numpy(TABLE[:1]))
+
+
+def test_what_is_known_about_the_samples(folder: Path) -> None:
+    store = FeatureStore.open(folder)
+    assert store.modalities == ("view", "eye")  # the order of the parameters, not of the alphabet
+    assert store.inputs["view"].shape == (5,)
+    assert store.inputs["eye"].shape == (1, 3, 8, 8)
+    assert store.sample_ids == [f"s{k}" for k in range(16)]
+    assert store.labels.tolist() == [0, 1] * 8
+    assert store.rows("train").tolist() == [0, 1, 2, 3, 8, 9, 10, 11]
+    assert store.rows("val").tolist() == [4, 5, 12, 13]
+    assert store.groups[:4] == ["g0", "g1", "g2", "g0"]
+    assert store.info["counts"] == {"train": 8, "val": 4, "test": 4}
+    assert [shard["samples"] for shard in store.info["shards"]] == [6, 6, 4]
+    assert len(store) == 16
+
+
+def test_statistics_are_those_of_the_training_split(folder: Path) -> None:
+    store = FeatureStore.open(folder)
+    train = store.rows("train").numpy()
+    np.testing.assert_allclose(store.inputs["view"].mean, TABLE[train].astype(float).mean(0), rtol=1e-9)
+    np.testing.assert_allclose(store.inputs["view"].std, TABLE[train].astype(float).std(0), rtol=1e-9)
+    np.testing.assert_allclose(store.inputs["eye"].mean, (PICTURES[train] / 255).mean((0, 1, 2)), rtol=1e-9)
+    np.testing.assert_allclose(store.inputs["eye"].std, (PICTURES[train] / 255).std((0, 1, 2)), rtol=1e-9)
+
+
+def test_a_flipped_byte_in_a_shard_is_found(folder: Path) -> None:
+    file = folder / "shard-00001.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(
+        DataError, match=r"shard-00001\.safetensors: is damaged .* run extract again"
+    ) as caught:
+        FeatureStore.open(folder)
+    assert "\n" not in str(caught.value)
+    assert len(FeatureStore.open(folder, verify=False)) == 16  # at one's own risk
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_cut_missing_or_foreign_file_is_found(folder: Path, verify: bool) -> None:
+    file = folder / "shard-00002.safetensors"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-10])
+    with pytest.raises(DataError, match=r"shard-00002\.safetensors: has \d+ bytes, expected \d+"):
+        FeatureStore.open(folder, verify)
+    file.write_bytes(b"x" * len(whole))
+    with pytest.raises(DataError, match=r"shard-00002\.safetensors: is damaged"):
+        FeatureStore.open(folder, verify)
+    file.unlink()
+    with pytest.raises(DataError, match=r"shard-00002\.safetensors: cannot be read"):
+        FeatureStore.open(folder, verify)
+
+
+def test_a_changed_index_is_found(folder: Path, tmp_path: Path) -> None:
+    index = folder / "index.json"
+    info = json.loads(index.read_text())
+    for change, message in (
+        ({"version": 99}, "store version 99, expected 1"),
+        ({"classes": ["b", "a"]}, "fingerprint does not fit"),
+        ({"shards": []}, "fingerprint does not fit"),
+    ):
+        index.write_text(json.dumps({**info, **change}))
+        with pytest.raises(DataError, match=message):
+            FeatureStore.open(folder)
+    index.write_text("{")
+    with pytest.raises(DataError, match="is damaged"):
+        FeatureStore.open(folder)
+    with pytest.raises(DataError, match="no feature store here"):
+        FeatureStore.open(tmp_path)
+
+
+def test_opening_and_gathering_touch_only_the_rows_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory grows by far less than the store: 48 MiB mapped, one row read."""
+    manifest = tmp_path / "manifest"
+    write_image(manifest / "a.png", np.zeros((64, 64, 3), np.uint8))
+    params = extract_params({"eye": {"kind": "frames", "count": 4, "size": 512}}, shard_size=4)
+    extract(write_manifest(manifest, [{"eye": "a.png"}] * 16), tmp_path / "features", params)
+    monkeypatch.setattr(store_module, "_JOIN_BYTES", 0)
+    before = _resident()
+    store = FeatureStore.open(tmp_path / "features")
+    row = store.gather("eye", torch.tensor([7]))
+    assert row.shape == (1, 4, 3, 512, 512)
+    assert _resident() - before < 24 * 2**20
+
+
+def _resident() -> int:
+    """Resident bytes of this process."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+    except OSError:
+        pytest.skip("needs /proc/self/statm")
