@@ -48,7 +48,7 @@ def shares_chart(shares: Sequence[Share]) -> Chart:
     theme.rows_axis(grid[0, 0], classes)
     for axes in grid.flat:
         axes.grid(visible=False, axis="y")
-        axes.set_xlim(left, right)
+        axes.set_xlim(left - 0.06, right + 0.06)
     figure.supxlabel("part of the whole (1 = this modality alone decides)", fontsize=9.5)
     theme.legend_above(figure, _share_legend())
     return Chart(
@@ -70,7 +70,7 @@ def _share_panel(
     for row, s in enumerate(own):
         axes.axhline(row, color=theme.PALE, linewidth=0.6, zorder=0)
         if s.share is None:
-            axes.text(equal, row, " undefined", color=theme.GREY, fontsize=8, va="center")
+            axes.text(limits[0], row, " undefined", color=theme.GREY, fontsize=8, va="center")
         else:
             at = float(np.clip(s.share, *limits))
             if s.capability is not None:

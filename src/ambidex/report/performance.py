@@ -145,11 +145,12 @@ def confusion_chart(classes: Sequence[str], counts: NDArray[np.int64]) -> Chart:
     side = min(12.0, max(4.4, 2.2 + 0.42 * size))
     figure = theme.figure(side + 1.2, side)
     axes = figure.subplots()
+    crowded = max(len(name) for name in classes) * 0.07 + 0.08 > (side - 1.2) / size  # inches
     totals = counts.sum(axis=1, keepdims=True)
     shares = 100 * counts / np.maximum(totals, 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
     axes.grid(visible=False)
-    axes.set_xticks(range(size), list(classes), rotation=90 if theme.crowded(classes, 6 * size) else 0)
+    axes.set_xticks(range(size), list(classes), rotation=90 if crowded else 0)
     axes.set_yticks(range(size), list(classes))
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")

@@ -91,9 +91,10 @@ def _overview(result: Result, metrics: Mapping[str, Any]) -> list[Html]:
 def _tiles(metrics: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     alone = metrics["unimodal"] or metrics["branches"]
     best = max(alone, key=lambda m: float(alone[m]["test"]["accuracy"]))
+    how = f"{best}, {'trained alone' if metrics['unimodal'] else 'its part of this model'}"
     found = [
         (f"{100 * metrics['accuracy']:.1f} %", "accuracy, fused", f"allocator {metrics['allocator']}"),
-        (f"{100 * alone[best]['test']['accuracy']:.1f} %", "best modality alone", best),
+        (f"{100 * alone[best]['test']['accuracy']:.1f} %", "best modality alone", how),
     ]
     if (gap := metrics["decision_gap"]) is not None:
         low, high = 100 * metrics["decision_gap_low"], 100 * metrics["decision_gap_high"]
@@ -153,8 +154,7 @@ def _allocators(result: Result) -> Html:
         if allocation is result.headline:
             name = Html(f"{html.safe(name)} {html.tag('span', '(headline)', class_='muted')}")
         if allocation.refusal:
-            reason = html.tag("span", f"refused: {allocation.refusal}", class_="muted")
-            rows.append([name, *["-"] * len(columns), reason])
+            rows.append([name, *["-"] * len(columns), html.tag("span", "refused", class_="muted")])
             continue
         cells: list[Text] = []
         for key, factor in columns.items():
@@ -178,7 +178,8 @@ def _allocators(result: Result) -> Html:
         "Ways to weight the modalities, fitted on validation, measured on test. The best value of a column is "
         "underlined; the last column is the paired difference in accuracy with its 95 % interval."
     )
-    return html.table(head, rows, caption)
+    refused = [f"{a.name} was refused: it {a.refusal}." for a in result.allocations if a.refusal]
+    return Html(html.table(head, rows, caption) + html.bullets(refused))
 
 
 def _difference(against: Mapping[str, Any]) -> Text:

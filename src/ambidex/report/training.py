@@ -27,14 +27,13 @@ def history_chart(history: History, modalities: Sequence[str], kept: int | None)
         return None
     figure = theme.figure(height=3.9)
     left, right = figure.subplots(1, 2)
-    for index, name in enumerate(losses):
-        look = {"color": theme.colour(index), "linestyle": theme.line(index), "marker": theme.marker(index)}
-        _curve(
-            left, history, name, 1.0, name.removeprefix("train/loss/").replace("val/nll", "NLL on val"), look
-        )
+    for name in losses:
+        label = name.removeprefix("train/loss/").replace("val/nll", "NLL on val")
+        _curve(left, history, name, 1.0, label, _look(label, modalities, losses.index(name)))
     for name in accuracies:
         split, _, who = name.split("/", 2)
-        _curve(right, history, name, 100.0, f"{who}, {split}", _accuracy_look(split, who, modalities))
+        faint = {"linestyle": "--", "alpha": 0.6} if split == "train" else {"linestyle": "-"}
+        _curve(right, history, name, 100.0, f"{who}, {split}", _look(who, modalities) | faint)
     for axes, unit in ((left, "training loss by term (nats)"), (right, "accuracy (%)")):
         axes.set_ylabel(unit)
         axes.set_xlabel("epoch")
@@ -57,15 +56,12 @@ def history_chart(history: History, modalities: Sequence[str], kept: int | None)
     )
 
 
-def _accuracy_look(split: str, who: str, modalities: Sequence[str]) -> dict[str, Any]:
-    known = who in modalities
-    index = list(modalities).index(who) if known else 0
-    return {
-        "color": theme.colour(index) if known else theme.FUSED,
-        "marker": theme.marker(index) if known else "*",
-        "linestyle": "--" if split == "train" else "-",
-        "alpha": 0.6 if split == "train" else 1.0,
-    }
+def _look(name: str, modalities: Sequence[str], index: int = 0) -> dict[str, Any]:
+    """A modality keeps its look in all charts; whatever belongs to none is dark, told apart by its line."""
+    if name in modalities:
+        place = list(modalities).index(name)
+        return {"color": theme.colour(place), "marker": theme.marker(place), "linestyle": "-"}
+    return {"color": theme.FUSED, "marker": "*", "linestyle": theme.line(index)}
 
 
 def _curve(axes: Axes, history: History, name: str, factor: float, label: str, look: dict[str, Any]) -> None:
