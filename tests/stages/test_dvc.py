@@ -1,0 +1,173 @@
+"""dvc.yaml: every stage names the code it runs, and a change re-runs what it must and nothing else."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from helpers.imports import closure, file_of
+
+from ambidex.commands.freshness import SECTIONS
+from ambidex.stages import STAGES
+
+ROOT = Path(__file__).resolve().parents[2]
+PLUMBING = frozenset(
+    f"ambidex{name}"
+    for name in (
+        "",
+        ".configuration",
+        ".errors",
+        ".files",
+        ".layout",
+        ".mistakes",
+        ".params",
+        ".progress",
+        ".records",
+        ".registry",
+        ".schema",
+        ".stages",
+        ".yaml_text",
+    )
+)
+"""carries values around and changes no result; named in dvc.yaml's head as left out"""
+
+FAKE = """\
+#!{python}
+\"\"\"Stands in for the command line: a model is the digest of its method's code, a report that of its model.\"\"\"
+import hashlib
+import sys
+from pathlib import Path
+
+verb, given = sys.argv[1], dict(zip(sys.argv[2::2], sys.argv[3::2], strict=True))
+cell = "-".join(given.get(flag, "") for flag in ("--method", "--regime", "--seed"))
+encoder = f"{{given.get('--seed')}}/{{given.get('--modality')}}"
+places = {{"prepare": "manifest", "extract": "features", "pretrain": f"encoders/{{encoder}}", "compare": "study"}}
+folder = Path("runs") / {{**places, "train": f"models/{{cell}}", "evaluate": f"reports/{{cell}}"}}[verb]
+reads = {{
+    "train": Path(f"src/ambidex/methods/{{given.get('--method')}}.py"),
+    "evaluate": Path(f"runs/models/{{cell}}/index.json"),
+}}
+content = hashlib.sha256(reads[verb].read_bytes()).hexdigest() if verb in reads else verb
+folder.mkdir(parents=True, exist_ok=True)
+for name in ("manifest.csv", "dataset.json", "index.json"):
+    (folder / name).write_text(content)
+with Path("calls.txt").open("a") as calls:
+    print(verb, cell if verb in reads else encoder if verb == "pretrain" else "", file=calls)
+"""
+
+
+@pytest.fixture(scope="module")
+def definition() -> dict:
+    return yaml.safe_load((ROOT / "dvc.yaml").read_text())
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of what dvc needs, in a git repository of its own, with a stand-in for the command line."""
+    for name in ("dvc.yaml", "params.yaml", ".dvcignore", ".gitignore"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / ".dvc").mkdir()
+    shutil.copy(ROOT / ".dvc/config", tmp_path / ".dvc/config")
+    shutil.copytree(
+        ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
+    )
+    fake = tmp_path / "bin" / "ambidex"
+    fake.parent.mkdir()
+    fake.write_text(FAKE.format(python=sys.executable))
+    fake.chmod(0o755)
+    (tmp_path / "src/ambidex/datasets/synthetic.py").touch()
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    return tmp_path
+
+
+def dvc(project: Path, *arguments: str) -> str:
+    path = f"{project / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments],
+        cwd=project,
+        env={**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def rerun(project: Path) -> list[str]:
+    """What `dvc repro` ran, in order."""
+    (project / "calls.txt").unlink(missing_ok=True)
+    dvc(project, "repro")
+    calls = project / "calls.txt"
+    return sorted(line.strip() for line in calls.read_text().splitlines()) if calls.exists() else []
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {path}"
+    path.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_names_all_code_it_runs(definition: dict, stage: str) -> None:
+    declared = [ROOT / dep for dep in definition["stages"][stage]["deps"] if dep.startswith("src/")]
+    needed = {
+        file_of(ROOT / "src", name) for name in closure(ROOT / "src", f"ambidex.stages.{stage}", PLUMBING)
+    }
+    empty = {
+        path for path in needed if path and path.name == "__init__.py" and "import" not in path.read_text()
+    }
+    missing = [p for p in needed - empty if p and not any(p == dep or dep in p.parents for dep in declared)]
+    assert not missing, f"dvc.yaml, {stage}: does not depend on {sorted(map(str, missing))}"
+
+
+def test_every_method_names_all_code_it_runs(definition: dict) -> None:
+    deps = definition["stages"]["train"]["deps"]
+    for path in (ROOT / "src/ambidex/methods").glob("[a-z]*.py"):
+        declared = [ROOT / dep.replace("${item.method}", path.stem) for dep in deps]
+        needed = closure(ROOT / "src", f"ambidex.methods.{path.stem}", PLUMBING | {"ambidex.methods"})
+        files = {file_of(ROOT / "src", name) for name in needed}
+        missing = [f for f in files if f and not any(f == dep or dep in f.parents for dep in declared)]
+        assert not missing, f"dvc.yaml, train of {path.stem}: does not depend on {missing}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_reads_the_same_sections_as_in_a_study(definition: dict, stage: str) -> None:
+    own_line = {"methods.${item.method}"} if stage == "train" else set()
+    assert set(definition["stages"][stage]["params"]) == {*SECTIONS[stage], *own_line}
+
+
+def test_dvc_reads_the_pipeline(project: Path) -> None:
+    names = [line.split()[0] for line in dvc(project, "stage", "list").splitlines()]
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    study, modalities = params["study"], params["extract"]["modalities"]
+    cells = len(study["methods"]) * len(study["regimes"]) * len(study["seeds"])
+    assert sum(name.startswith("train@") for name in names) == cells
+    assert sum(name.startswith("evaluate@") for name in names) == cells
+    assert sum(name.startswith("pretrain@") for name in names) == len(modalities) * len(study["seeds"])
+
+
+@pytest.mark.slow
+def test_a_change_reruns_its_own_cells_only(project: Path) -> None:
+    edit(project / "params.yaml", "methods: [multi_task, joint]", "methods: [joint, ogm_ge]")
+    assert len(rerun(project)) == 2 + 4 + 8 + 8 + 1
+    assert rerun(project) == []
+
+    unfinished = project / "runs/models/ogm_ge-scratch-0.partial/checkpoint"
+    unfinished.parent.mkdir()
+    unfinished.write_text("half a run")
+    cells = [f"ogm_ge-{regime}-{seed}" for regime in ("pretrained", "scratch") for seed in (0, 1)]
+    both = sorted(f"{stage} {cell}" for stage in ("train", "evaluate") for cell in cells)
+    method = project / "src/ambidex/methods/ogm_ge.py"
+    method.write_text(method.read_text() + "\n# changed\n")
+    assert rerun(project) == ["compare", *both]
+    assert unfinished.read_text() == "half a run"
+
+    edit(project / "params.yaml", "ogm_ge: {}", "ogm_ge: {alpha: 0.5}")
+    assert rerun(project) == [line for line in both if line.startswith("train")]  # to the same models
+
+    edit(project / "params.yaml", "resamples: 1000", "resamples: 1001")
+    assert {line.split()[0] for line in rerun(project)} == {"evaluate"}
+    assert rerun(project) == []
