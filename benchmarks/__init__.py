@@ -1,0 +1,1 @@
+"""Speed against the bare loop and against the limit. `python -m benchmarks` prints one table of ratios."""

@@ -1,0 +1,270 @@
+"""One optimiser step of the engine over one of a bare PyTorch loop: same model, data, optimiser, one thread.
+
+`Engine.fit` runs as it is. Between two of its steps the bare loop takes one step on a model of its own, so both see
+the same machine. A step is everything between two requests for a batch, the loading included; validation,
+checkpoints and the first steps (allocations) do not count.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ambidex.configuration import plugin_config
+from ambidex.encoders import InputSpec
+from ambidex.engine import Engine
+from ambidex.media.extraction import Wants
+from ambidex.media.store import FeatureStore
+from ambidex.method import METHODS
+from ambidex.model import Architecture, ModalityInput, MultimodalNet
+from ambidex.params import Choice, Frames, Optimisation, Runtime, Spectrogram
+from ambidex.runtime import make_fabric
+from ambidex.training.batches import Batch, Batches
+from benchmarks.data import FIELD, make_store
+from benchmarks.rows import Row, row
+from benchmarks.scale import Scale, sized
+from benchmarks.timing import Seconds, cpu_seconds, in_turns, seconds
+
+RUNTIME = Runtime(accelerator="cpu", threads=1)
+JOINT_LIMIT, OGM_LIMIT = 1.05, 1.05
+TINY_OGM_MS, TINY_OGM_GE_MS = 0.5, 1.0
+WARM_UP = 2
+METHOD_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "joint": ("joint", {}),
+    "OGM": ("ogm_ge", {"ge": False}),
+    "OGM-GE": ("ogm_ge", {}),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model, its data, and how many steps are timed."""
+
+    title: str
+    wants: Wants
+    encoder: Choice
+    batch_size: int
+    steps: int
+    rounds: int
+    log_every: int = 20
+
+
+def _inputs(size: int) -> Wants:
+    sound = Spectrogram(kind="log_mel", sample_rate=1_000, seconds=(size - 1) / 100, hop=10, n_mels=size)
+    return {"audio": sound, "visual": Frames(kind="frames", count=1, size=size)}
+
+
+ONE_FRAME: Wants = {**FIELD, "visual": Frames(kind="frames", count=1, size=224)}
+RESNETS, TINY = Choice(name="resnet18"), Choice(name="small_cnn")
+CASES = {
+    "full": (
+        Case("2 ResNet-18, 64x64", _inputs(64), RESNETS, 16, 10, 3),
+        Case("small_cnn, 16x16", _inputs(16), TINY, 64, 60, 3),
+    ),
+    "quick": (
+        Case("2 ResNet-18, 64x64", _inputs(64), RESNETS, 16, 4, 2),
+        Case("small_cnn, 16x16", _inputs(16), TINY, 64, 30, 2),
+    ),
+    "tiny": (
+        Case("2 ResNet-18, 16x16", _inputs(16), Choice(name="resnet18", width=4), 2, 2, 1, log_every=3),
+        Case("small_cnn, 16x16", _inputs(16), TINY, 4, 2, 1, log_every=3),
+    ),
+    "field": (
+        Case("2 ResNet-18, 257x188 + 224x224", ONE_FRAME, RESNETS, 16, 3, 2),
+        Case("small_cnn, 16x16", _inputs(16), TINY, 64, 60, 3),
+    ),
+}
+
+
+def measure(scale: Scale) -> list[Row]:
+    """Rows for two ResNet-18 and for tiny encoders."""
+    large, tiny = sized(CASES, scale)
+    return [*_resnet_rows(large), *_tiny_rows(tiny)]
+
+
+def _resnet_rows(case: Case) -> list[Row]:
+    timed = _time_methods(case)
+    joint, ogm, ogm_ge = (timed[name].engine / timed[name].bare for name in METHOD_OPTIONS)
+    noise = _noise_seconds(case)
+    drawn = np.median(noise) / np.median(timed["joint"].engine)
+    where = f"{case.title}, batch {case.batch_size}"
+    step = f"step {1000 * np.median(timed['joint'].bare):.0f} ms bare"
+    return [
+        row("joint / bare loop", joint, limit=JOINT_LIMIT, note=f"{where}; {step}"),
+        row("OGM / joint", ogm / joint, limit=OGM_LIMIT, note=where),
+        row(
+            "OGM-GE / joint",
+            ogm_ge / joint,
+            limit=OGM_LIMIT + drawn,
+            note=f"{where}; limit: OGM's and the noise",
+        ),
+        row(
+            "OGM-GE's noise alone",
+            1000 * noise,
+            unit="ms",
+            note=f"{where}; drawn for every convolution kernel",
+        ),
+    ]
+
+
+def _tiny_rows(case: Case) -> list[Row]:
+    timed = _time_methods(case)
+    joint, ogm, ogm_ge = (1000 * (timed[name].engine - timed[name].bare) for name in METHOD_OPTIONS)
+    logged = 1000 * (timed["joint"].logged - np.median(timed["joint"].engine))
+    where = f"{case.title}, batch {case.batch_size}"
+    step = f"step {1000 * np.median(timed['joint'].bare):.1f} ms bare"
+    return [
+        row("tiny encoders: joint - bare loop", joint, unit="ms", note=f"{where}; {step}"),
+        row("tiny encoders: OGM - joint", ogm - joint, unit="ms", limit=TINY_OGM_MS, note=where),
+        row("tiny encoders: OGM-GE - joint", ogm_ge - joint, unit="ms", limit=TINY_OGM_GE_MS, note=where),
+        row(
+            "tiny encoders: a logging step adds",
+            logged,
+            unit="ms",
+            note=f"{where}; one step in {case.log_every}",
+        ),
+        row("tiny encoders: OGM-GE's noise alone", 1000 * _noise_seconds(case), unit="ms", note=where),
+    ]
+
+
+@dataclass
+class _Timed:
+    """Seconds of the engine's ordinary steps, of the bare step after each, and of the steps that log."""
+
+    engine: Seconds
+    bare: Seconds
+    logged: Seconds
+
+
+def _time_methods(case: Case) -> dict[str, _Timed]:
+    with tempfile.TemporaryDirectory(prefix="ambidex-bench-") as folder:
+        steps = WARM_UP + case.steps
+        store = make_store(Path(folder) / "store", case.wants, {"train": steps * case.batch_size, "val": 2})
+        rounds: dict[str, list[_Timed]] = {name: [] for name in METHOD_OPTIONS}
+        for number in range(case.rounds):
+            for name in METHOD_OPTIONS:
+                output = Path(folder) / f"{name}-{number}"
+                output.mkdir()
+                rounds[name].append(_run(case, store, name, output))
+    return {
+        name: _Timed(
+            *(np.concatenate([getattr(t, part) for t in done]) for part in ("engine", "bare", "logged"))
+        )
+        for name, done in rounds.items()
+    }
+
+
+def _run(case: Case, store: FeatureStore, name: str, output: Path) -> _Timed:
+    """Train one epoch with the engine, a bare step after each of its steps."""
+    params = _params(case)
+    fabric = make_fabric(RUNTIME, params.precision)
+    bare = _bare_steps(_model(case, store), params, store)
+    batches = SteppedBatches(
+        store, tuple(case.wants), {}, 0, fabric.device, after_step=lambda: _plainly(bare)
+    )
+    plugin, options = METHOD_OPTIONS[name]
+    method = METHODS.get(plugin)(plugin_config(METHODS, plugin, options, plugin))
+    engine = Engine(_model(case, store), method, params, batches, fabric, output, "benchmark")
+    engine.fit()
+    taken = np.array(batches.taken)
+    logs = np.arange(len(taken)) % params.log_every == 0
+    ordinary = ~logs & (np.arange(len(taken)) >= WARM_UP)
+    return _Timed(taken[ordinary, 0], taken[ordinary, 1], taken[logs, 0][1:])
+
+
+@dataclass(frozen=True)
+class SteppedBatches(Batches):
+    """Batches that time what happens between two requests, and let the reference take its turn there."""
+
+    after_step: Callable[[], float] = lambda: 0.0
+    """called after each step; returns the seconds that the reference took"""
+    taken: list[tuple[float, float]] = field(default_factory=list)
+    """(engine, reference) seconds of each training step"""
+
+    def epoch(
+        self, split: str, epoch: int, batch_size: int, accumulate: int
+    ) -> Iterator[tuple[int, list[Batch]]]:
+        """As in Batches."""
+        batches = super().epoch(split, epoch, batch_size, accumulate)
+        start = cpu_seconds()
+        for batch in batches:
+            yield batch
+            engine = cpu_seconds() - start
+            self.taken.append((engine, self.after_step()))
+            start = cpu_seconds()
+
+
+def _bare_steps(
+    model: MultimodalNet, params: Optimisation, store: FeatureStore, order: Tensor | None = None
+) -> Callable[[], None]:
+    """The loop that everybody writes, one step per call: no names for losses, no contributions, no checks."""
+    audio, visual = model.modalities
+    head = model.fusion.get_submodule("linear")
+    optimizer = torch.optim.SGD(
+        model.parameters(), params.learning_rate, momentum=params.momentum, weight_decay=params.weight_decay
+    )
+    rows = store.rows("train")
+    order = rows[torch.randperm(len(rows))] if order is None else order
+    batches = iter(torch.split(order, params.batch_size))
+    model.train()
+
+    def step() -> None:
+        chosen = next(batches)
+        x, y, labels = store.gather(audio, chosen), store.gather(visual, chosen), store.labels[chosen]
+        optimizer.zero_grad(set_to_none=True)
+        features = torch.cat([model.encode_one(audio, x), model.encode_one(visual, y)], dim=1)
+        logits: Tensor = head(features)
+        loss = F.cross_entropy(logits, labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    return step
+
+
+def _plainly(step: Callable[[], None]) -> float:
+    """Seconds of `step` under PyTorch's own settings; the engine's deterministic ones are its own cost."""
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(False)
+    taken = seconds(step)
+    torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    return taken
+
+
+def _params(case: Case) -> Optimisation:
+    return Optimisation(
+        epochs=1,
+        batch_size=case.batch_size,
+        optimizer="sgd",
+        learning_rate=1e-3,
+        log_every=case.log_every,
+    )
+
+
+def _model(case: Case, store: FeatureStore) -> MultimodalNet:
+    torch.manual_seed(0)
+    inputs = {
+        name: ModalityInput(InputSpec(spec.kind, spec.shape), tuple(spec.mean), tuple(spec.std))
+        for name, spec in store.inputs.items()
+    }
+    encoders = dict.fromkeys(inputs, case.encoder)
+    return MultimodalNet(Architecture(inputs, encoders, Choice(name="concat"), store.classes))
+
+
+def _noise_seconds(case: Case) -> Seconds:
+    """Time to draw a normal number for every convolution weight of both encoders, as OGM-GE does."""
+    with tempfile.TemporaryDirectory(prefix="ambidex-bench-") as folder:
+        model = _model(case, make_store(Path(folder) / "store", case.wants, {"train": 2}))
+    kernels = [p.detach() for p in model.encoders.parameters() if p.ndim == 4]
+    draws = torch.Generator().manual_seed(0)
+
+    def draw() -> None:
+        for kernel in kernels:
+            torch.empty_like(kernel).normal_(generator=draws)
+
+    return in_turns({"noise": draw}, case.rounds * case.steps)["noise"]
