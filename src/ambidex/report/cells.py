@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ambidex.errors import DataError
-from ambidex.files import PARTIAL, read_json
+from ambidex.files import is_unfinished, read_json
 from ambidex.layout import cell_name
 from ambidex.params import Study
 from ambidex.records import CARD_FILE, METRICS_FILE
@@ -76,8 +76,7 @@ def read_reports(folder: Path, study: Study) -> Reports:
 
 
 def _finished(place: Path) -> bool:
-    unfinished = place.name.endswith(PARTIAL) or ".tmp-" in place.name
-    return place.is_dir() and not unfinished and (place / CARD_FILE).exists()
+    return place.is_dir() and not is_unfinished(place.name) and (place / CARD_FILE).exists()
 
 
 def _cell(place: Path) -> Cell | None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from ambidex.files import write_bytes, write_csv
@@ -62,13 +64,19 @@ def rounded(row: Row) -> dict[str, Any]:
     return {key: float(f"{value:.6g}") if isinstance(value, float) else value for key, value in row.items()}
 
 
+# Straight to the canvas: `Figure.savefig` would draw everything a second time to find its size.
+
+
 def _png(figure: Figure) -> bytes:
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=DPI, metadata={"Software": None})
+    figure.dpi = DPI
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.print_png(stream, metadata={"Software": None})
     return stream.getvalue()
 
 
 def _svg(figure: Figure) -> bytes:
     stream = io.BytesIO()
-    figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    canvas: Any = FigureCanvasSVG(figure)
+    canvas.print_svg(stream, metadata={"Date": None, "Creator": None})
     return stream.getvalue()
