@@ -21,6 +21,13 @@ class Row:
     group: str
     paths: dict[str, str]
     """modality -> path of its media, relative to the data set's root"""
+    origin: str = ""
+    """file and line that the row was read from, for messages; empty where there is none"""
+
+    @property
+    def where(self) -> str:
+        """How a message begins that is about this row."""
+        return self.origin or f"sample '{self.sample_id}'"
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,7 @@ class Listing:
     root: Path | None = None
     """folder that paths are relative to; None: the output folder itself (the plug-in wrote the media there)"""
     classes: tuple[str, ...] | None = None
-    """class names in label order; None: the sorted labels of the rows"""
+    """class names in label order; None: the labels of the rows, sorted by number where all are numbers, else by name"""
     protocol: str = ""
     """the split in a few words, printed in every table (for example 'field split: actors on both sides')"""
     leaky: bool = False

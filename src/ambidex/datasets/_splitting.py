@@ -1,0 +1,143 @@
+"""Splitting samples so that whole groups stay together and every class keeps its share in every split."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ambidex.datasets import SPLITS, Row
+from ambidex.errors import DataError
+from ambidex.params import Prepare
+
+_MAX_PASSES = 20
+_SWAP_LIMIT = 60
+"""up to this many groups exchanges of two groups are tried as well; with more, single moves are fine enough"""
+
+
+def fill_splits(rows: Sequence[Row], prepare: Prepare, by_group: bool = True) -> tuple[list[Row], list[str]]:
+    """`rows` with every split filled, and notes on what was done.
+
+    Where no row has a split, all are split by `val_fraction` and `test_fraction`. Where rows have one and val or
+    test has none, that split is carved out of the training samples, its fraction being that of the training
+    samples. `by_group=False` carves without regard to groups (a protocol that shares them anyway).
+    Raises DataError where some rows have a split and others have none.
+    """
+    given = {row.split for row in rows} - {""}
+    fractions = {"val": prepare.val_fraction, "test": prepare.test_fraction}
+    missing = {split: share for split, share in fractions.items() if split not in given}
+    if given and any(not row.split for row in rows):
+        empty = next(row for row in rows if not row.split)
+        raise DataError(
+            f"{empty.where}: column 'split' is empty, other rows have one; fill all of them or none"
+        )
+    if given and "train" not in given:
+        raise DataError(f"no row has split 'train', found only {', '.join(sorted(given))}")
+    if not missing:
+        return list(rows), []
+    pool = [row for row in rows if row.split in ("", "train")]
+    groups = [row.group if by_group else row.sample_id for row in pool]
+    shares = {"train": 1 - sum(missing.values()), **missing}
+    found = dict(
+        zip(
+            (row.sample_id for row in pool),
+            split_groups([row.label for row in pool], groups, shares, prepare.seed),
+            strict=True,
+        )
+    )
+    names = " and ".join(missing)
+    known = any(row.group != row.sample_id for row in rows)
+    how = "single samples" if not known else "whole groups" if by_group else "single samples, groups shared"
+    note = f"{names} carved out of train by {how}" if given else f"{', '.join(SPLITS)} made by {how}"
+    return [replace(row, split=found.get(row.sample_id, row.split)) for row in rows], [note]
+
+
+def split_groups(
+    labels: Sequence[str], groups: Sequence[str], fractions: Mapping[str, float], seed: int
+) -> list[str]:
+    """The split of each sample, with whole groups in one split and class shares near `fractions`.
+
+    `fractions` maps split -> wanted share (they sum to 1); the first split is the one to train on: it gets every
+    class where that is possible at all. Greedy, largest group first, then moves and exchanges while they help.
+    Equal inputs give equal splits; `seed` settles ties. Raises DataError with fewer groups than splits.
+    """
+    names = sorted(set(groups))
+    if len(names) < len(fractions):
+        raise DataError(
+            f"cannot split into {', '.join(fractions)} by whole groups: {len(names)} group(s) exist "
+            f"({', '.join(names)}), at least {len(fractions)} are needed"
+        )
+    counts = _class_counts(labels, groups, names)
+    shares = np.array(list(fractions.values()))
+    order = np.random.default_rng(seed).permutation(len(names))
+    order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
+    found = _improve(_greedy(counts, shares, order), counts, shares, order)
+    of_group = dict(zip(names, (list(fractions)[s] for s in found), strict=True))
+    return [of_group[group] for group in groups]
+
+
+def split_cost(counts: NDArray[np.float64], shares: NDArray[np.float64]) -> float:
+    """How far a split is from what is wanted, lower is better; `counts` [splits, classes], `shares` [splits].
+
+    Chi-squared distance to the wanted counts, plus a price no distance reaches for each empty split and for
+    each class that the first split lacks.
+    """
+    total = counts.sum(axis=0)
+    wanted = shares[:, None] * total
+    distance = float(((counts - wanted) ** 2 / np.maximum(wanted, 1e-12)).sum())
+    broken = int((counts.sum(axis=1) == 0).sum()) + int(((counts[0] == 0) & (total > 0)).sum())
+    return distance + broken * 1e3 * float(total.sum())
+
+
+def _class_counts(labels: Sequence[str], groups: Sequence[str], names: list[str]) -> NDArray[np.float64]:
+    """Samples of each group and class [G, C]."""
+    row = {name: i for i, name in enumerate(names)}
+    column = {name: i for i, name in enumerate(sorted(set(labels)))}
+    counts = np.zeros((len(row), len(column)))
+    np.add.at(counts, ([row[g] for g in groups], [column[label] for label in labels]), 1)
+    return counts
+
+
+def _greedy(
+    counts: NDArray[np.float64], shares: NDArray[np.float64], order: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Give each group, in `order`, to the split in which it helps most; returns the split of each group [G]."""
+    missing = shares[:, None] * counts.sum(axis=0)
+    weight = 1 / np.maximum(missing, 1e-12)
+    found = np.zeros(len(counts), dtype=np.int64)
+    for group in order:
+        after = (missing - counts[group]) ** 2
+        gain = ((missing**2 - after) * weight).sum(axis=1)
+        found[group] = int(np.argmax(gain))
+        missing[found[group]] -= counts[group]
+    return found
+
+
+def _improve(
+    found: NDArray[np.int64],
+    counts: NDArray[np.float64],
+    shares: NDArray[np.float64],
+    order: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Move single groups, and exchange two where they are few, while the cost falls."""
+    sums = np.stack([counts[found == s].sum(axis=0) for s in range(len(shares))])
+    cost = split_cost(sums, shares)
+    partners = order if len(order) <= _SWAP_LIMIT else order[:0]
+    for _ in range(_MAX_PASSES):
+        before = cost
+        for group in order:
+            changes = [[(group, s)] for s in range(len(shares))]
+            changes += [[(group, int(found[other])), (other, int(found[group]))] for other in partners]
+            for change in changes:
+                trial = sums.copy()
+                for member, target in change:
+                    trial[found[member]] -= counts[member]
+                    trial[target] += counts[member]
+                if (new := split_cost(trial, shares)) < cost - 1e-9:
+                    for member, target in change:
+                        found[member] = target
+                    sums, cost = trial, new
+                    break
+        if cost == before:
+            break
+    return found
