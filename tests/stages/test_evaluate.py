@@ -3,7 +3,6 @@
 import csv
 import json
 import shutil
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from ambidex.decide import ALLOCATORS
 from ambidex.errors import DataError, ModelError, ParamsError
 from ambidex.files import write_json
 from ambidex.stages import run
+from helpers.pages import read_page
 from helpers.runs import CLASSES, extracted, pretrained, small_params
 
 PREDICTORS = (
@@ -115,45 +115,6 @@ def test_a_stored_allocator_predicts_what_was_reported(report):
         torch.testing.assert_close(allocator(stacked).softmax(1), said["allocator/category"])
 
 
-class _Page(HTMLParser):
-    """Collects what a page refers to."""
-
-    def __init__(self):
-        super().__init__()
-        self.images, self.links, self.anchors, self.open, self.tags = [], [], set(), [], []
-
-    def handle_starttag(self, tag, attrs):
-        given = dict(attrs)
-        self.tags.append(tag)
-        if tag not in ("img", "meta", "br", "link"):
-            self.open.append(tag)
-        if tag == "img":
-            self.images.append(given)
-        if "href" in given:
-            self.links.append(given["href"])
-        if "id" in given:
-            assert given["id"] not in self.anchors
-            self.anchors.add(given["id"])
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-
-def read_page(path):
-    """The parsed page, after checking that it is one file that needs no network and no script."""
-    text = path.read_text()
-    page = _Page()
-    page.feed(text)
-    assert page.open == []
-    assert "http:" not in text
-    assert "https:" not in text
-    assert not {"script", "link", "iframe", "object"} & set(page.tags)
-    assert all(image["src"].startswith("data:image/svg+xml;base64,") for image in page.images)
-    assert all(len(image["alt"]) > 40 for image in page.images)
-    assert all(link.startswith("#") and link[1:] in page.anchors for link in page.links)
-    return page, text
-
-
 def test_the_page_stands_alone_and_every_chart_is_also_a_file(report):
     page, text = read_page(report / "report.html")
     drawn = {anchor.removeprefix("chart-") for anchor in page.anchors if anchor.startswith("chart-")}
@@ -167,9 +128,6 @@ def test_the_page_stands_alone_and_every_chart_is_also_a_file(report):
             assert min(image.info["dpi"]) >= 150
             assert np.asarray(image.convert("L")).std() > 5
     assert "leaky" not in text
-    assert "was refused" not in text or "refused" in json.dumps(
-        json.loads((report / "metrics.json").read_text())
-    )
 
 
 def test_plot_data_is_what_dvc_plots_expects(report):
@@ -245,14 +203,11 @@ def test_a_refused_headline_falls_back_to_the_plain_sum_and_says_so(layout, tmp_
     import ambidex.allocation
 
     monkeypatch.setattr(ambidex.allocation, "TOLERANCE", -2.0)
-    params = small_params(evaluate={"allocator": "temperature"})
+    params = small_params(evaluate={"allocator": "temperature", "diagnostics": ["probes"]})
     found = run("evaluate", params, _inputs(layout), {"report": tmp_path / "r"})
     assert (found["allocator"], found["allocator_asked"]) == ("uniform", "temperature")
     assert found["accuracy"] == found["allocators"]["uniform"]["accuracy"]
-    assert (
-        "stand" in found["allocators"]["temperature"]["refused"]
-        or "alone" in found["allocators"]["temperature"]["refused"]
-    )
+    assert "alone reaches" in found["allocators"]["temperature"]["refused"]
     assert not (tmp_path / "r" / "allocators" / "temperature.safetensors").exists()
     _, text = read_page(tmp_path / "r" / "report.html")
     assert "the headline is the plain sum" in text

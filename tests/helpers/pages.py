@@ -1,0 +1,43 @@
+"""Reading a report's HTML page the strict way: well-formed, self-contained, every picture described."""
+
+from html.parser import HTMLParser
+from pathlib import Path
+
+
+class Page(HTMLParser):
+    """Collects what a page refers to."""
+
+    def __init__(self):
+        super().__init__()
+        self.images, self.links, self.anchors, self.open, self.tags = [], [], set(), [], []
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        self.tags.append(tag)
+        if tag not in ("img", "meta", "br", "link"):
+            self.open.append(tag)
+        if tag == "img":
+            self.images.append(given)
+        if "href" in given:
+            self.links.append(given["href"])
+        if "id" in given:
+            assert given["id"] not in self.anchors
+            self.anchors.add(given["id"])
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def read_page(path: Path) -> tuple[Page, str]:
+    """The parsed page, after checking that it is one file that needs no network and no script."""
+    text = path.read_text()
+    page = Page()
+    page.feed(text)
+    assert page.open == []
+    assert "http:" not in text
+    assert "https:" not in text
+    assert not {"script", "link", "iframe", "object"} & set(page.tags)
+    assert all(image["src"].startswith("data:image/svg+xml;base64,") for image in page.images)
+    assert all(len(image["alt"]) > 40 for image in page.images)
+    assert all(link.startswith("#") and link[1:] in page.anchors for link in page.links)
+    return page, text
