@@ -10,6 +10,13 @@ from ambidex.errors import ParamsError
 from ambidex.registry import nearest
 from ambidex.schema import Node, Schema
 
+_WORDS = {
+    "Input should be": "expected",
+    "a valid integer": "an integer",
+    "a valid boolean": "true or false",
+    "a valid string": "text",
+    "a valid ": "a ",
+}
 _BLOCK = ("model_type", "dict_type", "model_attributes_type")
 
 
@@ -65,12 +72,8 @@ def _say(first: ErrorDetails, schema: Schema, keys: list[str], node: Node) -> tu
 
 def _expected(message: str) -> str:
     """Pydantic's message as the second half of our sentence."""
-    message = message.partition(", unable to parse")[0].partition(", got ")[0]
-    for theirs, ours in (
-        ("Input should be", "expected"),
-        ("a valid integer", "an integer"),
-        ("a valid ", "a "),
-    ):
+    message = message.partition(", unable to")[0].partition(", got ")[0]
+    for theirs, ours in _WORDS.items():
         message = message.replace(theirs, ours)
     return message[0].lower() + message[1:]
 

@@ -43,7 +43,7 @@ def reading(inputs: Mapping[str, Path]) -> Iterator[None]:
 
 
 def fingerprint(path: Path) -> str:
-    """What tells two versions of an input apart: its run card, or the cards below it; a file's own bytes.
+    """What tells two versions of an input apart: its own records, or all those below it; a file's bytes.
 
     A folder that no stage wrote (raw media) is known by the names, sizes and times of its files.
     """
@@ -51,12 +51,18 @@ def fingerprint(path: Path) -> str:
         return sha256(path)[:16]
     cards = [path / CARD_FILE] if (path / CARD_FILE).exists() else sorted(path.glob(f"**/{CARD_FILE}"))
     if cards:
-        whole = [
-            card for card in cards if not any(is_unfinished(part) for part in card.relative_to(path).parts)
+        finished = [
+            card.parent for card in cards if not any(map(is_unfinished, card.relative_to(path).parts))
         ]
-        return digest({str(card.relative_to(path)): sha256(card) for card in whole})[:16]
+        return digest({str(folder.relative_to(path)): _records(folder) for folder in finished})[:16]
     found = sorted(p for p in path.rglob("*") if p.is_file())
     return digest([(str(p.relative_to(path)), p.stat().st_size, p.stat().st_mtime_ns) for p in found])[:16]
+
+
+def _records(folder: Path) -> list[str]:
+    """Digests of what write_records wrote: code, inputs, parameters and results."""
+    paths = (folder / name for name in (CARD_FILE, PARAMS_FILE, METRICS_FILE))
+    return [sha256(path) for path in paths if path.exists()]
 
 
 def write_records(folder: Path, stage: str, params: Params, metrics: dict[str, Any], **facts: Any) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from helpers.imports import closure, file_of
 
 from ambidex.commands.freshness import SECTIONS
 from ambidex.stages import STAGES
+from helpers.imports import closure, file_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUMBING = frozenset(

@@ -43,7 +43,9 @@ def up_to_date(stage: str, params: Params, inputs: Paths, output: Path) -> bool:
 
 def relevant(stage: str, method: str, resolved: dict[str, Any]) -> dict[str, Any]:
     """The part of the resolved parameters that shapes the output of `stage`."""
-    part = {name: resolved.get(name) for name in SECTIONS[stage]}
+    part = {name: dict(resolved.get(name) or {}) for name in SECTIONS[stage]}
+    if stage == "extract":
+        part["extract"].pop("workers", None)  # the number of processes changes nothing
     if stage == "train":
         part["method"] = resolved.get("methods", {}).get(method) or {}
     return part

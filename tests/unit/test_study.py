@@ -1,0 +1,171 @@
+"""`ambidex study`: every stage once, and again only where parameters, inputs or code changed."""
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ambidex.cli import main
+from ambidex.commands import freshness, study
+from ambidex.configuration import method_params
+from ambidex.errors import TrainingError
+from ambidex.params import Params
+from ambidex.records import write_records
+from ambidex.stages import STAGES
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Stages:
+    """Stands in for the modules of all stages: each writes its records, always with the same result."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+        self.broken = ""
+
+    def module(self, stage: str) -> SimpleNamespace:
+        def run(params: Params, inputs: Mapping[str, Path], outputs: Mapping[str, Path]) -> dict[str, Any]:
+            (output,) = outputs.values()
+            if output.name == self.broken:
+                raise TrainingError("step 3: loss is not finite")
+            self.ran.append(f"{stage} {output.name}")
+            known = method_params(params, params.train.method) if stage == "train" else params
+            write_records(output, stage, known, {"accuracy": 0.5})
+            return {"accuracy": 0.5}
+
+        return SimpleNamespace(run=run)
+
+    def since_last_time(self) -> list[str]:
+        ran, self.ran = self.ran, []
+        return ran
+
+
+@pytest.fixture
+def fakes(monkeypatch: pytest.MonkeyPatch) -> Stages:
+    found = Stages()
+    real = importlib.import_module
+
+    def load(name: str) -> Any:
+        home, _, last = name.rpartition(".")
+        return found.module(last) if home == "ambidex.stages" and last in STAGES else real(name)
+
+    monkeypatch.setattr(importlib, "import_module", load)
+    monkeypatch.setattr(study, "show_study", lambda folder: print(f"report: {folder}"))
+    return found
+
+
+def run(runs: Path, *arguments: str) -> int:
+    small = [
+        "--set",
+        "study.seeds=[0]",
+        "--set",
+        "study.regimes=[pretrained]",
+        "--set",
+        "study.methods=[joint, ogm_ge]",
+    ]
+    return main(["study", "--params", str(ROOT / "params.yaml"), "--runs", str(runs), *small, *arguments])
+
+
+EVERYTHING = [
+    "prepare manifest",
+    "extract features",
+    "pretrain audio",
+    "pretrain visual",
+    "train joint-pretrained-0",
+    "evaluate joint-pretrained-0",
+    "train ogm_ge-pretrained-0",
+    "evaluate ogm_ge-pretrained-0",
+    "compare study",
+]
+
+
+def test_a_study_runs_everything_once(
+    fakes: Stages, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path) == 0
+    assert fakes.since_last_time() == EVERYTHING
+    assert capsys.readouterr().out.endswith(f"report: {tmp_path / 'study'}\n")
+    assert run(tmp_path) == 0
+    assert fakes.since_last_time() == []
+    assert capsys.readouterr().out.count("is up to date") == len(EVERYTHING)
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("compare.significance=0.01", ["compare study"]),
+        ("evaluate.bins=7", ["evaluate joint-pretrained-0", "evaluate ogm_ge-pretrained-0", "compare study"]),
+        ("methods.ogm_ge.alpha=0.3", [*EVERYTHING[6:]]),
+        ("methods.ogm_ge.train={epochs: 2}", [*EVERYTHING[6:]]),
+        ("train.epochs=3", EVERYTHING[4:]),
+        ("pretrain.epochs=3", EVERYTHING[2:]),
+        ("prepare.seed=5", EVERYTHING),
+        ("evaluate.batch_size=256", []),  # the default, said aloud
+        ("extract.workers=3", []),
+    ],
+)
+def test_a_parameter_reruns_what_reads_it(
+    fakes: Stages, tmp_path: Path, override: str, expected: list[str]
+) -> None:
+    run(tmp_path)
+    fakes.since_last_time()
+    assert run(tmp_path, "--set", override) == 0
+    assert fakes.since_last_time() == expected
+
+
+def test_changed_code_reruns_everything(
+    fakes: Stages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path)
+    fakes.since_last_time()
+    monkeypatch.setattr(freshness, "code_fingerprint", lambda: "other")
+    run(tmp_path)
+    assert fakes.since_last_time() == EVERYTHING
+
+
+def test_changed_data_rerun_everything(fakes: Stages, tmp_path: Path) -> None:
+    source = tmp_path / "clips.csv"
+    source.write_text("a")
+    given = ("--set", f"prepare.source={source}")
+    run(tmp_path, *given)
+    run(tmp_path, *given)
+    assert fakes.since_last_time() == EVERYTHING
+    source.write_text("b")
+    run(tmp_path, *given)
+    assert fakes.since_last_time() == EVERYTHING
+
+
+def test_an_output_made_anew_reruns_what_reads_it(fakes: Stages, tmp_path: Path) -> None:
+    run(tmp_path)
+    fakes.since_last_time()
+    (tmp_path / "models/joint-pretrained-0/card.json").unlink()
+    run(tmp_path)
+    assert fakes.since_last_time() == ["train joint-pretrained-0"]  # to the same result
+    (tmp_path / "models/joint-pretrained-0/metrics.json").write_text('{"accuracy": 0.6}')
+    run(tmp_path)
+    assert fakes.since_last_time() == ["evaluate joint-pretrained-0"]  # likewise
+    (tmp_path / "reports/joint-pretrained-0/metrics.json").write_text('{"accuracy": 0.6}')
+    run(tmp_path)
+    assert fakes.since_last_time() == ["compare study"]
+
+
+def test_unfinished_folders_do_not_matter(fakes: Stages, tmp_path: Path) -> None:
+    run(tmp_path)
+    fakes.since_last_time()
+    for name in ("reports/joint-pretrained-1.tmp-7", "encoders/0/audio.partial"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "card.json").write_text("{}")
+    run(tmp_path)
+    assert fakes.since_last_time() == []
+
+
+def test_a_cell_that_fails_does_not_stop_the_others(
+    fakes: Stages, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fakes.broken = "joint-pretrained-0"
+    assert run(tmp_path) == 3
+    assert fakes.since_last_time() == [name for name in EVERYTHING if "joint" not in name]
+    assert capsys.readouterr().err == "ambidex: joint-pretrained-0 failed: step 3: loss is not finite\n"
