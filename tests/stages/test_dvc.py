@@ -78,7 +78,6 @@ def project(tmp_path: Path) -> Path:
     fake.parent.mkdir()
     fake.write_text(FAKE.format(python=sys.executable))
     fake.chmod(0o755)
-    (tmp_path / "src/ambidex/datasets/synthetic.py").touch()
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     return tmp_path
 
