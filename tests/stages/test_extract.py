@@ -16,9 +16,11 @@ import torch
 
 from ambidex.errors import DataError
 from ambidex.media import extraction
+from ambidex.media import store as store_module
 from ambidex.media.decode import decode
 from ambidex.media.pool import ordered
 from ambidex.media.store import FeatureStore
+from ambidex.params import Frames
 from ambidex.stages import extract as stage
 from helpers.manifests import extract, extract_params, write_manifest
 from helpers.media import random_pictures, tone, write_clip, write_image, write_wav
@@ -123,23 +125,32 @@ def broken(folder: Path) -> dict[str, str]:
     }
 
 
-def test_broken_clips_are_listed_with_reasons_and_the_rest_is_kept(tmp_path: Path) -> None:
+def test_broken_clips_are_listed_with_reasons_and_the_rest_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "manifest"
     reasons = broken(folder)
-    rows = clips(folder, 16) + [{"audio": name, "visual": name} for name in reasons]
-    params = extract_params(BOTH, shard_size=6, max_rejected_fraction=0.3)
-    store = extract(write_manifest(folder, rows), tmp_path / "features", params)
-    assert store.sample_ids == [f"s{k}" for k in range(16)]
-    assert [shard["file"] for shard in store.info["shards"]] == [
-        f"shard-0000{k}.safetensors" for k in range(3)
-    ]
-    assert not (tmp_path / "features" / "shard-00003.safetensors").exists()  # all of its rows were rejected
-    with (tmp_path / "features" / "rejected.csv").open(newline="") as stream:
+    good = clips(folder, 16)
+    bad = [{"audio": name, "visual": name} for name in reasons]
+    rows = [*bad, *good[:3], {"audio": "1.mp4", "visual": "gone.mp4"}, *good[3:]]
+    params = extract_params(BOTH, shard_size=5, max_rejected_fraction=0.3)
+    features = tmp_path / "features"
+    store = extract(write_manifest(folder, rows), features, params)
+    assert store.sample_ids == [f"s{k}" for k in range(5, 22) if k != 8]
+    assert [(shard["file"][6:11], shard["samples"]) for shard in store.info["shards"]] == [
+        ("00001", 4), ("00002", 5), ("00003", 5), ("00004", 2),
+    ]  # fmt: skip
+    assert not (features / "shard-00000.safetensors").exists()  # all of its rows were rejected
+    with (features / "rejected.csv").open(newline="") as stream:
         listed = list(csv.DictReader(stream))
-    assert [row["path"] for row in listed] == list(reasons)
+    assert [row["path"] for row in listed] == [*reasons, "gone.mp4"]
     assert all(row["reason"].startswith(reasons[row["path"]]) for row in listed)
-    assert {row["modality"] for row in listed} == {"audio+visual"}
-    assert store.info["rejected"] == 5
+    assert [row["modality"] for row in listed] == ["audio+visual"] * 5 + ["visual"]
+    assert store.info["rejected"] == 6
+    monkeypatch.setattr(store_module, "_JOIN_BYTES", 0)
+    found = FeatureStore.open(features).gather("visual", torch.tensor([15, 4, 3, 9]))
+    expected = [decode(folder / f"{k}.mp4", [Frames(**VISUAL)])[0] for k in (15, 4, 3, 9)]
+    assert np.array_equal(found.numpy(), np.stack(expected))
 
 
 def test_too_many_broken_clips_stop_after_the_last_and_a_rerun_needs_only_the_rest(tmp_path: Path) -> None:

@@ -88,9 +88,8 @@ class Moments:
         counts = np.array([part.count for part in parts], np.float64)[:, None]
         means = np.array([part.mean for part in parts])
         mean = (counts * means).sum(0) / counts.sum()
-        deviation = np.array([part.deviation for part in parts]).sum(0) + (counts * (means - mean) ** 2).sum(
-            0
-        )
+        within = np.array([part.deviation for part in parts]).sum(0)
+        deviation = within + (counts * np.square(means - mean)).sum(0)
         return cls(int(counts.sum()), tuple(mean.tolist()), tuple(deviation.tolist()))
 
     @property
