@@ -76,7 +76,7 @@ class Frames(Section):
 
 
 class Vector(Section):
-    """Ready features [size], float32: `file.npy`, `file.npz#array[row]` or `file.csv#row` in the manifest."""
+    """Ready features [size], float32: `file.npy`, `file.npz#array[row]` or `file.csv[row]` in the manifest."""
 
     kind: Literal["vector"]
     size: int | None = Field(
