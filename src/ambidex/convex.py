@@ -48,6 +48,7 @@ def minimise(
     first = np.clip(start.ravel(), low, high)
     bounds = np.stack([low, high], axis=1)
     found = minimize(flat, first, method="L-BFGS-B", jac=True, bounds=bounds, options=options)
-    projected = found.x - np.clip(found.x - found.jac, low, high)
+    value, gradient = flat(found.x)  # SciPy's own has no entries for variables that the bounds fix
+    projected = found.x - np.clip(found.x - gradient, low, high)
     norm = float(np.abs(projected).max(initial=0.0))
-    return Minimum(found.x.reshape(start.shape), float(found.fun), norm, int(found.nit))
+    return Minimum(found.x.reshape(start.shape), value, norm, int(found.get("nit", 0)))

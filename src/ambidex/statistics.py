@@ -105,7 +105,7 @@ def reliability(logits: Tensor, labels: Tensor, bins: int = 15, adaptive: bool =
 def ece(logits: Tensor, labels: Tensor, bins: int = 15, adaptive: bool = False) -> float:
     """Expected calibration error: sum_b n_b/N |accuracy_b - confidence_b| over the bins of `reliability`."""
     b = reliability(logits, labels, bins, adaptive)
-    return ((b.count / b.count.sum()) * (b.accuracy - b.confidence).abs()).sum().item()
+    return ((b.count.double() / b.count.sum()) * (b.accuracy - b.confidence).abs()).sum().item()
 
 
 def bootstrap_means(values: Tensor, resamples: int = 1_000, seed: int = 0) -> Tensor:

@@ -143,6 +143,7 @@ def _sentences(metrics: dict[str, Any], by_class: list[dict[str, Any]]) -> list[
     for m, numbers in metrics.items():
         override = numbers["override"]
         if override["override"] is None:
+            sentences.append(f"No other modality disagrees with {m} on any test sample.")
             continue
         sentence = f"Where the modalities disagree, the decision follows {m} in {override['override']:.1%}"
         if override["unjustified"] is not None:

@@ -1,0 +1,118 @@
+"""Linear probes: scikit-learn on the same objective, and the gaps they find in models broken on purpose."""
+
+import dataclasses
+
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from ambidex import probes
+from ambidex.diagnose.probes import Probes, verdict
+from ambidex.evaluation import Unimodal
+from ambidex.probes import fit_probe, fit_probes
+from ambidex.statistics import Comparison
+from helpers.evaluations import make_evaluation, make_features
+
+BOTH = {"audio": [1, 1, 1, 1], "visual": [1, 1, 1, 1]}
+LARGE = {"train": 400, "val": 200, "test": 400}
+
+
+@pytest.mark.parametrize("strength", [1.0, 1e-2, 1e-4])
+@pytest.mark.parametrize("dim", [5, 60])
+def test_a_probe_is_the_optimum_that_scikit_learn_finds(monkeypatch, strength, dim):
+    monkeypatch.setattr(probes, "STRENGTHS", (strength,))
+    draws = torch.Generator().manual_seed(0)
+    mixing = torch.randn(dim, dim, generator=draws)
+    labels = {
+        s: torch.randint(3, (n,), generator=draws) for s, n in (("train", 50), ("val", 40), ("test", 40))
+    }
+    x = {
+        s: (torch.randn(len(y), dim, generator=draws) + y[:, None] * 0.3) @ mixing + 5
+        for s, y in labels.items()
+    }
+    for split in x.values():
+        split[:, 1] = 3.0  # a feature without variance
+    found = fit_probe(x, labels, 3)
+    mean, std = x["train"].double().mean(0), x["train"].double().std(0, correction=0)
+    std[1] = 1
+    scaled = {s: ((h.double() - mean) / std).numpy() for s, h in x.items()}
+    oracle = LogisticRegression(C=1 / (strength * 50), tol=1e-10, max_iter=20_000).fit(
+        scaled["train"], labels["train"]
+    )
+    ours = found.logits["test"].softmax(1)
+    torch.testing.assert_close(
+        ours, torch.from_numpy(oracle.predict_proba(scaled["test"])), atol=1e-4, rtol=1e-3
+    )
+    assert found.record["gradient_norm"] < 1e-6
+
+
+def test_strength_is_chosen_on_validation():
+    """Noise features: the strongest penalty is best. Clear classes: a weak one is."""
+    draws = torch.Generator().manual_seed(0)
+    labels = {s: torch.arange(n) % 3 for s, n in LARGE.items()}
+    noise = {s: torch.randn(len(y), 20, generator=draws) for s, y in labels.items()}
+    clear = {s: h + 3 * torch.nn.functional.one_hot(labels[s], 20) for s, h in noise.items()}
+    assert fit_probe(noise, labels, 3).strength == probes.STRENGTHS[0]
+    assert fit_probe(clear, labels, 3).strength < 0.1
+
+
+def test_probes_are_fitted_once_and_look_at_no_test_label():
+    evaluation = make_evaluation(BOTH)
+    first = fit_probes(evaluation)
+    assert fit_probes(evaluation) is first
+    turned = dataclasses.replace(evaluation.test, labels=evaluation.test.labels.flip(0))
+    other = dataclasses.replace(evaluation, splits={**evaluation.splits, "test": turned})
+    assert torch.equal(fit_probes(other).joint.logits["test"], first.joint.logits["test"])
+
+
+def test_one_modality_has_one_probe():
+    evaluation = make_evaluation({"audio": [1, 1, 1]})
+    assert fit_probes(evaluation).joint is fit_probes(evaluation).own["audio"]
+
+
+def test_a_head_deaf_to_a_modality_is_a_decision_gap():
+    healthy = Probes().run(make_evaluation(BOTH, noise=2.5, sizes=LARGE))
+    deaf = Probes().run(make_evaluation(BOTH, noise=2.5, sizes=LARGE, scales={"visual": 0.0}))
+    assert deaf.metrics["decision_gap"]["low"] > 0.03
+    assert abs(healthy.metrics["decision_gap"]["difference"]) < 0.05
+    trained = deaf.metrics["probes"]["joint"]["accuracy"] - deaf.metrics["decision_gap"]["difference"]
+    assert f"the trained head {trained:.1%}" in deaf.sentences[0]
+
+
+def test_features_worse_than_those_trained_alone_are_a_representation_gap():
+    evaluation = make_evaluation(
+        {"audio": [1, 1, 1, 1], "visual": [0.1, 0.1, 0.1, 0.1]}, noise=2.5, sizes=LARGE
+    )
+    better = {
+        s: make_features(split.labels, {"audio": [1] * 4, "visual": [1] * 4}, 8, 2.5, seed=77 + i)["visual"]
+        for i, (s, split) in enumerate(evaluation.splits.items())
+    }
+    given = {
+        "audio": Unimodal({}, {s: split.features["audio"] for s, split in evaluation.splits.items()}, {}),
+        "visual": Unimodal({}, better, {}),
+    }
+    found = Probes().run(dataclasses.replace(evaluation, unimodal=given))
+    gaps = found.metrics["representation_gap"]
+    assert gaps["audio"]["difference"] == 0
+    assert gaps["visual"]["low"] > 0.1
+    assert "the features of visual are behind those trained alone" in found.sentences[-1]
+
+
+@pytest.mark.parametrize(
+    ("decision", "gap", "words"),
+    [
+        (
+            Comparison(0.05, 0.02, 0.08, 0.01),
+            Comparison(0.0, -0.02, 0.02, 1),
+            "Decision-layer imbalance: 5.0 points",
+        ),
+        (
+            Comparison(0.05, 0.02, 0.08, 0.01),
+            Comparison(0.1, 0.05, 0.15, 0),
+            "Both layers are short: 5.0 points",
+        ),
+        (Comparison(0.01, -0.02, 0.04, 0.5), Comparison(0.0, -0.02, 0.02, 1), "No gap at the decision layer"),
+    ],
+)
+def test_verdict_in_words(decision, gap, words):
+    assert verdict(decision, {"audio": gap}).startswith(words)

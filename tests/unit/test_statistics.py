@@ -1,0 +1,139 @@
+"""Metrics and tests against scikit-learn, SciPy and plain loops."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+from sklearn.metrics import confusion_matrix as sk_confusion
+from sklearn.metrics import f1_score, log_loss
+
+from ambidex.statistics import (
+    accuracy,
+    bootstrap_interval,
+    bootstrap_means,
+    brier,
+    confusion_matrix,
+    correct,
+    ece,
+    holm,
+    macro_f1,
+    mcnemar_exact,
+    nll,
+    paired_bootstrap,
+    reliability,
+)
+
+
+@pytest.fixture
+def scored():
+    draws = torch.Generator().manual_seed(3)
+    logits = 2 * torch.randn(300, 5, generator=draws)
+    labels = torch.randint(4, (300,), generator=draws)  # class 4 is never the label
+    return logits, labels
+
+
+def test_metrics_agree_with_scikit_learn(scored):
+    logits, labels = scored
+    p, said = logits.double().softmax(1).numpy(), logits.argmax(1).numpy()
+    assert accuracy(logits, labels) == pytest.approx((said == labels.numpy()).mean())
+    f1 = f1_score(labels, said, labels=range(5), average="macro", zero_division=0)
+    assert macro_f1(logits, labels) == pytest.approx(f1)
+    assert nll(logits, labels) == pytest.approx(log_loss(labels, p, labels=range(5)))
+    one_hot = np.eye(5)[labels]
+    assert brier(logits, labels) == pytest.approx(((p - one_hot) ** 2).sum(1).mean())
+    wanted = sk_confusion(labels, said, labels=range(5))
+    assert np.array_equal(confusion_matrix(logits.argmax(1), labels, 5).numpy(), wanted)
+
+
+def loop_ece(p, labels, edges):
+    confidence, said = p.max(1), p.argmax(1)
+    total = 0.0
+    for low, high in pairwise(edges):
+        inside = (confidence > low) & (confidence <= high)
+        if inside.any():
+            total += inside.mean() * abs((said == labels)[inside].mean() - confidence[inside].mean())
+    return total
+
+
+def test_ece_agrees_with_a_loop_over_bins(scored):
+    logits, labels = scored
+    p, y = logits.double().softmax(1).numpy(), labels.numpy()
+    assert ece(logits, labels, 15) == pytest.approx(loop_ece(p, y, np.linspace(0, 1, 16)), abs=1e-12)
+    edges = np.quantile(p.max(1), np.linspace(0, 1, 11))
+    edges[0] = -1
+    assert ece(logits, labels, 10, adaptive=True) == pytest.approx(loop_ece(p, y, edges), abs=1e-12)
+
+
+def test_adaptive_bins_hold_equal_counts_and_every_sample(scored):
+    bins = reliability(*scored, bins=10, adaptive=True)
+    assert bins.count.sum() == 300
+    assert bins.count.min() >= 29
+    assert bins.count.max() <= 31
+
+
+def test_bootstrap_interval_agrees_with_scipy_and_covers_the_truth():
+    draws = np.random.default_rng(0)
+    sample = draws.exponential(size=80)
+    ours = bootstrap_interval(torch.from_numpy(sample), resamples=4000)[0]
+    theirs = scipy.stats.bootstrap((sample,), np.mean, n_resamples=4000, method="percentile", rng=1)
+    assert ours == pytest.approx(theirs.confidence_interval, abs=0.03)
+    covered = 0
+    for seed in range(300):
+        right = torch.from_numpy(draws.random(100) < 0.7)
+        low, high = bootstrap_interval(right, resamples=300, seed=seed)[0]
+        covered += low <= 0.7 <= high
+    assert 0.90 <= covered / 300 <= 0.98
+
+
+def test_bootstrap_does_not_depend_on_how_it_is_cut_into_chunks(monkeypatch):
+    values = torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
+    whole = bootstrap_means(values, 40, seed=5)
+    monkeypatch.setattr("ambidex.statistics._CHUNK", 350)
+    assert torch.equal(bootstrap_means(values, 40, seed=5), whole)
+
+
+def test_paired_bootstrap_sees_a_difference_that_unpaired_intervals_hide():
+    draws = torch.Generator().manual_seed(0)
+    b = (torch.rand(1000, generator=draws) < 0.5).float()
+    a = b.clone()
+    a[:30] = 1
+    gained = (a - b).mean().item()
+    found = paired_bootstrap(a, b, 500)
+    assert found.difference == pytest.approx(gained)
+    assert found.low > 0
+    assert found.p < 0.01
+    back = paired_bootstrap(b, a, 500)
+    assert (back.difference, back.low, back.high) == pytest.approx(
+        (-gained, -found.high, -found.low), abs=2e-3
+    )
+    assert back.p == pytest.approx(found.p)
+    same = paired_bootstrap(a, a, 500)
+    assert (same.difference, same.low, same.high, same.p) == (0, 0, 0, 1)
+
+
+def test_paired_bootstrap_averages_seeds_first():
+    a, b = torch.tensor([[1.0, 0.0, 1.0], [1.0, 1.0, 0.0]]), torch.zeros(2, 3)
+    assert paired_bootstrap(a, b, 100).difference == pytest.approx(4 / 6)
+
+
+@pytest.mark.parametrize(("only_a", "only_b"), [(0, 0), (1, 0), (7, 2), (5, 5), (40, 63), (900, 1100)])
+def test_mcnemar_is_the_exact_binomial_test(only_a, only_b):
+    a = torch.tensor([1] * only_a + [0] * only_b + [1] * 10)
+    b = torch.tensor([0] * only_a + [1] * only_b + [1] * 10)
+    total = only_a + only_b
+    wanted = scipy.stats.binomtest(only_a, total).pvalue if total else 1.0
+    assert mcnemar_exact(a, b) == pytest.approx(wanted, rel=1e-9)
+
+
+def test_holm_by_hand():
+    # sorted .01 .02 .03 .5 times 4 3 2 1 = .04 .06 .06 .5
+    assert holm([0.03, 0.5, 0.01, 0.02]) == pytest.approx([0.06, 0.5, 0.04, 0.06])
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_correct_marks_right_predictions():
+    logits = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    assert correct(logits, torch.tensor([0, 0])).tolist() == [1, 0]
