@@ -54,7 +54,7 @@ def draw(chart: Chart, folder: Path) -> Drawn:
     svg = base64.b64encode(_svg(chart.figure)).decode()
     if chart.rows:
         write_csv(folder / f"{chart.name}.csv", [rounded(row) for row in chart.rows])
-    width = round(float(chart.figure.get_figwidth()) * 107.5)
+    width = round(float(chart.figure.get_figwidth()) * 113)
     source = f"data:image/svg+xml;base64,{svg}"
     return Drawn(chart.name, chart.title, chart.alt, chart.how, source, width)
 

@@ -76,22 +76,18 @@ def picture(drawn: Drawn) -> Html:
     return tag("figure", tag("h3", drawn.title), image, caption, id=f"chart-{drawn.name}")
 
 
-def table(
-    columns: Sequence[Text],
-    rows: Sequence[Sequence[Text]],
-    caption: Text = "",
-    left: int = 1,
-    class_: str = "",
-) -> Html:
-    """A table whose first `left` columns hold names (left-aligned) and the others numbers."""
+def table(columns: Sequence[Text], rows: Sequence[Sequence[Text]], caption: Text = "") -> Html:
+    """A table whose first column holds names. A row of one cell is a heading over the rows below it."""
     head = tag("tr", *(tag("th", column, scope="col") for column in columns))
     body = []
-    for row in rows:
-        names = (tag("th", cell, scope="row") for cell in row[:left])
-        numbers = (tag("td", cell) for cell in row[left:])
-        body.append(tag("tr", *names, *numbers))
+    for first, *numbers in rows:
+        if numbers:
+            body.append(tag("tr", tag("th", first, scope="row"), *(tag("td", cell) for cell in numbers)))
+        else:
+            heading = tag("th", first, scope="rowgroup", colspan=str(len(columns)))
+            body.append(tag("tr", heading, class_="group"))
     above = tag("caption", caption) if caption else Html("")
-    inner = tag("table", above, tag("thead", head), tag("tbody", join(body)), class_=f"data {class_}".strip())
+    inner = tag("table", above, tag("thead", head), tag("tbody", join(body)), class_="data")
     return tag("div", inner, class_="scroll")
 
 

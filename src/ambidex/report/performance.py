@@ -116,7 +116,7 @@ def recall_chart(
         axes.axhline(row, color=theme.PALE, linewidth=0.6, zorder=0)
     axes.set_xlim(-1.5, 101.5)
     axes.set_xlabel("recall on the test split (%)")
-    theme.legend_above(axes, columns=7)
+    theme.legend_above(axes, columns=5)
     table = [
         {"class": c, "fused": fused[i], **{name: recall[i] for name, recall in branches.items()}}
         for i, c in enumerate(classes)

@@ -9,7 +9,7 @@ from ambidex.report.html import Html, Text
 from ambidex.report.rows import ALONE, HIGHER_IS_BETTER, METRICS, Row
 from ambidex.report.table import MARKS, cell, title
 
-CONTENTS = {"verdicts": "Verdicts", "table": "Table", "charts": "Charts", "method": "How it was tested"}
+CONTENTS = {"verdicts": "Verdicts", "charts": "Charts", "table": "Table", "method": "How it was tested"}
 SYMBOLS = {"better": ("▲", "better"), "worse": ("▼", "worse"), "same": ("=", "muted")}
 
 
@@ -19,8 +19,8 @@ def study_page(
     """The whole page. `card`: what the study is about (classes, samples, protocol, leaky, reference, level ...)."""
     blocks = {
         "verdicts": [*_notices(rows, card), html.bullets(sentences)],
-        "table": [_table(rows)],
         "charts": [html.picture(d) for d in drawn],
+        "table": [_table(rows)],
         "method": [_method(card)],
     }
     contents = {anchor: CONTENTS[anchor] for anchor, found in blocks.items() if found}
@@ -62,26 +62,22 @@ def _notices(rows: Sequence[Row], card: Mapping[str, Any]) -> list[Html]:
 
 def _table(rows: Sequence[Row]) -> Html:
     best = {metric: _best(rows, metric) for metric in METRICS}
-    body: list[list[Text]] = []
+    body: list[Sequence[Text]] = []
+    regime = ""
     for row in rows:
-        cells: list[Text] = [_cell(row, metric, best[metric]) for metric in METRICS]
-        regime = "alone" if row.regime == ALONE else row.regime
-        body.append([row.method, regime, _named(row), *cells, _single(row), _seeds(row)])
-    head = [
-        "method",
-        "regime",
-        "allocator or modality",
-        *(title(m) for m in METRICS),
-        "against best single",
-        "seeds",
-    ]
+        if row.regime != regime:
+            regime = row.regime
+            body.append(["each modality alone" if regime == ALONE else regime])
+        cells = [_cell(row, metric, best[metric]) for metric in METRICS]
+        body.append([Html(_named(row) + _gaps(row)), *cells, _single(row), str(len(row.per_seed))])
+    head = ["regime and row", *(title(m) for m in METRICS), "against best single", "seeds"]
     caption = (
         "▲ significantly better, ▼ significantly worse, = no clear difference to the reference of the same regime. The "
         "best value of a column is underlined. Gap: accuracy that a linear probe on the same features gains over this "
         "decision layer, in points. DI: decision imbalance, 0 is balanced. Against best single: mean difference in "
-        "accuracy to the best modality trained alone, seed by seed, in points."
+        "accuracy to the best modality trained alone, in points, and in how many seeds it is not below it."
     )
-    return html.table(head, body, caption, left=3, class_="wide-names")
+    return html.table(head, body, caption)
 
 
 def _best(rows: Sequence[Row], metric: str) -> float | None:
@@ -108,7 +104,7 @@ def _cell(row: Row, metric: str, best: float | None) -> Html:
 
 def _named(row: Row) -> Html:
     marks = {"reference": row.reference, "headline": row.headline and not row.reference}
-    name = html.safe(row.allocator)
+    name = html.safe(row.name)
     for word, holds in marks.items():
         if holds:
             name = Html(f"{name} {html.tag('span', f'({word})', class_='muted')}")
@@ -123,16 +119,17 @@ def _single(row: Row) -> Html:
     if not single.get("seeds"):
         return html.tag("span", "-", class_="muted")
     difference = 100 * float(single["mean_difference"])
-    return html.safe(f"{difference:+.1f} (≥ in {single['seeds_at_least']} of {single['seeds']})")
+    return html.safe(f"{difference:+.1f} ({single['seeds_at_least']} of {single['seeds']})")
 
 
-def _seeds(row: Row) -> Html:
-    text = str(len(row.per_seed))
+def _gaps(row: Row) -> Html:
+    """Seeds that are missing or refused, as small notes."""
+    found = []
     if row.missing:
-        text += f", missing {', '.join(map(str, row.missing))}"
+        found.append(f"missing seed {', '.join(map(str, row.missing))}")
     if row.refused:
-        text += f", refused {', '.join(row.refused)}"
-    return html.tag("span", text, class_="worse") if row.missing else html.safe(text)
+        found.append(f"refused in seed {', '.join(row.refused)}")
+    return html.join([Html(f"<br>{html.tag('small', text, class_='worse')}") for text in found], "")
 
 
 def _method(card: Mapping[str, Any]) -> Html:

@@ -10,19 +10,20 @@ from ambidex.report.rows import ALONE, Row
 STUDY_FILE = "compare.json"
 PAGE_FILE = "compare.html"
 MARKS = {"better": "+", "worse": "-", "same": "="}
-_COLUMNS: Mapping[str, tuple[str, float]] = {
-    "accuracy": ("accuracy %", 100.0),
-    "macro_f1": ("macro-F1 %", 100.0),
-    "nll": ("NLL nats", 1.0),
-    "ece": ("ECE %", 100.0),
-    "decision_gap": ("gap points", 100.0),
-    "decision_imbalance": ("DI", 1.0),
+_COLUMNS: Mapping[str, tuple[str, float, int]] = {
+    # metric -> heading, factor, decimals
+    "accuracy": ("accuracy %", 100.0, 1),
+    "macro_f1": ("macro-F1 %", 100.0, 1),
+    "nll": ("NLL nats", 1.0, 3),
+    "ece": ("ECE %", 100.0, 1),
+    "decision_gap": ("gap points", 100.0, 1),
+    "decision_imbalance": ("DI", 1.0, 2),
 }
 
 
 def render(rows: Sequence[Row]) -> str:
     """The table of `rows`: a line each, grouped by regime; missing cells and refused allocators are said so."""
-    head = ["", *(title for title, _ in _COLUMNS.values()), "notes"]
+    head = ["", *(title(metric) for metric in _COLUMNS), "notes"]
     lines: list[list[str]] = []
     regime = ""
     for row in rows:
@@ -52,8 +53,7 @@ def read_rows(study: Path) -> list[Row]:
 def cell(row: Row, metric: str) -> str:
     """One cell: `71.2 ± 1.3 +`, or a dash where there is no value."""
     value, spread = row.mean.get(metric), row.std.get(metric)
-    _, factor = _COLUMNS[metric]
-    digits = 1 if factor == 100 else 3
+    _, factor, digits = _COLUMNS[metric]
     if value is None:
         return "-"
     text = f"{factor * value:.{digits}f}"

@@ -1,0 +1,212 @@
+"""Charts: everything inside the picture, no legend over data, no label over another, for few and many classes."""
+
+import base64
+import csv
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.transforms import Bbox
+
+from ambidex.report import calibration, decision, performance, repair, study_charts, theme, training
+from ambidex.report.chart import draw
+from ambidex.report.rows import METRICS, Row
+
+NAMES = ("audio", "visual", "text", "flow", "depth", "touch")
+SIZES = ((1, 2), (2, 6), (6, 35))
+
+
+def classes_of(count):
+    return ["anger", "disgust", "fear", "happy", "neutral", "sad"][:count] if count <= 6 else [
+        f"playing instrument {i}" for i in range(count)
+    ]  # fmt: skip
+
+
+def rows_of(regimes, methods):
+    """Rows of a made-up study, one of them without any seed."""
+    rows = []
+    for regime in regimes:
+        for k, method in enumerate(methods):
+            numbers = dict.fromkeys(METRICS, 0.6 + 0.05 * k) | {"nll": 1.0}
+            known = (regime, k) != (regimes[0], 1)
+            mean = numbers if known else dict.fromkeys(METRICS)
+            tests = {"accuracy": {"mark": ("better", "worse", "same")[k % 3]}} if known else {}
+            per_seed = {"0": numbers, "1": numbers} if known else {}
+            std = dict.fromkeys(METRICS, 0.02 if known else None)
+            rows.append(
+                Row(
+                    "fused",
+                    method,
+                    regime,
+                    "uniform",
+                    per_seed,
+                    [] if known else [0, 1],
+                    {},
+                    mean,
+                    std,
+                    tests,
+                )
+            )
+    single = dict.fromkeys(METRICS, 0.62)
+    rows += [
+        Row("single", "single modality", "alone", m, {"0": single}, mean=single, std=single)
+        for m in NAMES[:2]
+    ]
+    return rows
+
+
+def charts_of(m, c):
+    """Every chart for `m` modalities and `c` classes, from made-up numbers."""
+    draws = np.random.default_rng(0)
+    names, classes = NAMES[:m], classes_of(c)
+    scores = [performance.Score("fused, modality weights", 0.71, 0.66, 0.75)]
+    scores += [
+        performance.Score(f"{n}, trained alone", 1.0, 0.99, 1.0, "unimodal", i) for i, n in enumerate(names)
+    ]
+    yield performance.accuracy_chart([*scores, performance.Score("bound", 0.9, kind="bound")], 1 / c)
+    recall = [None, *draws.random(c - 1).tolist()]
+    yield performance.recall_chart(classes, recall, dict.fromkeys(names, recall))
+    yield performance.confusion_chart(classes, draws.integers(0, 90, (c, c)))
+    share = draws.normal(0.5, 1.0, (m, c)).tolist()
+    yield decision.shares_chart(
+        [
+            decision.Share(n, k, None, None, None, None) if (i, j) == (0, 0)
+            else decision.Share(n, k, share[i][j], share[i][j] - 0.1, share[i][j] + 0.2, 0.5)
+            for i, n in enumerate(names)
+            for j, k in enumerate(classes)
+        ]
+    )  # fmt: skip
+    yield decision.contributions_chart(
+        {n: draws.normal(i, 1 + i, 60).astype("f4") for i, n in enumerate(names)}
+    )
+    per_class = {n: draws.random(c).tolist() for n in names}
+    yield decision.head_chart(classes, per_class, per_class)
+    yield decision.head_chart(classes, {}, per_class)
+    yield decision.shapley_chart(
+        names, [(0.3 - 0.1 * i, 0.2 - 0.1 * i, 0.4 - 0.1 * i) for i in range(m)], 1 / c
+    )
+    bins = [calibration.Bin(x, 0.9 * x, 10 * k) for k, x in enumerate((0.2, 0.5, 0.8), 1)]
+    yield calibration.reliability_chart(
+        [calibration.Curve(f"{n}, its part", 0.04, bins, i) for i, n in enumerate(names)]
+    )
+    yield repair.gains_chart(
+        [
+            repair.Gain("temperature", None, None),
+            repair.Gain("modality", (0.02, 0.01, 0.03), (0.1, 0.05, 0.2), "headline"),
+            repair.Gain("category", (0.0, 0.0, 0.0), (0.0, 0.0, 0.0)),
+        ]
+    )
+    yield repair.weights_chart(
+        names, classes, {"modality": np.ones((m, c)), "category": draws.random((m, c))}
+    )
+    history = [
+        {"epoch": str(e), "train/loss/fused": "1.5", "val/nll": "2", "val/accuracy/fused": "0.5"}
+        | {f"train/accuracy/{n}": "0.4" for n in names}
+        for e in range(3)
+    ]
+    yield training.history_chart(history, names, 1)
+
+
+def overlap(a, b):
+    """Whether two boxes share more than a pixel in both directions."""
+    common = Bbox.intersection(a, b)
+    return common is not None and common.width > 1 and common.height > 1
+
+
+def check(chart):
+    figure = chart.figure
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    width, height = figure.canvas.get_width_height()
+    visible = [axes for axes in figure.axes if axes.get_visible()]
+    for axes in visible:
+        box = axes.get_tightbbox(renderer)
+        assert -1 <= box.x0 < box.x1 <= width + 1, chart.name
+        assert -1 <= box.y0 < box.y1 <= height + 1, chart.name
+        if legend := axes.get_legend():
+            assert not overlap(legend.get_window_extent(renderer), axes.get_window_extent(renderer)), (
+                chart.name
+            )
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            labels = [
+                tick.label1.get_window_extent(renderer)
+                for tick in axis.get_major_ticks()
+                if tick.label1.get_visible() and tick.label1.get_text() and low <= tick.get_loc() <= high
+            ]
+            assert not any(overlap(a, b) for a, b in pairwise(labels)), (chart.name, axis.axis_name)
+    for legend in figure.legends:
+        box = legend.get_window_extent(renderer)
+        assert box.x1 <= width + 1, chart.name
+        assert not any(overlap(box, axes.get_tightbbox(renderer)) for axes in visible), chart.name
+
+
+@pytest.mark.parametrize(("modalities", "classes"), SIZES)
+def test_nothing_overlaps_and_nothing_is_cut_off(modalities, classes):
+    with theme.style():
+        for chart in charts_of(modalities, classes):
+            check(chart)
+            assert chart.title.endswith("?")
+            assert 1 <= chart.how.count(". ") + 1 <= 3
+            labelled = [axes for axes in chart.figure.axes if axes.get_xlabel() or axes.get_ylabel()]
+            assert labelled or chart.figure.get_supxlabel(), chart.name
+
+
+def test_study_charts_show_a_missing_row_and_overlap_nothing():
+    rows = rows_of(["scratch", "pretrained"], ["multi_task", "joint", "ogm_ge"])
+    with theme.style():
+        charts = study_charts.study_charts(rows)
+        for chart in charts:
+            check(chart)
+    shown = [text.get_text() for axes in charts[0].figure.axes for text in axes.texts]
+    assert "missing" in shown
+
+
+def test_a_chart_is_written_as_picture_and_numbers_the_same_every_time(tmp_path):
+    def once(folder):
+        with theme.style():
+            return draw(next(charts_of(2, 6)), folder)
+
+    first, second = once(tmp_path / "a"), once(tmp_path / "b")
+    assert first == second
+    assert (tmp_path / "a" / "accuracy.png").read_bytes() == (tmp_path / "b" / "accuracy.png").read_bytes()
+    kind, _, data = first.source.partition(",")
+    assert kind == "data:image/svg+xml;base64"
+    assert base64.b64decode(data).startswith(b"<?xml")
+    rows = list(csv.DictReader((tmp_path / "a" / "accuracy.csv").open()))
+    assert [row["predictor"] for row in rows][:2] == ["fused, modality weights", "audio, trained alone"]
+    assert float(rows[0]["accuracy"]) == 0.71
+    assert "71.0 %" in first.alt
+
+
+def test_weights_are_drawn_relative_to_their_mean():
+    with theme.style():
+        chart = repair.weights_chart(["a", "b"], ["x", "y"], {"category": np.array([[3.0, 1.0], [2.0, 2.0]])})
+    assert [row["relative"] for row in chart.rows] == [1.5, 0.5, 1.0, 1.0]
+    assert [text.get_text() for text in chart.figure.axes[0].texts] == ["1.50", "0.50", "1.00", "1.00"]
+
+
+def test_a_gain_is_marked_only_where_its_interval_leaves_zero_out():
+    gains = [
+        repair.Gain("up", (0.02, 0.01, 0.03), (-0.1, -0.2, -0.05)),
+        repair.Gain("down", (-0.02, -0.03, -0.01), (0.1, 0.05, 0.2)),
+        repair.Gain("flat", (0.02, -0.01, 0.05), (-0.1, -0.2, 0.1)),
+    ]
+    with theme.style():
+        figure = repair.gains_chart(gains).figure
+    for axes in figure.axes[:2]:
+        markers = [line.get_marker() for line in axes.lines if line.get_marker() not in ("None", "", None)]
+        assert markers == ["^", "v", "o"]
+
+
+def test_history_without_curves_gives_no_chart():
+    assert training.history_chart([], ("audio",), None) is None
+    assert training.history_chart([{"epoch": "0", "learning_rate": "0.1"}], ("audio",), 0) is None
+
+
+def test_the_palette_survives_a_grey_print():
+    """Neighbouring modalities differ in luminance, or in marker, hatch and line, always in all of the latter."""
+    for cue in (theme.marker, theme.hatch, theme.colour):
+        assert len({cue(i) for i in range(6)}) == 6
+    assert len({str(theme.line(i)) for i in range(6)}) == 6
