@@ -1,0 +1,102 @@
+"""A small run on disk: two modalities of ready vectors, prepared and extracted by the real stages."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from ambidex.configuration import parse_params
+from ambidex.files import write_csv, write_json
+from ambidex.layout import Layout
+from ambidex.params import Params
+from ambidex.stages import run
+
+CLASSES = ("red", "green", "blue")
+SIZES = {"train": 60, "val": 30, "test": 30}
+
+
+def raw_params(**sections: Any) -> dict[str, Any]:
+    """Parameters of the small run; `sections` are merged into the sections of the same name."""
+    loop = {"epochs": 3, "batch_size": 16, "learning_rate": 0.01}
+    raw: dict[str, Any] = {
+        "extract": {
+            "modalities": {"left": {"kind": "vector"}, "right": {"kind": "vector"}},
+            "shard_size": 50,
+        },
+        "model": {"encoders": {m: {"name": "mlp", "hidden": [16], "dim": 8} for m in ("left", "right")}},
+        "pretrain": dict(loop),
+        "train": dict(loop),
+        "evaluate": {"resamples": 100},
+        "compare": {"resamples": 100},
+        "runtime": {"accelerator": "cpu", "threads": 1},
+    }
+    for name, section in sections.items():
+        raw[name] = {**raw.get(name, {}), **section}
+    return raw
+
+
+def small_params(**sections: Any) -> Params:
+    """raw_params, validated."""
+    return parse_params(raw_params(**sections))
+
+
+def write_params(path: Path, **sections: Any) -> Path:
+    """raw_params as a YAML file."""
+    path.write_text(yaml.safe_dump(raw_params(**sections)))
+    return path
+
+
+def write_manifest(layout: Layout, seed: int = 0) -> None:
+    """A manifest of made-up vectors: `left` tells all classes apart with noise, `right` more weakly."""
+    draws = np.random.default_rng(seed)
+    folder = layout.manifest
+    folder.mkdir(parents=True)
+    total = sum(SIZES.values())
+    labels = np.arange(total) % len(CLASSES)
+    arrays = {}
+    for modality, spread in (("left", 1.0), ("right", 2.0)):
+        centres = draws.normal(size=(len(CLASSES), 6)) * 2
+        arrays[modality] = (centres[labels] + draws.normal(size=(total, 6)) * spread).astype(np.float32)
+    np.savez(folder / "vectors.npz", **arrays)
+    splits = [split for split, size in SIZES.items() for _ in range(size)]
+    rows = [
+        {
+            "sample_id": f"s{i:03d}",
+            "label": CLASSES[labels[i]],
+            "split": split,
+            "group": f"{split}-{i % 5}",
+            "left": f"vectors.npz#left[{i}]",
+            "right": f"vectors.npz#right[{i}]",
+        }
+        for i, split in enumerate(splits)
+    ]
+    write_csv(folder / "manifest.csv", rows)
+    facts = {
+        "dataset": "made_up",
+        "classes": list(CLASSES),
+        "modalities": ["left", "right"],
+        "root": None,
+        "protocol": "groups disjoint",
+        "leaky": False,
+        "truth": {},
+        "notes": [],
+        "fingerprint": f"made-up-{seed}",
+    }
+    write_json(folder / "dataset.json", facts)
+
+
+def extracted(root: Path, params: Params | None = None) -> Layout:
+    """A run folder with manifest and feature store."""
+    layout = Layout(root)
+    write_manifest(layout)
+    run("extract", params or small_params(), {"manifest": layout.manifest}, {"features": layout.features})
+    return layout
+
+
+def pretrained(layout: Layout, params: Params, seed: int = 0) -> None:
+    """Add the unimodal classifiers of one seed."""
+    for modality in params.modalities:
+        section = params.pretrain.model_copy(update={"modality": modality, "seed": seed})
+        chosen = params.model_copy(update={"pretrain": section})
+        run("pretrain", chosen, {"features": layout.features}, {"encoder": layout.encoder(modality, seed)})

@@ -1,0 +1,179 @@
+"""pretrain and train as stages: regimes, records, kill -9 and resume, and one-line errors."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from ambidex.errors import DataError, ModelError
+from ambidex.model import load_model
+from ambidex.stages import run
+from helpers.runs import extracted, pretrained, small_params, write_params
+
+
+@pytest.fixture(scope="module")
+def layout(tmp_path_factory):
+    found = extracted(tmp_path_factory.mktemp("run"))
+    pretrained(found, small_params())
+    return found
+
+
+def _train(layout, params, name):
+    inputs = {"features": layout.features}
+    if params.train.regime != "scratch":
+        inputs["encoders"] = layout.encoders(0)
+    output = layout.models / name
+    metrics = run("train", params, inputs, {"model": output})
+    return output, metrics
+
+
+def test_pretrain_leaves_a_classifier_with_its_results(layout):
+    from sklearn.metrics import accuracy_score, f1_score
+
+    from ambidex.media.store import FeatureStore
+
+    folder = layout.encoder("left", 0)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    store = FeatureStore.open(layout.features)
+    model = load_model(folder)
+    assert model.modalities == ("left",)
+    for split in ("val", "test"):
+        rows = store.rows(split)
+        with torch.no_grad():
+            predicted = model({"left": store.gather("left", rows)}).argmax(1)
+        assert metrics[split]["accuracy"] == pytest.approx(accuracy_score(store.labels[rows], predicted))
+        assert metrics[split]["macro_f1"] == pytest.approx(
+            f1_score(store.labels[rows], predicted, average="macro")
+        )
+    assert metrics["test"]["accuracy"] > 0.6
+
+
+def test_frozen_keeps_the_pretrained_encoders_and_pretrained_moves_them(layout):
+    source = load_file(layout.encoder("right", 0) / "model.safetensors")
+    names = [name for name in source if name.startswith("encoders.right.")]
+    assert names
+    for regime, moved in (("frozen", False), ("pretrained", True), ("scratch", True)):
+        output, _ = _train(
+            layout, small_params(train={"method": "joint", "regime": regime}), f"regime-{regime}"
+        )
+        weights = load_file(output / "model.safetensors")
+        assert any(not torch.equal(source[name], weights[name]) for name in names) == moved, regime
+
+
+def test_a_model_carries_what_it_came_from(layout):
+    output, metrics = _train(layout, small_params(train={"method": "multi_task", "seed": 3}), "card")
+    card = json.loads((output / "card.json").read_text())
+    index = json.loads((layout.features / "index.json").read_text())
+    assert card["features"] == index["fingerprint"]
+    assert (card["method"], card["regime"], card["seed"]) == ("multi_task", "scratch", 3)
+    assert card["protocol"] == "groups disjoint"
+    assert card["libraries"]["torch"]
+    assert card["selection"] == "val_accuracy"
+    assert json.loads((output / "metrics.json").read_text()) == metrics
+    assert not (output / "checkpoint.pt").exists()
+    assert not output.with_name("card.partial").exists()
+
+
+def test_training_twice_gives_the_same_bits(layout):
+    params = small_params(train={"method": "multi_task"})
+    first, _ = _train(layout, params, "twice-a")
+    second, _ = _train(layout, params, "twice-b")
+    a, b = load_file(first / "model.safetensors"), load_file(second / "model.safetensors")
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_method_overrides_of_the_train_section_apply(layout):
+    methods = {"joint": {"train": {"epochs": 1}}}
+    output, _ = _train(layout, small_params(train={"method": "joint"}, methods=methods), "override")
+    assert len((output / "history.csv").read_text().splitlines()) == 2
+
+
+def test_test_labels_never_reach_training(layout, monkeypatch):
+    """Changing the labels of the test split changes no weight."""
+    from ambidex.media.store import FeatureStore
+
+    store = FeatureStore.open(layout.features)
+    changed = FeatureStore.open(layout.features)
+    test = changed.rows("test")
+    changed.labels[test] = (changed.labels[test] + 1) % 3
+    assert not torch.equal(store.labels, changed.labels)
+    params = small_params(train={"method": "multi_task"})
+    expected, _ = _train(layout, params, "blind-a")
+
+    monkeypatch.setattr(FeatureStore, "open", classmethod(lambda cls, path, verify=True: changed))
+    found, _ = _train(layout, params, "blind-b")
+    a, b = load_file(expected / "model.safetensors"), load_file(found / "model.safetensors")
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def _command(layout, params, output):
+    arguments = ["train", "--params", str(params), "--features", str(layout.features), "--model", str(output)]
+    return [sys.executable, "-m", "ambidex.cli", *arguments]
+
+
+def test_killed_at_any_moment_a_rerun_ends_with_the_same_bits(layout, tmp_path):
+    settings = {"method": "ogm_ge", "epochs": 60, "optimizer": "adam", "schedule": "cosine"}
+    params = write_params(tmp_path / "params.yaml", train=settings)
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    subprocess.run(_command(layout, params, whole), check=True, capture_output=True)
+    checkpoint = tmp_path / "cut.partial" / "checkpoint.pt"
+    for pause in (0.0, 0.05):
+        running = subprocess.Popen(
+            _command(layout, params, cut), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+        while running.poll() is None:
+            if checkpoint.exists() and checkpoint.stat().st_mtime_ns != before:
+                break
+            time.sleep(0.002)
+        time.sleep(pause)
+        running.send_signal(signal.SIGKILL)
+        running.wait()
+        assert not cut.exists(), "killed too late for this test"
+        assert torch.load(checkpoint, weights_only=True)["epoch"] < 60
+    done = subprocess.run(_command(layout, params, cut), check=True, capture_output=True, text=True)
+    assert done.returncode == 0
+    a, b = load_file(whole / "model.safetensors"), load_file(cut / "model.safetensors")
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert (whole / "history.csv").read_text() == (cut / "history.csv").read_text()
+
+
+def test_pretrained_without_encoders_is_one_line(layout):
+    params = small_params(train={"method": "joint", "regime": "pretrained"})
+    with pytest.raises(DataError, match=r"train\.regime.*run pretrain"):
+        run("train", params, {"features": layout.features}, {"model": layout.models / "x"})
+    empty = layout.root / "none"
+    empty.mkdir()
+    with pytest.raises(DataError, match="no pretrained encoder of left"):
+        run("train", params, {"features": layout.features, "encoders": empty}, {"model": layout.models / "x"})
+
+
+def test_an_encoder_of_another_architecture_is_one_line(layout):
+    other = {
+        "left": {"name": "mlp", "hidden": [16], "dim": 9},
+        "right": {"name": "mlp", "hidden": [16], "dim": 8},
+    }
+    params = small_params(train={"method": "joint", "regime": "frozen"}, model={"encoders": other})
+    with pytest.raises(ModelError, match="encoder of left") as caught:
+        _train(layout, params, "x")
+    assert "\n" not in str(caught.value)
+    assert not (layout.models / "x").exists()
+
+
+def test_a_corrupt_shard_stops_training_with_one_line(layout, tmp_path):
+    broken = tmp_path / "features"
+    shutil.copytree(layout.features, broken)
+    shard = sorted(broken.glob("*.safetensors"))[0]
+    data = bytearray(shard.read_bytes())
+    data[-3] ^= 0xFF
+    shard.write_bytes(bytes(data))
+    with pytest.raises(DataError, match=shard.name) as caught:
+        run("train", small_params(), {"features": broken}, {"model": tmp_path / "model"})
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "model").exists()
