@@ -1,7 +1,8 @@
 """Linear probes: what the frozen features allow, whatever the trained head makes of them.
 
 Multinomial logistic regression on standardised features: mean NLL + strength / 2 ||W||^2 (bias free), fitted
-on train to convergence, the strength chosen by NLL on validation along a path from strong to weak.
+on train to convergence, the strength chosen by NLL on validation along a path from strong to weak that ends
+where the NLL rises.
 """
 
 from dataclasses import dataclass, field
@@ -69,25 +70,22 @@ def fit_probe(features: dict[str, Tensor], labels: dict[str, Tensor], classes: i
     """Fit on `train`, choose the strength on `val`; both mappings hold train, val and test."""
     problem = _Problem(features["train"], labels["train"], classes)
     held_out = {name: problem.rotate(features[name]) for name in JUDGED}
-    best: Probe | None = None
-    lowest = float("inf")
-    weights = torch.zeros(problem.x.shape[1] + 1, classes, dtype=torch.float64)
+    chosen, lowest, weights, best = STRENGTHS[0], float("inf"), problem.start(), problem.start()
     for strength in STRENGTHS:
-        weights, found = problem.solve(strength, weights)
-        logits = {name: x @ weights[:-1] + weights[-1] for name, x in held_out.items()}
-        loss = nll(logits["val"], labels["val"])
-        if best is not None and loss >= lowest:
+        weights, _ = problem.solve(strength, weights, tolerance=1e-4)
+        loss = nll(problem.logits(held_out["val"], weights), labels["val"])
+        if loss >= lowest:
             break
-        lowest, best = loss, Probe(strength, logits, found.record())
-    assert best is not None
-    return best
+        chosen, lowest, best = strength, loss, weights
+    weights, found = problem.solve(chosen, best, tolerance=1e-6)
+    return Probe(chosen, {s: problem.logits(x, weights) for s, x in held_out.items()}, found.record())
 
 
 class _Problem:
     """The regression in the principal axes of the features, where its Hessian is nearly diagonal.
 
     The penalty is the same in any rotated basis, so the optimum is that of the original problem; axes without
-    variance carry no weight there and are left out.
+    variance carry no weight there and are left out. Weights are [K + 1, C], the bias last.
     """
 
     def __init__(self, features: Tensor, labels: Tensor, classes: int) -> None:
@@ -98,7 +96,7 @@ class _Problem:
         standardised = (h - self.mean) / self.scale
         variance, axes = torch.linalg.eigh(standardised.T @ standardised / len(h))
         kept = variance > 1e-12 * variance.amax().clamp_min(1e-30)
-        self.variance, self.axes = variance[kept], axes[:, kept]
+        self.axes = axes[:, kept]
         self.x = standardised @ self.axes
         self.labels = labels
         self.classes = classes
@@ -109,17 +107,31 @@ class _Problem:
         rotated: Tensor = ((features.double() - self.mean) / self.scale) @ self.axes
         return rotated
 
-    def solve(self, strength: float, start: Tensor) -> tuple[Tensor, Minimum]:
-        """Weights [K + 1, C] (bias last) for one penalty strength, from a warm `start`."""
-        curvature = (self.classes - 1) / self.classes**2  # p (1 - p) averaged, at even probabilities
-        ruler = (curvature * self.variance + strength).sqrt()[:, None]
-        ruler = torch.cat([ruler, torch.full((1, 1), curvature**0.5 or 1.0, dtype=torch.float64)])
-        penalty = torch.full_like(ruler, strength)
+    def start(self) -> Tensor:
+        """No weights yet."""
+        return torch.zeros(self.x.shape[1] + 1, self.classes, dtype=torch.float64)
+
+    @staticmethod
+    def logits(x: Tensor, weights: Tensor) -> Tensor:
+        """Rotated features [N, K] -> [N, C]."""
+        return x @ weights[:-1] + weights[-1]
+
+    def curvature(self, weights: Tensor) -> Tensor:
+        """Diagonal of the Hessian of the mean NLL [K + 1, C]: variables scaled by its root converge quickly."""
+        p = self.logits(self.x, weights).softmax(dim=1)
+        spread = p * (1 - p) / len(p)
+        diagonal = torch.cat([self.x.square().T @ spread, spread.sum(dim=0, keepdim=True)])
+        return diagonal.clamp_min(1e-12)
+
+    def solve(self, strength: float, start: Tensor, tolerance: float) -> tuple[Tensor, Minimum]:
+        """The optimum at one penalty strength, from a warm `start`, to a scaled gradient of `tolerance`."""
+        penalty = torch.full((len(start), 1), strength, dtype=torch.float64)
         penalty[-1] = 0
+        ruler = (self.curvature(start) + penalty).sqrt()
 
         def objective(scaled: Array) -> tuple[float, Array]:
             weights = torch.from_numpy(scaled) / ruler
-            log_p = (self.x @ weights[:-1] + weights[-1]).log_softmax(dim=1)
+            log_p = self.logits(self.x, weights).log_softmax(dim=1)
             residual = (log_p.exp() - self.target) / len(self.target)
             gradient = torch.cat([self.x.T @ residual, residual.sum(dim=0, keepdim=True)])
             gradient = (gradient + penalty * weights) / ruler
@@ -127,5 +139,5 @@ class _Problem:
             value = likelihood + 0.5 * (penalty * weights.square()).sum()
             return value.item(), gradient.numpy()
 
-        found = minimise(objective, (start * ruler).numpy(), tolerance=1e-7)
+        found = minimise(objective, (start * ruler).numpy(), tolerance=tolerance)
         return torch.from_numpy(np.ascontiguousarray(found.x)) / ruler, found

@@ -43,7 +43,7 @@ def test_a_probe_is_the_optimum_that_scikit_learn_finds(monkeypatch, strength, d
     torch.testing.assert_close(
         ours, torch.from_numpy(oracle.predict_proba(scaled["test"])), atol=1e-4, rtol=1e-3
     )
-    assert found.record["gradient_norm"] < 1e-6
+    assert found.record["gradient_norm"] < 2e-6
 
 
 def test_strength_is_chosen_on_validation():
