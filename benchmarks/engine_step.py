@@ -76,7 +76,7 @@ CASES = {
         Case("small_cnn, 16x16", _inputs(16), TINY, 4, 2, 1, log_every=3),
     ),
     "field": (
-        Case("2 ResNet-18, 257x188 + 224x224", ONE_FRAME, RESNETS, 16, 3, 2),
+        Case("2 ResNet-18, 257x188 + 224x224", ONE_FRAME, RESNETS, 16, 4, 1),
         Case("small_cnn, 16x16", _inputs(16), TINY, 64, 60, 3),
     ),
 }

@@ -100,15 +100,17 @@ class _Loader:
         self.crops = torch.Generator().manual_seed(1)
         self._order = torch.Generator().manual_seed(0)
         self._source = {m: store.gather(m, torch.arange(len(store))) for m in store.modalities}
+        self._target = {m: torch.empty_like(values[:batch]) for m, values in self._source.items()}
 
     def rows(self) -> Tensor:
         """Another random batch."""
         return torch.randperm(len(self.store), generator=self._order)[: self.batch]
 
-    def copy(self) -> dict[str, Tensor]:
-        """As many bytes, copied in one piece from memory to memory."""
+    def copy(self) -> None:
+        """As many bytes, copied in one piece from memory to memory that is there already."""
         start = int(self.rows()[0]) % (len(self.store) - self.batch + 1)
-        return {m: values[start : start + self.batch].clone() for m, values in self._source.items()}
+        for modality, values in self._source.items():
+            self._target[modality].copy_(values[start : start + self.batch])
 
     def stored(self) -> dict[str, Tensor]:
         """A batch as the store holds it."""

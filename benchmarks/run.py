@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     before = machine()
     results: dict[str, list[Row]] = {}
     for name in options.only or BENCHMARKS:
+        prepare()
         start = time.monotonic()
         results[name] = importlib.import_module(BENCHMARKS[name]).measure(scale)
         print(f"{name}: measured in {time.monotonic() - start:.0f} s", file=sys.stderr)
@@ -46,10 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def prepare() -> None:
-    """One thread in torch and in whatever else counts cores."""
+    """One thread in torch and in whatever else counts cores; PyTorch's own settings otherwise."""
     import torch
 
     torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(False)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[name] = "1"  # for the processes that the benchmarks start
 
