@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-_CHORD = (300.0, 2_000.0)
+_CHORD = (500.0, 2_000.0)
 """Hz, chord roots of the first and the last class"""
-_HUM = (60.0, 260.0)
+_HUM = (60.0, 400.0)
 """Hz, hums of the first and the last cue"""
 _STRIPES = 4.0
 """stripes across the picture"""
@@ -60,7 +60,7 @@ def draw_sound(
     root = speaker.pitch * _CHORD[0] * (_CHORD[1] / _CHORD[0]) ** _place(pattern, look)
     hum = _HUM[0] + (_HUM[1] - _HUM[0]) * _place(cue, look)
     sound = rng.normal(0, look.audio_noise, len(time))
-    for hertz, amplitude in ((root, 0.2), (1.5 * root, 0.1), (hum, 0.1)):
+    for hertz, amplitude in ((root, 0.2), (1.5 * root, 0.1), (hum, 0.15)):
         sound += amplitude * np.sin(2 * np.pi * (hertz * time + rng.uniform()))
     return np.clip(sound, -1, 1).astype(np.float32)
 

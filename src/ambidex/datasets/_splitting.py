@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from ambidex.params import Prepare
 _MAX_PASSES = 20
 _SWAP_LIMIT = 60
 """up to this many groups exchanges of two groups are tried as well; with more, single moves are fine enough"""
+_TRY_ALL_LIMIT = 10_000
+"""up to this many assignments of groups to splits the best is found by trying them all"""
 
 
 def fill_splits(rows: Sequence[Row], prepare: Prepare, by_group: bool = True) -> tuple[list[Row], list[str]]:
@@ -70,23 +73,28 @@ def split_groups(
     counts = _class_counts(labels, groups, names)
     shares = np.array(list(fractions.values()))
     order = np.random.default_rng(seed).permutation(len(names))
-    order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
-    found = _improve(_greedy(counts, shares, order), counts, shares, order)
+    if len(shares) ** len(names) <= _TRY_ALL_LIMIT:
+        found = _try_all(counts[order], shares)[np.argsort(order)]
+    else:
+        order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
+        found = _improve(_greedy(counts, shares, order), counts, shares, order)
     of_group = dict(zip(names, (list(fractions)[s] for s in found), strict=True))
     return [of_group[group] for group in groups]
 
 
-def split_cost(counts: NDArray[np.float64], shares: NDArray[np.float64]) -> float:
-    """How far a split is from what is wanted, lower is better; `counts` [splits, classes], `shares` [splits].
+def split_cost(counts: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far splits are from what is wanted, lower is better; `counts` [..., splits, classes], `shares` [splits].
 
     Chi-squared distance to the wanted counts, plus a price no distance reaches for each empty split and for
-    each class that the first split lacks.
+    each class that the first split lacks. Returns [...].
     """
-    total = counts.sum(axis=0)
+    total = counts.sum(axis=-2, keepdims=True)
     wanted = shares[:, None] * total
-    distance = float(((counts - wanted) ** 2 / np.maximum(wanted, 1e-12)).sum())
-    broken = int((counts.sum(axis=1) == 0).sum()) + int(((counts[0] == 0) & (total > 0)).sum())
-    return distance + broken * 1e3 * float(total.sum())
+    distance = ((counts - wanted) ** 2 / np.maximum(wanted, 1e-12)).sum(axis=(-2, -1))
+    lacking = (counts[..., :1, :] == 0) & (total > 0)
+    broken = (counts.sum(axis=-1) == 0).sum(axis=-1) + lacking.sum(axis=(-2, -1))
+    cost: NDArray[np.float64] = distance + broken * 1e3 * total.sum(axis=(-2, -1))
+    return cost
 
 
 def _class_counts(labels: Sequence[str], groups: Sequence[str], names: list[str]) -> NDArray[np.float64]:
@@ -96,6 +104,14 @@ def _class_counts(labels: Sequence[str], groups: Sequence[str], names: list[str]
     counts = np.zeros((len(row), len(column)))
     np.add.at(counts, ([row[g] for g in groups], [column[label] for label in labels]), 1)
     return counts
+
+
+def _try_all(counts: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The best of all assignments of groups to splits [G]."""
+    choices = np.array(list(product(range(len(shares)), repeat=len(counts))))
+    inside = (choices[:, None, :] == np.arange(len(shares))[:, None]).astype(np.float64)
+    best: NDArray[np.int64] = choices[split_cost(inside @ counts, shares).argmin()]
+    return best
 
 
 def _greedy(
@@ -121,23 +137,34 @@ def _improve(
 ) -> NDArray[np.int64]:
     """Move single groups, and exchange two where they are few, while the cost falls."""
     sums = np.stack([counts[found == s].sum(axis=0) for s in range(len(shares))])
-    cost = split_cost(sums, shares)
+    cost = float(split_cost(sums, shares))
     partners = order if len(order) <= _SWAP_LIMIT else order[:0]
     for _ in range(_MAX_PASSES):
         before = cost
         for group in order:
-            changes = [[(group, s)] for s in range(len(shares))]
-            changes += [[(group, int(found[other])), (other, int(found[group]))] for other in partners]
-            for change in changes:
-                trial = sums.copy()
-                for member, target in change:
-                    trial[found[member]] -= counts[member]
-                    trial[target] += counts[member]
-                if (new := split_cost(trial, shares)) < cost - 1e-9:
-                    for member, target in change:
-                        found[member] = target
-                    sums, cost = trial, new
-                    break
+            moves = [{group: s} for s in range(len(shares))]
+            moves += [{group: found[other], other: found[group]} for other in partners]
+            trials = np.stack([_moved(sums, counts, found, move) for move in moves])
+            costs = split_cost(trials, shares)
+            best = int(costs.argmin())
+            if costs[best] < cost - 1e-9:
+                for member, target in moves[best].items():
+                    found[member] = target
+                sums, cost = trials[best], float(costs[best])
         if cost == before:
             break
     return found
+
+
+def _moved(
+    sums: NDArray[np.float64],
+    counts: NDArray[np.float64],
+    found: NDArray[np.int64],
+    move: Mapping[int, int],
+) -> NDArray[np.float64]:
+    """Samples by split and class after the groups in `move` went to other splits."""
+    after = sums.copy()
+    for member, target in move.items():
+        after[found[member]] -= counts[member]
+        after[target] += counts[member]
+    return after

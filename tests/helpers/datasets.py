@@ -1,0 +1,33 @@
+"""Running prepare on a small folder, for tests."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from ambidex import stages
+from ambidex.datasets import DATASETS, Listing
+from ambidex.files import read_json
+from ambidex.params import Params
+
+
+def prepare_params(dataset: str, source: Path | str = "", **prepare: Any) -> Params:
+    return Params.model_validate(
+        {
+            "prepare": {"dataset": dataset, "source": str(source), **prepare},
+            "extract": {"modalities": {"audio": {"kind": "vector"}}},
+            "model": {"encoders": {"audio": {"name": "mlp"}}},
+        }
+    )
+
+
+def prepare(folder: Path, dataset: str, source: Path | str = "", **section: Any) -> tuple[list[Any], Any]:
+    """Run the stage; the manifest's rows and dataset.json."""
+    stages.run("prepare", prepare_params(dataset, source, **section), {}, {"manifest": folder})
+    with (folder / "manifest.csv").open(newline="") as stream:
+        return list(csv.DictReader(stream)), read_json(folder / "dataset.json")
+
+
+def list_samples(dataset: str, source: Path | None, output: Path, seed: int = 0, **options: Any) -> Listing:
+    """What the plug-in finds, without the stage around it."""
+    plugin = DATASETS.get(dataset)
+    return plugin(plugin.Config.model_validate(options)).list_samples(source, output, seed)
