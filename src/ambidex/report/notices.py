@@ -88,7 +88,7 @@ def _repair(result: Result) -> str:
 
 
 def _gap(metrics: Mapping[str, Any]) -> str:
-    gap, low = metrics["decision_gap"], metrics["decision_gap_low"]
+    gap, low, high = (metrics[key] for key in ("decision_gap", "decision_gap_low", "decision_gap_high"))
     if gap is None:
         return ""
     if low > 0:
@@ -96,7 +96,12 @@ def _gap(metrics: Mapping[str, Any]) -> str:
             f"A linear probe on the same features is {100 * gap:.1f} points better than the trained head: that much is "
             "lost at the decision layer, not in the encoders."
         )
+    if high < 0:
+        return (
+            f"The trained head is {-100 * gap:.1f} points better than a linear probe on the same features: nothing is "
+            "lost at the decision layer."
+        )
     return (
         f"A linear probe on the same features differs from the trained head by {100 * gap:+.1f} points, which may be "
-        "chance: the decision layer makes what can be made of these features."
+        "chance: no loss at the decision layer can be shown."
     )

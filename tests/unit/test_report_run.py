@@ -1,0 +1,162 @@
+"""From a result to charts, notices and page: numbers against scikit-learn, odd models, plug-ins it does not know."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import confusion_matrix, recall_score
+
+from ambidex.allocation import fit_allocators
+from ambidex.diagnose import DIAGNOSTICS, Diagnosis
+from ambidex.records import provenance
+from ambidex.report import run_charts, theme
+from ambidex.report.chart import draw
+from ambidex.report.notices import notices, verdict
+from ambidex.report.result import Result, run_metrics
+from ambidex.report.run_page import run_page
+from helpers.evaluations import make_evaluation
+from helpers.pages import read_page
+
+SIZES = {"train": 60, "val": 45, "test": 45}
+
+
+def result_of(modalities, fusion="concat", diagnostics=None, store=None, evaluation=None):
+    """A result with real diagnostics and allocators for made-up features."""
+    if evaluation is None:
+        informative = {f"m{i}": [1.0 if (i + c) % 2 else 0.3 for c in range(3)] for i in range(modalities)}
+        evaluation = make_evaluation(informative, fusion=fusion, sizes=SIZES, noise=4.0)
+    names = DIAGNOSTICS.names() if diagnostics is None else diagnostics
+    diagnoses = {name: DIAGNOSTICS.get(name)().run(evaluation) for name in names}
+    allocations = fit_allocators(evaluation, ["uniform", "modality"])
+    return Result(
+        evaluation, diagnoses, allocations, "modality", (), store or {"protocol": "groups disjoint"}
+    )
+
+
+@pytest.fixture(scope="module")
+def result():
+    return result_of(2)
+
+
+@pytest.fixture(scope="module")
+def own_heads():
+    """A result whose branches are not its contributions, as with own heads."""
+    found = result_of(2, diagnostics=[]).evaluation
+    test = found.test
+    turned = {m: z.flip(1) for m, z in test.branches.items()}
+    evaluation = replace(found, splits={**found.splits, "test": replace(test, branches=turned)})
+    return result_of(2, diagnostics=["performance"], evaluation=evaluation)
+
+
+def test_recall_and_confusion_are_those_of_scikit_learn(result):
+    test = result.evaluation.test
+    said = result.headline.logits["test"].argmax(1)
+    with theme.style():
+        recall, confusion = run_charts.recall(result), run_charts.confusion(result)
+    expected = recall_score(test.labels, said, average=None)
+    assert [row["fused"] for row in recall.rows] == pytest.approx(expected)
+    branch = recall_score(test.labels, test.branches["m1"].argmax(1), average=None)
+    assert [row["m1"] for row in recall.rows] == pytest.approx(branch)
+    matrix = confusion_matrix(test.labels, said)
+    assert (matrix != matrix.T).any()
+    written = [text.get_text() for text in confusion.figure.axes[0].texts]
+    assert written == [str(count) for count in matrix.flatten() if count]
+
+
+def test_reliability_points_are_means_over_their_samples(result):
+    with theme.style():
+        rows = [
+            row for row in run_charts.reliabilities(result).rows if row["predictor"] == "fused, plain sum"
+        ]
+    test = result.evaluation.test
+    p = test.logits.double().softmax(1)
+    confidence, right = p.amax(1).numpy(), (p.argmax(1) == test.labels).numpy()
+    place = np.ceil(confidence * 15).astype(int)
+    expected = [
+        (confidence[place == b].mean(), right[place == b].mean(), (place == b).sum())
+        for b in sorted(set(place))
+    ]
+    found = [(row["confidence"], row["accuracy"], row["count"]) for row in rows]
+    np.testing.assert_allclose(found, expected)
+
+
+def test_branches_are_what_the_own_heads_say(own_heads):
+    test = own_heads.evaluation.test
+    said = own_heads.predictions().probabilities
+    for m, z in test.branches.items():
+        torch.testing.assert_close(said[f"branch/{m}"], z.softmax(1))
+        assert not torch.allclose(said[f"branch/{m}"], test.contributions[m].softmax(1))
+    metrics = run_metrics(own_heads)
+    hits = (test.branches["m0"].argmax(1) == test.labels).double().mean()
+    assert metrics["branches"]["m0"]["test"]["accuracy"] == pytest.approx(float(hits))
+
+
+@pytest.mark.parametrize(("modalities", "fusion"), [(1, "concat"), (3, "concat"), (2, "gated")])
+def test_any_number_of_modalities_and_any_head_make_a_page(modalities, fusion, tmp_path):
+    result = result_of(modalities, fusion)
+    metrics = run_metrics(result)
+    with theme.style():
+        charts = run_charts.run_charts(result)
+        drawn = [draw(chart, tmp_path) for chart in charts]
+    (tmp_path / "page.html").write_text(run_page(result, metrics, drawn, provenance()))
+    page, text = read_page(tmp_path / "page.html")
+    assert len(page.images) == len(charts)
+    names = {chart.name for chart in charts}
+    assert ("shares" in names) == (modalities > 1)
+    assert not re.search(r"\b(nan|None)\b", re.sub(r"base64,[^\"]*", "", text))
+    head = next(chart for chart in charts if chart.name == "head")
+    assert (head.rows[0]["weight_norm"] is None) == (fusion == "gated")
+
+
+def test_notices_speak_only_where_there_is_something_to_say(result):
+    metrics = run_metrics(result)
+    close = {**metrics, "branches": {"m0": {"val": {"accuracy": 0.70}, "test": {"accuracy": 0.56}}}}
+    assert notices(result, close) == []
+    leaky = replace(result, store={"leaky": True, "protocol": "field split"})
+    wild = {**metrics, "branches": {"m0": {"val": {"accuracy": 0.98}, "test": {"accuracy": 0.76}}}}
+    first, second = notices(leaky, wild)
+    assert "danger" in first
+    assert "field split" in first
+    assert "m0 branch (98 % against 76 %)" in second
+
+
+def test_the_verdict_tells_gain_loss_and_chance_apart(result):
+    metrics = run_metrics(result)
+    alone = {"left": {"test": {"accuracy": 0.6}}, "right": {"test": {"accuracy": 0.9}}}
+
+    def told(accuracy, **against):
+        headline = replace(result.headline, against_uniform={"accuracy": against})
+        changed = replace(result, allocations=[result.uniform, headline])
+        return verdict(changed, {**metrics, "accuracy": accuracy, "unimodal": alone})
+
+    assert "95.0 % of the test samples, more than the best modality trained alone (right, 90.0 %)" in told(
+        0.95, difference=0.02, low=0.01, high=0.03
+    )
+    assert "-2.0 points, a clear loss" in told(0.8, difference=-0.02, low=-0.03, high=-0.01)
+    assert "less than the best modality" in told(0.8, difference=0.02, low=0.01, high=0.03)
+    assert "+2.0 points, no clear difference" in told(0.9, difference=0.02, low=-0.01, high=0.05)
+    assert "exactly as much as" in told(0.9, difference=0.02, low=0.01, high=0.03)
+
+
+def test_the_verdict_says_what_the_decision_layer_loses(result):
+    def told(**gap):
+        return verdict(result, {**run_metrics(result), **{f"decision_gap{key}": v for key, v in gap.items()}})
+
+    assert "is 5.0 points better than the trained head" in told(**{"": 0.05, "_low": 0.01, "_high": 0.1})
+    assert "no loss at the decision layer can be shown" in told(**{"": 0.05, "_low": -0.01, "_high": 0.1})
+    assert "trained head is 5.0 points better" in told(**{"": -0.05, "_low": -0.1, "_high": -0.01})
+    assert "probe" not in told(**{"": None})
+
+
+def test_a_diagnostic_that_no_section_knows_gets_a_part_of_its_own(result, tmp_path):
+    unknown = Diagnosis(
+        {"x": 1}, {"numbers": [{"modality": "m0", "value": 0.25, "none": None}]}, ["It hums <b>."]
+    )
+    known = replace(result, diagnoses={**result.diagnoses, "hum": unknown})
+    (tmp_path / "page.html").write_text(run_page(known, run_metrics(known), [], {}))
+    page, text = read_page(tmp_path / "page.html")
+    assert "further" in page.anchors
+    assert "It hums &lt;b&gt;." in text
+    assert "<td>0.25</td><td>-</td>" in text
