@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from ambidex.methods._scores import true_class_scores
+from ambidex.methods.ogm_ge import _spreads
 from helpers.memory_store import build, engine, make_method
 
 LOGITS = {
@@ -112,6 +113,13 @@ def test_noise_has_the_gradients_own_spread_on_both_modalities(tmp_path):
         assert len(noise) > 500, modality
         assert abs(float(noise.mean())) < 0.15, modality
         assert 0.9 < float(noise.std()) < 1.1, modality
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (4, 3, 3, 3), (64, 64, 3, 3)])
+def test_spread_is_the_standard_deviation_over_all_elements(shape):
+    values = torch.randn(shape, generator=torch.Generator().manual_seed(1)) * 1e-3 + 2e-4
+    expected = np.std(values.double().numpy(), ddof=1) if values.numel() > 1 else 0.0
+    assert float(_spreads([values])[0]) == pytest.approx(expected + 1e-8, rel=1e-4)
 
 
 @pytest.mark.parametrize(("epoch", "active"), [(1, False), (2, True), (4, True), (5, False)])
