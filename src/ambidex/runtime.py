@@ -43,5 +43,5 @@ def prepare_torch(runtime: Runtime) -> None:
     if runtime.deterministic:
         torch.use_deterministic_algorithms(True, warn_only=True)
         # filling every new tensor with NaN costs 2 % of a step, and nothing here reads memory it did not write
-        torch.utils.deterministic.fill_uninitialized_memory = False
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         torch.backends.cudnn.benchmark = False
