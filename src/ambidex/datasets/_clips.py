@@ -16,7 +16,7 @@ _HUM = (60.0, 400.0)
 """Hz, hums of the first and the last cue"""
 _STRIPES = 4.0
 """stripes across the picture"""
-_STRIPE_CONTRAST, _TINT = 40.0, 30.0
+_STRIPE_CONTRAST, _TINT = 40.0, 20.0
 """in 0..255 units"""
 _X264 = {"preset": "ultrafast", "crf": "16"}
 _AAC_BITS = 48_000
