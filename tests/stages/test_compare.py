@@ -54,6 +54,7 @@ def write_report(
     metrics = {"allocators": allocators, "unimodal": singles, "joint_probe_accuracy": 0.9}
     write_json(folder / "metrics.json", metrics)
     facts = {"method": method, "regime": regime, "seed": seed, "features": features, "protocol": "made up"}
+    facts |= {"modalities": ["left", "right"], "allocators": list(ALLOCATORS), "headline": "modality"}
     write_json(
         folder / "card.json", {**facts, "classes": CLASSES, "leaky": False, "selection": "val_nll", **card}
     )
@@ -61,7 +62,7 @@ def write_report(
 
 
 def params(**sections):
-    study = {"study": STUDY, "evaluate": {"allocators": list(ALLOCATORS)}, "compare": {"resamples": 2000}}
+    study = {"study": STUDY, "compare": {"resamples": 2000}}
     return small_params(**{**study, **sections})
 
 
@@ -253,13 +254,14 @@ def test_single_modalities_come_from_pretrain_where_reports_lack_them(tmp_path):
         folder = tmp_path / "encoders" / str(seed) / "right"
         folder.mkdir(parents=True)
         write_json(folder / "metrics.json", {"test": {"accuracy": accuracy, "nll": 1.0}})
-        write_json(folder / "card.json", {})
+        write_json(folder / "card.json", {"selection": "oracle"})
     inputs = {"reports": tmp_path / "reports", "encoders": tmp_path / "encoders"}
     run("compare", params(), inputs, {"study": tmp_path / "study"})
     single = read_rows(tmp_path / "study")[-1]
     assert (single.kind, single.allocator) == ("single", "right")
     assert single.mean["accuracy"] == pytest.approx(0.55)
     assert single.mean["ece"] is None
+    assert single.oracle
 
 
 def test_reports_of_other_data_are_refused_by_name(tmp_path):

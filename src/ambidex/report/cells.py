@@ -44,6 +44,20 @@ class Reports:
         """One of them, for what they share."""
         return next(iter(self.found.values()))
 
+    @property
+    def modalities(self) -> list[str]:
+        """Every modality of any model, in the models' order."""
+        return list(
+            dict.fromkeys(m for report in self.found.values() for m in report.card.get("modalities", ()))
+        )
+
+    @property
+    def allocators(self) -> list[str]:
+        """Every allocator of any report, in the order of evaluation."""
+        return list(
+            dict.fromkeys(a for report in self.found.values() for a in report.card.get("allocators", ()))
+        )
+
 
 def cells(study: Study) -> list[Cell]:
     """Every cell of `study`, in the order of the parameters."""

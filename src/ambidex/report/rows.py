@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ambidex.files import read_json
+from ambidex.files import is_unfinished, read_json
 from ambidex.params import Compare, Params
 from ambidex.records import CARD_FILE, METRICS_FILE
 from ambidex.report.cells import Report, Reports
@@ -78,19 +78,13 @@ def build_rows(reports: Reports, params: Params, encoders: Path | None) -> list[
     for regime in params.study.regimes:
         for method in params.study.methods:
             own = [reports.found.get((method, regime, seed)) for seed in params.study.seeds]
-            for allocator in _allocators([r for r in own if r is not None], params):
+            for allocator in reports.allocators:
                 row, measured = _fused(method, regime, allocator, own, params)
                 samples[len(rows)] = measured
                 rows.append(row)
     singles = _single_rows(reports, params, encoders, len(rows), samples)
     fused = _against_reference(rows, samples, params.compare)
     return [*_against_single(fused, singles, samples, params.compare), *singles]
-
-
-def _allocators(reports: Sequence[Report], params: Params) -> list[str]:
-    wanted = [params.compare.reference_allocator, *params.evaluate.allocators, params.evaluate.allocator]
-    known = [name for report in reports for name in report.metrics["allocators"]]
-    return list(dict.fromkeys(name for name in wanted if not reports or name in known))
 
 
 def _fused(
@@ -119,7 +113,7 @@ def _fused(
         missing=[seed for seed in params.study.seeds if seed not in seen],
         refused=refused,
         reference=(method, allocator) == (compare.reference_method, compare.reference_allocator),
-        headline=allocator == params.evaluate.allocator,
+        headline=any(report.card.get("headline") == allocator for report in present),
         leaky=any(bool(report.card.get("leaky")) for report in present),
         oracle=any(report.card.get("selection") == "oracle" for report in present),
     )
@@ -165,33 +159,35 @@ def _single_rows(
                     report.predictions,
                     f"unimodal/{modality}",
                 )
-    for seed, modality, numbers in _pretrained(encoders, params):
+    oracles = set()
+    for seed, modality, numbers, oracle in _pretrained(encoders, params):
         by_modality.setdefault(modality, {}).setdefault(str(seed), numbers)
-    oracle = params.pretrain.selection == "oracle"
+        if oracle:
+            oracles.add(modality)
     rows: list[Row] = []
-    for modality, per_seed in sorted(by_modality.items(), key=lambda item: _order(item[0], params)):
+    known = [*reports.modalities, *sorted(by_modality)]
+    for modality in sorted(by_modality, key=known.index):
+        per_seed = by_modality[modality]
         missing = [seed for seed in params.study.seeds if str(seed) not in per_seed]
         leaky = bool(reports.any.card.get("leaky"))
-        row = Row("single", SINGLE, ALONE, modality, per_seed, missing, leaky=leaky, oracle=oracle)
+        row = Row(
+            "single", SINGLE, ALONE, modality, per_seed, missing, leaky=leaky, oracle=modality in oracles
+        )
         samples[offset + len(rows)] = measured.get(modality, _Samples({}, {}))
         rows.append(_summarised(row))
     return rows
 
 
-def _order(modality: str, params: Params) -> int:
-    names = params.modalities
-    return names.index(modality) if modality in names else len(names)
-
-
-def _pretrained(encoders: Path | None, params: Params) -> list[tuple[int, str, Numbers]]:
-    """Test metrics of `encoders/<seed>/<modality>/metrics.json`, where they exist."""
-    found: list[tuple[int, str, Numbers]] = []
+def _pretrained(encoders: Path | None, params: Params) -> list[tuple[int, str, Numbers, bool]]:
+    """Seed, modality, test metrics and whether test selected, of every `encoders/<seed>/<modality>` there is."""
+    found: list[tuple[int, str, Numbers, bool]] = []
     for seed in params.study.seeds if encoders is not None else []:
         assert encoders is not None
         for path in sorted((encoders / str(seed)).glob(f"*/{METRICS_FILE}")):
-            if (path.parent / CARD_FILE).exists():
+            if (path.parent / CARD_FILE).exists() and not is_unfinished(path.parent.name):
                 test = read_json(path).get("test", {})
-                found.append((seed, path.parent.name, {name: test.get(name) for name in METRICS}))
+                oracle = read_json(path.parent / CARD_FILE).get("selection") == "oracle"
+                found.append((seed, path.parent.name, {name: test.get(name) for name in METRICS}, oracle))
     return found
 
 

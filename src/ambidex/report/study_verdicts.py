@@ -66,11 +66,10 @@ def _repair(rows: Sequence[Row], params: Params) -> list[str]:
         points, nats = _change(row, other, "accuracy"), _change(row, other, "nll")
         if points is not None and nats is not None:
             text = f"{100 * points:+.1f} points of accuracy and {nats:+.3f} nats of NLL ({row.regime})"
-            parts.setdefault(row.method, []).append(text)
-    names = params.evaluate.allocator, params.compare.reference_allocator
+            start = f"({row.allocator} instead of {other.allocator}) changes {row.method}"
+            parts.setdefault(start, []).append(text)
     return [
-        f"Repair at the decision layer alone ({names[0]} instead of {names[1]}) changes {method} by {_and(changes)}."
-        for method, changes in parts.items()
+        f"Repair at the decision layer alone {start} by {_and(changes)}." for start, changes in parts.items()
     ]
 
 

@@ -62,7 +62,11 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
         store.info,
     )
     metrics = run_metrics(result)
-    facts = _facts(card, store, inputs["model"])
+    facts = _facts(card, store, inputs["model"]) | {
+        "modalities": list(model.modalities),
+        "allocators": allocators,
+        "headline": section.allocator,
+    }
     with whole_folder(outputs["report"]) as folder:
         write_report(folder, params, result, metrics, facts)
     return metrics
