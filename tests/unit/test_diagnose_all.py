@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from ambidex.diagnose import DIAGNOSTICS
+from ambidex.diagnose.shapley import coalitions_on_test
+from ambidex.params import Evaluate
 from helpers.evaluations import make_evaluation
 
 ONE_SIDED = {"audio": [1, 1, 0, 0, 1, 1], "visual": [0, 0, 1, 1, 1, 1]}
@@ -101,6 +103,19 @@ def test_the_truth_shows():
     assert phi[0] == pytest.approx(
         (coalitions["audio"] - coalitions["none"] + fused["accuracy"] - coalitions["visual"]) / 2
     )
+
+
+def test_shapley_interval_is_that_of_the_samples_own_values():
+    """For two modalities phi is the mean over samples of half a sum of four 0/1 values: the normal interval."""
+    evaluation = make_evaluation(ONE_SIDED, params=Evaluate(resamples=2000))
+    logits = coalitions_on_test(evaluation)
+    right = {s: (z.argmax(1) == evaluation.test.labels).double() for s, z in logits.items()}
+    both, audio, visual, none = (right[frozenset(s)] for s in (ONE_SIDED, ["audio"], ["visual"], []))
+    value = (audio - none + both - visual) / 2
+    found = DIAGNOSTICS.get("shapley")().run(evaluation).metrics["phi"]["audio"]
+    half = 1.96 * value.std().item() / len(value) ** 0.5
+    assert found["phi_low"] == pytest.approx(value.mean().item() - half, abs=0.02)
+    assert found["phi_high"] == pytest.approx(value.mean().item() + half, abs=0.02)
 
 
 def test_a_modality_of_constant_features_has_no_shapley_value():

@@ -113,6 +113,14 @@ def test_paired_bootstrap_sees_a_difference_that_unpaired_intervals_hide():
     assert (same.difference, same.low, same.high, same.p) == (0, 0, 0, 1)
 
 
+def test_paired_p_is_that_of_a_t_test_for_many_samples():
+    draws = torch.Generator().manual_seed(4)
+    a, b = torch.randn(400, generator=draws) + 0.06, torch.randn(400, generator=draws)
+    wanted = scipy.stats.ttest_rel(a.numpy(), b.numpy()).pvalue
+    assert 0.02 < wanted < 0.2
+    assert paired_bootstrap(a, b, 4000).p == pytest.approx(wanted, rel=0.25)
+
+
 def test_paired_bootstrap_averages_seeds_first():
     a, b = torch.tensor([[1.0, 0.0, 1.0], [1.0, 1.0, 0.0]]), torch.zeros(2, 3)
     assert paired_bootstrap(a, b, 100).difference == pytest.approx(4 / 6)
