@@ -134,9 +134,22 @@ def test_the_verdict_tells_gain_loss_and_chance_apart(result):
     assert "95.0 % of the test samples, more than the best modality trained alone (right, 90.0 %)" in told(
         0.95, difference=0.02, low=0.01, high=0.03
     )
-    assert "-2.0 points, a clear loss" in told(0.8, difference=-0.02, low=-0.03, high=-0.01)
+    assert "-2.0 points (95 % interval -3.0 to -1.0), a clear loss" in told(
+        0.8, difference=-0.02, low=-0.03, high=-0.01
+    )
     assert "less than the best modality" in told(0.8, difference=0.02, low=0.01, high=0.03)
-    assert "+2.0 points, no clear difference" in told(0.9, difference=0.02, low=-0.01, high=0.05)
+    assert "+2.0 points (95 % interval -1.0 to +5.0), no clear difference" in told(
+        0.9, difference=0.02, low=-0.01, high=0.05
+    )
+    assert "Another allocator" not in told(0.9, difference=0.02, low=0.01, high=0.05)
+    better = replace(
+        result.headline,
+        name="category",
+        against_uniform={"accuracy": {"difference": 0.1, "low": 0.05, "high": 0.2}},
+    )
+    both = replace(result, allocations=[*result.allocations, better])
+    assert "Another allocator shows a clear gain (category +10.0 points" in verdict(both, metrics)
+    assert "pick on test" in verdict(both, metrics)
     assert "exactly as much as" in told(0.9, difference=0.02, low=0.01, high=0.03)
 
 

@@ -69,8 +69,7 @@ def tiles(items: Sequence[tuple[str, str, str]]) -> Html:
 def picture(drawn: Drawn) -> Html:
     """A chart with its title above and the way to read it below."""
     image = Html(
-        f'<img src="{drawn.source}" alt="{escape(drawn.alt, quote=True)}" '
-        f'style="width:{drawn.width}px" loading="lazy">'
+        f'<img src="{drawn.source}" alt="{escape(drawn.alt, quote=True)}" style="width:{drawn.width}px">'
     )
     caption = tag("figcaption", drawn.how) if drawn.how else Html("")
     return tag("figure", tag("h3", drawn.title), image, caption, id=f"chart-{drawn.name}")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ambidex.allocation import Allocation
 from ambidex.report.html import Html, notice
 from ambidex.report.result import Result
 
@@ -75,16 +76,30 @@ def _accuracy(result: Result, metrics: Mapping[str, Any]) -> str:
 
 
 def _repair(result: Result) -> str:
-    headline = result.headline
-    test = headline.against_uniform.get("accuracy")
+    """What the headline changed; other allocators that differ clearly are named, and why not to pick by that."""
+    found = []
+    if headline := _change(result.headline):
+        how, change = headline
+        found.append(
+            f"Re-weighting the modalities ({result.headline.name}) changed the plain sum's accuracy by {change}, "
+            f"{'no clear difference' if how == 'same' else f'a clear {how}'}."
+        )
+    others = [(a.name, told) for a in result.fitted if a is not result.headline and (told := _change(a))]
+    for kind in ("gain", "loss"):
+        if clear := [f"{name} {change}" for name, (how, change) in others if how == kind]:
+            advice = "; to pick it for that would be to pick on test" if kind == "gain" else ""
+            found.append(f"Another allocator shows a clear {kind} ({', '.join(clear)}){advice}.")
+    return " ".join(found)
+
+
+def _change(allocation: Allocation) -> tuple[str, str] | None:
+    """`gain`, `loss` or `same` by the 95 % interval of the accuracy, and the change in words."""
+    test = allocation.against_uniform.get("accuracy")
     if not test:
-        return ""
+        return None
     low, high = 100 * test["low"], 100 * test["high"]
-    clear = "a clear gain" if low > 0 else "a clear loss" if high < 0 else "no clear difference"
-    return (
-        f"Re-weighting the modalities ({headline.name}) changed the plain sum's accuracy by "
-        f"{100 * test['difference']:+.1f} points, {clear} (95 % interval {low:+.1f} to {high:+.1f})."
-    )
+    how = "gain" if low > 0 else "loss" if high < 0 else "same"
+    return how, f"{100 * test['difference']:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})"
 
 
 def _gap(metrics: Mapping[str, Any]) -> str:
