@@ -127,7 +127,7 @@ def test_class_names_where_the_truth_is_graded():
             {"informativeness": {"audio": [1, 0], "visual": [0, 1]}},
             "informativeness.audio has 2 values for 6",
         ),
-        ({"samples_per_class": 5}, "samples_per_class = 5 must reach the number of speakers, 20"),
+        ({"samples_per_class": 5}, "samples_per_class = 5 must reach the number of speakers, 24"),
         ({"size": 33}, "prepare.options.size: got 33"),
         (
             {"informativeness": {"audio": [2, 0], "visual": [0, 1]}},

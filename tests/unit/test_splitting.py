@@ -69,7 +69,9 @@ def test_it_is_the_best_of_all_assignments_or_near_it(seed, limit, monkeypatch):
         cost([dict(zip(names, choice, strict=True))[g] for g in groups])
         for choice in product(SHARES, repeat=len(names))
     )
-    assert cost(split_groups(labels, groups, SHARES, seed)) <= (best if limit is None else 2 * best + 0.5) + 1e-9
+    assert (
+        cost(split_groups(labels, groups, SHARES, seed)) <= (best if limit is None else 2 * best + 0.5) + 1e-9
+    )
 
 
 def test_equal_seeds_give_equal_splits_and_others_differ():
@@ -92,6 +94,17 @@ def test_a_rare_class_goes_to_train():
     groups = ["g0"] * 2 + [f"g{k % 10}" for k in range(60)]
     for seed in range(5):
         assert split_groups(labels, groups, SHARES, seed)[0] == "train"
+
+
+@pytest.mark.parametrize("limit", [10_000, 0])
+def test_a_class_in_one_group_goes_to_train_whatever_the_shares(limit, monkeypatch):
+    """Without its rare sample g0 is exactly the test share."""
+    monkeypatch.setattr(_splitting, "_TRY_ALL_LIMIT", limit)
+    labels = ["often"] * 100 + ["rare"]
+    groups = ["g0"] * 25 + ["g1"] * 60 + ["g2"] * 15 + ["g0"]
+    splits = split_groups(labels, groups, SHARES, 0)
+    assert splits[-1] == "train"
+    assert set(splits) == set(SHARES)
 
 
 def test_three_groups_fill_three_splits():

@@ -40,10 +40,10 @@ class Synthetic(Dataset):
         """How many clips of what kind."""
 
         classes: int = Field(6, ge=2, le=64)
-        samples_per_class: int = Field(80, ge=3, description="over all splits")
+        samples_per_class: int = Field(96, ge=3, description="over all splits")
         train_speakers: int = Field(10, ge=1)
-        val_speakers: int = Field(5, ge=1)
-        test_speakers: int = Field(5, ge=1)
+        val_speakers: int = Field(8, ge=1)
+        test_speakers: int = Field(6, ge=1)
         informativeness: _Informativeness | None = Field(
             None, description="by class; missing: a third audible only, a third visible only, the rest both"
         )
