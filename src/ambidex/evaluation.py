@@ -108,7 +108,7 @@ def collect(
     with progress("evaluate", sum(len(r) for r in rows.values()), "samples") as advance:
         for split in splits:
             parts: list[dict[str, Tensor]] = []
-            for batch in rows[split].split(batch_size):
+            for batch in torch.split(rows[split], batch_size):
                 inputs = {m: store.gather(m, batch).to(device) for m in model.modalities}
                 parts.append({m: h.float().cpu() for m, h in model.encode(inputs).items()})
                 advance(len(batch))
