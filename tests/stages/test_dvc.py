@@ -41,7 +41,7 @@ import hashlib
 import sys
 from pathlib import Path
 
-verb, given = sys.argv[1], dict(zip(sys.argv[2::2], sys.argv[3::2], strict=True))
+verb, given = sys.argv[1], dict(zip(sys.argv[2::2], sys.argv[3::2]))
 cell = "-".join(given.get(flag, "") for flag in ("--method", "--regime", "--seed"))
 encoder = f"{{given.get('--seed')}}/{{given.get('--modality')}}"
 places = {{"prepare": "manifest", "extract": "features", "pretrain": f"encoders/{{encoder}}", "compare": "study"}}

@@ -37,7 +37,7 @@ def run(options: Namespace) -> int:
         metrics = stages.run(verb.name, one, inputs, outputs)
         print(f"{verb.name}: wrote {outputs[verb.writes]} in {time.monotonic() - start:.1f} s")
         print_numbers(metrics)
-        if verb.name == "compare":
+        if verb.name == "compare" and not options.quiet:
             show_study(outputs["study"])
     return 0
 
