@@ -39,7 +39,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
     value = parse_yaml(text, str(path))
     if not isinstance(value, dict):
         raise ParamsError(f"{path}: expected sections like 'train:', found {type(value).__name__}")
-    return {key: {} if content is None else content for key, content in value.items()}
+    return {key: {} if content is None else _separate(content) for key, content in value.items()}
+
+
+def _separate(value: Any) -> Any:
+    """A copy in which aliases (`train: *loop`) are values of their own, so that `--set` changes one only."""
+    if isinstance(value, dict):
+        return {key: _separate(content) for key, content in value.items()}
+    return [_separate(content) for content in value] if isinstance(value, list) else value
 
 
 def apply_override(raw: dict[str, Any], override: str) -> None:

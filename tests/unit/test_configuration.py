@@ -37,6 +37,13 @@ def complaint(path: Path, *overrides: str) -> str:
     return message
 
 
+def test_setting_a_key_of_an_aliased_section_leaves_the_other_alone(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(SMALL) + "pretrain: &loop {epochs: 7}\ntrain: *loop\n")
+    params = load_params(path, ["train.epochs=3"])
+    assert (params.pretrain.epochs, params.train.epochs) == (7, 3)
+
+
 def test_shipped_parameters_are_valid() -> None:
     params = load_params(ROOT / "params.yaml")
     assert params.modalities == ("audio", "visual")
