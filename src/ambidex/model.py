@@ -113,7 +113,9 @@ class MultimodalNet(nn.Module):
         self.modalities = tuple(architecture.inputs)
         for name in self.modalities:
             if hasattr(nn.ModuleDict, name):
-                raise ModelError(f"modality '{name}': the name is taken by torch's containers; choose another")
+                raise ModelError(
+                    f"modality '{name}': the name is taken by torch's containers; choose another"
+                )
         classes = len(architecture.classes)
         self.normalise = nn.ModuleDict()
         self.encoders = nn.ModuleDict()
