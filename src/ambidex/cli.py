@@ -38,7 +38,7 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a mistake of the user costs one line, not a traceback."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser().parse_args(given or ["--help"])
+    options = make_parser().parse_args(given or ["--help"])
     try:
         return int(importlib.import_module(f"ambidex.commands.{options.command}").run(options))
     except AmbidexError as error:
@@ -59,7 +59,8 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of every verb; nothing heavy is imported to build it."""
     parser = _Parser(prog="ambidex", description=_DESCRIPTION, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--version", action="version", version=f"ambidex {_version()}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
@@ -89,9 +90,8 @@ def _add_stage(verbs: "argparse._SubParsersAction[_Parser]", verb: Verb) -> None
     for flag, key in verb.flags:
         parser.add_argument(f"--{flag}", metavar="VALUE", help=f"short for --set {key}=VALUE")
     if verb.name == "compare":
-        parser.add_argument(
-            "--show", action="store_true", help="only print the table that was written before"
-        )
+        parser.add_argument("--show", action="store_true", help="only print the table written before")
+        parser.add_argument("--quiet", action="store_true", help="do not print the table")
     places = parser.add_argument_group("places", "by default all under the folder of --runs")
     for name in verb.reads:
         places.add_argument(f"--{name}", metavar="PATH", help=f"read: {PATHS[name]}")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ambidex.cli import make_parser
 from ambidex.commands.freshness import SECTIONS
 from ambidex.stages import STAGES
 from helpers.imports import closure, file_of
@@ -136,6 +137,13 @@ def test_every_method_names_all_code_it_runs(definition: dict) -> None:
 def test_stage_reads_the_same_sections_as_in_a_study(definition: dict, stage: str) -> None:
     own_line = {"methods.${item.method}"} if stage == "train" else set()
     assert set(definition["stages"][stage]["params"]) == {*SECTIONS[stage], *own_line}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_command_line_knows_every_command(definition: dict, stage: str) -> None:
+    program, *words = definition["stages"][stage]["cmd"].split()
+    options = make_parser().parse_args(words)
+    assert (program, options.verb.name) == ("ambidex", stage)
 
 
 def test_dvc_reads_the_pipeline(project: Path) -> None:
