@@ -1,9 +1,5 @@
 """dvc.yaml: every stage names the code it runs, and a change re-runs what it must and nothing else."""
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,9 +8,9 @@ import yaml
 from ambidex.cli import make_parser
 from ambidex.commands.freshness import SECTIONS
 from ambidex.stages import STAGES
+from helpers.checkout import ROOT, checkout, dvc
 from helpers.imports import closure, file_of
 
-ROOT = Path(__file__).resolve().parents[2]
 PLUMBING = frozenset(
     f"ambidex{name}"
     for name in (
@@ -35,22 +31,20 @@ PLUMBING = frozenset(
 )
 """carries values around and changes no result; named in dvc.yaml's head as left out"""
 
-FAKE = """\
-#!{python}
-\"\"\"Stands in for the command line: a model is the digest of its method's code, a report that of its model.\"\"\"
+FAKE = """# Stands in for the command line: a model is the digest of its method's code, a report that of its model.
 import hashlib
 import sys
 from pathlib import Path
 
 verb, given = sys.argv[1], dict(zip(sys.argv[2::2], sys.argv[3::2]))
 cell = "-".join(given.get(flag, "") for flag in ("--method", "--regime", "--seed"))
-encoder = f"{{given.get('--seed')}}/{{given.get('--modality')}}"
-places = {{"prepare": "manifest", "extract": "features", "pretrain": f"encoders/{{encoder}}", "compare": "study"}}
-folder = Path("runs") / {{**places, "train": f"models/{{cell}}", "evaluate": f"reports/{{cell}}"}}[verb]
-reads = {{
-    "train": Path(f"src/ambidex/methods/{{given.get('--method')}}.py"),
-    "evaluate": Path(f"runs/models/{{cell}}/index.json"),
-}}
+encoder = f"{given.get('--seed')}/{given.get('--modality')}"
+places = {"prepare": "manifest", "extract": "features", "pretrain": f"encoders/{encoder}", "compare": "study"}
+folder = Path("runs") / {**places, "train": f"models/{cell}", "evaluate": f"reports/{cell}"}[verb]
+reads = {
+    "train": Path(f"src/ambidex/methods/{given.get('--method')}.py"),
+    "evaluate": Path(f"runs/models/{cell}/index.json"),
+}
 content = hashlib.sha256(reads[verb].read_bytes()).hexdigest() if verb in reads else verb
 folder.mkdir(parents=True, exist_ok=True)
 for name in ("manifest.csv", "dataset.json", "index.json"):
@@ -67,33 +61,7 @@ def definition() -> dict:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of what dvc needs, in a git repository of its own, with a stand-in for the command line."""
-    for name in ("dvc.yaml", "params.yaml", ".dvcignore", ".gitignore"):
-        shutil.copy(ROOT / name, tmp_path / name)
-    (tmp_path / ".dvc").mkdir()
-    shutil.copy(ROOT / ".dvc/config", tmp_path / ".dvc/config")
-    shutil.copytree(
-        ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
-    )
-    fake = tmp_path / "bin" / "ambidex"
-    fake.parent.mkdir()
-    fake.write_text(FAKE.format(python=sys.executable))
-    fake.chmod(0o755)
-    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
-    return tmp_path
-
-
-def dvc(project: Path, *arguments: str) -> str:
-    path = f"{project / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments],
-        cwd=project,
-        env={**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return checkout(tmp_path, FAKE)
 
 
 def rerun(project: Path) -> list[str]:

@@ -36,8 +36,9 @@ def run(options: Namespace) -> int:
         start = time.monotonic()
         metrics = stages.run(verb.name, one, inputs, outputs)
         print(f"{verb.name}: wrote {outputs[verb.writes]} in {time.monotonic() - start:.1f} s")
-        print_numbers(metrics)
-        if verb.name == "compare" and not options.quiet:
+        if verb.name != "compare":
+            print_numbers(metrics)
+        elif not options.quiet:
             show_study(outputs["study"])
     return 0
 

@@ -63,4 +63,5 @@ def _bring_up_to_date(stage: str, params: Params, layout: Layout) -> None:
     start = time.monotonic()
     metrics: dict[str, Any] = stages.run(stage, params, inputs, outputs)
     print(f"{stage}: wrote {output} in {time.monotonic() - start:.1f} s", flush=True)
-    print_numbers(metrics)
+    if stage != "compare":
+        print_numbers(metrics)
