@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ambidex.configuration import plugin_config
+from ambidex.configuration.options import plugin_config
 from ambidex.encoders import InputSpec
 from ambidex.engine import Engine
 from ambidex.media.extraction import Wants

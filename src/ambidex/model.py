@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ambidex.configuration import choice_config
+from ambidex.configuration.options import choice_config
 from ambidex.encoders import ENCODERS, Encoder, InputSpec
 from ambidex.errors import ModelError
 from ambidex.files import read_json, write_json

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ambidex.configuration import plugin_config
+from ambidex.configuration.options import plugin_config
 from ambidex.encoders import InputSpec
 from ambidex.engine import Engine
 from ambidex.method import METHODS, Method

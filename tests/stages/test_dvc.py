@@ -19,14 +19,15 @@ PLUMBING = frozenset(
         ".errors",
         ".files",
         ".layout",
-        ".mistakes",
+        ".configuration.mistakes",
+        ".configuration.options",
         ".params",
         ".progress",
         ".records",
         ".registry",
-        ".schema",
+        ".configuration.schema",
         ".stages",
-        ".yaml_text",
+        ".configuration.yaml_text",
     )
 )
 """carries values around and changes no result; named in dvc.yaml's head as left out"""

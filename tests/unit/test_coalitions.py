@@ -55,11 +55,16 @@ def test_shapley_is_the_average_over_all_orders_of_arrival():
     torch.testing.assert_close(sum(found.values()), values[frozenset(players)] - values[frozenset()])
 
 
-@pytest.mark.parametrize("names", [("audio",), NAMES[:2], NAMES, tuple("abcdef")])
-@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize(
+    ("fusion", "names"),
+    [
+        (fusion, names)
+        for fusion in FUSIONS
+        for names in (("audio",), NAMES[:2], NAMES, tuple("abcdef"))
+        if len(names) > 1 or fusion not in ("film", "gated")  # one modality cannot condition itself
+    ],
+)
 def test_contributions_add_up_to_the_logits(fusion, names):
-    if fusion in ("film", "gated") and len(names) == 1:
-        pytest.skip("one modality cannot condition itself")
     model, features = make_model(names, 4, fusion=fusion), random_features(names)
     background = absent_features({"train": random_features(names, seed=2)}, features, "mean")
     z = shapley_contributions(model, features, background)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ambidex.schema import Node, Schema
+from ambidex.configuration.schema import Node, Schema
 
 _BOUNDS = {
     "minimum": "at least",

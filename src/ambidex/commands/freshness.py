@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from ambidex.configuration import method_params
+from ambidex.configuration.yaml_text import parse_yaml
 from ambidex.files import read_json
 from ambidex.params import Params
 from ambidex.records import CARD_FILE, PARAMS_FILE, code_fingerprint, fingerprint
 from ambidex.stages import Paths, sources
-from ambidex.yaml_text import parse_yaml
 
 SECTIONS = {
     "prepare": ("prepare",),

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ambidex.configuration import plugin_config
+from ambidex.configuration.options import plugin_config
 from ambidex.datasets import DATASETS, SPLITS, Dataset, Listing, Row
 from ambidex.datasets._checks import check_classes, check_groups, check_rows, class_order, count_classes
 from ambidex.datasets._paths import media_sizes

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from ambidex.configuration import method_choice, method_params, plugin_config
+from ambidex.configuration import method_choice, method_params
+from ambidex.configuration.options import plugin_config
 from ambidex.errors import DataError
 from ambidex.files import sha256
 from ambidex.media.store import FeatureStore

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
+from ambidex.configuration.mistakes import explain, refuse_truth_values
+from ambidex.configuration.options import choice_config, plugin_config
+from ambidex.configuration.yaml_text import parse_yaml
 from ambidex.errors import ParamsError
-from ambidex.mistakes import explain, refuse_truth_values
-from ambidex.params import Choice, Params
+from ambidex.params import Params
 from ambidex.registry import Plugins, nearest
-from ambidex.yaml_text import parse_yaml
 
 
 def load_params(path: Path, overrides: Iterable[str] = ()) -> Params:
@@ -80,25 +81,6 @@ def parse_params(raw: Mapping[str, Any], source: str = "params") -> Params:
         text = str(error)
         raise ParamsError(text if text.startswith(source) else f"{source}: {text}") from None
     return params
-
-
-def plugin_config(plugins: Plugins[Any], name: str, options: Mapping[str, Any], path: str) -> Any:
-    """The validated Config of plug-in `name`; `path` is where its options stand, for messages."""
-    try:
-        config_class: type[BaseModel] = plugins.get(name).Config
-    except ParamsError as error:
-        raise ParamsError(f"{path}: {error}") from None
-    try:
-        config = config_class.model_validate(dict(options))
-    except ValidationError as error:
-        raise ParamsError(explain(error, config_class, "", prefix=f"{path}.")) from None
-    refuse_truth_values(options, config, path)
-    return config
-
-
-def choice_config(plugins: Plugins[Any], choice: Choice, path: str) -> Any:
-    """The validated Config of a `{name: ..., option: ...}` block."""
-    return plugin_config(plugins, choice.name, choice.options, path)
 
 
 def method_choice(params: Params, label: str) -> tuple[str, dict[str, Any]]:

@@ -6,9 +6,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from ambidex.configuration.schema import Node, Schema
 from ambidex.errors import ParamsError
 from ambidex.registry import nearest
-from ambidex.schema import Node, Schema
 
 _WORDS = {
     "Input should be": "expected",
