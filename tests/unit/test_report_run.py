@@ -54,15 +54,18 @@ def test_recall_and_confusion_are_those_of_scikit_learn(result):
     test = result.evaluation.test
     said = result.headline.logits["test"].argmax(1)
     with theme.style():
-        recall, confusion = run_charts.recall(result), run_charts.confusion(result)
+        recall, confusions = run_charts.recall(result), run_charts.confusions(result)
     expected = recall_score(test.labels, said, average=None)
     assert [row["fused"] for row in recall.rows] == pytest.approx(expected)
     branch = recall_score(test.labels, test.branches["m1"].argmax(1), average=None)
     assert [row["m1"] for row in recall.rows] == pytest.approx(branch)
-    matrix = confusion_matrix(test.labels, said)
-    assert (matrix != matrix.T).any()
-    written = [text.get_text() for text in confusion.figure.axes[0].texts]
-    assert written == [str(count) for count in matrix.flatten() if count]
+    answers = {"confusion_matrix": said} | {f"confusion_{m}": z.argmax(1) for m, z in test.branches.items()}
+    assert [chart.name for chart in confusions] == list(answers)
+    for chart, answer in zip(confusions, answers.values(), strict=True):
+        matrix = confusion_matrix(test.labels, answer)
+        assert (matrix != matrix.T).any()
+        written = [text.get_text() for text in chart.figure.axes[0].texts]
+        assert written == [str(count) for count in matrix.flatten() if count]
 
 
 def test_reliability_points_are_means_over_their_samples(result):

@@ -1,6 +1,6 @@
 """How good the fused model and each of its modalities are, on validation and test.
 
-Accuracy with a bootstrap 95 % interval, macro-F1, NLL, ECE, Brier; the confusion matrix of test; and the oracle
+Accuracy with a bootstrap 95 % interval, macro-F1, NLL, ECE, Brier; the confusion matrices of test; and the oracle
 choice: the accuracy if, sample by sample, a modality that is right were picked.
 """
 
@@ -51,12 +51,15 @@ def _split(evaluation: Evaluation, outputs: Outputs) -> dict[str, dict[str, floa
 
 def _confusion(evaluation: Evaluation) -> list[dict[str, Any]]:
     test, classes = evaluation.test, evaluation.classes
-    matrix = confusion_matrix(test.logits.argmax(dim=1), test.labels, len(classes)).tolist()
-    return [
-        {"actual": actual, "predicted": predicted, "count": matrix[i][j]}
-        for i, actual in enumerate(classes)
-        for j, predicted in enumerate(classes)
-    ]
+    rows = []
+    for source, logits in {FUSED: test.logits, **test.branches}.items():
+        matrix = confusion_matrix(logits.argmax(dim=1), test.labels, len(classes)).tolist()
+        rows += [
+            {"source": source, "actual": actual, "predicted": predicted, "count": matrix[i][j]}
+            for i, actual in enumerate(classes)
+            for j, predicted in enumerate(classes)
+        ]
+    return rows
 
 
 def _sentences(metrics: dict[str, dict[str, dict[str, float]]], oracle: float) -> list[str]:

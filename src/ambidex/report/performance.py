@@ -139,8 +139,8 @@ def _percent(values: Sequence[float | None]) -> list[float]:
     return [float("nan") if value is None else 100 * value for value in values]
 
 
-def confusion_chart(classes: Sequence[str], counts: NDArray[np.int64]) -> Chart:
-    """Confusion matrix: `counts` [C, C], rows are the true class, columns the predicted one."""
+def confusion_chart(classes: Sequence[str], counts: NDArray[np.int64], modality: str | None = None) -> Chart:
+    """Confusion matrix: `counts` [C, C], rows are the true class, columns what the model (or `modality`) says."""
     size = len(classes)
     side = min(12.0, max(4.4, 2.2 + 0.42 * size))
     figure = theme.figure(side + 1.2, side)
@@ -160,15 +160,15 @@ def confusion_chart(classes: Sequence[str], counts: NDArray[np.int64]) -> Chart:
                 tone = "white" if shares[row, column] > 55 else theme.INK
                 axes.text(column, row, str(count), ha="center", va="center", color=tone, fontsize=8.5)
     figure.colorbar(image, ax=axes, shrink=0.8, label="of the true class's samples (%)")
-    right = int(np.trace(counts))
+    right, total = int(np.trace(counts)), int(counts.sum())
     return Chart(
-        "confusion_matrix",
-        "What is mistaken for what?",
+        "confusion_matrix" if modality is None else f"confusion_{modality}",
+        "What is mistaken for what?" if modality is None else f"What does {modality} alone mistake for what?",
         figure,
-        f"Confusion matrix: {right} of {int(counts.sum())} test samples are on the diagonal. "
+        f"Confusion matrix of {modality or 'the fused model'}: {right} of {total} test samples are on the diagonal. "
         + _largest_confusion(classes, counts),
-        "Each row is a true class, each column what the model said; numbers are test samples, the shade is their "
-        "share of the row. Everything off the diagonal is an error.",
+        "Each row is a true class, each column the answer; numbers are test samples, the shade is their share of "
+        "the row. Everything off the diagonal is an error.",
     )
 
 

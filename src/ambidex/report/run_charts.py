@@ -26,7 +26,7 @@ def run_charts(result: Result) -> list[Chart]:
         gains(result),
         weights(result),
         recall(result),
-        confusion(result),
+        *confusions(result),
         history(result),
     ]
     return [chart for chart in found if chart is not None]
@@ -167,12 +167,18 @@ def _recall(logits: Tensor, labels: Tensor, classes: int) -> list[float | None]:
     return [right / total if total else None for right, total in pairs]
 
 
-def confusion(result: Result) -> Chart:
-    """Confusion matrix of the headline."""
-    evaluation = result.evaluation
-    said = result.headline.logits["test"].argmax(dim=1)
-    matrix = confusion_matrix(said, evaluation.test.labels, len(evaluation.classes))
-    return performance.confusion_chart(evaluation.classes, matrix.numpy())
+def confusions(result: Result) -> list[Chart]:
+    """Confusion matrix of the headline, then of each modality alone."""
+    evaluation, test = result.evaluation, result.evaluation.test
+    said: list[tuple[str | None, Tensor]] = [(None, result.headline.logits["test"])]
+    said += list(test.branches.items()) if len(evaluation.modalities) > 1 else []
+    count = len(evaluation.classes)
+    return [
+        performance.confusion_chart(
+            evaluation.classes, confusion_matrix(z.argmax(dim=1), test.labels, count).numpy(), modality
+        )
+        for modality, z in said
+    ]
 
 
 def history(result: Result) -> Chart | None:

@@ -53,7 +53,9 @@ def run_page(
         "head": [html.bullets(result.sentences("weights")), *charts("contributions", "head")],
         "calibration": [html.bullets(result.sentences("calibration")), *charts("reliability")],
         "repair": [_allocators(result), *charts("allocators", "weights")],
-        "classes": charts("recall", "confusion_matrix"),
+        "classes": charts(
+            "recall", "confusion_matrix", *(f"confusion_{m}" for m in result.evaluation.modalities)
+        ),
         "samples": [_disagreements(result)],
         "training": charts("history"),
         "further": _further(result),

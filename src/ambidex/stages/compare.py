@@ -11,6 +11,7 @@ from ambidex.report.chart import draw, rounded
 from ambidex.report.rows import METRICS, Row, build_rows
 from ambidex.report.study_charts import study_charts
 from ambidex.report.study_page import study_page
+from ambidex.report.study_reasons import reasons
 from ambidex.report.study_verdicts import verdicts
 from ambidex.report.table import PAGE_FILE, STUDY_FILE
 from ambidex.stages import Paths
@@ -25,7 +26,7 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     """
     reports = read_reports(inputs["reports"], params.study)
     rows = build_rows(reports, params, inputs.get("encoders"))
-    sentences = verdicts(rows, params)
+    sentences = [*verdicts(rows, params), *reasons(reports, rows)]
     facts = _facts(reports, params)
     metrics = _metrics(rows)
     with whole_folder(outputs["study"]) as folder:
