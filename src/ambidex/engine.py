@@ -31,6 +31,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from ambidex.files import PARTIAL
 from ambidex.method import Method, Phase, Run, Step
 from ambidex.model import MultimodalNet
 from ambidex.params import Optimisation
@@ -66,7 +67,9 @@ class Engine:
         first = self._resume()
         self.monitor = Monitor(self.folder, self.number)
         self.monitor.history = self.history
-        with progress(f"train {self.folder.name}", self.params.epochs, "epochs") as advance:
+        with progress(
+            f"train {self.folder.name.removesuffix(PARTIAL)}", self.params.epochs, "epochs"
+        ) as advance:
             advance(first)
             for epoch in range(first, self.params.epochs):
                 self.run.epoch = epoch

@@ -172,7 +172,7 @@ class Train(Optimisation):
 
     method: str = Field("multi_task", description="a name in `methods`, see `ambidex methods`")
     regime: Regime = Field(
-        "scratch", description="where the encoders come from; frozen: they stay as they are"
+        "pretrained", description="where the encoders come from; frozen: they stay as they are"
     )
     seed: int = Field(0, ge=0, description="of initial weights and data order")
 

@@ -26,7 +26,7 @@ def raw_params(**sections: Any) -> dict[str, Any]:
         },
         "model": {"encoders": {m: {"name": "mlp", "hidden": [16], "dim": 8} for m in ("left", "right")}},
         "pretrain": dict(loop),
-        "train": dict(loop),
+        "train": {**loop, "regime": "scratch"},
         "evaluate": {"resamples": 100},
         "compare": {"resamples": 100},
         "runtime": {"accelerator": "cpu", "threads": 1},

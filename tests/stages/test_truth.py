@@ -30,7 +30,7 @@ def _shipped(seed: int, method: str) -> Params:
     settings = [
         f"train.seed={seed}",
         f"train.method={method}",
-        "runtime.threads=1",
+        "train.regime=scratch",
         "runtime.accelerator=cpu",
     ]
     return load_params(ROOT / "params.yaml", settings)

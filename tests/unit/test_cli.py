@@ -135,7 +135,7 @@ def test_optional_inputs_are_given_where_they_exist(tmp_path: Path) -> None:
 def test_a_stage_says_what_it_wrote(calls: Calls, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("train", runs=tmp_path)
     text = capsys.readouterr().out
-    assert f"train: wrote {tmp_path / 'models/multi_task-scratch-0'} in " in text
+    assert f"train: wrote {tmp_path / 'models/multi_task-pretrained-0'} in " in text
     assert text.endswith("  epoch 3, val.accuracy 0.75\n")
 
 

@@ -105,6 +105,10 @@ def run_metrics(result: Result) -> dict[str, Any]:
         "decision_gap_low": gap["low"] if gap else None,
         "decision_gap_high": gap["high"] if gap else None,
         "joint_probe_accuracy": result.metric("probes", "probes", "joint", "accuracy"),
+        "representation_gap": {
+            m: found["difference"]
+            for m, found in (result.metric("probes", "representation_gap") or {}).items()
+        },
         "oracle_choice": result.metric("performance", "oracle_choice"),
         "allocators": {a.name: _allocated(a) for a in result.allocations},
         "branches": by_split({split: evaluation.splits[split].branches for split in judged}),

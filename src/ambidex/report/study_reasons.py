@@ -27,19 +27,25 @@ def reasons(reports: Reports, rows: Sequence[Row]) -> list[str]:
 
 def _reason(metrics: Sequence[dict[str, Any]], row: Row) -> str | None:
     inside, alone = _accuracies(metrics, "branches"), _accuracies(metrics, "unimodal")
-    probes = [m["joint_probe_accuracy"] for m in metrics if m.get("joint_probe_accuracy") is not None]
-    if not inside or not alone or not probes or row.mean["accuracy"] is None:
+    if not inside or not alone or row.mean["accuracy"] is None:
         return None
-    probe, best = fmean(probes), max(alone.values())
-    verdict = (
-        "no linear head on these features reaches the best modality: the loss is in the features"
-        if max(probe, row.mean["accuracy"]) < best
-        else "a linear head on these features would do: the loss is at the decision layer"
+    best = max(alone, key=lambda name: alone[name])
+    gaps = [m["representation_gap"][best] for m in metrics if best in m.get("representation_gap", {})]
+    start = (
+        f"Why {row.method} with the plain sum ({row.regime}) falls short: inside it {_listed(inside)} of the test "
+        f"samples are recognised, trained alone {_listed(alone)}, summed {row.mean['accuracy']:.1%}"
     )
     return (
-        f"Why {row.method} with the plain sum ({row.regime}) falls short: inside it {_listed(inside)} of the test "
-        f"samples are recognised, trained alone {_listed(alone)}; a linear probe on its features reaches "
-        f"{probe:.1%}, the sum {row.mean['accuracy']:.1%}: {verdict}."
+        f"{start}; {_place(best, fmean(gaps), alone[best] - row.mean['accuracy'])}." if gaps else f"{start}."
+    )
+
+
+def _place(best: str, gap: float, shortfall: float) -> str:
+    """Where the best modality was lost: `gap` in its features (probes), `shortfall` of the sum in all."""
+    where = "in its features" if gap > shortfall / 2 else "at the decision layer, not in its features"
+    return (
+        f"a linear probe on the features of {best} loses {100 * gap:.1f} points against one on features trained "
+        f"alone, so what is missing was lost mostly {where}"
     )
 
 

@@ -26,14 +26,14 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
         model, Joint(Joint.Config()), params, section, store, outputs["encoder"], seed=section.seed
     )
     metrics: dict[str, Any] = {"modality": modality, "epoch": selected["epoch"]}
-    seen = collect(model, store, ("val", "test"), params.evaluate.batch_size, fabric.device)
+    seen = collect(model, store, ("val", "test"), 4 * section.batch_size, fabric.device)
     for split, outputs_of in seen.items():
         logits, labels = outputs_of.logits, outputs_of.labels
         metrics[split] = {
             "accuracy": accuracy(logits, labels),
             "macro_f1": macro_f1(logits, labels),
             "nll": nll(logits, labels),
-            "ece": ece(logits, labels, params.evaluate.bins),
+            "ece": ece(logits, labels),
             "brier": brier(logits, labels),
         }
     facts = {"modality": modality, "seed": section.seed, "selection": section.selection}
