@@ -1,5 +1,6 @@
 """Where training runs: device, precision and ranks, through Lightning Fabric (imported only when needed)."""
 
+import os
 from typing import Any
 
 import torch
@@ -41,6 +42,7 @@ def prepare_torch(runtime: Runtime) -> None:
     if runtime.threads:
         torch.set_num_threads(runtime.threads)
     if runtime.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic with it only
         torch.use_deterministic_algorithms(True, warn_only=True)
         # filling every new tensor with NaN costs 2 % of a step, and nothing here reads memory it did not write
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

@@ -144,6 +144,34 @@ def test_killed_at_any_moment_a_rerun_ends_with_the_same_bits(layout, tmp_path):
     assert (whole / "history.csv").read_text() == (cut / "history.csv").read_text()
 
 
+def test_what_another_run_left_unfinished_is_not_mixed_in(layout, tmp_path):
+    params = write_params(tmp_path / "params.yaml", train={"method": "joint", "epochs": 200})
+    running = subprocess.Popen(
+        _command(layout, params, tmp_path / "model"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    left = tmp_path / "model.partial"
+    while not (left / "checkpoint.pt").exists():
+        time.sleep(0.01)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    (left / "tensorboard" / "old").write_text("")
+    done = small_params(train={"method": "joint", "epochs": 2})
+    run("train", done, {"features": layout.features}, {"model": tmp_path / "model"})
+    assert len((tmp_path / "model" / "history.csv").read_text().splitlines()) == 3
+    assert not (tmp_path / "model" / "tensorboard" / "old").exists()
+
+
+def test_an_empty_split_is_one_line(layout, monkeypatch):
+    from ambidex.media.store import FeatureStore
+
+    store = FeatureStore.open(layout.features)
+    rows = store.rows
+    monkeypatch.setattr(store, "rows", lambda split: rows(split)[:0] if split == "val" else rows(split))
+    monkeypatch.setattr(FeatureStore, "open", classmethod(lambda cls, path, verify=True: store))
+    with pytest.raises(DataError, match="split 'val' has no sample"):
+        _train(layout, small_params(train={"method": "joint"}), "empty")
+
+
 def test_pretrained_without_encoders_is_one_line(layout):
     params = small_params(train={"method": "joint", "regime": "pretrained"})
     with pytest.raises(DataError, match=r"train\.regime.*run pretrain"):

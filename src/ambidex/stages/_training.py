@@ -18,7 +18,7 @@ from ambidex.params import Choice, Optimisation, Params
 from ambidex.records import code_fingerprint, write_records
 from ambidex.runtime import make_fabric
 from ambidex.training.batches import Batches, derived_seed
-from ambidex.training.checkpoint import CHECKPOINT_FILE
+from ambidex.training.checkpoint import CHECKPOINT_FILE, load_checkpoint
 
 
 def architecture_for(
@@ -64,8 +64,12 @@ def run_engine(
 
     `depends`: whatever else the result depends on. Returns the folder, the selected epoch, and the fabric.
     """
-    folder = partial(output)
-    folder.mkdir(parents=True, exist_ok=True)
+    split = "test" if section.selection == "oracle" else "val"
+    for needed in dict.fromkeys(("train", split)):
+        if not len(store.rows(needed)):
+            raise DataError(
+                f"feature store: split '{needed}' has no sample; {output.name} cannot be trained on it"
+            )
     fabric = make_fabric(params.runtime, section.precision)
     augment = {name: value for name, value in params.augment.items() if name in model.modalities}
     batches = Batches(
@@ -82,7 +86,7 @@ def run_engine(
             "depends": depends,
         }
     )
-    split = "test" if section.selection == "oracle" else "val"
+    folder = _unfinished(output, fingerprint)
     engine = Engine(model, method, section, batches, fabric, folder, fingerprint, frozen, split)
     return folder, engine.fit(), fabric
 
@@ -127,6 +131,10 @@ def load_encoder(model: MultimodalNet, modality: str, folder: Path) -> None:
     model.encoder(modality).load_state_dict(trained.encoder(modality).state_dict())
 
 
-def discard(output: Path) -> None:
-    """Remove the unfinished folder of `output`."""
-    shutil.rmtree(partial(output), ignore_errors=True)
+def _unfinished(output: Path, fingerprint: str) -> Path:
+    """The folder beside `output` to train in; what another run (other parameters, data, code) left there goes."""
+    folder = partial(output)
+    if load_checkpoint(folder, fingerprint) is None:
+        shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
