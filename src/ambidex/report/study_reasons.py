@@ -42,9 +42,10 @@ def _reason(metrics: Sequence[dict[str, Any]], row: Row) -> str | None:
 
 def _place(best: str, gap: float, shortfall: float) -> str:
     """Where the best modality was lost: `gap` in its features (probes), `shortfall` of the sum in all."""
-    where = "in its features" if gap > shortfall / 2 else "at the decision layer, not in its features"
+    where = "in the features" if gap > shortfall / 2 else "at the decision layer"
+    side = "below" if gap >= 0 else "above"
     return (
-        f"a linear probe on the features of {best} loses {100 * gap:.1f} points against one on features trained "
+        f"a linear probe on its features of {best} is {100 * abs(gap):.1f} points {side} one on features trained "
         f"alone, so what is missing was lost mostly {where}"
     )
 
