@@ -8,6 +8,7 @@ import torch
 from sklearn.metrics import confusion_matrix as sklearn_confusion
 
 from ambidex.diagnose import DIAGNOSTICS
+from ambidex.diagnose.calibration import _sentence as calibration_sentence
 from ambidex.diagnose.shapley import coalitions_on_test
 from ambidex.params import Evaluate
 from helpers.evaluations import make_evaluation
@@ -144,6 +145,14 @@ def test_confusion_counts_every_test_sample_fused_and_by_modality():
         expected = sklearn_confusion(test.labels, logits.argmax(1))
         found = [row["count"] for row in rows if row["source"] == source]
         assert found == expected.flatten().tolist(), source
+
+
+@pytest.mark.parametrize(
+    ("confidence", "word"), [(0.805, "well matched"), (0.9, "overconfident"), (0.7, "underconfident")]
+)
+def test_the_word_for_calibration_follows_the_numbers(confidence, word):
+    numbers = {"confidence": confidence, "accuracy": 0.8, "ece": 0.1, "nll": 0.5}
+    assert f"({word})" in calibration_sentence("fused", numbers)
 
 
 def test_vrr_by_hand():

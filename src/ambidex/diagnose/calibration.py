@@ -25,6 +25,8 @@ from ambidex.statistics import (
 
 FUSED = "fused"
 
+MATCHED = 0.01  # confidence and accuracy this close are called equal
+
 
 class Calibration(Diagnostic):
     """Reliability of the confidence."""
@@ -97,8 +99,9 @@ def _confidence_rises(evaluation: Evaluation) -> dict[str, dict[str, float]]:
 
 
 def _sentence(name: str, numbers: dict[str, float]) -> str:
-    lean = "over" if numbers["confidence"] > numbers["accuracy"] else "under"
+    excess = numbers["confidence"] - numbers["accuracy"]
+    lean = "well matched" if abs(excess) < MATCHED else "overconfident" if excess > 0 else "underconfident"
     return (
         f"{name}: mean confidence {numbers['confidence']:.1%} against accuracy {numbers['accuracy']:.1%} "
-        f"({lean}confident), ECE {numbers['ece']:.3f}, NLL {numbers['nll']:.3f}."
+        f"({lean}), ECE {numbers['ece']:.3f}, NLL {numbers['nll']:.3f}."
     )
