@@ -19,6 +19,7 @@ from ambidex.errors import ModelError
 from ambidex.files import read_json, write_json
 from ambidex.fusion import FUSIONS, Features, Fusion, sum_contributions
 from ambidex.params import Choice
+from ambidex.weights import fill
 
 MODEL_FILE = "model.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -197,16 +198,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
         weights = load_file(path)
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path}: is not a readable weights file ({error})") from None
-    expected = module.state_dict()
-    for name, tensor in expected.items():
-        if name not in weights:
-            raise ModelError(f"{path}: tensor '{name}' is missing; the file is of another architecture")
-        if weights[name].shape != tensor.shape:
-            found, wanted = list(weights[name].shape), list(tensor.shape)
-            raise ModelError(f"{path}: tensor '{name}' has shape {found}, the architecture needs {wanted}")
-    if extra := sorted(set(weights) - set(expected)):
-        raise ModelError(f"{path}: tensor '{extra[0]}' is unknown; the file is of another architecture")
-    module.load_state_dict(weights)
+    fill(module, weights, path, "the file is of another architecture")
 
 
 def _described(folder: Path) -> dict[str, Any]:

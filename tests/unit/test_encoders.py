@@ -165,7 +165,7 @@ def test_older_files_without_batch_counters_load(tmp_path: Path):
     [
         ({"layer3.0.conv1.weight": None}, "tensor 'layer3.0.conv1.weight' is missing"),
         ({"layer1.2.conv1.weight": torch.zeros(1)}, "tensor 'layer1.2.conv1.weight' is unknown"),
-        ({"bn1.bias": torch.zeros(64)}, r"tensor 'bn1.bias' has shape \[64\], the encoder needs \[4\]"),
+        ({"bn1.bias": torch.zeros(64)}, r"tensor 'bn1.bias' has shape \[64\], expected \[4\]"),
         ({"conv1.weight": torch.zeros(4, 4, 7, 7)}, r"tensor 'conv1.weight' has shape \[4, 4, 7, 7\]"),
     ],
 )

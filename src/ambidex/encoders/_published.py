@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ambidex.errors import ModelError
+from ambidex.weights import fill
 
 
 def read(path: Path) -> dict[str, Tensor]:
@@ -36,17 +37,10 @@ def load_resnet(module: nn.Module, path: Path) -> None:
     the first tensor that is missing, unknown or of another shape.
     """
     weights = {name: tensor for name, tensor in read(path).items() if not name.startswith("fc.")}
-    expected = module.state_dict()
-    for name, tensor in expected.items():
+    for name, tensor in module.state_dict().items():
         if name.endswith("num_batches_tracked"):  # older files lack this counter
             weights.setdefault(name, tensor)
-        if name not in weights:
-            raise ModelError(f"{path}: tensor '{name}' is missing; expected the weights of a ResNet-18")
-        if name == "conv1.weight" and tensor.shape[1] == 1 and weights[name].dim() == 4:
-            weights[name] = weights[name].sum(dim=1, keepdim=True)
-        if weights[name].shape != tensor.shape:
-            found, wanted = list(weights[name].shape), list(tensor.shape)
-            raise ModelError(f"{path}: tensor '{name}' has shape {found}, the encoder needs {wanted}")
-    if unknown := sorted(set(weights) - set(expected)):
-        raise ModelError(f"{path}: tensor '{unknown[0]}' is unknown; expected the weights of a ResNet-18")
-    module.load_state_dict(weights)
+    grey = module.state_dict()["conv1.weight"].shape[1] == 1
+    if grey and "conv1.weight" in weights and weights["conv1.weight"].dim() == 4:
+        weights["conv1.weight"] = weights["conv1.weight"].sum(dim=1, keepdim=True)
+    fill(module, weights, path, "expected the weights of a ResNet-18")
