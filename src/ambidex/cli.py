@@ -100,7 +100,14 @@ def _add_stage(verbs: "argparse._SubParsersAction[_Parser]", verb: Verb) -> None
 
 
 def _add_params(parser: _Parser, example: str) -> None:
-    _add_folders(parser)
+    parser.add_argument("--runs", metavar="DIR", default="runs", help="folder of all outputs (default: runs)")
+    _add_parameters(parser, example)
+
+
+def _add_parameters(parser: _Parser, example: str) -> None:
+    parser.add_argument(
+        "--params", metavar="FILE", default="params.yaml", help="parameters (default: params.yaml)"
+    )
     parser.add_argument(
         "--set",
         metavar="KEY=VALUE",
@@ -111,23 +118,16 @@ def _add_params(parser: _Parser, example: str) -> None:
     parser.epilog = f"example:\n  {example}"
 
 
-def _add_folders(parser: _Parser) -> None:
-    parser.add_argument(
-        "--params", metavar="FILE", default="params.yaml", help="parameters (default: params.yaml)"
-    )
-    parser.add_argument("--runs", metavar="DIR", default="runs", help="folder of all outputs (default: runs)")
-
-
 def _add_list(verbs: "argparse._SubParsersAction[_Parser]", name: str, summary: str) -> None:
     parser = _add(verbs, name, f"list {summary}")
     parser.add_argument("name", metavar="NAME", nargs="?", help="explain this one and its parameters")
-    parser.epilog = f"example:\n  ambidex {name}"
+    _add_parameters(parser, f"ambidex {name}")
     parser.set_defaults(command="plugins", kind=name)
 
 
 def _add_doctor(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     parser = _add(verbs, "doctor", "check that this machine can run everything, and say what to do where not")
-    _add_folders(parser)
+    _add_params(parser, "ambidex doctor --set runtime.accelerator=cuda")
     parser.set_defaults(command="doctor")
 
 

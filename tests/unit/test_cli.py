@@ -290,3 +290,24 @@ def test_doctor_says_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def _refuse(**_: Any) -> None:
     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def test_an_explanation_ends_with_what_the_file_sets(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = ["--params", str(PARAMS)]
+    assert main(["methods", "ogm_ge", *file, "--set", "methods.ogm_ge.alpha=1.5"]) == 0
+    assert capsys.readouterr().out.endswith(f"In {PARAMS}:\n  methods.ogm_ge: alpha=1.5\n")
+    assert main(["methods", "ogm_ge", *file, "--set", "methods.slow={use: ogm_ge, ge: false}"]) == 0
+    assert "  methods.slow: ge=False\n" in capsys.readouterr().out
+    assert main(["fusions", "gated", *file]) == 0
+    assert capsys.readouterr().out.endswith("  not used\n")
+    assert main(["methods", "ogm_ge", *file, "--set", "methods.ogm_ge.alfa=1"]) == 2
+    assert "did you mean 'alpha'" in capsys.readouterr().err
+    assert main(["methods", "ogm_ge", "--params", str(tmp_path / "none.yaml")]) == 0
+    assert "In " not in capsys.readouterr().out.splitlines()[-2]
+
+
+def test_doctor_checks_the_parameters_as_set(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--params", str(PARAMS), "--set", "train.epochs=x"]) == 1
+    assert "train.epochs: got 'x'" in capsys.readouterr().out

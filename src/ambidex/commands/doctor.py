@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -38,7 +38,7 @@ class Finding:
 def run(options: Namespace) -> int:
     """Print all findings. Exit code 1 where one of them is FAIL."""
     findings = []
-    for finding in examine(Path(options.params), Path(options.runs)):
+    for finding in examine(Path(options.params), Path(options.runs), options.set):
         print(f"{finding.level:<5} {finding.subject:<11} {finding.text}", flush=True)
         findings.append(finding)
     failed = sum(finding.level == FAIL for finding in findings)
@@ -46,13 +46,13 @@ def run(options: Namespace) -> int:
     return 1 if failed else 0
 
 
-def examine(params: Path, runs: Path) -> Iterator[Finding]:
+def examine(params: Path, runs: Path, overrides: Sequence[str] = ()) -> Iterator[Finding]:
     """Every check, one after the other; a check that breaks is a FAIL with the error's own words."""
     checks: dict[str, Callable[[], Finding]] = {
         "python": _python,
         "torch": _torch,
         "cpu": _cpu,
-        "params": lambda: _params(params),
+        "params": lambda: _params(params, overrides),
         "folder": lambda: _folder(runs),
         "disk": lambda: _disk(runs),
         "media": _media,
@@ -98,7 +98,7 @@ def _cpu() -> Finding:
     return Finding(OK, "cpu", text)
 
 
-def _params(path: Path) -> Finding:
+def _params(path: Path, overrides: Sequence[str]) -> Finding:
     from ambidex.configuration import load_params
 
     if not path.exists():
@@ -106,7 +106,7 @@ def _params(path: Path) -> Finding:
             WARN, "params", f"no {path} here; run from the project's folder or name it with --params"
         )
     try:
-        params = load_params(path)
+        params = load_params(path, overrides)
     except AmbidexError as error:
         return Finding(FAIL, "params", str(error))
     study = params.study

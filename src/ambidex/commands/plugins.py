@@ -4,9 +4,11 @@ import importlib
 import inspect
 from argparse import Namespace
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ambidex.commands.entries import blocks
+from ambidex.commands.in_effect import in_effect
 from ambidex.registry import Plugins
 
 _REGISTRIES = {
@@ -23,7 +25,11 @@ _COLUMNS = ("key", "type", "default", "allowed", "meaning")
 def run(options: Namespace) -> int:
     """List the plug-ins of `options.kind`, or explain the one called `options.name`."""
     plugins = registry(options.kind)
-    print(explanation(plugins, options.name) if options.name else listing(plugins, options.kind))
+    if not options.name:
+        print(listing(plugins, options.kind))
+        return 0
+    text = explanation(plugins, options.name)
+    print("\n".join([text, *in_effect(options.kind, options.name, Path(options.params), options.set)]))
     return 0
 
 

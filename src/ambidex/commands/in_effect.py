@@ -1,0 +1,78 @@
+"""What a parameter file sets for one plug-in: the lines that `ambidex methods NAME` and its sisters end with."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ambidex.configuration import load_params, method_choice
+from ambidex.params import Choice, Params
+
+
+def in_effect(kind: str, name: str, file: Path, overrides: list[str]) -> list[str]:
+    """Lines that say where `file` (with `--set` applied) uses the plug-in and with which options; none without a file.
+
+    Raises ParamsError where the file is wrong.
+    """
+    if not file.exists() and not overrides:
+        return []
+    uses = _USES[kind](load_params(file, overrides), name)
+    return ["", f"In {file}:", *(f"  {use}" for use in uses or ["not used"])]
+
+
+def _methods(params: Params, name: str) -> list[str]:
+    labels = dict.fromkeys([*params.methods, *params.study.methods, params.train.method])
+    chosen = {label: method_choice(params, label) for label in labels}
+    return [
+        _line(f"methods.{label}", options) for label, (plugin, options) in chosen.items() if plugin == name
+    ]
+
+
+def _datasets(params: Params, name: str) -> list[str]:
+    prepare = params.prepare
+    return [_line("prepare.options", prepare.options)] if prepare.dataset == name else []
+
+
+def _encoders(params: Params, name: str) -> list[str]:
+    return _choices({f"model.encoders.{m}": choice for m, choice in params.model.encoders.items()}, name)
+
+
+def _fusions(params: Params, name: str) -> list[str]:
+    return _choices({"model.fusion": params.model.fusion}, name)
+
+
+def _allocators(params: Params, name: str) -> list[str]:
+    evaluate = params.evaluate
+    places = [
+        ("evaluate.allocators", name in evaluate.allocators),
+        ("evaluate.allocator", evaluate.allocator == name),
+    ]
+    return [f"{path} names it" for path, named in places if named]
+
+
+def _diagnostics(params: Params, name: str) -> list[str]:
+    asked = params.evaluate.diagnostics
+    return (
+        ["evaluate.diagnostics names it"]
+        if asked and name in asked
+        else []
+        if asked
+        else ["it runs, as all do"]
+    )
+
+
+def _choices(choices: dict[str, Choice], name: str) -> list[str]:
+    return [_line(path, choice.options) for path, choice in choices.items() if choice.name == name]
+
+
+def _line(path: str, options: dict[str, Any]) -> str:
+    return f"{path}: " + (", ".join(f"{key}={value}" for key, value in options.items()) or "defaults")
+
+
+_USES: dict[str, Callable[[Params, str], list[str]]] = {
+    "methods": _methods,
+    "datasets": _datasets,
+    "encoders": _encoders,
+    "fusions": _fusions,
+    "allocators": _allocators,
+    "diagnostics": _diagnostics,
+}
