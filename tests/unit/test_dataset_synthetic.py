@@ -86,6 +86,14 @@ def test_equal_seeds_give_equal_bytes(tmp_path):
     assert all((tmp_path / "one" / f).read_bytes() != (tmp_path / "three" / f).read_bytes() for f in clips)
 
 
+def test_clips_of_one_speaker_and_class_differ(clean):
+    """Noise, phase and borrowed patterns are drawn for each clip, not once for all."""
+    folder, rows, _ = clean
+    for column in ("label", "group"):
+        same = [row for row in rows if row[column] == rows[0][column]]
+        assert len({(folder / row["audio"]).read_bytes() for row in same}) == len(same) > 1
+
+
 def test_streams_have_the_stated_form(tmp_path):
     options = {**SMALL, "seconds": 0.75, "fps": 12, "size": 32, "sample_rate": 16_000}
     listing = list_samples("synthetic", None, tmp_path, **options)
