@@ -21,6 +21,7 @@ PLUMBING = frozenset(
         ".layout",
         ".configuration.mistakes",
         ".configuration.options",
+        ".manifest",
         ".params",
         ".progress",
         ".records",

@@ -5,29 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ambidex.manifest import Row
 from ambidex.params import Section
 from ambidex.registry import Plugins
-
-SPLITS = ("train", "val", "test")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One sample of a manifest. `split` and `group` may be empty: prepare then fills or refuses them."""
-
-    sample_id: str
-    label: str
-    split: str
-    group: str
-    paths: dict[str, str]
-    """modality -> path of its media, relative to the data set's root"""
-    origin: str = ""
-    """file and line that the row was read from, for messages; empty where there is none"""
-
-    @property
-    def where(self) -> str:
-        """How a message begins that is about this row."""
-        return self.origin or f"sample '{self.sample_id}'"
 
 
 @dataclass(frozen=True)

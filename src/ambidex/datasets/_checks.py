@@ -4,8 +4,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from ambidex.datasets import SPLITS, Row
 from ambidex.errors import DataError
+from ambidex.manifest import SPLITS, Row
 from ambidex.registry import nearest
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ambidex.datasets import Listing, Row
+from ambidex.datasets import Listing
 from ambidex.datasets._table import Line, read_table
 from ambidex.errors import DataError
+from ambidex.manifest import Row
 
 REQUIRED = ("sample_id", "label")
 OPTIONAL = ("split", "group")

@@ -5,8 +5,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ambidex.datasets import Row
 from ambidex.errors import DataError
+from ambidex.manifest import Row
 
 _INSIDE = re.compile(r"^(?P<file>.+\.(?:npz|npy|csv))(?:#[^#\[\]]*)?(?:\[\d+\])?$", re.IGNORECASE)
 

@@ -7,8 +7,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from ambidex.datasets import SPLITS, Row
 from ambidex.errors import DataError
+from ambidex.manifest import SPLITS, Row
 from ambidex.params import Prepare
 
 _MAX_PASSES = 20

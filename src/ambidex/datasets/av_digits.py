@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from ambidex.datasets import Dataset, Listing, Row
+from ambidex.datasets import Dataset, Listing
 from ambidex.datasets._manifest_csv import read_listing
 from ambidex.datasets._paths import media_sizes
 from ambidex.errors import DataError
+from ambidex.manifest import Row
 from ambidex.params import Section
 from ambidex.progress import progress
 

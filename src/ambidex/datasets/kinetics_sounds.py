@@ -10,12 +10,13 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from ambidex.datasets import Dataset, Listing, Row
+from ambidex.datasets import Dataset, Listing
 from ambidex.datasets._checks import class_order
 from ambidex.datasets._coverage import FOUND, coverage_extra, coverage_notes
 from ambidex.datasets._kinetics import ClipFolder, Entry, read_entries
 from ambidex.datasets._table import read_table
 from ambidex.errors import DataError
+from ambidex.manifest import Row
 from ambidex.params import Section
 
 

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from ambidex.datasets import Dataset, Listing, Row
+from ambidex.datasets import Dataset, Listing
 from ambidex.errors import DataError
+from ambidex.manifest import Row
 from ambidex.params import ModalityName, Section
 from ambidex.registry import nearest
 

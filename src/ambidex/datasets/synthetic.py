@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 from pydantic import Field, model_validator
 
-from ambidex.datasets import Dataset, Listing, Row
+from ambidex.datasets import Dataset, Listing
 from ambidex.datasets._clips import Look, Speaker, draw_sight, draw_sound, draw_speaker, write_clip
 from ambidex.datasets._truth import best_accuracy, class_names
+from ambidex.manifest import Row
 from ambidex.params import Fraction, Section
 from ambidex.progress import progress
 

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ambidex.manifest import Row
 from ambidex.media.audio import spectrogram
 from ambidex.media.container import MediaError
 from ambidex.media.decode import decode
-from ambidex.media.manifest import Row
 from ambidex.media.tensors import Moments, kind_of
 from ambidex.media.vectors import read_vector
 from ambidex.params import Frames, Spectrogram, Vector
@@ -80,7 +80,7 @@ def extract_rows(rows: Sequence[Row], wants: Wants, root: Path) -> Batch:
     batch = Batch()
     for row in rows:
         try:
-            sample = extract_sample(row.cells, wants, root)
+            sample = extract_sample(row.paths, wants, root)
         except _SampleError as error:
             batch.rejected.append(Rejected(row.sample_id, error.modality, error.path, str(error)))
             continue

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from ambidex.files import sha256, write_csv, write_json
+from ambidex.manifest import SPLITS, Row
 from ambidex.media.extraction import Wants
-from ambidex.media.manifest import Manifest, Row
+from ambidex.media.manifest import Manifest
 from ambidex.media.shards import Shard
-from ambidex.media.store import INDEX, SAMPLES, SPLITS, VERSION, store_fingerprint
+from ambidex.media.store import INDEX, SAMPLES, VERSION, store_fingerprint
 from ambidex.media.tensors import Moments, TensorSpec, dtype_of, kind_of, shape_of
 
 

@@ -9,22 +9,9 @@ from typing import Any
 
 from ambidex.errors import DataError
 from ambidex.files import read_json, sha256
-from ambidex.media.store import SPLITS
+from ambidex.manifest import DATASET_FILE, MANIFEST_FILE, SPLITS, Row
 
-MANIFEST = "manifest.csv"
-DATASET = "dataset.json"
 COLUMNS = ("sample_id", "label", "split", "group")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One sample: `cells` holds a path (or a vector's address) for each modality."""
-
-    sample_id: str
-    label: str
-    split: str
-    group: str
-    cells: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -51,7 +38,7 @@ def read_manifest(folder: Path, modalities: Sequence[str]) -> Manifest:
     Raises DataError with file, row and column: file missing or damaged, column missing, no rows, empty cell,
     label not in the class list, unknown split, sample_id twice.
     """
-    table, facts = folder / MANIFEST, _read_facts(folder / DATASET)
+    table, facts = folder / MANIFEST_FILE, _read_facts(folder / DATASET_FILE)
     try:
         with table.open(newline="", encoding="utf-8") as stream:
             reader = csv.DictReader(stream)
@@ -97,7 +84,7 @@ def _row(table: Path, number: int, raw: dict[str, str | None], modalities: Seque
             raise DataError(f"{table}:{number}: column '{name}' is empty")
     values = {name: str(raw[name]) for name in [*COLUMNS, *modalities]}
     cells = {name: values.pop(name) for name in modalities}
-    return Row(**values, cells=cells)
+    return Row(**values, paths=cells)
 
 
 def _check_rows(table: Path, rows: Sequence[Row], classes: Sequence[str]) -> None:

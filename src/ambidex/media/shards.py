@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from ambidex.files import digest, read_json, sha256, write_bytes, write_json
+from ambidex.manifest import Row
 from ambidex.media.container import MediaError
 from ambidex.media.extraction import Batch, Rejected, Wants
-from ambidex.media.manifest import Row
 from ambidex.media.tensors import Moments, dtype_of, shape_of
 from ambidex.media.vectors import file_of
 from ambidex.params import Vector
@@ -100,7 +100,7 @@ def _record(folder: Path, part: Slice) -> Path:
 
 
 def _stamps(rows: Sequence[Row], wants: Wants, root: Path) -> list[Any]:
-    return [[row.sample_id, row.split, [_stamp(root, row.cells[m], wants[m]) for m in wants]] for row in rows]
+    return [[row.sample_id, row.split, [_stamp(root, row.paths[m], wants[m]) for m in wants]] for row in rows]
 
 
 def _stamp(root: Path, cell: str, want: Any) -> Any:

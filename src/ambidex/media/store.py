@@ -16,7 +16,6 @@ from ambidex.media.tensors import TensorSpec
 VERSION = 1
 INDEX = "index.json"
 SAMPLES = "samples.csv"
-SPLITS = ("train", "val", "test")
 _MEND = "run extract again or `dvc pull`"
 _JOIN_BYTES = (
     64 * 2**20

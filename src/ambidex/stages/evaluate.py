@@ -17,6 +17,7 @@ from ambidex.diagnose import DIAGNOSTICS
 from ambidex.errors import DataError, ModelError, ParamsError
 from ambidex.evaluation import Evaluation, Outputs, Unimodal, collect, open_store
 from ambidex.files import read_json, sha256, whole_folder
+from ambidex.manifest import SPLITS
 from ambidex.media.store import FeatureStore
 from ambidex.model import MODEL_FILE, WEIGHTS_FILE, MultimodalNet, load_model
 from ambidex.params import Evaluate, Params
@@ -26,7 +27,6 @@ from ambidex.report.run_files import write_report
 from ambidex.runtime import device, prepare_torch
 from ambidex.stages import Paths
 
-SPLITS = ("train", "val", "test")
 HISTORY_FILE = "history.csv"
 
 

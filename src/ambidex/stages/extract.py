@@ -12,10 +12,11 @@ from typing import Any
 
 from ambidex import files, records
 from ambidex.errors import DataError
+from ambidex.manifest import MANIFEST_FILE
 from ambidex.media.container import MediaError
 from ambidex.media.extraction import Batch, Rejected, Wants, extract_rows
 from ambidex.media.index import accepted_rows, write_index
-from ambidex.media.manifest import MANIFEST, Manifest, absent_classes, read_manifest
+from ambidex.media.manifest import Manifest, absent_classes, read_manifest
 from ambidex.media.pool import cores, ordered
 from ambidex.media.shards import PROGRESS, Shard, Slice, finished_shard, sample_bytes, slices, write_shard
 from ambidex.media.vectors import read_vector
@@ -37,7 +38,7 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     """
     started = time.monotonic()
     manifest = read_manifest(inputs["manifest"], params.modalities)
-    _check_classes(absent_classes(manifest.classes, manifest.rows), inputs["manifest"] / MANIFEST, "")
+    _check_classes(absent_classes(manifest.classes, manifest.rows), inputs["manifest"] / MANIFEST_FILE, "")
     wants = _known_sizes(params.extract.modalities, manifest)
     folder = files.partial(outputs["features"])
     (folder / PROGRESS).mkdir(parents=True, exist_ok=True)
@@ -72,9 +73,9 @@ def _sized(name: str, want: Vector, manifest: Manifest) -> Vector:
         if want.size is not None:
             break
         try:
-            want = want.model_copy(update={"size": len(read_vector(row.cells[name], manifest.root))})
+            want = want.model_copy(update={"size": len(read_vector(row.paths[name], manifest.root))})
         except MediaError as error:
-            reason = reason or f"{row.cells[name]}: {error}"
+            reason = reason or f"{row.paths[name]}: {error}"
     if want.size is None:
         raise DataError(f"{name}: no vector can be read; the first: {reason}")
     return want

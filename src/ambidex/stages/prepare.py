@@ -10,19 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from ambidex.configuration.options import plugin_config
-from ambidex.datasets import DATASETS, SPLITS, Dataset, Listing, Row
+from ambidex.datasets import DATASETS, Dataset, Listing
 from ambidex.datasets._checks import check_classes, check_groups, check_rows, class_order, count_classes
 from ambidex.datasets._paths import media_sizes
 from ambidex.datasets._splitting import fill_splits
 from ambidex.errors import DataError, ParamsError
 from ambidex.files import digest, whole_folder, write_csv, write_json, write_text
+from ambidex.manifest import DATASET_FILE, MANIFEST_FILE, SPLITS, Row
 from ambidex.params import Params
 from ambidex.params import Prepare as PrepareParams
 from ambidex.records import write_records
 from ambidex.stages import Paths
 
-MANIFEST_FILE = "manifest.csv"
-DATASET_FILE = "dataset.json"
 COLUMNS = ("sample_id", "label", "split", "group")
 
 
