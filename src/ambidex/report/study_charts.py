@@ -41,11 +41,13 @@ def accuracy(rows: Sequence[Row]) -> Chart | None:
             mean, spread = row.mean["accuracy"], row.std["accuracy"]
             if mean is None:
                 axes.text(
-                    100 * min(known),
+                    0.01,  # of the width, whatever the limits become: never over the row's name
                     place,
                     "missing" if row.missing else "refused",
                     color=theme.GREY,
                     va="center",
+                    transform=axes.get_yaxis_transform(),
+                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
                 )
                 continue
             seeds = [100 * v for n in row.per_seed.values() if (v := n["accuracy"]) is not None]

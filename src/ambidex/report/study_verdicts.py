@@ -75,7 +75,9 @@ def _repair(rows: Sequence[Row], params: Params) -> list[str]:
 
 def _change(after: Row, before: Row, metric: str) -> float | None:
     a, b = after.mean[metric], before.mean[metric]
-    return None if a is None or b is None else a - b
+    if a is None or b is None:
+        return None
+    return a - b if abs(a - b) >= 5e-4 else 0.0  # what prints as zero has no sign
 
 
 def _imbalance(rows: Sequence[Row], params: Params) -> list[str]:
