@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ambidex.decide import ALLOCATORS, Allocator
+from ambidex.decide import ALLOCATORS, Allocator, Source
 from ambidex.errors import DataError
 from ambidex.evaluation import Evaluation
 from ambidex.imbalance import class_totals, decision_imbalance, decision_share, shares
@@ -34,6 +34,10 @@ class Allocation:
     name: str
     refusal: str | None = None
     """why it was not fitted, with the numbers; everything below is then empty"""
+    source: Source = "contributions"
+    """what it weighs"""
+    note: str | None = None
+    """why `source` is not the head's contributions, with the numbers"""
     allocator: Allocator | None = None
     logits: dict[str, Tensor] = field(default_factory=dict)
     """split -> logits [N, C]"""

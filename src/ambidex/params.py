@@ -73,6 +73,9 @@ class Frames(Section):
     kind: Literal["frames"]
     count: int = Field(3, ge=1, le=512, description="pictures of a clip")
     size: int = Field(64, ge=8, le=1_024, description="pixels, height and width")
+    noise: float = Field(
+        0.0, ge=0, le=10, description="white noise added, standard deviation on the scale 0..1: a bad camera"
+    )
 
 
 class Vector(Section):
@@ -191,7 +194,15 @@ class Evaluate(Section):
         5, ge=2, description="cross-validation folds of fitted allocators and probes, by group"
     )
     resamples: int = Field(1_000, ge=100, description="bootstrap samples")
+    standalone: Literal["probes", "refuse"] = Field(
+        "probes",
+        description="for allocators that need classifiers, where the head's parts are none: probes or nothing",
+    )
+    save: bool = Field(False, description="write the model with the headline allocator inside: report/model")
     absent: Literal["zero", "mean", "permuted"] = Field("mean", description="feature of an absent modality")
+    permutations: int = Field(
+        64, ge=2, description="orders of the modalities drawn for Shapley values of more than six"
+    )
     bins: int = Field(15, ge=2, description="calibration bins")
     seed: int = Field(0, ge=0, description="of resampling, folds and permutations")
 

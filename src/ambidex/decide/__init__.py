@@ -4,13 +4,17 @@ An allocator is fitted on validation contributions only and applied unchanged to
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 from torch import Tensor, nn
 
 from ambidex.params import Section
 from ambidex.registry import Plugins
+
+
+Source = Literal["contributions", "own_heads", "probes"]
+"""what an allocator weighs: the head's contributions, the model's own heads, or linear probes on its features"""
 
 
 class Allocator(nn.Module):
@@ -27,6 +31,10 @@ class Allocator(nn.Module):
 
     needs_standalone: ClassVar[bool] = False
     """True where each contribution must be a classifier of its own"""
+    source: ClassVar[Source | None] = None
+    """what it is always fitted on; None: the head's contributions, or what stands in for them"""
+    rank: ClassVar[int] = 0
+    """how complex it is: `auto` prefers the lower"""
 
     record: dict[str, Any]
     """how the fit went, JSON-able: gradient_norm, iterations, strength ...; empty where nothing is fitted"""

@@ -17,6 +17,7 @@ from ambidex.manifest import Row
 from ambidex.media.audio import spectrogram
 from ambidex.media.container import MediaError
 from ambidex.media.decode import decode
+from ambidex.media.noise import noisy
 from ambidex.media.tensors import Moments, kind_of
 from ambidex.media.vectors import read_vector
 from ambidex.params import Frames, Spectrogram, Vector
@@ -122,4 +123,6 @@ def _media(path: Path, wants: Mapping[str, Any]) -> Sample:
             found[name] = spectrogram(torch.from_numpy(found[name]), want).numpy()
             if not np.isfinite(found[name]).all():
                 raise MediaError("its sound holds values that are not finite")
+        elif want.noise:
+            found[name] = noisy(found[name], want.noise)
     return found

@@ -1,0 +1,16 @@
+"""White noise on pictures: makes vision the weak side on purpose, to see what a method does about it."""
+
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def noisy(pictures: NDArray[np.uint8], deviation: float) -> NDArray[np.uint8]:
+    """Pictures (any shape, uint8) plus Gaussian noise of `deviation` on the scale 0..1, clipped to 0..255.
+
+    The noise depends on the pictures' own bytes: the same clip gets the same noise in every run and order.
+    """
+    generator = np.random.default_rng(zlib.crc32(pictures.tobytes()))
+    drawn = generator.standard_normal(pictures.shape, dtype=np.float32) * (255 * deviation)
+    return np.clip(np.rint(pictures + drawn), 0, 255).astype(np.uint8)
