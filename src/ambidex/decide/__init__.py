@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from ambidex.params import Section
 from ambidex.registry import Plugins
 
-
 Source = Literal["contributions", "own_heads", "probes"]
 """what an allocator weighs: the head's contributions, the model's own heads, or linear probes on its features"""
 
