@@ -27,7 +27,8 @@ class Predictions:
     labels: Tensor
     """[N] int64"""
     probabilities: dict[str, Tensor]
-    """`allocator/<name>`, `branch/<modality>`, `unimodal/<modality>` -> [N, C] float32, rows sum to 1"""
+    """`allocator/<name>`, `branch/<modality>`, `probe/<modality>` (linear, on its feature), `unimodal/<modality>`
+    (trained alone) -> [N, C] float32, rows sum to 1"""
 
     def logits(self, predictor: str) -> Tensor:
         """log p [N, C]: logits that give these probabilities."""

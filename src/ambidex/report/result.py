@@ -9,6 +9,7 @@ from torch import Tensor
 from ambidex.allocation import REFERENCE, Allocation
 from ambidex.diagnose import Diagnosis
 from ambidex.evaluation import Evaluation
+from ambidex.probes import fit_probes
 from ambidex.report.predictions import Predictions, probabilities
 from ambidex.statistics import summary
 
@@ -72,9 +73,11 @@ class Result:
         test = self.evaluation.test
         alone = {m: u.logits["test"] for m, u in self.evaluation.unimodal.items()}
         fused = {allocation.name: allocation.logits["test"] for allocation in self.fitted}
+        possible = {m: probe.logits["test"] for m, probe in fit_probes(self.evaluation).own.items()}
         said = {
             **probabilities(fused, "allocator"),
             **probabilities(test.branches, "branch"),
+            **probabilities(possible, "probe"),
             **probabilities(alone, "unimodal"),
         }
         return Predictions(test.sample_ids, test.groups, self.evaluation.classes, test.labels, said)
