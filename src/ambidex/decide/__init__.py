@@ -12,12 +12,15 @@ from torch import Tensor, nn
 from ambidex.params import Section
 from ambidex.registry import Plugins
 
-Source = Literal["contributions", "own_heads", "probes"]
-"""what an allocator weighs: the head's contributions, the model's own heads, or linear probes on its features"""
+Source = Literal["contributions", "own_heads", "probes", "both"]
+"""what an allocator weighs: the head's contributions, the model's own heads, linear probes on its features, or
+`both`: contributions, then probes, [N, 2 M, C]"""
 
 
 class Allocator(nn.Module):
     """Base of all allocators: a small module from contributions [N, M, C] to logits [N, C].
+
+    One with `source = "both"` reads [N, 2 M, C]: the M contributions, then the M probes.
 
     What is fitted lives in buffers, so `empty(...)` followed by `load_state_dict` restores a fitted one.
     """

@@ -1,0 +1,96 @@
+"""What allocators are fitted on: held-out samples, and what the head, own heads and probes say about them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ambidex.decide import Allocator, Source
+from ambidex.statistics import accuracy
+
+TOLERANCE = 0.03
+"""a branch stands alone where its accuracy is at most this much below its probe's"""
+
+
+class Refused(Exception):
+    """An allocator cannot be used here; the message says why, with the numbers."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Whether one modality's contribution is a classifier of its own, measured on held-out samples."""
+
+    accuracy: float
+    probe_accuracy: float
+    stands: bool
+    """its accuracy is at most 3 points below its probe's"""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """N samples that the model was not trained on, seen through every source there is."""
+
+    modalities: tuple[str, ...]
+    labels: Tensor
+    """[N] int64"""
+    groups: list[str]
+    """speaker, source video: [N]"""
+    sources: Mapping[Source, Tensor]
+    """`contributions`, `probes` and, where the model has them, `own_heads`: each [N, M, C]"""
+
+    def stack(self, source: Source) -> Tensor:
+        """What an allocator that reads `source` is given: [N, M, C], for `both` [N, 2 M, C]."""
+        return stack(self.sources, source)
+
+    def subset(self, rows: Sequence[int] | Tensor) -> "HeldOut":
+        """Some of the samples."""
+        chosen = torch.as_tensor(rows)
+        sources = {name: values[chosen] for name, values in self.sources.items()}
+        groups = [self.groups[i] for i in chosen.tolist()]
+        return HeldOut(self.modalities, self.labels[chosen], groups, sources)
+
+    def standing(self, source: Source) -> dict[str, Standing]:
+        """Modality -> does its part of `source` stand alone, by accuracy against its own linear probe."""
+        found: dict[str, Standing] = {}
+        for i, m in enumerate(self.modalities):
+            own = accuracy(self.sources[source][:, i], self.labels)
+            possible = accuracy(self.sources["probes"][:, i], self.labels)
+            found[m] = Standing(own, possible, possible - own <= TOLERANCE + 1e-9)
+        return found
+
+    def source_for(self, kind: type[Allocator], otherwise: str = "probes") -> tuple[Source, str | None]:
+        """What an allocator of `kind` is fitted on, and why it is not the head's contributions, if it is not.
+
+        One that needs standalone branches reads the contributions where all of them stand alone, else own
+        heads that do, else the probes; with `otherwise` = `refuse` raises Refused instead of the last.
+        """
+        if kind.source is not None:
+            return kind.source, None
+        if not kind.needs_standalone:
+            return "contributions", None
+        weak = self._weak("contributions")
+        if weak is None:
+            return "contributions", None
+        if "own_heads" in self.sources and self._weak("own_heads") is None:
+            return "own_heads", f"fitted on the model's own heads: {weak}"
+        if otherwise == "refuse":
+            raise Refused(f"needs contributions that are classifiers of their own; {weak}")
+        return "probes", f"fitted on linear probes of the features: {weak}"
+
+    def _weak(self, source: Source) -> str | None:
+        """The first modality that does not stand alone, with its numbers."""
+        for m, standing in self.standing(source).items():
+            if not standing.stands:
+                return (
+                    f"'{m}' alone reaches {standing.accuracy:.1%} on validation where a probe on its features "
+                    f"reaches {standing.probe_accuracy:.1%} (at most {TOLERANCE:.0%} less is allowed)"
+                )
+        return None
+
+
+def stack(sources: Mapping[Source, Tensor], source: Source) -> Tensor:
+    """The tensor of one source [N, M, C]; `both` is the contributions, then the probes: [N, 2 M, C]."""
+    if source == "both":
+        return torch.cat([sources["contributions"], sources["probes"].to(sources["contributions"])], dim=1)
+    return sources[source]
