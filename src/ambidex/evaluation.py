@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ambidex.heldout import HeldOut
 from ambidex.media.store import FeatureStore
 from ambidex.model import MultimodalNet
 from ambidex.params import Evaluate
@@ -64,6 +65,8 @@ class Evaluation:
     """modality -> classifier trained alone; empty where evaluate was not given the encoders"""
     card: dict[str, Any] = field(default_factory=dict)
     """the trained model's run card: method, regime, seed, protocol ..."""
+    held_out: HeldOut | None = None
+    """the cross-fitted training split, where allocators are fitted on it instead of `val`"""
 
     @property
     def train(self) -> Outputs:

@@ -1,0 +1,89 @@
+"""The output of crossfit on disk: every training sample as a model says it that was trained without it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ambidex.decide import Source
+from ambidex.errors import DataError
+from ambidex.files import read_json, write_json
+from ambidex.heldout import HeldOut
+
+TENSORS_FILE = "crossfit.safetensors"
+SAMPLES_FILE = "crossfit.json"
+_SOURCES: tuple[Source, ...] = get_args(Source)
+_AGAIN = "run crossfit again"
+
+
+@dataclass(frozen=True)
+class CrossFitted:
+    """What crossfit writes: held-out rows of the training split, and who scored each of them."""
+
+    held_out: HeldOut
+    sample_ids: list[str]
+    folds: Tensor
+    """[N] int64: the fold that holds the sample, and so the model that never saw it"""
+    classes: tuple[str, ...]
+    """in the order of axis C"""
+
+
+def write_cross_fitted(folder: Path, found: CrossFitted) -> None:
+    """Write crossfit.safetensors (labels, folds, a tensor per source) and crossfit.json (names) into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    held_out = found.held_out
+    tensors = {str(name): tensor.contiguous() for name, tensor in held_out.sources.items()}
+    save_file({"labels": held_out.labels, "folds": found.folds, **tensors}, folder / TENSORS_FILE)
+    names = {
+        "sample_ids": found.sample_ids,
+        "groups": held_out.groups,
+        "sources": list(held_out.sources),
+        "modalities": list(held_out.modalities),
+        "classes": list(found.classes),
+    }
+    write_json(folder / SAMPLES_FILE, names)
+
+
+def read_cross_fitted(folder: Path) -> CrossFitted:
+    """The inverse of write_cross_fitted. Raises DataError where a file is missing or damaged."""
+    path = folder / TENSORS_FILE
+    try:
+        tensors = load_file(path)
+        names = read_json(folder / SAMPLES_FILE)
+    except FileNotFoundError:
+        raise DataError(f"{folder}: holds no cross-fitted samples; {_AGAIN}") from None
+    except (OSError, ValueError, SafetensorError):
+        raise DataError(f"{folder}: {TENSORS_FILE} or {SAMPLES_FILE} cannot be read; {_AGAIN}") from None
+    sources: dict[Source, Tensor] = {}
+    try:
+        for name in _SOURCES:
+            if name in names["sources"]:
+                sources[name] = tensors[name]
+        held_out = HeldOut(tuple(names["modalities"]), tensors["labels"], names["groups"], sources)
+        found = CrossFitted(held_out, names["sample_ids"], tensors["folds"], tuple(names["classes"]))
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{path}: does not fit {SAMPLES_FILE} ({error}); {_AGAIN}") from None
+    _check(found, path)
+    return found
+
+
+def read_held_out(folder: Path) -> HeldOut:
+    """What allocators are fitted on, from a crossfit output. Raises DataError as read_cross_fitted does."""
+    return read_cross_fitted(folder).held_out
+
+
+def _check(found: CrossFitted, path: Path) -> None:
+    """Raise DataError where lengths or shapes do not fit, or a number is not finite."""
+    held_out, count = found.held_out, len(found.sample_ids)
+    wanted = (count, len(held_out.modalities), len(found.classes))
+    lengths = {len(held_out.labels), len(held_out.groups), len(found.folds), count}
+    if len(lengths) > 1 or not count or "contributions" not in held_out.sources:
+        raise DataError(f"{path}: does not fit {SAMPLES_FILE}; {_AGAIN}")
+    for name, tensor in held_out.sources.items():
+        if tuple(tensor.shape) != wanted:
+            raise DataError(f"{path}: {name} is {list(tensor.shape)}, expected {list(wanted)}; {_AGAIN}")
+        if not tensor.isfinite().all():
+            raise DataError(f"{path}: {name} holds a number that is not finite; {_AGAIN}")
