@@ -60,9 +60,9 @@ def coalition_logits(
     if len(players) > MAX_PLAYERS:
         raise ModelError(f"{len(players)} modalities: exact coalitions are limited to {MAX_PLAYERS}")
     absent = {m: background[m].expand_as(h) for m, h in features.items()}
-    if not model.fusion.additive:
+    present, removed = model.contributions(dict(features)), model.contributions(absent)
+    if present is None or removed is None:
         return {s: model.fuse(_mixed(features, absent, s))[0] for s in coalitions(players)}
-    present, removed = model.fusion.contributions(dict(features)), model.fusion.contributions(absent)
     nothing = torch.stack(list(removed.values())).sum(dim=0)
     found: dict[Coalition, Tensor] = {frozenset(): nothing}
     for s in coalitions(players)[1:]:

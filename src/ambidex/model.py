@@ -45,6 +45,8 @@ class Architecture:
     classes: tuple[str, ...]
     heads: bool = False
     """own linear heads, one per modality, beside the fusion (own-head multi-task)"""
+    category_weights: bool = False
+    """a learned factor for each modality's contribution to each class (adaptive head); additive fusions only"""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON-serialisable values."""
@@ -63,6 +65,7 @@ class Architecture:
             "fusion": self.fusion.model_dump(),
             "classes": list(self.classes),
             "heads": self.heads,
+            "category_weights": self.category_weights,
         }
 
     @classmethod
@@ -78,7 +81,8 @@ class Architecture:
             }
             encoders = {name: Choice.model_validate(choice) for name, choice in value["encoders"].items()}
             fusion = Choice.model_validate(value["fusion"])
-            return cls(inputs, encoders, fusion, tuple(value["classes"]), bool(value["heads"]))
+            own, weighted = bool(value["heads"]), bool(value.get("category_weights", False))
+            return cls(inputs, encoders, fusion, tuple(value["classes"]), own, weighted)
         except KeyError as error:
             raise ModelError(f"{MODEL_FILE}: key {error} is missing") from None
 
@@ -131,6 +135,9 @@ class MultimodalNet(nn.Module):
         self.heads: nn.ModuleDict | None = None
         if architecture.heads:
             self.heads = nn.ModuleDict({name: nn.Linear(dim, classes) for name, dim in dims.items()})
+        self.category_weights: nn.Parameter | None = None
+        if architecture.category_weights:
+            self.category_weights = nn.Parameter(torch.ones(len(dims), classes))
 
     def encoder(self, modality: str) -> Encoder:
         """The encoder phi_m."""
@@ -153,10 +160,18 @@ class MultimodalNet(nn.Module):
 
     def fuse(self, features: Features) -> tuple[Tensor, dict[str, Tensor] | None]:
         """Features -> logits [B, C] and, for additive heads, contributions z_m [B, C] that sum to them."""
-        if not self.fusion.additive:
+        contributions = self.contributions(features)
+        if contributions is None:
             return self.fusion(features), None
-        contributions = self.fusion.contributions(features)
         return sum_contributions(contributions), contributions
+
+    def contributions(self, features: Features) -> dict[str, Tensor] | None:
+        """What each modality adds to the logits [B, C], category weights included; None: head not additive."""
+        return self._weighted(self.fusion.contributions(features)) if self.fusion.additive else None
+
+    def blocks(self) -> dict[str, Tensor] | None:
+        """The weights [C, D_m] that make each contribution, category weights included; None: head not additive."""
+        return self._weighted(self.fusion.blocks(), classes_first=True) if self.fusion.additive else None
 
     def branches(self, features: Features) -> dict[str, Tensor] | None:
         """What each modality says alone [B, C]: its own head where there is one, else its contribution.
@@ -165,11 +180,17 @@ class MultimodalNet(nn.Module):
         """
         if self.heads is not None:
             return {name: self.heads[name](features[name]) for name in self.modalities}
-        return self.fusion.contributions(features) if self.fusion.additive else None
+        return self.contributions(features)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Stored tensors, each [B, *shape] -> logits [B, C]."""
         return self.fuse(self.encode(inputs))[0]
+
+    def _weighted(self, parts: dict[str, Tensor], classes_first: bool = False) -> dict[str, Tensor]:
+        if self.category_weights is None:
+            return parts
+        factors = self.category_weights[..., None] if classes_first else self.category_weights
+        return {name: part * factor for (name, part), factor in zip(parts.items(), factors, strict=True)}
 
 
 def save_model(model: MultimodalNet, folder: Path, **facts: Any) -> None:

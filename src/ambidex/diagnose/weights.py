@@ -28,11 +28,12 @@ class Weights(Diagnostic):
             + "; ".join(f"{m} {f['norm']:.3g} and {f['effective_rank']:.1f}" for m, f in features.items())
             + "."
         ]
-        if not evaluation.model.fusion.additive:
+        blocks = evaluation.model.blocks()
+        if blocks is None:
             sentences.append("The head is not additive: it has no weight block per modality to compare.")
             return Diagnosis(metrics, {"feature_spaces": rows}, sentences)
         with torch.no_grad():
-            norms = {m: w.float().norm(dim=1) for m, w in evaluation.model.fusion.blocks().items()}
+            norms = {m: w.float().norm(dim=1) for m, w in blocks.items()}
         metrics["weight_norm"] = {m: _by_class(evaluation, n) for m, n in norms.items()}
         metrics["log_ratio"] = {
             f"{a}/{b}": _by_class(evaluation, (norms[a] / norms[b]).log()) for a, b in combinations(norms, 2)
