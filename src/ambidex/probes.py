@@ -28,6 +28,10 @@ class Probe:
     strength: float
     logits: dict[str, Tensor]
     """`val`, `test` -> [N, C] float64"""
+    weight: Tensor
+    """[C, D] float64: logits are features [N, D] @ weight.T + bias, the features as they are"""
+    bias: Tensor
+    """[C] float64"""
     record: dict[str, Any] = field(default_factory=dict)
 
 
@@ -78,7 +82,8 @@ def fit_probe(features: dict[str, Tensor], labels: dict[str, Tensor], classes: i
             break
         chosen, lowest, best = strength, loss, weights
     weights, found = problem.solve(chosen, best, tolerance=1e-6)
-    return Probe(chosen, {s: problem.logits(x, weights) for s, x in held_out.items()}, found.record())
+    said = {name: problem.logits(x, weights) for name, x in held_out.items()}
+    return Probe(chosen, said, *problem.linear(weights), found.record())
 
 
 class _Problem:
@@ -115,6 +120,11 @@ class _Problem:
     def logits(x: Tensor, weights: Tensor) -> Tensor:
         """Rotated features [N, K] -> [N, C]."""
         return x @ weights[:-1] + weights[-1]
+
+    def linear(self, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """The same map on features as they are: weight [C, D] and bias [C]."""
+        weight = (self.axes @ weights[:-1]).T / self.scale
+        return weight, weights[-1] - weight @ self.mean
 
     def curvature(self, weights: Tensor) -> Tensor:
         """Diagonal of the Hessian of the mean NLL [K + 1, C]: variables scaled by its root converge quickly."""

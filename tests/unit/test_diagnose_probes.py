@@ -46,6 +46,20 @@ def test_a_probe_is_the_optimum_that_scikit_learn_finds(monkeypatch, strength, d
     assert found.record["gradient_norm"] < 2e-6
 
 
+def test_the_linear_map_of_a_probe_is_the_probe():
+    """Far from the origin, at very different scales, with a feature that is constant in training only."""
+    draws = torch.Generator().manual_seed(1)
+    labels = {s: torch.arange(n) % 3 for s, n in (("train", 60), ("val", 30), ("test", 30))}
+    scales = torch.tensor([1e-3, 1.0, 50.0, 1.0])
+    x = {s: (torch.randn(len(y), 4, generator=draws) + y[:, None]) * scales + 7 for s, y in labels.items()}
+    x["train"][:, 3] = 2.0
+    found = fit_probe(x, labels, 3)
+    assert (found.weight.shape, found.bias.shape) == ((3, 4), (3,))
+    for split in ("val", "test"):
+        said = x[split].double() @ found.weight.T + found.bias
+        torch.testing.assert_close(said, found.logits[split], atol=1e-8, rtol=1e-8)
+
+
 def test_strength_is_chosen_on_validation():
     """Noise features: the strongest penalty is best. Clear classes: a weak one is."""
     draws = torch.Generator().manual_seed(0)
