@@ -139,3 +139,30 @@ def _resident() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
     except OSError:
         pytest.skip("needs /proc/self/statm")
+
+
+def test_a_view_has_other_splits_and_its_own_statistics(folder: Path) -> None:
+    store = FeatureStore.open(folder)
+    train, held = torch.tensor([0, 5, 7, 12, 15]), torch.tensor([1, 2])
+    view = store.with_splits({"train": train, "held": held})
+    assert view.rows("train").tolist() == train.tolist()
+    assert view.rows("held").tolist() == held.tolist()
+    assert not len(view.rows("test"))
+    assert view.gather("view", torch.tensor([5])).equal(torch.from_numpy(TABLE[[5]]))
+    chosen = TABLE[train.numpy()].astype(float)
+    np.testing.assert_allclose(view.inputs["view"].mean, chosen.mean(0), rtol=1e-9)
+    np.testing.assert_allclose(view.inputs["view"].std, chosen.std(0), rtol=1e-9)
+    pictures = PICTURES[train.numpy()] / 255
+    np.testing.assert_allclose(view.inputs["eye"].mean, pictures.mean((0, 1, 2)), rtol=1e-9)
+    assert view._parts is store._parts  # no byte of the shards is copied
+    assert len({store.fingerprint, view.fingerprint, store.with_splits({"train": held}).fingerprint}) == 3
+    assert store.rows("train").tolist() == [0, 1, 2, 3, 8, 9, 10, 11]  # the store itself is as it was
+    assert store.inputs["view"].mean != view.inputs["view"].mean
+
+
+def test_a_view_with_a_row_on_both_sides_or_without_training_is_refused(folder: Path) -> None:
+    store = FeatureStore.open(folder)
+    with pytest.raises(DataError, match="row 3 stands in both 'train' and 'held'"):
+        store.with_splits({"train": torch.tensor([1, 3]), "held": torch.tensor([3])})
+    with pytest.raises(DataError, match="split 'train' has no samples"):
+        store.with_splits({"held": torch.tensor([3])})

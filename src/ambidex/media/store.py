@@ -1,7 +1,10 @@
 """Reading the feature store: shards of fixed-shape tensors, memory-mapped, with labels and statistics."""
 
+import copy
 import csv
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +14,13 @@ from torch import Tensor
 
 from ambidex.errors import DataError
 from ambidex.files import digest, read_json, sha256
-from ambidex.media.tensors import TensorSpec
+from ambidex.media.tensors import Moments, TensorSpec
 
 VERSION = 1
 INDEX = "index.json"
 SAMPLES = "samples.csv"
 _MEND = "run extract again or `dvc pull`"
+_CHUNK = 256  # samples whose moments are added up at a time
 _JOIN_BYTES = (
     64 * 2**20
 )  # a modality up to this size is held in memory as one tensor: small rows, fast look-up
@@ -72,6 +76,41 @@ class FeatureStore:
         local = rows - self._starts[shard]
         views = [parts[k].select(0, i) for k, i in zip(shard.tolist(), local.tolist(), strict=True)]
         return torch.stack(views)  # one copy per sample; an index_select per shard would need two
+
+    def with_splits(self, splits: Mapping[str, Tensor]) -> "FeatureStore":
+        """The same samples in other splits: a view that shares the mapped shards. Rows not named are in no split.
+
+        `splits`: split -> row numbers [n]. The statistics to normalise with are those of the view's own `train`,
+        and its fingerprint is its own. Raises DataError where `train` is empty or a row stands in two splits.
+        """
+        view = copy.copy(self)
+        view.splits = [""] * len(self)
+        for split, rows in splits.items():
+            for row in rows.tolist():
+                if view.splits[row]:
+                    raise DataError(
+                        f"{self.path}: row {row} stands in both '{view.splits[row]}' and '{split}'"
+                    )
+                view.splits[row] = split
+        train = view.rows("train")
+        if not len(train):
+            raise DataError(f"{self.path}: split 'train' has no samples")
+        view.inputs = {name: self._measured(name, train) for name in self.modalities}
+        view.fingerprint = digest([self.fingerprint, view.splits])
+        view.info = {key: value for key, value in self.info.items() if key not in ("counts", "class_counts")}
+        view.info["fingerprint"] = view.fingerprint
+        return view
+
+    def _measured(self, name: str, rows: Tensor) -> TensorSpec:
+        """The modality's description with mean and deviation of `rows`."""
+        spec, chunks = self.inputs[name], torch.split(rows, _CHUNK)
+        found = (
+            Moments.total([Moments.of(sample, spec.kind) for sample in self.gather(name, chunk).numpy()])
+            for chunk in chunks
+        )
+        moments = Moments.total([part for part in found if part])
+        assert moments is not None
+        return replace(spec, mean=list(moments.mean), std=moments.std)
 
     def _map(self) -> dict[str, list[Tensor]]:
         shards = [_map_shard(self.path / entry["file"], entry, self.inputs) for entry in self.info["shards"]]
