@@ -1,10 +1,11 @@
 """Linear probes: what the frozen features allow, whatever the trained head makes of them.
 
 Multinomial logistic regression on standardised features: mean NLL + strength / 2 ||W||^2 (bias free), fitted
-on train to convergence, the strength chosen by NLL on validation along a path from strong to weak that ends
-where the NLL rises.
+on train to convergence, the strength chosen by NLL on validation (folds of train where there is none) along a
+path from strong to weak that ends where the NLL rises.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,12 +14,13 @@ import torch
 from torch import Tensor
 
 from ambidex.convex import Array, Minimum, minimise
+from ambidex.decide._folds import folds
 from ambidex.evaluation import Evaluation
 from ambidex.memo import once_per_evaluation
 from ambidex.statistics import nll
 
 STRENGTHS = (1.0, 1e-1, 1e-2, 1e-3, 1e-4)
-JUDGED = ("val", "test")
+INNER_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Probe:
 
     strength: float
     logits: dict[str, Tensor]
-    """`val`, `test` -> [N, C] float64"""
+    """every split but train -> [N, C] float64"""
     weight: Tensor
     """[C, D] float64: logits are features [N, D] @ weight.T + bias, the features as they are"""
     bias: Tensor
@@ -66,24 +68,66 @@ def fit_unimodal_probes(evaluation: Evaluation) -> dict[str, Probe]:
 
 
 def _fit(features: dict[str, Tensor], evaluation: Evaluation) -> Probe:
-    labels = {name: evaluation.splits[name].labels for name in ("train", *JUDGED)}
-    return fit_probe(features, labels, len(evaluation.classes))
+    labels = {name: split.labels for name, split in evaluation.splits.items()}
+    return fit_probe(features, labels, len(evaluation.classes), evaluation.train.groups)
 
 
-def fit_probe(features: dict[str, Tensor], labels: dict[str, Tensor], classes: int) -> Probe:
-    """Fit on `train`, choose the strength on `val`; both mappings hold train, val and test."""
+def fit_probe(
+    features: Mapping[str, Tensor], labels: Mapping[str, Tensor], classes: int, groups: Sequence[str] = ()
+) -> Probe:
+    """Fit on the split `train` and say what the probe makes of every other split that has `features`.
+
+    The strength is chosen on `val`; where there is none, by folds of train that keep its `groups` together.
+    """
     problem = _Problem(features["train"], labels["train"], classes)
-    held_out = {name: problem.rotate(features[name]) for name in JUDGED}
-    chosen, lowest, weights, best = STRENGTHS[0], float("inf"), problem.start(), problem.start()
-    for strength in STRENGTHS:
-        weights, _ = problem.solve(strength, weights, tolerance=1e-4)
-        loss = nll(problem.logits(held_out["val"], weights), labels["val"])
-        if loss >= lowest:
-            break
-        chosen, lowest, best = strength, loss, weights
-    weights, found = problem.solve(chosen, best, tolerance=1e-6)
+    held_out = {name: problem.rotate(h) for name, h in features.items() if name != "train"}
+    if "val" in held_out:
+        judges = [_Judge(problem, held_out["val"], labels["val"])]
+    else:
+        judges = _inner_judges(features["train"], labels["train"], classes, groups)
+    chosen, warm = _strength(judges)
+    start = warm if judges[0].problem is problem else problem.start()
+    weights, found = problem.solve(chosen, start, tolerance=1e-6)
     said = {name: problem.logits(x, weights) for name, x in held_out.items()}
     return Probe(chosen, said, *problem.linear(weights), found.record())
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """A regression and the samples, not among those it is fitted on, that judge its strength."""
+
+    problem: "_Problem"
+    x: Tensor
+    labels: Tensor
+
+
+def _inner_judges(features: Tensor, labels: Tensor, classes: int, groups: Sequence[str]) -> list[_Judge]:
+    """One for each fold of the training samples."""
+    units = groups or [str(i) for i in range(len(labels))]
+    found = []
+    for rows in folds(labels.numpy(), units, INNER_FOLDS, seed=0):
+        held = torch.zeros(len(labels), dtype=torch.bool)
+        held[torch.from_numpy(rows)] = True
+        problem = _Problem(features[~held], labels[~held], classes)
+        found.append(_Judge(problem, problem.rotate(features[held]), labels[held]))
+    return found
+
+
+def _strength(judges: Sequence[_Judge]) -> tuple[float, Tensor]:
+    """The strength with the lowest NLL over all judges, before it first rises; and the first one's weights there."""
+    weights = [judge.problem.start() for judge in judges]
+    chosen, lowest, best = STRENGTHS[0], float("inf"), weights[0]
+    for strength in STRENGTHS:
+        weights = [
+            judge.problem.solve(strength, start, tolerance=1e-4)[0]
+            for judge, start in zip(judges, weights, strict=True)
+        ]
+        logits = [judge.problem.logits(judge.x, w) for judge, w in zip(judges, weights, strict=True)]
+        loss = nll(torch.cat(logits), torch.cat([judge.labels for judge in judges]))
+        if loss >= lowest:
+            break
+        chosen, lowest, best = strength, loss, weights[0]
+    return chosen, best
 
 
 class _Problem:
