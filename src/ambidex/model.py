@@ -1,4 +1,4 @@
-"""MultimodalNet: encoders, decision layer, and whatever a method or an allocator adds to inference.
+"""MultimodalNet: encoders, head, and whatever a method or an allocator adds to inference.
 
 A saved model is a folder with model.json (architecture) and model.safetensors (weights): it alone predicts.
 """
@@ -14,8 +14,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ambidex.configuration.options import choice_config
+from ambidex.decision import Decision, DecisionSpec
 from ambidex.encoders import ENCODERS, Encoder, InputSpec
-from ambidex.errors import ModelError
+from ambidex.errors import AmbidexError, ModelError
 from ambidex.files import read_json, write_json
 from ambidex.fusion import FUSIONS, Features, Fusion, sum_contributions
 from ambidex.params import Choice
@@ -47,6 +48,8 @@ class Architecture:
     """own linear heads, one per modality, beside the fusion (own-head multi-task)"""
     category_weights: bool = False
     """a learned factor for each modality's contribution to each class (adaptive head); additive fusions only"""
+    decision: DecisionSpec | None = None
+    """the fitted decision layer that predicts in place of the head; None: the head does"""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON-serialisable values."""
@@ -66,11 +69,12 @@ class Architecture:
             "classes": list(self.classes),
             "heads": self.heads,
             "category_weights": self.category_weights,
+            "decision": None if self.decision is None else self.decision.to_json(),
         }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Architecture":
-        """The inverse of to_json. Raises ModelError where a key is missing."""
+        """The inverse of to_json. Raises ModelError where a key is missing or a value makes no sense."""
         try:
             given = {name: value["inputs"][name] for name in value["modalities"]}
             inputs = {
@@ -82,9 +86,13 @@ class Architecture:
             encoders = {name: Choice.model_validate(choice) for name, choice in value["encoders"].items()}
             fusion = Choice.model_validate(value["fusion"])
             own, weighted = bool(value["heads"]), bool(value.get("category_weights", False))
-            return cls(inputs, encoders, fusion, tuple(value["classes"]), own, weighted)
+            given_decision = value.get("decision")  # models written before there was one lack the key
+            decision = None if given_decision is None else DecisionSpec.from_json(given_decision)
+            return cls(inputs, encoders, fusion, tuple(value["classes"]), own, weighted, decision)
         except KeyError as error:
-            raise ModelError(f"{MODEL_FILE}: key {error} is missing") from None
+            raise ModelError(f"key {error} is missing") from None
+        except (TypeError, ValueError, AttributeError):
+            raise ModelError("does not describe a model") from None
 
 
 class Normalise(nn.Module):
@@ -107,9 +115,10 @@ class Normalise(nn.Module):
 
 
 class MultimodalNet(nn.Module):
-    """Encoders, fusion, optional own heads, optional allocator, optional further modules of a method.
+    """Encoders, fusion (the trained head), optional own heads and category weights, optional decision layer.
 
-    `encode` then `fuse` is the whole forward pass; `contributions` splits the logits by modality.
+    `encode` then `decide` is the whole forward pass. `fuse` is the trained head, whether or not a decision layer
+    stands in for it; `contributions` splits its logits by modality.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -138,6 +147,10 @@ class MultimodalNet(nn.Module):
         self.category_weights: nn.Parameter | None = None
         if architecture.category_weights:
             self.category_weights = nn.Parameter(torch.ones(len(dims), classes))
+        self.decision: Decision | None = None
+        if architecture.decision is not None:
+            architecture.decision.check(self.fusion.additive, architecture.heads)
+            self.decision = Decision(architecture.decision, dims, classes)
 
     def encoder(self, modality: str) -> Encoder:
         """The encoder phi_m."""
@@ -182,9 +195,19 @@ class MultimodalNet(nn.Module):
             return {name: self.heads[name](features[name]) for name in self.modalities}
         return self.contributions(features)
 
+    def decide(self, features: Features) -> tuple[Tensor, dict[str, Tensor] | None]:
+        """Features -> the logits that are predicted [B, C], and what each modality adds to them [B, C].
+
+        Without a decision layer these are the head's, and None for the parts where the head is not additive.
+        """
+        if self.decision is None:
+            return self.fuse(features)
+        logits, parts = self.decision(self, features)
+        return logits, dict(zip(self.modalities, parts.unbind(dim=1), strict=True))
+
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Stored tensors, each [B, *shape] -> logits [B, C]."""
-        return self.fuse(self.encode(inputs))[0]
+        """Stored tensors, each [B, *shape] -> the logits that are predicted [B, C]."""
+        return self.decide(self.encode(inputs))[0]
 
     def _weighted(self, parts: dict[str, Tensor], classes_first: bool = False) -> dict[str, Tensor]:
         if self.category_weights is None:
@@ -208,7 +231,11 @@ def load_model(folder: Path) -> MultimodalNet:
 
     Raises ModelError where a file is missing or the weights do not fit the architecture.
     """
-    model = MultimodalNet(Architecture.from_json(_described(folder)["architecture"]))
+    described = describe(folder)
+    try:
+        model = MultimodalNet(Architecture.from_json(described["architecture"]))
+    except AmbidexError as error:
+        raise ModelError(f"{folder / MODEL_FILE}: {error}") from None
     load_weights(model, folder / WEIGHTS_FILE)
     return model.eval()
 
@@ -222,7 +249,8 @@ def load_weights(module: nn.Module, path: Path) -> None:
     fill(module, weights, path, "the file is of another architecture")
 
 
-def _described(folder: Path) -> dict[str, Any]:
+def describe(folder: Path) -> dict[str, Any]:
+    """What model.json in `folder` says: `architecture` and facts. Raises ModelError where it cannot be read."""
     try:
         described = read_json(folder / MODEL_FILE)
     except (OSError, ValueError):

@@ -1,0 +1,151 @@
+"""The decision layer of a saved model: what its allocator weighs, and the fitted allocator.
+
+It stands beside the trained head, which diagnostics still need, and alone makes the logits that are predicted.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, get_args
+
+import torch
+from torch import Tensor, nn
+
+from ambidex.configuration.options import plugin_config
+from ambidex.decide import ALLOCATORS, Allocator, Source
+from ambidex.errors import ModelError
+from ambidex.fusion import Features
+
+if TYPE_CHECKING:
+    from ambidex.model import MultimodalNet
+
+FIXED_RULES = ("mean", "zero")
+"""rules for absent modalities that give the same feature for every sample; `permuted` borrows other samples'"""
+_SOURCES = get_args(Source)
+
+
+@dataclass(frozen=True)
+class DecisionSpec:
+    """Everything needed to build a decision layer again, apart from what was fitted."""
+
+    allocator: str
+    options: dict[str, Any]
+    """the allocator's own parameters, all of them"""
+    source: Source
+    absent: str | None = None
+    """the rule behind the features that stand for an absent modality; None where the head is additive, or no
+    contribution is weighed"""
+
+    def check(self, additive: bool, heads: bool) -> None:
+        """Raise ModelError where a model with such a head, and with or without own `heads`, cannot serve it."""
+        if self.source == "own_heads" and not heads:
+            raise ModelError("decision: weighs own heads, and the model has none")
+        shapley = not additive and self.source in ("contributions", "both")
+        if shapley and self.absent not in FIXED_RULES:
+            raise ModelError(
+                f"decision: contributions of a head that is not additive need one fixed feature for each absent "
+                f"modality; got evaluate.absent: {self.absent}, expected {' or '.join(FIXED_RULES)}"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON-serialisable values."""
+        return {
+            "allocator": self.allocator,
+            "options": self.options,
+            "source": self.source,
+            "absent": self.absent,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "DecisionSpec":
+        """The inverse of to_json. Raises KeyError where a key is missing, ModelError for an unknown source."""
+        if value["source"] not in _SOURCES:
+            raise ModelError(f"decision.source: got '{value['source']}', expected {', '.join(_SOURCES)}")
+        return cls(str(value["allocator"]), dict(value["options"]), value["source"], value["absent"])
+
+
+class Decision(nn.Module):
+    """From features and what the trained parts of a model make of them to the allocated logits.
+
+    `probes` and `own_heads` replace the head's contributions, `both` puts the probes behind them.
+    """
+
+    def __init__(self, spec: DecisionSpec, dims: Mapping[str, int], classes: int) -> None:
+        """Unfitted, for features of `dims` (modality -> D_m) and `classes` C; a state_dict makes it a fitted one.
+
+        Raises ParamsError where the allocator does not exist or does not take its options.
+        """
+        super().__init__()
+        self.spec = spec
+        self.modalities = tuple(dims)
+        config = plugin_config(ALLOCATORS, spec.allocator, spec.options, "decision.options")
+        self.allocator: Allocator = ALLOCATORS.get(spec.allocator).empty(config, len(dims), classes)
+        for name, dim in dims.items():
+            if spec.absent is not None:
+                self.register_buffer(f"absent_{name}", torch.zeros(1, dim))
+        self.probes: nn.ModuleDict | None = None
+        if spec.source in ("probes", "both"):
+            self.probes = nn.ModuleDict({name: Probe(dim, classes) for name, dim in dims.items()})
+
+    def inputs(self, model: "MultimodalNet", features: Features) -> Tensor:
+        """What the allocator weighs, from features h_m [N, D_m]: [N, M, C], for `both` [N, 2 M, C]."""
+        parts: list[Tensor] = []
+        if self.spec.source in ("contributions", "both"):
+            parts.extend(self._contributions(model, features).values())
+        if self.spec.source == "own_heads":
+            assert model.heads is not None
+            parts.extend(model.heads[name](features[name]) for name in self.modalities)
+        if self.probes is not None:
+            parts.extend(probe(features[name]) for name, probe in self.probes.items())
+        return torch.stack(parts, dim=1)
+
+    def allocate(self, model: "MultimodalNet", features: Features) -> Tensor:
+        """What each modality adds to the allocated logits: [N, M, C]."""
+        return self.allocator.allocate(self.inputs(model, features))
+
+    def forward(self, model: "MultimodalNet", features: Features) -> tuple[Tensor, Tensor]:
+        """Allocated logits [N, C], and what each modality adds to them [N, M, C]."""
+        weighed = self.inputs(model, features)
+        logits: Tensor = self.allocator(weighed)
+        return logits, self.allocator.allocate(weighed)
+
+    def background(self) -> dict[str, Tensor]:
+        """Modality -> the feature that stands for it where it is absent [1, D_m]; empty where none is needed."""
+        if self.spec.absent is None:
+            return {}
+        return {name: self.get_buffer(f"absent_{name}") for name in self.modalities}
+
+    def probe(self, modality: str) -> "Probe":
+        """The probe of one modality, where there are probes."""
+        assert self.probes is not None
+        found = self.probes[modality]
+        assert isinstance(found, Probe)
+        return found
+
+    def _contributions(self, model: "MultimodalNet", features: Features) -> dict[str, Tensor]:
+        exact = model.contributions(features)
+        if exact is not None:
+            return exact
+        from ambidex.coalitions import shapley_contributions  # it imports the model, which imports this
+
+        return shapley_contributions(model, features, self.background())
+
+
+class Probe(nn.Module):
+    """A fitted linear probe: logits (h - centre) W^T + b.
+
+    Centred, because far from the origin a bias in float32 would cost the logits their last digits.
+    """
+
+    centre: Tensor
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, dim: int, classes: int) -> None:
+        super().__init__()
+        self.register_buffer("centre", torch.zeros(dim))
+        self.register_buffer("weight", torch.zeros(classes, dim))
+        self.register_buffer("bias", torch.zeros(classes))
+
+    def forward(self, feature: Tensor) -> Tensor:
+        """h_m [N, D_m] -> logits [N, C]."""
+        return nn.functional.linear(feature - self.centre, self.weight, self.bias)

@@ -1,0 +1,208 @@
+"""A model saved with its decision layer says what the evaluation said, through the whole forward pass."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ambidex.allocation import Allocation, fit_allocators
+from ambidex.decide import ALLOCATORS
+from ambidex.errors import ModelError
+from ambidex.evaluation import Evaluation, collect
+from ambidex.files import read_json, write_json
+from ambidex.fusion import FUSIONS
+from ambidex.manifest import SPLITS
+from ambidex.model import MultimodalNet, load_model, save_model
+from ambidex.params import Evaluate
+from ambidex.probes import fit_probes
+from ambidex.repaired import repaired_model
+from helpers.memory_store import MemoryStore, architecture
+
+STORE = MemoryStore(("touch", "audio"), {"train": 36, "val": 24, "test": 12})
+CELLS = [(fusion, False) for fusion in FUSIONS.names()] + [("concat", True), ("gated", True)]
+
+
+@pytest.fixture(autouse=True)
+def _no_gradients() -> Iterator[None]:
+    with torch.no_grad():
+        yield
+
+
+def evaluate(fusion: str, heads: bool = False, absent: str = "mean") -> Evaluation:
+    """An untrained model on samples in memory: whatever an allocator is fitted on, it must say the same later."""
+    torch.manual_seed(0)
+    given = dataclasses.replace(architecture(("touch", "audio"), fusion), heads=heads)
+    model = MultimodalNet(given).eval()
+    params = Evaluate(resamples=100, folds=2, absent=absent)
+    seen = collect(model, STORE, SPLITS, 7, torch.device("cpu"), absent)
+    return Evaluation(params, model, model.architecture.classes, model.modalities, seen)
+
+
+def stored(split: str = "test") -> dict[str, Tensor]:
+    return {name: STORE.gather(name, STORE.rows(split)) for name in STORE.modalities}
+
+
+def saved(model: MultimodalNet, folder: Path) -> MultimodalNet:
+    save_model(model, folder)
+    return load_model(folder)
+
+
+def assert_says(model: MultimodalNet, logits: Tensor, split: str = "test") -> None:
+    """The probabilities of the whole forward pass are those of `logits`, and the parts add up to them."""
+    expected = logits.double().softmax(1)
+    found, parts = model.decide(model.encode(stored(split)))
+    torch.testing.assert_close(model(stored(split)).double().softmax(1), expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(found.double().softmax(1), expected, atol=1e-6, rtol=0)
+    assert parts is not None
+    assert list(parts) == ["touch", "audio"]
+    total = torch.stack(list(parts.values())).sum(0)
+    torch.testing.assert_close(total.double().softmax(1), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("fusion", "heads"), CELLS)
+def test_every_allocator_predicts_what_was_reported_once_saved(tmp_path: Path, fusion: str, heads: bool):
+    evaluation = evaluate(fusion, heads)
+    allocations = fit_allocators(evaluation, ALLOCATORS.names())
+    fitted = [allocation for allocation in allocations if not allocation.refusal]
+    assert {"uniform", "modality", "category"} <= {allocation.name for allocation in fitted}
+    for allocation in fitted:
+        model = saved(repaired_model(evaluation, allocation), tmp_path / allocation.name)
+        for split in ("val", "test"):
+            assert_says(model, allocation.logits[split], split)
+        features = model.encode(stored())
+        assert torch.equal(model.fuse(features)[0], evaluation.model.fuse(features)[0])
+
+
+@pytest.mark.parametrize(
+    ("source", "name"), [("own_heads", "modality"), ("probes", "modality"), ("both", "pooled")]
+)
+@pytest.mark.parametrize("fusion", ["concat", "film"])
+def test_whatever_an_allocator_weighs_is_in_the_saved_model(
+    tmp_path: Path, fusion: str, source: str, name: str
+):
+    evaluation = evaluate(fusion, heads=True)
+    val, test = (weighed(evaluation, split, source) for split in ("val", "test"))
+    kind = ALLOCATORS.get(name)
+    allocator = kind.fit(kind.Config(), val, evaluation.val.labels, evaluation.val.groups)
+    allocation = Allocation(name, source=source, allocator=allocator)
+    model = saved(repaired_model(evaluation, allocation), tmp_path)
+    assert_says(model, allocator(test))
+    names = [name for name in load_file(tmp_path / "model.safetensors") if name.startswith("decision.")]
+    assert any("probes" in name for name in names) == (source != "own_heads")
+    assert any("absent" in name for name in names) == (source == "both" and fusion == "film")
+
+
+def weighed(evaluation: Evaluation, split: str, source: str) -> Tensor:
+    outputs = evaluation.splits[split]
+    if source == "own_heads":
+        return torch.stack(list(outputs.branches.values()), dim=1)
+    said = torch.stack([p.logits[split] for p in fit_probes(evaluation).own.values()], dim=1)
+    return said if source == "probes" else torch.cat([outputs.stacked(), said.float()], dim=1)
+
+
+def test_probes_far_from_the_origin_keep_their_digits(tmp_path: Path):
+    evaluation = evaluate("concat")
+    for outputs in evaluation.splits.values():
+        for name, feature in outputs.features.items():
+            outputs.features[name] = feature + 1000
+    val = weighed(evaluation, "val", "probes")
+    kind = ALLOCATORS.get("uniform")
+    allocator = kind.fit(kind.Config(), val, evaluation.val.labels, evaluation.val.groups)
+    model = repaired_model(evaluation, Allocation("uniform", source="probes", allocator=allocator))
+    found, _ = model.decide(evaluation.test.features)
+    expected = weighed(evaluation, "test", "probes").sum(dim=1)
+    torch.testing.assert_close(found.double(), expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("rule", ["mean", "zero"])
+def test_the_feature_of_an_absent_modality_is_that_of_the_evaluation(tmp_path: Path, rule: str):
+    evaluation = evaluate("gated", absent=rule)
+    (allocation,) = fit_allocators(evaluation, ["uniform"])
+    model = saved(repaired_model(evaluation, allocation), tmp_path)
+    assert model.decision is not None
+    train = evaluation.train.features
+    expected = {m: torch.zeros(1, 8) if rule == "zero" else h.mean(0, keepdim=True) for m, h in train.items()}
+    for name, feature in model.decision.background().items():
+        torch.testing.assert_close(feature, expected[name])
+    one = {name: h[:1] for name, h in evaluation.test.features.items()}  # one sample alone: the same parts
+    _, parts = model.decide(one)
+    assert parts is not None
+    for name, part in parts.items():
+        torch.testing.assert_close(part, evaluation.test.contributions[name][:1], atol=1e-6, rtol=1e-5)
+
+
+def test_a_rule_that_borrows_from_other_samples_cannot_be_saved():
+    evaluation = evaluate("film", absent="permuted")
+    (allocation,) = fit_allocators(evaluation, ["uniform"])
+    with pytest.raises(ModelError, match=r"got evaluate\.absent: permuted, expected mean or zero") as error:
+        repaired_model(evaluation, allocation)
+    assert "\n" not in str(error.value)
+    exact = evaluate("concat", absent="permuted")  # exact contributions need no absent feature
+    assert repaired_model(exact, fit_allocators(exact, ["uniform"])[0]).architecture.decision is not None
+
+
+def test_a_refused_allocator_cannot_be_saved():
+    with pytest.raises(ModelError, match="allocator 'temperature' was refused: too weak"):
+        repaired_model(evaluate("concat"), Allocation("temperature", refusal="too weak"))
+
+
+def test_a_decision_layer_is_replaced_not_stacked(tmp_path: Path):
+    evaluation = evaluate("concat")
+    uniform, category = fit_allocators(evaluation, ["uniform", "category"])
+    first = saved(repaired_model(evaluation, category), tmp_path / "first")
+    seen = collect(first, STORE, SPLITS, 7, torch.device("cpu"))
+    torch.testing.assert_close(
+        seen["test"].logits, evaluation.test.logits
+    )  # the trained head is what is judged
+    again = dataclasses.replace(evaluation, model=first, splits=seen)
+    second = saved(repaired_model(again, uniform), tmp_path / "second")
+    assert_says(second, uniform.logits["test"])
+
+
+def test_without_a_decision_layer_the_head_decides():
+    plain, other = evaluate("concat"), evaluate("film")
+    logits, parts = plain.model.decide(plain.test.features)
+    torch.testing.assert_close(logits, plain.test.logits)
+    assert parts is not None
+    torch.testing.assert_close(torch.stack(list(parts.values()), dim=1), plain.test.stacked())
+    assert other.model.decide(other.test.features)[1] is None
+
+
+def test_a_model_written_before_there_were_decision_layers_loads(tmp_path: Path):
+    model = evaluate("concat").model
+    save_model(model, tmp_path)
+    described = read_json(tmp_path / "model.json")
+    del described["architecture"]["decision"]
+    write_json(tmp_path / "model.json", described)
+    loaded = load_model(tmp_path)
+    assert loaded.decision is None
+    assert torch.equal(loaded(stored()), model(stored()))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"allocator": "modalty"}, "did you mean 'modality'"),
+        ({"options": {"shrinkage": -1}}, "shrinkage"),
+        ({"source": "head"}, "decision.source: got 'head', expected contributions"),
+        ({"source": "own_heads"}, "weighs own heads, and the model has none"),
+        ({"source": "probes"}, r"tensor 'decision\.probes\.touch\.centre' is missing"),
+        ({"allocator": None}, "allocator 'None' does not exist"),
+        ("modality", "does not describe a model"),
+    ],
+)
+def test_a_damaged_decision_layer_is_refused_in_one_line(tmp_path: Path, change: object, message: str):
+    evaluation = evaluate("concat")
+    save_model(repaired_model(evaluation, fit_allocators(evaluation, ["modality"])[0]), tmp_path)
+    described = read_json(tmp_path / "model.json")
+    spec = described["architecture"]["decision"]
+    described["architecture"]["decision"] = spec | change if isinstance(change, dict) else change
+    write_json(tmp_path / "model.json", described)
+    with pytest.raises(ModelError, match=message) as error:
+        load_model(tmp_path)
+    assert "\n" not in str(error.value)
+    assert str(error.value).startswith(str(tmp_path))
