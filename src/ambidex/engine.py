@@ -68,10 +68,10 @@ class Engine:
         self.monitor = Monitor(self.folder, self.number)
         self.monitor.history = self.history
         with progress(
-            f"train {self.folder.name.removesuffix(PARTIAL)}", self.params.epochs, "epochs"
+            f"train {self.folder.name.removesuffix(PARTIAL)}", self.run.epochs, "epochs"
         ) as advance:
             advance(first)
-            for epoch in range(first, self.params.epochs):
+            for epoch in range(first, self.run.epochs):
                 self.run.epoch = epoch
                 values = self._epoch()
                 self._select(values)
@@ -94,9 +94,10 @@ class Engine:
                 self.number += 1
         self.method.epoch_end(run)
         self.guard.check()
-        rate = self.optimizer.param_groups[0]["lr"]
-        self.schedule.step()
-        values = {"learning_rate": rate} | {f"train/{k}": v for k, v in totals.means().items()}
+        values = {f"train/{k}": v for k, v in totals.means().items()}
+        if self.method.trains:
+            values = {"learning_rate": self.optimizer.param_groups[0]["lr"]} | values
+            self.schedule.step()
         values |= {f"val/{k}": v for k, v in self.score(self.select_split).items()}
         self.monitor.epoch(run.epoch, self.number, values)
         return values
@@ -164,7 +165,9 @@ class Engine:
         seed, device = self.batches.seed, self.fabric.device
         torch.manual_seed(generator("train", seed).initial_seed())
         rng = generator("method", seed, device=device)
-        self.run = Run(self.model, self.model.modalities, self.params.epochs, rng, self._log)
+        epochs = self.params.epochs if self.method.trains else 1
+        samples = len(self.batches.store.rows("train"))
+        self.run = Run(self.model, self.model.modalities, epochs, samples, rng, self._log)
         self.method.needs.check(type(self.method).__module__.rpartition(".")[2], self.model)
         self.method.setup(self.run)
         self.trained = [p for p in self.model.parameters() if p.requires_grad]

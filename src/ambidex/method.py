@@ -32,6 +32,8 @@ class Needs:
     """contributions that sum to the logits exactly (fusion concat, sum or shared)"""
     min_modalities: int = 1
     max_modalities: int | None = None
+    classifiers: bool = False
+    """the unimodal classifiers of pretrain, in every regime: the model starts as they are, heads included"""
 
     def check(self, name: str, model: "MultimodalNet") -> None:
         """Raise ModelError with one line that says what is needed and what would do."""
@@ -68,6 +70,8 @@ class Run:
     model: "MultimodalNet"
     modalities: tuple[str, ...]
     epochs: int
+    samples: int
+    """in the training split"""
     rng: torch.Generator
     """the method's own random numbers, on the training device; nothing else draws from it"""
     log: Callable[[str, float | Tensor], None]
@@ -122,6 +126,8 @@ class Method:
         """The method's own parameters."""
 
     needs: ClassVar[Needs] = Needs()
+    trains: ClassVar[bool] = True
+    """False: nothing is trained; the model is validated once as it was built, and delivered"""
     neutral: ClassVar[tuple[dict[str, Any], ...]] = ({},)
     """options under each of which the method must equal joint training, bit for bit"""
     variants: ClassVar[tuple[dict[str, Any], ...]] = ({},)
@@ -144,7 +150,7 @@ class Method:
 
     def phases(self, run: Run) -> Iterable[Phase]:
         """The passes over the training split that make this epoch."""
-        return (Phase(),)
+        return (Phase(),) if self.trains else ()
 
     def epoch_end(self, run: Run) -> None:
         """Called after the last batch of `run.epoch`, before validation."""

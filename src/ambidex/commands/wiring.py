@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from ambidex.configuration import method_choice
 from ambidex.layout import Layout
 from ambidex.params import Params
 
@@ -22,8 +23,8 @@ def places(stage: str, params: Params, layout: Layout) -> tuple[Places, Places]:
     if stage == "pretrain":
         return features, {"encoder": layout.encoder(str(pretrain.modality), pretrain.seed)}
     if stage == "train":
-        needed = {} if train.regime == "scratch" else encoders
-        return {**features, **needed}, {"model": layout.model(*cell)}
+        needed = encoders if train.regime != "scratch" or _needs_classifiers(params) else {}
+        return {**features, **_existing(needed)}, {"model": layout.model(*cell)}
     if stage == "evaluate":
         read = {**features, "model": layout.model(*cell), **_existing(encoders)}
         return read, {"report": layout.report(*cell)}
@@ -44,6 +45,13 @@ def with_values(params: Params, section: str, **values: object) -> Params:
     """`params` with some values of one section replaced. The values must be valid: they are not checked again."""
     changed = getattr(params, section).model_copy(update=values)
     return params.model_copy(update={section: changed})
+
+
+def _needs_classifiers(params: Params) -> bool:
+    """Whether the method sums the classifiers that pretrain left, whatever the regime."""
+    from ambidex.method import METHODS
+
+    return METHODS.get(method_choice(params, params.train.method)[0]).needs.classifiers
 
 
 def _existing(candidates: Places) -> Places:

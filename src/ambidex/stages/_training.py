@@ -11,6 +11,8 @@ from ambidex.encoders import InputSpec
 from ambidex.engine import BEST_FILE, Engine
 from ambidex.errors import DataError, ModelError
 from ambidex.files import digest, finish, partial
+from ambidex.fusion.concat import Concat
+from ambidex.fusion.sum import SumFusion
 from ambidex.media.store import FeatureStore
 from ambidex.method import Method
 from ambidex.model import Architecture, ModalityInput, MultimodalNet, save_model
@@ -110,25 +112,31 @@ def deliver(
     finish(folder, output)
 
 
-def load_encoder(model: MultimodalNet, modality: str, folder: Path) -> None:
-    """Copy the encoder of a pretrain output into `model`.
+def load_encoder(model: MultimodalNet, modality: str, folder: Path, *, classifier: bool = False) -> None:
+    """Copy the encoder of a pretrain output into `model`; with `classifier` its linear head too (fusion `sum`).
 
-    Raises ModelError where it was trained for other inputs or is another architecture.
+    Raises ModelError where it was trained for other inputs or classes or is another architecture.
     """
     from ambidex.model import load_model
 
     trained = load_model(folder)
     if modality not in trained.modalities:
         raise ModelError(f"{folder}: holds an encoder of {', '.join(trained.modalities)}, not of {modality}")
+    ours, theirs = model.architecture, trained.architecture
     for what, found, wanted in (
-        ("encoder", trained.architecture.encoders[modality], model.architecture.encoders[modality]),
-        ("input", trained.architecture.inputs[modality], model.architecture.inputs[modality]),
+        ("encoder", theirs.encoders[modality], ours.encoders[modality]),
+        ("input", theirs.inputs[modality], ours.inputs[modality]),
+        ("classifier", theirs.classes, ours.classes if classifier else theirs.classes),
     ):
         if found != wanted:
             raise ModelError(
                 f"{folder}: {what} of {modality} is {found}, the model needs {wanted}; run pretrain again"
             )
     model.encoder(modality).load_state_dict(trained.encoder(modality).state_dict())
+    if classifier:
+        assert isinstance(model.fusion, SumFusion)
+        assert isinstance(trained.fusion, Concat)
+        model.fusion.linears[modality].load_state_dict(trained.fusion.linear.state_dict())
 
 
 def _unfinished(output: Path, fingerprint: str) -> Path:

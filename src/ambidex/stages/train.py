@@ -1,5 +1,6 @@
 """train: one method in one regime with one seed, from the feature store to a model."""
 
+from pathlib import Path
 from typing import Any
 
 from ambidex.configuration import method_choice, method_params
@@ -8,31 +9,26 @@ from ambidex.errors import DataError
 from ambidex.files import sha256
 from ambidex.media.store import FeatureStore
 from ambidex.method import METHODS
-from ambidex.model import WEIGHTS_FILE
+from ambidex.model import WEIGHTS_FILE, MultimodalNet
 from ambidex.params import Params
 from ambidex.stages import Paths
 from ambidex.stages._training import architecture_for, build_model, deliver, load_encoder, run_engine
 
 
 def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
-    """inputs: features, encoders (a folder per modality; not for scratch). outputs: model."""
+    """inputs: features, encoders (a folder per modality; for scratch only if the method asks). outputs: model."""
     params = method_params(params, params.train.method)
     train = params.train
     name, options = method_choice(params, train.method)
     method = METHODS.get(name)(plugin_config(METHODS, name, options, f"methods.{train.method}"))
-    if train.regime != "scratch" and "encoders" not in inputs:
-        raise DataError(f"train.regime: '{train.regime}' starts from pretrained encoders; run pretrain first")
     store = FeatureStore.open(inputs["features"])
     architecture = architecture_for(store, params, params.modalities, params.model.fusion)
     model = build_model(method.architecture(architecture), train.seed)
     depends: dict[str, Any] = {"method": [name, method.config.model_dump(mode="json")]}
-    if train.regime != "scratch":
-        for modality in model.modalities:
-            folder = inputs["encoders"] / modality
-            if not folder.exists():
-                raise DataError(f"{folder}: no pretrained encoder of {modality}; run pretrain for it first")
-            load_encoder(model, modality, folder)
-            depends[modality] = sha256(folder / WEIGHTS_FILE)
+    ready = method.needs.classifiers
+    if ready or train.regime != "scratch":
+        asks = f"method {name}" if ready else f"train.regime '{train.regime}'"
+        depends |= _load_pretrained(model, inputs.get("encoders"), asks, ready)
     frozen = train.regime == "frozen"
     folder, selected, _ = run_engine(
         model, method, params, train, store, outputs["model"], seed=train.seed, frozen=frozen, depends=depends
@@ -41,3 +37,21 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     facts = {"method": train.method, "regime": train.regime, "seed": train.seed, "selection": train.selection}
     deliver(folder, outputs["model"], "train", params, model, store, metrics, **facts)
     return metrics
+
+
+def _load_pretrained(
+    model: MultimodalNet, encoders: Path | None, asks: str, classifiers: bool
+) -> dict[str, str]:
+    """Start from pretrain's encoders, with `classifiers` their heads too. Returns the digest of each one's weights."""
+    if encoders is None:
+        raise DataError(
+            f"{asks}: starts from the unimodal classifiers, and there are none; run pretrain first"
+        )
+    digests: dict[str, str] = {}
+    for modality in model.modalities:
+        folder = encoders / modality
+        if not folder.exists():
+            raise DataError(f"{folder}: no pretrained encoder of {modality}; run pretrain for it first")
+        load_encoder(model, modality, folder, classifier=classifiers)
+        digests[modality] = sha256(folder / WEIGHTS_FILE)
+    return digests
