@@ -5,27 +5,27 @@ collected. Nothing is fitted on test.
 """
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from ambidex.allocation import REFERENCE, fit_allocators
 from ambidex.decide import ALLOCATORS
 from ambidex.diagnose import DIAGNOSTICS
-from ambidex.errors import DataError, ModelError, ParamsError
+from ambidex.errors import ModelError, ParamsError
 from ambidex.evaluation import Evaluation, Outputs, Unimodal, collect, open_store
 from ambidex.files import read_json, sha256, whole_folder
 from ambidex.manifest import SPLITS
 from ambidex.media.store import FeatureStore
-from ambidex.model import MODEL_FILE, WEIGHTS_FILE, MultimodalNet, load_model
+from ambidex.model import MODEL_FILE, WEIGHTS_FILE, MultimodalNet
 from ambidex.params import Evaluate, Params
 from ambidex.records import CARD_FILE, METRICS_FILE
+from ambidex.report.model_files import MODEL_FOLDER, write_model
 from ambidex.report.result import Result, run_metrics
 from ambidex.report.run_files import write_report
 from ambidex.runtime import device, prepare_torch
 from ambidex.stages import Paths
+from ambidex.stages._checks import check_inputs, check_outputs, check_splits, fitting_model
 
 HISTORY_FILE = "history.csv"
 
@@ -33,26 +33,16 @@ HISTORY_FILE = "history.csv"
 def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     """inputs: features, model, encoders (optional: a folder per modality). outputs: report.
 
-    Returns the metrics, the headline first. Raises ParamsError (unknown allocator or diagnostic), ModelError
-    (the model does not fit the store, or its outputs are not finite), DataError (a split is empty).
+    Returns the metrics, the headline first. A decision layer in the model is neither judged nor kept: the trained
+    head is, and everything is fitted afresh. Raises ParamsError (unknown allocator or diagnostic), ModelError (the
+    model was not trained on the store, its outputs are not finite, or the model asked for cannot be saved: then
+    the report is there all the same), DataError (a split is empty, validation too small, an input not finite).
     """
     section = params.evaluate
     allocators, diagnostics = _names(section)
     prepare_torch(params.runtime)
-    place = device(params.runtime)
     store = open_store(inputs["features"])
-    model = _model(inputs["model"], store)
-    card = _card(inputs["model"])
-
-    def see(net: MultimodalNet, folder: Path) -> dict[str, Outputs]:
-        seen = collect(net, store, SPLITS, section.batch_size, place, section.absent)
-        _check_finite(seen, folder)
-        return seen
-
-    _check_splits(store)
-    splits = see(model, inputs["model"])
-    unimodal = _unimodal(inputs["encoders"], model, store, see) if "encoders" in inputs else {}
-    evaluation = Evaluation(section, model, store.classes, model.modalities, splits, unimodal, card)
+    evaluation = _evaluation(params, inputs, store)
     result = Result(
         evaluation,
         {name: DIAGNOSTICS.get(name)().run(evaluation) for name in diagnostics},
@@ -62,14 +52,40 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
         store.info,
     )
     metrics = run_metrics(result)
-    facts = _facts(card, store, inputs["model"]) | {
-        "modalities": list(model.modalities),
+    facts = _facts(evaluation.card, store, inputs["model"]) | {
+        "modalities": list(evaluation.modalities),
         "allocators": allocators,
         "headline": section.allocator,
     }
+    problem = None
     with whole_folder(outputs["report"]) as folder:
         write_report(folder, params, result, metrics, facts)
+        if section.save:
+            try:
+                write_model(folder / MODEL_FOLDER, params, result, inputs["model"], facts)
+            except ModelError as error:  # the report is worth having all the same: it says why
+                problem = error
+    if problem is not None:
+        raise ModelError(f"{outputs['report']}: the report is there, but no model was saved: {problem}")
     return metrics
+
+
+def _evaluation(params: Params, inputs: Paths, store: FeatureStore) -> Evaluation:
+    """What the model, and the classifiers of `encoders`, say about every split of the store."""
+    section, place = params.evaluate, device(params.runtime)
+    model = fitting_model(inputs["model"], store)
+    check_splits(store)
+    check_inputs(store, model.modalities)
+
+    def see(net: MultimodalNet, folder: Path) -> dict[str, Outputs]:
+        seen = collect(net, store, SPLITS, section.batch_size, place, section.absent)
+        check_outputs(seen, folder)
+        return seen
+
+    splits = see(model, inputs["model"])
+    unimodal = _unimodal(inputs["encoders"], model, store, see) if "encoders" in inputs else {}
+    card = _card(inputs["model"])
+    return Evaluation(section, model, store.classes, model.modalities, splits, unimodal, card)
 
 
 def _names(section: Evaluate) -> tuple[list[str], list[str]]:
@@ -86,23 +102,6 @@ def _names(section: Evaluate) -> tuple[list[str], list[str]]:
             except ParamsError as error:
                 raise ParamsError(f"evaluate.{key}: {error}") from None
     return allocators, diagnostics
-
-
-def _model(folder: Path, store: FeatureStore) -> MultimodalNet:
-    """The model in `folder`. Raises ModelError where it was built for other inputs or classes than the store's."""
-    model = load_model(folder)
-    start = f"{folder / MODEL_FILE}: model file of another architecture"
-    for name, given in model.architecture.inputs.items():
-        if name not in store.inputs:
-            raise ModelError(f"{start}: needs modality '{name}', the store has {', '.join(store.modalities)}")
-        found = store.inputs[name]
-        here, there = (given.spec.kind, list(given.spec.shape)), (found.kind, list(found.shape))
-        if here != there:
-            raise ModelError(f"{start}: '{name}' is {here[0]} {here[1]}, in the store {there[0]} {there[1]}")
-    if model.architecture.classes != store.classes:
-        own, known = len(model.architecture.classes), len(store.classes)
-        raise ModelError(f"{start}: its {own} classes are not the store's {known}, or in another order")
-    return model
 
 
 def _card(folder: Path) -> dict[str, Any]:
@@ -135,7 +134,7 @@ def _unimodal(
         place = folder / name
         if not (place / MODEL_FILE).exists():
             continue
-        alone = _model(place, store)
+        alone = fitting_model(place, store)
         if alone.modalities != (name,):
             raise ModelError(
                 f"{place}: expected a classifier of {name} alone, found {', '.join(alone.modalities)}"
@@ -145,25 +144,6 @@ def _unimodal(
         features = {split: outputs.features[name] for split, outputs in seen.items()}
         found[name] = Unimodal(metrics, features, {split: outputs.logits for split, outputs in seen.items()})
     return found
-
-
-def _check_splits(store: FeatureStore) -> None:
-    for split in SPLITS:
-        if not len(store.rows(split)):
-            raise DataError(
-                f"{store.path}: split '{split}' has no samples; evaluate needs {', '.join(SPLITS)}"
-            )
-
-
-def _check_finite(seen: dict[str, Outputs], folder: Path) -> None:
-    for split, outputs in seen.items():
-        tensors: Sequence[tuple[str, torch.Tensor]] = [("logits", outputs.logits), *outputs.features.items()]
-        for name, tensor in tensors:
-            bad = (~tensor.isfinite()).any(dim=1)
-            if bad.any():
-                sample = outputs.sample_ids[int(bad.int().argmax())]
-                what = name if name == "logits" else f"feature of {name}"
-                raise ModelError(f"{folder}: {what} of {split} sample '{sample}' is not finite")
 
 
 def _facts(card: dict[str, Any], store: FeatureStore, model: Path) -> dict[str, Any]:
