@@ -1,9 +1,11 @@
 """The output of crossfit on disk: every training sample as a model says it that was trained without it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -73,6 +75,21 @@ def read_cross_fitted(folder: Path) -> CrossFitted:
 def read_held_out(folder: Path) -> HeldOut:
     """What allocators are fitted on, from a crossfit output. Raises DataError as read_cross_fitted does."""
     return read_cross_fitted(folder).held_out
+
+
+def join(parts: Sequence[CrossFitted], rows: Tensor) -> CrossFitted:
+    """All `parts` as one, in the order of the store: `rows` [N] are their samples' rows there, part after part."""
+    place = rows.argsort()
+    ids = [sample_id for part in parts for sample_id in part.sample_ids]
+    known = [part.held_out for part in parts]
+    whole = HeldOut(
+        known[0].modalities,
+        torch.cat([one.labels for one in known]),
+        [group for one in known for group in one.groups],
+        {name: torch.cat([one.sources[name] for one in known]) for name in known[0].sources},
+    )
+    folds = torch.cat([part.folds for part in parts])[place]
+    return CrossFitted(whole.subset(place), [ids[i] for i in place.tolist()], folds, parts[0].classes)
 
 
 def _check(found: CrossFitted, path: Path) -> None:

@@ -58,7 +58,8 @@ class Engine:
     """what the run depends on: a checkpoint of another fingerprint is not resumed"""
     frozen: bool = False
     """encoders keep their weights and statistics; only the rest trains"""
-    select_split: str = "val"
+    select_split: str | None = "val"
+    """where the epoch is chosen; None: there is no such split, and the last epoch is kept"""
     on_epoch: Callable[[int], None] = field(default=lambda epoch: None)
 
     def fit(self) -> dict[str, Any]:
@@ -77,7 +78,7 @@ class Engine:
                 self._select(values)
                 self._checkpoint()
                 self.on_epoch(epoch)
-                advance(1, f"val accuracy {values['val/accuracy/fused']:.3f}")
+                advance(1, _note(values))
         self.monitor.close()
         return self._finish()
 
@@ -98,7 +99,8 @@ class Engine:
         if self.method.trains:
             values = {"learning_rate": self.optimizer.param_groups[0]["lr"]} | values
             self.schedule.step()
-        values |= {f"val/{k}": v for k, v in self.score(self.select_split).items()}
+        if self.select_split is not None:
+            values |= {f"val/{k}": v for k, v in self.score(self.select_split).items()}
         self.monitor.epoch(run.epoch, self.number, values)
         return values
 
@@ -207,9 +209,10 @@ class Engine:
             self.monitor.points({f"method/{name}": value}, self.number)
 
     def _select(self, values: dict[str, float]) -> None:
-        accuracy, nll = values["val/accuracy/fused"], values["val/nll"]
-        rule = self.params.selection
-        score = -nll if rule == "val_nll" else float(self.run.epoch) if rule == "last" else accuracy
+        accuracy, nll = values.get("val/accuracy/fused"), values.get("val/nll")
+        rule, score = self.params.selection, float(self.run.epoch)
+        if rule != "last" and accuracy is not None and nll is not None:
+            score = -nll if rule == "val_nll" else accuracy
         if not self.best or score > self.best["score"]:
             self.best = {"score": score, "epoch": self.run.epoch, "accuracy": accuracy, "nll": nll}
             save_file(_weights(self.model), self.folder / f"{BEST_FILE}.tmp")
@@ -250,6 +253,12 @@ class Engine:
         self.model.load_state_dict(load_file(self.folder / BEST_FILE))
         self.model.cpu().eval()
         return {key: value for key, value in self.best.items() if key != "score"}
+
+
+def _note(values: dict[str, float]) -> str:
+    """How well it goes, in a few words: on validation, or on train where there is none."""
+    key = next((key for key in ("val/accuracy/fused", "train/accuracy/fused") if key in values), None)
+    return "" if key is None else f"{key.partition('/')[0]} accuracy {values[key]:.3f}"
 
 
 def _weights(model: MultimodalNet) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Layout:
-    """The folder tree of a run: manifest/ features/ encoders/ models/ reports/ study/."""
+    """The folder tree of a run: manifest/ features/ encoders/ models/ crossfit/ reports/ study/."""
 
     root: Path
 
@@ -36,6 +36,10 @@ class Layout:
     def model(self, method: str, regime: str, seed: int) -> Path:
         """Output of train for one cell of the study."""
         return self.models / cell_name(method, regime, seed)
+
+    def crossfit(self, method: str, regime: str, seed: int) -> Path:
+        """Output of crossfit for one cell."""
+        return self.root / "crossfit" / cell_name(method, regime, seed)
 
     @property
     def reports(self) -> Path:

@@ -4,7 +4,7 @@ Options of plug-ins (a data set, an encoder, a method ...) are validated by the 
 `ambidex.configuration` reads the file, applies `--set`, and turns every mistake into one line.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
@@ -40,7 +40,10 @@ class Prepare(Section):
     source: str = Field("", description="manifest CSV or folder that the data set reads; DVC watches it")
     options: dict[str, Any] = Field(default_factory=dict, description="the data set's own parameters")
     val_fraction: float = Field(
-        0.15, gt=0, lt=1, description="share of the groups, where the data have no split"
+        0.15,
+        ge=0,
+        lt=1,
+        description="share of the groups, where the data have no split; 0: make no val split",
     )
     test_fraction: float = Field(
         0.25, gt=0, lt=1, description="share of the groups, where the data have no split"
@@ -183,6 +186,9 @@ class Train(Optimisation):
 class Evaluate(Section):
     """evaluate: diagnosis and repair of one trained model."""
 
+    SHAPES_CONTRIBUTIONS: ClassVar[tuple[str, ...]] = ("absent", "permutations", "seed")
+    """the keys on which the contributions of a head that is not additive depend"""
+
     diagnostics: list[str] | None = Field(None, description="names; missing: all of them")
     allocators: list[str] = Field(
         ["uniform", "temperature", "modality", "category"],
@@ -194,6 +200,11 @@ class Evaluate(Section):
         5, ge=2, description="cross-validation folds of fitted allocators and probes, by group"
     )
     resamples: int = Field(1_000, ge=100, description="bootstrap samples")
+    fit_on: Literal["val", "crossfit"] = Field(
+        "val",
+        description="what allocators are fitted on: the validation split, or the training split as `crossfit` "
+        "scored it",
+    )
     standalone: Literal["probes", "refuse"] = Field(
         "probes",
         description="for allocators that need classifiers, where the head's parts are none: probes or nothing",
@@ -205,6 +216,15 @@ class Evaluate(Section):
     )
     bins: int = Field(15, ge=2, description="calibration bins")
     seed: int = Field(0, ge=0, description="of resampling, folds and permutations")
+
+
+class Crossfit(Section):
+    """crossfit: score the training split by models that never saw the samples they score."""
+
+    folds: int = Field(
+        5, ge=2, le=100, description="models to train; each scores the groups that the others trained on"
+    )
+    seed: int = Field(0, ge=0, description="of the folds: the same for all cells of a study")
 
 
 class Compare(Section):
@@ -248,6 +268,7 @@ class Params(Section):
     pretrain: Pretrain = Pretrain()
     train: Train = Train()
     methods: dict[str, dict[str, Any]] = Field(default_factory=dict, description="options by method")
+    crossfit: Crossfit = Crossfit()
     evaluate: Evaluate = Evaluate()
     compare: Compare = Compare()
     study: Study = Study()

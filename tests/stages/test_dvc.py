@@ -7,10 +7,11 @@ import yaml
 
 from ambidex.cli import make_parser
 from ambidex.commands.freshness import SECTIONS
-from ambidex.stages import STAGES
+from ambidex.stages import OPTIONAL, STAGES
 from helpers.checkout import ROOT, checkout, dvc
 from helpers.imports import closure, file_of
 
+SHIPPED = tuple(stage for stage in STAGES if stage not in OPTIONAL)
 PLUMBING = frozenset(
     f"ambidex{name}"
     for name in (
@@ -80,7 +81,7 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", SHIPPED)
 def test_stage_names_all_code_it_runs(definition: dict, stage: str) -> None:
     declared = [ROOT / dep for dep in definition["stages"][stage]["deps"] if dep.startswith("src/")]
     needed = {
@@ -103,13 +104,13 @@ def test_every_method_names_all_code_it_runs(definition: dict) -> None:
         assert not missing, f"dvc.yaml, train of {path.stem}: does not depend on {missing}"
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", SHIPPED)
 def test_stage_reads_the_same_sections_as_in_a_study(definition: dict, stage: str) -> None:
     own_line = {"methods.${item.method}"} if stage == "train" else set()
     assert set(definition["stages"][stage]["params"]) == {*SECTIONS[stage], *own_line}
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", SHIPPED)
 def test_the_command_line_knows_every_command(definition: dict, stage: str) -> None:
     program, *words = definition["stages"][stage]["cmd"].split()
     options = make_parser().parse_args(words)

@@ -85,7 +85,8 @@ def test_examples_in_the_help_are_valid(
         _, *arguments = verb.example.split()
         if "--show" not in arguments:
             assert run(*arguments) == 0, verb.name
-    assert {stage for stage, *_ in calls.seen} == {"prepare", "extract", "pretrain", "train", "evaluate"}
+    shown = {"prepare", "extract", "pretrain", "train", "crossfit", "evaluate"}
+    assert {stage for stage, *_ in calls.seen} == shown
 
 
 def test_train_reads_encoders_unless_from_scratch(calls: Calls, tmp_path: Path) -> None:
@@ -96,6 +97,23 @@ def test_train_reads_encoders_unless_from_scratch(calls: Calls, tmp_path: Path) 
     assert inputs == {"features": tmp_path / "features", "encoders": tmp_path / "encoders/7"}
     assert outputs == {"model": tmp_path / "models/joint-pretrained-7"}
     assert scratch == {"features": tmp_path / "features"}
+
+
+def test_evaluate_reads_the_cross_fitted_split_where_asked_and_there(calls: Calls, tmp_path: Path) -> None:
+    (tmp_path / "crossfit/joint-frozen-2").mkdir(parents=True)
+    cell = ("--method", "joint", "--regime", "frozen", "--seed", "2")
+    asked = ("--set", "evaluate.fit_on=crossfit")
+    assert run("crossfit", *cell, runs=tmp_path) == 0
+    assert run("evaluate", *cell, *asked, runs=tmp_path) == 0
+    assert run("evaluate", *cell, runs=tmp_path) == 0
+    assert run("evaluate", *cell[:-1], "3", *asked, runs=tmp_path) == 0
+    made, *read = calls.seen
+    assert made[2:] == (
+        {"features": tmp_path / "features"},
+        {"crossfit": tmp_path / "crossfit/joint-frozen-2"},
+    )
+    found = [inputs.get("crossfit") for _, _, inputs, _ in read]
+    assert found == [tmp_path / "crossfit/joint-frozen-2", None, None]
 
 
 def test_flags_come_after_set(calls: Calls, tmp_path: Path) -> None:

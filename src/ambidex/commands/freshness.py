@@ -6,7 +6,7 @@ from typing import Any
 from ambidex.configuration import method_params
 from ambidex.configuration.yaml_text import parse_yaml
 from ambidex.files import read_json
-from ambidex.params import Params
+from ambidex.params import Evaluate, Params
 from ambidex.records import CARD_FILE, PARAMS_FILE, code_fingerprint, fingerprint
 from ambidex.stages import Paths, sources
 
@@ -15,10 +15,14 @@ SECTIONS = {
     "extract": ("extract",),
     "pretrain": ("pretrain", "model", "augment", "runtime"),
     "train": ("train", "model", "augment", "runtime"),
+    "crossfit": ("crossfit", "pretrain", "train", "model", "augment", "runtime"),
     "evaluate": ("evaluate",),
-    "compare": ("compare", "study"),
+    "compare": ("compare", "study", "methods"),
 }
-"""the sections of params.yaml that shape the output of a stage; `train` also reads its own line of `methods`"""
+"""the sections of params.yaml that shape the output of a stage; `train` also reads its own line of `methods`,
+and `crossfit` as well"""
+
+_OF_A_METHOD = ("train", "crossfit")
 
 
 def up_to_date(stage: str, params: Params, inputs: Paths, output: Path) -> bool:
@@ -46,12 +50,15 @@ def relevant(stage: str, method: str, resolved: dict[str, Any]) -> dict[str, Any
     part = {name: dict(resolved.get(name) or {}) for name in SECTIONS[stage]}
     if stage == "extract":
         part["extract"].pop("workers", None)  # the number of processes changes nothing
-    if stage == "train":
+    if stage == "crossfit":
+        known = resolved.get("evaluate") or {}
+        part["evaluate"] = {name: known.get(name) for name in Evaluate.SHAPES_CONTRIBUTIONS}
+    if stage in _OF_A_METHOD:
         part["method"] = resolved.get("methods", {}).get(method) or {}
     return part
 
 
 def _resolved(stage: str, params: Params) -> dict[str, Any]:
     """Parameters as the stage records them: training applies the method's own `train` values first."""
-    known = method_params(params, params.train.method) if stage == "train" else params
+    known = method_params(params, params.train.method) if stage in _OF_A_METHOD else params
     return known.model_dump(mode="json")

@@ -41,14 +41,15 @@ def _shared(params: Params) -> Iterator[tuple[str, Params]]:
 
 
 def _run_cells(params: Params, layout: Layout) -> Iterator[str]:
-    """Train and evaluate every cell; yields one line for each that failed."""
+    """Train, cross-fit where that is asked for, and evaluate every cell; yields one line for each that failed."""
     study = params.study
+    fitted = ["crossfit"] if params.evaluate.fit_on == "crossfit" else []
     for method, regime, seed in [
         (m, r, s) for m in study.methods for r in study.regimes for s in study.seeds
     ]:
         one = with_values(params, "train", method=method, regime=regime, seed=seed)
         try:
-            for stage in ("train", "evaluate"):
+            for stage in ("train", *fitted, "evaluate"):
                 _bring_up_to_date(stage, one, layout)
         except AmbidexError as error:
             yield f"{method}-{regime}-{seed} failed: {error}"

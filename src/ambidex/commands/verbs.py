@@ -25,6 +25,7 @@ PATHS = {
     "encoder": "folder of one pretrained unimodal classifier",
     "encoders": "folder with a pretrained classifier per modality",
     "model": "folder of one trained model",
+    "crossfit": "folder with the training split as models say it that were trained without it",
     "report": "folder of one evaluation: report.html, metrics.json, tables",
     "reports": "folder with one evaluation per cell of the study",
     "study": "folder of the comparison: compare.html, compare.csv",
@@ -73,12 +74,23 @@ STAGE_VERBS = (
         flags=_CELL,
     ),
     Verb(
+        name="crossfit",
+        summary="score the training split by models that never saw it, for data without validation",
+        text="Trains the method once per fold, encoders included, on the other folds, and keeps what each model\n"
+        "says about the fold that it never saw. With `--set evaluate.fit_on=crossfit`, evaluate fits the decision\n"
+        "layer on that instead of a validation split. A run that was stopped keeps its finished folds.",
+        example="ambidex crossfit --method joint --regime frozen --seed 1 --set crossfit.folds=3",
+        reads=("features",),
+        writes="crossfit",
+        flags=_CELL,
+    ),
+    Verb(
         name="evaluate",
         summary="diagnose one trained model and repair its decision layer",
         text="Measures the model on validation and test, shows how much each modality decides, fits the weights\n"
-        "of the decision layer on validation data only, and writes report.html.",
+        "of the decision layer on validation data (or a cross-fitted training split), and writes report.html.",
         example="ambidex evaluate --method ogm_ge --regime pretrained --seed 1",
-        reads=("features", "model", "encoders"),
+        reads=("features", "model", "encoders", "crossfit"),
         writes="report",
         flags=_CELL,
     ),

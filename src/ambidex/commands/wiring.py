@@ -22,11 +22,14 @@ def places(stage: str, params: Params, layout: Layout) -> tuple[Places, Places]:
     features = {"features": layout.features}
     if stage == "pretrain":
         return features, {"encoder": layout.encoder(str(pretrain.modality), pretrain.seed)}
+    if stage == "crossfit":
+        return features, {"crossfit": layout.crossfit(*cell)}
     if stage == "train":
         needed = encoders if train.regime != "scratch" or _needs_classifiers(params) else {}
         return {**features, **_existing(needed)}, {"model": layout.model(*cell)}
     if stage == "evaluate":
-        read = {**features, "model": layout.model(*cell), **_existing(encoders)}
+        wanted = {"crossfit": layout.crossfit(*cell)} if params.evaluate.fit_on == "crossfit" else {}
+        read = {**features, "model": layout.model(*cell), **_existing(encoders | wanted)}
         return read, {"report": layout.report(*cell)}
     read = {"reports": layout.reports, **_existing({"encoders": layout.root / "encoders"})}
     return read, {"study": layout.study}

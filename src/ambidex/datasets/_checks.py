@@ -56,7 +56,11 @@ def check_classes(rows: Sequence[Row], classes: Sequence[str]) -> list[str]:
         raise DataError(
             f"no training sample of {_named(absent['train'])}: every class needs at least one in split 'train'"
         )
-    return [f"no sample of {_named(absent[s])} in split '{s}'" for s in SPLITS[1:] if absent[s]]
+    return [
+        f"no sample of {_named(absent[s])} in split '{s}'" if any(counts[s].values()) else f"no split '{s}'"
+        for s in SPLITS[1:]
+        if absent[s]
+    ]
 
 
 def class_order(labels: Iterable[str]) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ambidex.errors import DataError
-from ambidex.manifest import SPLITS, Row
+from ambidex.manifest import Row
 from ambidex.params import Prepare
 
 _MAX_PASSES = 20
@@ -23,12 +23,13 @@ def fill_splits(rows: Sequence[Row], prepare: Prepare, by_group: bool = True) ->
 
     Where no row has a split, all are split by `val_fraction` and `test_fraction`. Where rows have one and val or
     test has none, that split is carved out of the training samples, its fraction being that of the training
-    samples. `by_group=False` carves without regard to groups (a protocol that shares them anyway).
+    samples; with a `val_fraction` of 0 there is no val split. `by_group=False` carves without regard to groups (a
+    protocol that shares them anyway).
     Raises DataError where some rows have a split and others have none.
     """
     given = {row.split for row in rows} - {""}
     fractions = {"val": prepare.val_fraction, "test": prepare.test_fraction}
-    missing = {split: share for split, share in fractions.items() if split not in given}
+    missing = {split: share for split, share in fractions.items() if share and split not in given}
     if given and any(not row.split for row in rows):
         empty = next(row for row in rows if not row.split)
         raise DataError(
@@ -51,7 +52,7 @@ def fill_splits(rows: Sequence[Row], prepare: Prepare, by_group: bool = True) ->
     names = " and ".join(missing)
     known = any(row.group != row.sample_id for row in rows)
     how = "single samples" if not known else "whole groups" if by_group else "single samples, groups shared"
-    note = f"{names} carved out of train by {how}" if given else f"{', '.join(SPLITS)} made by {how}"
+    note = f"{names} carved out of train by {how}" if given else f"{', '.join(shares)} made by {how}"
     return [replace(row, split=found.get(row.sample_id, row.split)) for row in rows], [note]
 
 

@@ -8,7 +8,9 @@ touches nothing else, and its outputs appear whole or not at all.
     extract   manifest                             features
     pretrain  features                             encoder
     train     features, encoders (not for scratch) model
-    evaluate  features, model, encoders (optional) report
+    crossfit  features                             crossfit
+    evaluate  features, model, encoders (optional),
+              crossfit (optional)                  report
     compare   reports, encoders (optional)         study
 """
 
@@ -22,7 +24,9 @@ from ambidex.params import Params
 from ambidex.records import reading
 
 Paths = Mapping[str, Path]
-STAGES = ("prepare", "extract", "pretrain", "train", "evaluate", "compare")
+STAGES = ("prepare", "extract", "pretrain", "train", "crossfit", "evaluate", "compare")
+OPTIONAL = ("crossfit",)
+"""stages that the shipped pipeline (dvc.yaml) leaves out"""
 
 
 def run(stage: str, params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:

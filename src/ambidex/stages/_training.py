@@ -66,12 +66,7 @@ def run_engine(
 
     `depends`: whatever else the result depends on. Returns the folder, the selected epoch, and the fabric.
     """
-    split = "test" if section.selection == "oracle" else "val"
-    for needed in dict.fromkeys(("train", split)):
-        if not len(store.rows(needed)):
-            raise DataError(
-                f"feature store: split '{needed}' has no sample; {output.name} cannot be trained on it"
-            )
+    split = _selection_split(section, store, output.name)
     fabric = make_fabric(params.runtime, section.precision)
     augment = {name: value for name, value in params.augment.items() if name in model.modalities}
     batches = Batches(
@@ -91,6 +86,23 @@ def run_engine(
     folder = _unfinished(output, fingerprint)
     engine = Engine(model, method, section, batches, fabric, folder, fingerprint, frozen, split)
     return folder, engine.fit(), fabric
+
+
+def _selection_split(section: Optimisation, store: FeatureStore, name: str) -> str | None:
+    """Where the epoch is chosen; None where the last one is kept and there is no validation split."""
+    split = "test" if section.selection == "oracle" else "val"
+    for needed in ("train", split):
+        if len(store.rows(needed)):
+            continue
+        if needed == "val" and section.selection == "last":
+            return None
+        key = f"{type(section).__name__.lower()}.selection"
+        hint = f" with {key}: {section.selection}; keep the last epoch: --set {key}=last"
+        raise DataError(
+            f"feature store: split '{needed}' has no sample; {name} cannot be trained on it"
+            + (hint if needed == "val" else "")
+        )
+    return split
 
 
 def deliver(

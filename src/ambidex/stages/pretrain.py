@@ -1,5 +1,6 @@
 """pretrain: one unimodal classifier. Its encoder and its validation and test results are first-class outputs."""
 
+from pathlib import Path
 from typing import Any
 
 from ambidex.errors import ParamsError
@@ -14,19 +15,24 @@ from ambidex.statistics import accuracy, brier, ece, macro_f1, nll
 
 def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     """inputs: features. outputs: encoder (of the modality `pretrain.modality`)."""
+    return fit(params, FeatureStore.open(inputs["features"]), outputs["encoder"])
+
+
+def fit(params: Params, store: FeatureStore, output: Path) -> dict[str, Any]:
+    """Train on the splits of `store`, and measure on its val and test where there are such; `output` is the folder."""
     section = params.pretrain
     modality = section.modality
     if modality is None or modality not in params.modalities:
         raise ParamsError(
             f"pretrain.modality: got {modality!r}, expected one of {', '.join(params.modalities)}"
         )
-    store = FeatureStore.open(inputs["features"])
     model = build_model(architecture_for(store, params, [modality], Choice(name="concat")), section.seed)
     folder, selected, fabric = run_engine(
-        model, Joint(Joint.Config()), params, section, store, outputs["encoder"], seed=section.seed
+        model, Joint(Joint.Config()), params, section, store, output, seed=section.seed
     )
     metrics: dict[str, Any] = {"modality": modality, "epoch": selected["epoch"]}
-    seen = collect(model, store, ("val", "test"), 4 * section.batch_size, fabric.device)
+    judged = [split for split in ("val", "test") if len(store.rows(split))]
+    seen = collect(model, store, judged, 4 * section.batch_size, fabric.device)
     for split, outputs_of in seen.items():
         logits, labels = outputs_of.logits, outputs_of.labels
         metrics[split] = {
@@ -37,5 +43,5 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
             "brier": brier(logits, labels),
         }
     facts = {"modality": modality, "seed": section.seed, "selection": section.selection}
-    deliver(folder, outputs["encoder"], "pretrain", params, model, store, metrics, **facts)
+    deliver(folder, output, "pretrain", params, model, store, metrics, **facts)
     return metrics

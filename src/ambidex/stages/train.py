@@ -17,25 +17,32 @@ from ambidex.stages._training import architecture_for, build_model, deliver, loa
 
 def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     """inputs: features, encoders (a folder per modality; for scratch only if the method asks). outputs: model."""
+    store = FeatureStore.open(inputs["features"])
+    return fit(params, store, inputs.get("encoders"), outputs["model"])
+
+
+def fit(params: Params, store: FeatureStore, encoders: Path | None, output: Path) -> dict[str, Any]:
+    """Train on the splits of `store`, from `encoders` where they are needed; `output` is the model's folder."""
     params = method_params(params, params.train.method)
     train = params.train
     name, options = method_choice(params, train.method)
     method = METHODS.get(name)(plugin_config(METHODS, name, options, f"methods.{train.method}"))
-    store = FeatureStore.open(inputs["features"])
     architecture = architecture_for(store, params, params.modalities, params.model.fusion)
     model = build_model(method.architecture(architecture), train.seed)
     depends: dict[str, Any] = {"method": [name, method.config.model_dump(mode="json")]}
     ready = method.needs.classifiers
     if ready or train.regime != "scratch":
         asks = f"method {name}" if ready else f"train.regime '{train.regime}'"
-        depends |= _load_pretrained(model, inputs.get("encoders"), asks, ready)
+        depends |= _load_pretrained(model, encoders, asks, ready)
     frozen = train.regime == "frozen"
     folder, selected, _ = run_engine(
-        model, method, params, train, store, outputs["model"], seed=train.seed, frozen=frozen, depends=depends
+        model, method, params, train, store, output, seed=train.seed, frozen=frozen, depends=depends
     )
-    metrics = {"val": {key: selected[key] for key in ("accuracy", "nll")}, "epoch": selected["epoch"]}
+    metrics: dict[str, Any] = {"epoch": selected["epoch"]}
+    if selected["accuracy"] is not None:
+        metrics["val"] = {key: selected[key] for key in ("accuracy", "nll")}
     facts = {"method": train.method, "regime": train.regime, "seed": train.seed, "selection": train.selection}
-    deliver(folder, outputs["model"], "train", params, model, store, metrics, **facts)
+    deliver(folder, output, "train", params, model, store, metrics, **facts)
     return metrics
 
 

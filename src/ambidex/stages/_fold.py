@@ -1,0 +1,83 @@
+"""One fold of crossfit: a model of the other folds, encoders included, and what it says about this one."""
+
+import shutil
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ambidex.configuration import method_choice
+from ambidex.crossfitted import CrossFitted, write_cross_fitted
+from ambidex.decide import Source
+from ambidex.evaluation import Outputs, collect
+from ambidex.files import whole_folder, write_json
+from ambidex.heldout import HeldOut
+from ambidex.media.store import FeatureStore
+from ambidex.method import METHODS
+from ambidex.model import MultimodalNet, load_model
+from ambidex.params import Params
+from ambidex.probes import fit_probe
+from ambidex.runtime import device
+from ambidex.stages import pretrain, train
+from ambidex.statistics import accuracy
+
+HELD = "held_out"
+FOLD_FILE = "fold.json"
+
+
+def score_fold(params: Params, store: FeatureStore, rows: Tensor, number: int, place: Path) -> None:
+    """Train on all training samples but `rows` [n], and write what the model says about `rows` to `place`.
+
+    A run that was stopped goes on from its last epoch; the models go when `place` is written.
+    """
+    others = store.rows("train")
+    others = others[~torch.isin(others, rows)]
+    val = store.rows("val")
+    view = store.with_splits({"train": others, HELD: rows} | ({"val": val} if len(val) else {}))
+    work = place.with_name(f"{place.name}.models")
+    encoders = _encoders(params, view, work / "encoders")
+    if not (work / "model").exists():
+        train.fit(params, view, encoders, work / "model")
+    model, section = load_model(work / "model"), params.evaluate
+    splits = [split for split in ("train", "val", HELD) if len(view.rows(split))]
+    seen = collect(model, view, splits, section.batch_size, device(params.runtime), section.absent)
+    sources = _sources(model, seen)
+    held = seen[HELD]
+    fold = torch.full((len(rows),), number, dtype=torch.int64)
+    held_out = HeldOut(model.modalities, held.labels, held.groups, sources)
+    told = {
+        "samples": len(rows),
+        "accuracy": accuracy(held.logits, held.labels),
+        "train_samples": len(others),
+        "train_accuracy": accuracy(seen["train"].logits, seen["train"].labels),
+    }
+    with whole_folder(place) as folder:
+        write_cross_fitted(folder, CrossFitted(held_out, held.sample_ids, fold, store.classes))
+        write_json(folder / FOLD_FILE, told)
+    shutil.rmtree(work)
+
+
+def _encoders(params: Params, view: FeatureStore, folder: Path) -> Path | None:
+    """Unimodal classifiers that never saw the fold either; None where the cell does not start from such."""
+    name, _ = method_choice(params, params.train.method)
+    if params.train.regime == "scratch" and not METHODS.get(name).needs.classifiers:
+        return None
+    for modality in params.modalities:
+        if not (folder / modality).exists():
+            section = params.pretrain.model_copy(update={"modality": modality, "seed": params.train.seed})
+            pretrain.fit(params.model_copy(update={"pretrain": section}), view, folder / modality)
+    return folder
+
+
+def _sources(model: MultimodalNet, seen: dict[str, Outputs]) -> dict[Source, Tensor]:
+    """What there is to weigh for the held-out fold, each [n, M, C] float32."""
+    held, labels = seen[HELD], {split: outputs.labels for split, outputs in seen.items()}
+    probes = []
+    for m in model.modalities:
+        features = {split: outputs.features[m] for split, outputs in seen.items()}
+        probe = fit_probe(features, labels, held.logits.shape[1], seen["train"].groups)
+        probes.append(probe.logits[HELD].float())
+    sources: dict[Source, Tensor] = {"contributions": held.stacked(), "probes": torch.stack(probes, dim=1)}
+    if model.heads is not None:
+        sources["own_heads"] = torch.stack([held.branches[m] for m in model.modalities], dim=1)
+    return sources

@@ -1,0 +1,141 @@
+"""crossfit: every training sample as a model says it that was trained without it.
+
+For each fold of the training split the same method, regime and seed is trained on the other folds, encoders
+included, and what that model says about the fold is kept. Allocators are fitted on that where there is no
+validation split. The models themselves are not kept, nor are features: those of different models do not compare.
+
+The epoch is chosen as `train` does it: on the store's own val split where there is one (no fold is part of it),
+else the last one is kept. The fold itself is never looked at before its model is finished.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ambidex.configuration import method_params
+from ambidex.crossfitted import CrossFitted, join, read_cross_fitted, write_cross_fitted
+from ambidex.decide._folds import folds
+from ambidex.errors import DataError, ParamsError
+from ambidex.files import digest, finish, partial, read_json, write_json
+from ambidex.media.store import FeatureStore
+from ambidex.params import Evaluate, Params
+from ambidex.records import code_fingerprint, write_records
+from ambidex.runtime import prepare_torch
+from ambidex.stages import Paths
+from ambidex.stages._fold import FOLD_FILE, score_fold
+from ambidex.statistics import accuracy, nll
+
+_STATE = "state.json"
+
+
+def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
+    """inputs: features. outputs: crossfit.
+
+    Returns held-out accuracy of the sum and of every branch. Finished folds stay beside the output for the next
+    run. Raises DataError where a class would be missing from what a fold's model is trained on, ParamsError for
+    a selection that looks at the fold.
+    """
+    params = method_params(params, params.train.method)
+    _refuse_oracle(params)
+    prepare_torch(params.runtime)
+    store = FeatureStore.open(inputs["features"])
+    parts = _parts(store, params)
+    folder = _unfinished(outputs["crossfit"], params, store)
+    done = [folder / f"fold-{number}" for number in range(len(parts))]
+    for number, rows in enumerate(parts):
+        if not done[number].exists():
+            score_fold(_one_device(params), store, rows, number, done[number])
+        _report(number, len(parts), read_json(done[number] / FOLD_FILE))
+    whole = join([read_cross_fitted(place) for place in done], torch.cat(parts))
+    metrics = _metrics(whole, [read_json(place / FOLD_FILE) for place in done])
+    write_cross_fitted(folder, whole)
+    write_records(folder, "crossfit", params, metrics, **_facts(params, store))
+    for left in [*folder.glob("fold-*"), folder / _STATE]:
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    finish(folder, outputs["crossfit"])
+    return metrics
+
+
+def _one_device(params: Params) -> Params:
+    """Folds run one after the other: several processes would each want to write them."""
+    return params.model_copy(update={"runtime": params.runtime.model_copy(update={"devices": 1})})
+
+
+def _report(number: int, count: int, told: dict[str, Any]) -> None:
+    """A line for a fold that is done."""
+    print(
+        f"crossfit: fold {number + 1}/{count}: accuracy {told['accuracy']:.3f} on {told['samples']} samples held "
+        f"out, {told['train_accuracy']:.3f} on those trained on",
+        file=sys.stderr,
+    )
+
+
+def _parts(store: FeatureStore, params: Params) -> list[Tensor]:
+    """Store rows held out in each fold: whole groups, each class left with samples to train on."""
+    rows, section = store.rows("train"), params.crossfit
+    groups = [store.groups[i] for i in rows.tolist()]
+    found = folds(store.labels[rows].numpy(), groups, section.folds, section.seed)
+    parts = [rows[torch.from_numpy(part)] for part in found]
+    if len(parts) < 2:
+        raise DataError(f"{store.path}: split 'train' has {len(rows)} samples, too few for 2 folds")
+    for number, held in enumerate(parts):
+        others = torch.cat([part for part in parts if part is not held])
+        missing = set(store.labels[held].tolist()) - set(store.labels[others].tolist())
+        if missing:
+            raise DataError(
+                f"{store.path}: all training samples of class '{store.classes[min(missing)]}' are in fold "
+                f"{number + 1} of {len(parts)}, so that its model could not know it; the class needs samples of "
+                "at least 2 groups, or another crossfit.seed or crossfit.folds"
+            )
+    return parts
+
+
+def _metrics(whole: CrossFitted, by_fold: list[dict[str, Any]]) -> dict[str, Any]:
+    held_out = whole.held_out
+    total = held_out.sources["contributions"].sum(dim=1)
+    trained = sum(fold["train_samples"] for fold in by_fold)
+    alone = {
+        name: {m: accuracy(tensor[:, i], held_out.labels) for i, m in enumerate(held_out.modalities)}
+        for name, tensor in held_out.sources.items()
+    }
+    return {
+        "accuracy": accuracy(total, held_out.labels),
+        "nll": nll(total, held_out.labels),
+        "train_accuracy": sum(fold["train_accuracy"] * fold["train_samples"] for fold in by_fold) / trained,
+        "samples": len(held_out.labels),
+        "folds": len(by_fold),
+        "alone": alone,
+        "by_fold": by_fold,
+    }
+
+
+def _unfinished(output: Path, params: Params, store: FeatureStore) -> Path:
+    """The folder beside `output` with the folds that are done; what another run left there goes."""
+    sections = {"crossfit", "pretrain", "train", "model", "augment", "methods", "runtime"}
+    shapes = {name: getattr(params.evaluate, name) for name in Evaluate.SHAPES_CONTRIBUTIONS}
+    depends = params.model_dump(mode="json", include=sections)
+    state = {"fingerprint": digest([depends, shapes, store.fingerprint, code_fingerprint()])}
+    folder = partial(output)
+    if not (folder / _STATE).exists() or read_json(folder / _STATE) != state:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        write_json(folder / _STATE, state)
+    return folder
+
+
+def _facts(params: Params, store: FeatureStore) -> dict[str, Any]:
+    cell = params.train.model_dump(include={"method", "regime", "seed", "selection"})
+    known = {key: value for key, value in store.info.items() if key in ("protocol", "leaky")}
+    return {"features": store.fingerprint, **cell, **known}
+
+
+def _refuse_oracle(params: Params) -> None:
+    for name in ("pretrain", "train"):
+        if getattr(params, name).selection == "oracle":
+            raise ParamsError(
+                f"{name}.selection: 'oracle' chooses the epoch by what crossfit must not see; use last or val_nll"
+            )
