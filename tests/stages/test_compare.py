@@ -10,11 +10,10 @@ from scipy.stats import binomtest
 
 from ambidex.errors import DataError
 from ambidex.files import write_json
-from ambidex.report.predictions import Predictions, probabilities
 from ambidex.report.table import read_rows, render
 from ambidex.stages import run
-from ambidex.statistics import summary
 from helpers.pages import read_page
+from helpers.reports import write_evaluation
 from helpers.runs import small_params
 
 CLASSES = ("red", "green", "blue")
@@ -33,9 +32,7 @@ def logits(strength: float, key: str) -> torch.Tensor:
     return noise + strength * torch.nn.functional.one_hot(LABELS, len(CLASSES))
 
 
-def write_report(
-    folder, method, regime, seed, features="store-1", ids=None, refused=(), unimodal=True, **card
-):
+def write_report(folder, method, regime, seed, refused=(), unimodal=True, **options):
     """A folder as evaluate writes it, with made-up predictions."""
     said = {
         name: logits(STRENGTH.get((method, name), 1.6), f"{method}{regime}{seed}{name}")
@@ -44,21 +41,17 @@ def write_report(
     }
     # the same classifiers, trained alone, stand in every report of their seed
     alone = {m: logits(s, f"{m}{seed}") for m, s in (("left", 1.9), ("right", 0.8))} if unimodal else {}
-    everything = {**probabilities(said, "allocator"), **probabilities(alone, "unimodal")}
-    samples = ids or [f"s{i}" for i in range(SAMPLES)]
-    folder.mkdir(parents=True)
-    Predictions(samples, samples, CLASSES, LABELS, everything).write(folder, "allocator/uniform")
-    allocators = {name: {**summary(z, LABELS), "decision_imbalance": 0.25} for name, z in said.items()}
-    allocators |= {name: {"refused": "needs branches"} for name in refused}
-    singles = {m: {"val": summary(z, LABELS), "test": summary(z, LABELS)} for m, z in alone.items()}
-    metrics = {"allocators": allocators, "unimodal": singles, "joint_probe_accuracy": 0.9}
-    write_json(folder / "metrics.json", metrics)
-    facts = {"method": method, "regime": regime, "seed": seed, "features": features, "protocol": "made up"}
-    facts |= {"modalities": ["left", "right"], "allocators": list(ALLOCATORS), "headline": "modality"}
-    write_json(
-        folder / "card.json", {**facts, "classes": CLASSES, "leaky": False, "selection": "val_nll", **card}
+    allocators = {name: {"refused": "needs branches"} for name in refused}
+    allocators |= options.pop("allocators", {})
+    return write_evaluation(
+        folder,
+        (method, regime, seed),
+        LABELS,
+        CLASSES,
+        {"allocator": said, "unimodal": alone},
+        allocators=allocators,
+        **options,
     )
-    return folder
 
 
 def params(**sections):
@@ -84,6 +77,12 @@ def study(tmp_path_factory):
 @pytest.fixture(scope="module")
 def rows(study):
     return read_rows(study)
+
+
+def sentences(study):
+    """Everything that a study says in words."""
+    verdicts = json.loads((study / "compare.json").read_text())["verdicts"]
+    return [sentence for verdict in verdicts for sentence in verdict["sentences"]]
 
 
 def find(rows, method, regime, allocator):
@@ -137,8 +136,12 @@ def test_mcnemar_and_holm_agree_with_scipy_and_with_the_definition(rows):
             )
             only = int((ours & ~reference).sum())
             discordant = int((ours != reference).sum())
-            assert row.mcnemar[str(seed)] == pytest.approx(binomtest(only, discordant).pvalue)
-    for metric in ("accuracy", "nll"):
+            assert row.tests["mcnemar"]["seeds"][str(seed)] == pytest.approx(
+                binomtest(only, discordant).pvalue
+            )
+        # both of two seeds are a majority
+        assert row.tests["mcnemar"]["p"] == max(row.tests["mcnemar"]["seeds"].values())
+    for metric in ("accuracy", "nll", "brier", "mcnemar"):
         raw = [row.tests[metric]["p"] for row in tested]
         found = [row.tests[metric]["p_holm"] for row in tested]
         order = np.argsort(raw, kind="stable")
@@ -151,7 +154,8 @@ def test_marks_follow_sign_and_corrected_p(rows):
     assert best.tests["accuracy"]["mark"] == best.tests["nll"]["mark"] == "better"
     assert best.tests["nll"]["difference"] < 0 < best.tests["accuracy"]["difference"]
     for row in rows:
-        for metric, test in row.tests.items():
+        for metric in ("accuracy", "nll", "brier") if row.tests else ():
+            test = row.tests[metric]
             if test["p_holm"] >= 0.05:
                 assert test["mark"] == "same"
             else:
@@ -190,11 +194,10 @@ def test_against_the_best_single_modality_seed_by_seed(study, rows):
     assert row.single["seeds"] == 2
     assert row.single["seeds_at_least"] == sum(own[s] >= alone[s] for s in (0, 1)) == 2
     assert row.single["mean_difference"] == pytest.approx(np.mean([own[s] - alone[s] for s in (0, 1)]))
-    verdicts = json.loads((study / "compare.json").read_text())["verdicts"]
     start = (
         "multi_task + modality is at least as accurate as the best single modality in 2 of 2 seeds (scratch"
     )
-    assert any(sentence.startswith(start) for sentence in verdicts)
+    assert any(sentence.startswith(start) for sentence in sentences(study))
 
 
 @pytest.mark.parametrize(("gap", "where"), [(0.02, "at the decision layer"), (0.5, "in the features")])
@@ -210,8 +213,7 @@ def test_a_sum_below_its_best_modality_is_explained(tmp_path, gap, where):
         write_json(folder / "metrics.json", metrics)
     one = params(study={"methods": ["joint"], "regimes": ["scratch"], "seeds": [0, 1]})
     run("compare", one, {"reports": tmp_path / "reports"}, {"study": tmp_path / "study"})
-    verdicts = json.loads((tmp_path / "study" / "compare.json").read_text())["verdicts"]
-    (why,) = [sentence for sentence in verdicts if sentence.startswith("Why joint")]
+    (why,) = [sentence for sentence in sentences(tmp_path / "study") if sentence.startswith("Why joint")]
     assert "43.8% by left, 43.8% by right" in why  # the mean of 31.25 % and 56.25 %, and 43.75 %
     assert "95.0% by left" in why
     assert f"{100 * (gap + 0.00125):.1f} points below" in why
@@ -223,11 +225,12 @@ def test_files_page_and_table(study, rows):
     assert len(table) == len(rows) == 10
     assert float(table[0]["accuracy"]) == pytest.approx(rows[0].mean["accuracy"], rel=1e-5)
     page, text = read_page(study / "compare.html")
-    assert len(page.images) == 2
-    for name in ("study_accuracy", "study_balance"):
+    names = ("study_repair", "study_reliability", "study_accuracy", "study_balance")
+    assert len(page.images) == len(names)  # these reports hold neither contributions nor probes
+    for name in names:
         assert (study / "plots" / f"{name}.png").exists()
         assert (study / "plots" / f"{name}.csv").exists()
-    assert text.count("<tr>") == 1 + len(rows)
+    assert text.count('<th scope="row">') == len(rows) + 1  # and one for the allocator
     assert "(reference)" in text
     assert (study / "metrics.json").exists()
     shown = render(rows)

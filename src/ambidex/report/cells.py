@@ -2,8 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from safetensors import safe_open
+from torch import Tensor
 
 from ambidex.errors import DataError
 from ambidex.files import is_unfinished, read_json
@@ -12,6 +16,8 @@ from ambidex.params import Study
 from ambidex.records import CARD_FILE, METRICS_FILE
 from ambidex.report.predictions import Predictions, read_predictions
 
+DIAGNOSIS_FILE = "diagnosis.json"
+CACHE_FILE = "cache.safetensors"
 Cell = tuple[str, str, int]
 """method, regime, seed"""
 
@@ -29,6 +35,29 @@ class Report:
     def cell(self) -> Cell:
         """Its place in the study."""
         return str(self.card["method"]), str(self.card["regime"]), int(self.card["seed"])
+
+    def contributions(self) -> dict[str, Tensor]:
+        """Modality -> contribution on test [N, C]; empty where the report holds no cache. Read when asked for."""
+        path, start = self.folder / CACHE_FILE, "test/contributions/"
+        if not path.exists():
+            return {}
+        with safe_open(path, framework="pt") as cache:
+            names = [name for name in cache.keys() if name.startswith(start)]  # noqa: SIM118, no mapping
+            found = {name.removeprefix(start): cache.get_tensor(name) for name in names}
+        return {m: found[m] for m in self.card.get("modalities", ()) if m in found}
+
+    @cached_property
+    def diagnosis(self) -> dict[str, Any]:
+        """What the diagnostics measured, by diagnostic; empty where the report holds none."""
+        path = self.folder / DIAGNOSIS_FILE
+        return _json(path) if path.exists() else {}
+
+    def measured(self, *keys: str) -> Any:
+        """One value of `diagnosis` by its path; None where it is not there."""
+        value: Any = self.diagnosis
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
 
 
 @dataclass(frozen=True)

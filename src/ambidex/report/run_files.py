@@ -13,14 +13,13 @@ from ambidex.files import read_json, write_bytes, write_csv, write_json, write_t
 from ambidex.params import Params
 from ambidex.records import CARD_FILE, write_records
 from ambidex.report import theme
+from ambidex.report.cells import CACHE_FILE, DIAGNOSIS_FILE
 from ambidex.report.chart import draw, rounded
 from ambidex.report.result import Result
 from ambidex.report.run_charts import run_charts
 from ambidex.report.run_page import run_page
 
 PAGE_FILE = "report.html"
-DIAGNOSIS_FILE = "diagnosis.json"
-CACHE_FILE = "cache.safetensors"
 PLOTS, TABLES, ALLOCATORS = "plots", "tables", "allocators"
 
 

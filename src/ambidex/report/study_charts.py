@@ -1,73 +1,74 @@
-"""Charts of a study: accuracy of every row against the best single modality; what the training methods balance."""
+"""The charts of a study; here the two of its rows: accuracy against the best single modality, and balance."""
 
 from collections.abc import Sequence
 
+from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from ambidex.report import theme
+from ambidex.report.cells import Reports
 from ambidex.report.chart import Chart
 from ambidex.report.rows import Row
+from ambidex.report.study import Study
+from ambidex.report.study_bias_charts import bias_chart, claim_chart
+from ambidex.report.study_class_charts import alone_chart
+from ambidex.report.study_head_charts import head_chart
+from ambidex.report.study_repair_charts import repair_chart
+from ambidex.report.study_trust_charts import reliability_chart
+from ambidex.report.table import main_rows
 
+FAR = 0.05
+"""single modalities this much below every fused model are left out of the picture"""
 CLEAR = {"better": (theme.GOOD, "^"), "worse": (theme.BAD, "v")}
 
 
-def study_charts(rows: Sequence[Row]) -> list[Chart]:
-    """Every chart that the rows allow for."""
-    found = [accuracy(rows), balance(rows)]
+def study_charts(study: Study, reports: Reports) -> list[Chart]:
+    """Every chart that the study allows for, the claim first."""
+    rows = main_rows(study.rows, few=2)
+    reference = next((row.method for row in rows if row.reference), "")
+    found = [
+        claim_chart(study.biases, reference),
+        bias_chart(study.biases),
+        head_chart(reports),
+        alone_chart(reports, reference),
+        repair_chart(study.rows),
+        reliability_chart(reports, rows, reference),
+        accuracy(rows),
+        balance(rows),
+    ]
     return [chart for chart in found if chart is not None]
 
 
 def accuracy(rows: Sequence[Row]) -> Chart | None:
     """A panel for each regime, a row for each method and allocator: mean accuracy, deviation, every seed."""
     fused = [row for row in rows if row.kind == "fused"]
-    known = [v for row in rows for n in row.per_seed.values() if (v := n["accuracy"]) is not None]
-    if not fused or not known:
+    known = [v for row in fused for n in row.per_seed.values() if (v := n["accuracy"]) is not None]
+    if not known:
         return None
     regimes = list(dict.fromkeys(row.regime for row in fused))
     sizes = [sum(row.regime == regime for row in fused) for regime in regimes]
     figure = theme.figure(height=0.8 + sum(0.3 * size + 0.75 for size in sizes))
     panels = figure.subplots(len(regimes), 1, sharex=True, squeeze=False, height_ratios=sizes)[:, 0]
     best, other = _singles(rows)
+    other = [at for at in other if at > min(known) - FAR]  # a weak one would press the rows together
     for axes, regime in zip(panels, regimes, strict=True):
-        own = [row for row in fused if row.regime == regime]
         for at in other:
             axes.axvline(100 * at, color=theme.GREY, linestyle=":", linewidth=1)
         if best is not None:
             axes.axvline(100 * best, color=theme.INK, linestyle="--", linewidth=1.3)
+        own = [row for row in fused if row.regime == regime]
         for place, row in enumerate(own):
-            axes.axhline(place, color=theme.PALE, linewidth=0.6, zorder=0)
-            mark = row.tests.get("accuracy", {}).get("mark", "")
-            tone, shape = CLEAR.get(mark, (theme.FUSED, "D" if row.reference else "o"))
-            mean, spread = row.mean["accuracy"], row.std["accuracy"]
-            if mean is None:
-                axes.text(
-                    0.01,  # of the width, whatever the limits become: never over the row's name
-                    place,
-                    "missing" if row.missing else "refused",
-                    color=theme.GREY,
-                    va="center",
-                    transform=axes.get_yaxis_transform(),
-                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
-                )
-                continue
-            seeds = [100 * v for n in row.per_seed.values() if (v := n["accuracy"]) is not None]
-            axes.plot(seeds, [place] * len(seeds), "|", color=tone, markersize=9, alpha=0.8)
-            axes.errorbar(
-                100 * mean, place, xerr=100 * spread if spread else None, color=tone, marker=shape, markersize=7.5,
-                markerfacecolor=tone if mark in CLEAR or row.reference else "white",
-            )  # fmt: skip
+            _accuracy_row(axes, row, place)
         theme.rows_axis(axes, [row.name for row in own])
         axes.set_title(regime)
     panels[-1].set_xlabel("accuracy on the test split (%)")
     theme.legend_above(figure, _legend(best is not None, bool(other)), columns=4)
+    told = (f"{r.regime} {r.name} {100 * m:.1f} %" for r in fused if (m := r.mean["accuracy"]) is not None)
     return Chart(
         "study_accuracy",
         "Which training and which decision layer recognise most?",
         figure,
-        "Mean accuracy on test by regime, method and allocator: "
-        + ", ".join(
-            f"{r.regime} {r.name} {100 * m:.1f} %" for r in fused if (m := r.mean["accuracy"]) is not None
-        ),
+        f"Mean accuracy on test by regime, method and allocator: {', '.join(told)}",
         "Each row is one method with one allocator: the mean over seeds with its standard deviation, a tick for "
         "every seed. Right of the dashed line fusing beats the best modality trained alone, left of "
         "it fusing does harm.",
@@ -77,6 +78,30 @@ def accuracy(rows: Sequence[Row]) -> Chart | None:
             for seed, numbers in r.per_seed.items()
         ],
     )
+
+
+def _accuracy_row(axes: Axes, row: Row, place: int) -> None:
+    axes.axhline(place, color=theme.PALE, linewidth=0.6, zorder=0)
+    mark = row.tests.get("accuracy", {}).get("mark", "")
+    tone, shape = CLEAR.get(mark, (theme.FUSED, "D" if row.reference else "o"))
+    mean, spread = row.mean["accuracy"], row.std["accuracy"]
+    if mean is None:
+        axes.text(
+            0.01,  # of the width, whatever the limits become: never over the row's name
+            place,
+            "missing" if row.missing else "refused",
+            color=theme.GREY,
+            va="center",
+            transform=axes.get_yaxis_transform(),
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+        )
+        return
+    seeds = [100 * v for n in row.per_seed.values() if (v := n["accuracy"]) is not None]
+    axes.plot(seeds, [place] * len(seeds), "|", color=tone, markersize=9, alpha=0.8)
+    axes.errorbar(
+        100 * mean, place, xerr=100 * spread if spread else None, color=tone, marker=shape, markersize=7.5,
+        markerfacecolor=tone if mark in CLEAR or row.reference else "white",
+    )  # fmt: skip
 
 
 def _singles(rows: Sequence[Row]) -> tuple[float | None, list[float]]:

@@ -6,21 +6,42 @@ from typing import Any
 from ambidex.report import html
 from ambidex.report.chart import Drawn
 from ambidex.report.html import Html, Text
-from ambidex.report.rows import ALONE, HIGHER_IS_BETTER, METRICS, Row
-from ambidex.report.table import MARKS, cell, title
+from ambidex.report.rows import ALONE, HIGHER_IS_BETTER, METRICS, Comparison, Row
+from ambidex.report.study import Study
+from ambidex.report.study_allocators import Effect
+from ambidex.report.study_bias import MARGIN
+from ambidex.report.study_claim import Verdict
+from ambidex.report.study_words import number
+from ambidex.report.table import MARKS, cell, footnotes, main_rows, replaced, single_tests, title
 
+DEFINITION = (
+    "Bias of a modality (it leads by so much): its share in the decision less its share in what the modalities can "
+    "recognise, averaged over the classes. Yes: the interval of the leading modality lies above 0. No: every "
+    f"modality's interval lies within {MARGIN:g} of 0. Undecided: neither. In brackets 95 % intervals, of bias and "
+    "decision imbalance (DI) over test samples and seeds, of differences over test samples. Evidence is not on the "
+    "scale of recall: a perfect sum, too, gives the better modality more than its part. So read bias beside that of "
+    "other methods, and with how often a modality is followed where it is wrong."
+)
+CAPTION = (
+    "▲ significantly better, ▼ significantly worse, = no clear difference; in the columns of accuracy, NLL and Brier "
+    "to the reference of the same regime. The best value of a column is underlined. Gap: accuracy that a linear probe "
+    "on the same features gains over this decision layer, in points. DI: decision imbalance, 0 is balanced. Against "
+    "plain sum: points of accuracy and nats of NLL that the allocator changes. Against best single: points of "
+    "accuracy, and in how many seeds it is not below the best modality trained alone."
+)
+FIRST = 4
+"""sentences of a verdict that are seen at once"""
 CONTENTS = {"verdicts": "Verdicts", "charts": "Charts", "table": "Table", "method": "How it was tested"}
 SYMBOLS = {"better": ("▲", "better"), "worse": ("▼", "worse"), "same": ("=", "muted")}
 
 
-def study_page(
-    rows: Sequence[Row], sentences: Sequence[str], drawn: Sequence[Drawn], card: Mapping[str, Any]
-) -> Html:
+def study_page(study: Study, drawn: Sequence[Drawn], card: Mapping[str, Any]) -> Html:
     """The whole page. `card`: what the study is about (classes, samples, protocol, leaky, reference, level ...)."""
+    rows = study.rows
     blocks = {
-        "verdicts": [*_notices(rows, card), html.bullets(sentences)],
+        "verdicts": [*_notices(rows, card), *_overview(study), *map(_verdict, study.verdicts)],
         "charts": [html.picture(d) for d in drawn],
-        "table": [_table(rows)],
+        "table": _tables(study),
         "method": [_method(card)],
     }
     contents = {anchor: CONTENTS[anchor] for anchor, found in blocks.items() if found}
@@ -32,6 +53,23 @@ def study_page(
         f"samples of {card['classes']} classes. Mean ± standard deviation over seeds."
     )
     return html.page("Study: methods, regimes and decision layers compared", subtitle, contents, *sections)
+
+
+def _overview(study: Study) -> list[Html]:
+    """The answers, a line each, and what bias means here."""
+    answers = {verdict.question: html.tag("strong", verdict.answer) for verdict in study.verdicts}
+    return [html.facts(answers), html.paragraph(DEFINITION)]
+
+
+def _verdict(verdict: Verdict) -> Html:
+    """A heading with the answer, and the numbers it rests on; of many sentences the later ones are folded."""
+    many = len(verdict.sentences) > FIRST + 1
+    first, rest = (verdict.sentences[:FIRST], verdict.sentences[FIRST:]) if many else (verdict.sentences, [])
+    title = f"{verdict.question} {verdict.answer[:1].upper()}{verdict.answer[1:]}."
+    blocks = [html.tag("h3", title), html.bullets(first)]
+    if rest:
+        blocks.append(html.folded(f"{len(rest)} more", html.bullets(rest)))
+    return html.join(blocks)
 
 
 def _notices(rows: Sequence[Row], card: Mapping[str, Any]) -> list[Html]:
@@ -60,24 +98,72 @@ def _notices(rows: Sequence[Row], card: Mapping[str, Any]) -> list[Html]:
     return found
 
 
-def _table(rows: Sequence[Row]) -> Html:
+def _tables(study: Study) -> list[Html]:
+    """The rows worth reading first; all of them folded where there are more; why some are marked."""
+    rows = study.rows
+    chosen = main_rows(rows)
+    found = [_table(rows, chosen), html.bullets(footnotes(rows)), _effects(study.effects)]
+    if len(chosen) < len(rows):
+        found.insert(1, html.folded(f"All {len(rows)} rows", _table(rows, rows)))
+    return found
+
+
+def _effects(effects: Sequence[Effect]) -> Html:
+    """What each allocator does to the plain sum, over all methods and regimes."""
+    if not effects:
+        return Html("")
+    body = []
+    for e in effects:
+        marks = [f"{c['better']} / {c['same']} / {c['worse']}" for c in e.counts.values()] or ["-", "-"]
+        means = (("accuracy", 100, 1), ("nll", 1, 3))
+        values = [number(k * e.mean[m], digits, sign=True) if e.cells else "-" for m, k, digits in means]
+        body.append(
+            [
+                e.allocator,
+                str(e.cells),
+                values[0],
+                marks[0],
+                values[1],
+                marks[1],
+                str(e.refused),
+                str(e.replaced),
+            ]
+        )
+    head = ["allocator", "cells", "accuracy (points)", "better / = / worse", "NLL (nats)", "better / = / worse",
+            "refused", "on probes or own heads"]  # fmt: skip
+    caption = (
+        "Every allocator against the plain sum of the same model: mean over the cells (method and regime) in which it "
+        "was fitted, and in how many of them it is significantly better, not clearly different, and worse."
+    )
+    return html.table(head, body, caption)
+
+
+def _table(rows: Sequence[Row], chosen: Sequence[Row]) -> Html:
     best = {metric: _best(rows, metric) for metric in METRICS}
     body: list[Sequence[Text]] = []
     regime = ""
-    for row in rows:
+    for row in chosen:
         if row.regime != regime:
             regime = row.regime
             body.append(["each modality alone" if regime == ALONE else regime])
         cells = [_cell(row, metric, best[metric]) for metric in METRICS]
-        body.append([Html(_named(row) + _gaps(row)), *cells, _single(row), str(len(row.per_seed))])
-    head = ["regime and row", *(title(m) for m in METRICS), "against best single", "seeds"]
-    caption = (
-        "▲ significantly better, ▼ significantly worse, = no clear difference to the reference of the same regime. The "
-        "best value of a column is underlined. Gap: accuracy that a linear probe on the same features gains over this "
-        "decision layer, in points. DI: decision imbalance, 0 is balanced. Against best single: mean difference in "
-        "accuracy to the best modality trained alone, in points, and in how many seeds it is not below it."
-    )
-    return html.table(head, body, caption)
+        body.append(
+            [
+                Html(_named(row) + _gaps(row)),
+                *cells,
+                _against(row.repair),
+                _single(row),
+                str(len(row.per_seed)),
+            ]
+        )
+    head = [
+        "regime and row",
+        *(title(m) for m in METRICS),
+        "against plain sum",
+        "against best single",
+        "seeds",
+    ]
+    return html.table(head, body, CAPTION)
 
 
 def _best(rows: Sequence[Row], metric: str) -> float | None:
@@ -103,7 +189,11 @@ def _cell(row: Row, metric: str, best: float | None) -> Html:
 
 
 def _named(row: Row) -> Html:
-    marks = {"reference": row.reference, "headline": row.headline and not row.reference}
+    marks = {
+        "reference": row.reference,
+        "headline": row.headline and not row.reference,
+        "best step size": row.best_step,
+    }
     name = html.safe(row.name)
     for word, holds in marks.items():
         if holds:
@@ -114,21 +204,44 @@ def _named(row: Row) -> Html:
     return name
 
 
+def _against(tests: Comparison) -> Html:
+    """Points of accuracy and nats of NLL, each with its mark."""
+    if not tests:
+        return html.tag("span", "-", class_="muted")
+    points, nats = tests["accuracy"], tests["nll"]
+    return html.join(
+        [
+            _marked(number(100 * points["difference"], 1, sign=True), points),
+            _marked(number(nats["difference"], 3, sign=True), nats),
+        ],
+        " ",
+    )
+
+
+def _marked(text: str, test: Mapping[str, Any]) -> Html:
+    symbol, look = SYMBOLS[test["mark"]]
+    told = f"{test['mark']}: {test['low']:+.4f} to {test['high']:+.4f}, corrected p {test['p_holm']:.3f}"
+    return Html(f"{html.safe(text)} {html.tag('span', symbol, class_=look, title=told)}")
+
+
 def _single(row: Row) -> Html:
     single = row.single
     if not single.get("seeds"):
         return html.tag("span", "-", class_="muted")
-    difference = 100 * float(single["mean_difference"])
-    return html.safe(f"{difference:+.1f} ({single['seeds_at_least']} of {single['seeds']})")
+    won = html.tag("span", f"({single['seeds_at_least']} of {single['seeds']})", class_="muted")
+    difference = number(100 * float(single["mean_difference"]), 1, sign=True)
+    tests = single_tests(row)
+    return html.join([_marked(difference, tests["accuracy"]) if tests else html.safe(difference), won], " ")
 
 
 def _gaps(row: Row) -> Html:
-    """Seeds that are missing or refused, as small notes."""
+    """Seeds that are missing or refused, and what an allocator weighs instead, as small notes."""
     found = []
     if row.missing:
         found.append(f"missing seed {', '.join(map(str, row.missing))}")
     if row.refused:
         found.append(f"refused in seed {', '.join(row.refused)}")
+    found += replaced(row)
     return html.join([Html(f"<br>{html.tag('small', text, class_='worse')}") for text in found], "")
 
 
@@ -136,11 +249,14 @@ def _method(card: Mapping[str, Any]) -> Html:
     return html.facts(
         {
             "reference": f"{card['reference']}, in the same regime",
-            "test": f"paired bootstrap, {card['resamples']} resamples of the same test samples for both, values "
-            "averaged over the seeds that both have; two-sided",
-            "correction": "Holm over all compared rows, accuracy and NLL each as one family; level "
+            "test": f"paired bootstrap, {card['resamples']} or more resamples of the same test samples for both, "
+            "values averaged over the seeds that both have; two-sided",
+            "correction": "Holm over all compared rows of a family, each metric by itself; level "
             f"{card['significance']}",
-            "per seed": "exact McNemar tests stand in compare.json",
+            "families": "each row against the reference, against the plain sum of the same model, and against the best "
+            "single modality on test; the shipped recipe against joint training, over the regimes",
+            "McNemar": "exact for each seed; over seeds the p-value that a majority reaches, times seeds / majority, "
+            "as all seeds share their test samples (compare.json, compare.csv)",
             "what it does not say": "the test samples are resampled, not the seeds: a difference holds for these "
             "trained models; the deviation over seeds says how much training varies",
             "split": str(card.get("protocol") or "not described"),

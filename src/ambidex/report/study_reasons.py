@@ -5,7 +5,7 @@ from statistics import fmean
 from typing import Any
 
 from ambidex.report.cells import Reports
-from ambidex.report.rows import Row
+from ambidex.report.rows import PLAIN_SUM, Row
 
 
 def reasons(reports: Reports, rows: Sequence[Row]) -> list[str]:
@@ -14,7 +14,7 @@ def reasons(reports: Reports, rows: Sequence[Row]) -> list[str]:
     for row in rows:
         single = row.single
         if (
-            row.allocator != "uniform"
+            row.allocator != PLAIN_SUM
             or not single.get("seeds")
             or single["seeds_at_least"] == single["seeds"]
         ):
@@ -30,6 +30,8 @@ def _reason(metrics: Sequence[dict[str, Any]], row: Row) -> str | None:
     if not inside or not alone or row.mean["accuracy"] is None:
         return None
     best = max(alone, key=lambda name: alone[name])
+    if alone[best] <= row.mean["accuracy"]:
+        return None
     gaps = [m["representation_gap"][best] for m in metrics if best in m.get("representation_gap", {})]
     start = (
         f"Why {row.method} with the plain sum ({row.regime}) falls short: inside it {_listed(inside)} of the test "

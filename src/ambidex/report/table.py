@@ -5,41 +5,78 @@ from pathlib import Path
 
 from ambidex.errors import DataError
 from ambidex.files import read_json
-from ambidex.report.rows import ALONE, Row
+from ambidex.report.rows import ALONE, PLAIN_SUM, TESTED, Comparison, Row
 
 STUDY_FILE = "compare.json"
 PAGE_FILE = "compare.html"
+TABLE_FILE = "compare.csv"
 MARKS = {"better": "+", "worse": "-", "same": "="}
+FEW = 4
+"""up to this many allocators, a short table shows them all"""
 _COLUMNS: Mapping[str, tuple[str, float, int]] = {
     # metric -> heading, factor, decimals
     "accuracy": ("accuracy %", 100.0, 1),
     "macro_f1": ("macro-F1 %", 100.0, 1),
     "nll": ("NLL nats", 1.0, 3),
     "ece": ("ECE %", 100.0, 1),
+    "brier": ("Brier", 1.0, 3),
     "decision_gap": ("gap points", 100.0, 1),
     "decision_imbalance": ("DI", 1.0, 2),
 }
+_SHOWN = [metric for metric in _COLUMNS if metric != "brier"]  # a terminal is narrow; page and CSV have it
+_SOURCES = {"own_heads": "weighs own heads", "probes": "weighs probes"}
 
 
 def render(rows: Sequence[Row]) -> str:
-    """The table of `rows`: a line each, grouped by regime; missing cells and refused allocators are said so."""
-    head = ["", *(title(metric) for metric in _COLUMNS), "notes"]
+    """The table of `rows`: a line each, grouped by regime; missing cells and refused allocators are said so.
+
+    Of many allocators only the plain sum, the headline, the reference and the best one are shown.
+    """
+    chosen = main_rows(rows)
+    head = ["", *(title(metric) for metric in _SHOWN), "sum", "one", "notes"]
     lines: list[list[str]] = []
     regime = ""
-    for row in rows:
+    for row in chosen:
         if row.regime != regime:
             regime = row.regime
             lines.append([f"{regime}:" if regime != ALONE else "each modality alone:"])
-        lines.append([f"  {row.name}", *(cell(row, metric) for metric in _COLUMNS), notes(row)])
+        numbers = [cell(row, metric) for metric in _SHOWN]
+        lines.append([f"  {row.name}", *numbers, _short(row.repair), _short(single_tests(row)), notes(row)])
     widths = [max(len(line[i]) for line in [head, *lines] if i < len(line)) for i in range(len(head))]
-    return "\n".join(_line(line, widths) for line in [head, *lines]) + "\n\n" + LEGEND
+    text = "\n".join(_line(line, widths) for line in [head, *lines])
+    if left := len(rows) - len(chosen):
+        text += f"\n{left} more rows (other allocators) stand in {TABLE_FILE} and {PAGE_FILE}."
+    return f"{text}\n\n{LEGEND}"
 
 
 LEGEND = (
     "Mean ± standard deviation over seeds, on test. + better, - worse, = no clear difference to the reference of\n"
     "the same regime (ref), by paired bootstrap over test samples, Holm-corrected over the table.\n"
-    "gap: what a linear probe on the same features gains; DI: decision imbalance, 0 is balanced."
+    "sum, one: the same marks, accuracy then NLL, against the plain sum of the same model (what the repair does) and\n"
+    "against the best single modality. gap: what a linear probe on the same features gains; DI: decision imbalance,\n"
+    "0 is balanced. best step: joint training at the step size that is best on validation."
 )
+
+
+def main_rows(rows: Sequence[Row], few: int = FEW) -> list[Row]:
+    """The rows worth a line where there are many allocators: plain sum, headline, reference, best; singles."""
+    if len({row.allocator for row in rows if row.kind == "fused"}) <= few:
+        return list(rows)
+    best: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        leader = best.get((row.regime, row.method))
+        if row.mean.get("accuracy") is not None and (leader is None or _rank(row) > _rank(leader)):
+            best[row.regime, row.method] = row
+    return [
+        row
+        for row in rows
+        if row.kind == "single" or row.reference or row.headline or row.allocator == PLAIN_SUM
+        or row is best.get((row.regime, row.method))
+    ]  # fmt: skip
+
+
+def _rank(row: Row) -> float:
+    return row.mean["accuracy"] or 0.0
 
 
 def read_rows(study: Path) -> list[Row]:
@@ -60,7 +97,7 @@ def cell(row: Row, metric: str) -> str:
     if spread is not None:
         text += f" ± {factor * spread:.{digits}f}"
     mark = MARKS.get(row.tests.get(metric, {}).get("mark", ""), " ")
-    return f"{text} {mark}" if metric in ("accuracy", "nll") else text
+    return f"{text} {mark}" if metric in TESTED else text
 
 
 def title(metric: str) -> str:
@@ -68,11 +105,19 @@ def title(metric: str) -> str:
     return _COLUMNS[metric][0]
 
 
+def single_tests(row: Row) -> Comparison:
+    """The row's tests against the best single modality; empty where there are none."""
+    found: Comparison = row.single.get("tests", {})
+    return found
+
+
 def notes(row: Row) -> str:
     """What must be known about a row: reference, leaky protocol, oracle selection, missing and refused seeds."""
     found = []
     if row.reference:
         found.append("ref")
+    if row.best_step:
+        found.append("best step")
     if row.leaky:
         found.append("LEAKY")
     if row.oracle:
@@ -81,7 +126,42 @@ def notes(row: Row) -> str:
         found.append(f"missing seed {', '.join(map(str, row.missing))}")
     if row.refused:
         found.append(f"refused in seed {', '.join(row.refused)}")
-    return "; ".join(found)
+    return "; ".join([*found, *replaced(row)])
+
+
+def replaced(row: Row) -> list[str]:
+    """What the allocator weighs in place of the head's contributions, and in which seeds where not in all."""
+    found = []
+    for source in dict.fromkeys(row.sources.values()):
+        seeds = [seed for seed, given in row.sources.items() if given == source]
+        where = "" if len(seeds) == len(row.per_seed) else f" in seed {', '.join(seeds)}"
+        found.append(_SOURCES.get(source, source) + where)
+    return found
+
+
+def footnotes(rows: Sequence[Row]) -> list[str]:
+    """Why allocators were refused, or weigh something else than the head's contributions: a line for each."""
+    found = []
+    for name in dict.fromkeys(row.allocator for row in rows if row.refused or row.sources):
+        own = [row for row in rows if row.allocator == name]
+        told = [(row, row.refused) for row in own if row.refused]
+        found += [f"{name} was refused in {_cells(told)}"] if told else []
+        told = [(row, row.sources_why) for row in own if row.sources]
+        found += [f"{name} does not weigh the head's contributions in {_cells(told)}"] if told else []
+    return found
+
+
+def _cells(told: Sequence[tuple[Row, Mapping[str, str]]]) -> str:
+    """The cells and seeds, and the reason of the first as an example."""
+    cells = "; ".join(f"{row.method} ({row.regime}) seed {', '.join(why)}" for row, why in told)
+    row, why = told[0]
+    seed, reason = next(iter(why.items()))
+    return f"{cells}. {row.method} ({row.regime}), seed {seed}: {reason}." if reason else f"{cells}."
+
+
+def _short(tests: Comparison) -> str:
+    """`+ =`: the marks of accuracy and NLL."""
+    return " ".join(MARKS[tests[metric]["mark"]] for metric in ("accuracy", "nll")) if tests else ""
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -8,41 +8,44 @@ from ambidex.records import provenance, write_records
 from ambidex.report import theme
 from ambidex.report.cells import Reports, read_reports
 from ambidex.report.chart import draw, rounded
-from ambidex.report.rows import METRICS, Row, build_rows
+from ambidex.report.rows import METRICS, TESTED, Comparison, Row
+from ambidex.report.study import judge
+from ambidex.report.study_bias import COLUMNS
 from ambidex.report.study_charts import study_charts
 from ambidex.report.study_page import study_page
-from ambidex.report.study_reasons import reasons
-from ambidex.report.study_verdicts import verdicts
-from ambidex.report.table import PAGE_FILE, STUDY_FILE
+from ambidex.report.table import PAGE_FILE, STUDY_FILE, TABLE_FILE, single_tests
 from ambidex.stages import Paths
 
-TABLE_FILE = "compare.csv"
+BIAS_FILE = "bias.csv"
 
 
 def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     """inputs: reports (a folder per evaluated model), encoders (optional: `<seed>/<modality>`). outputs: study.
 
-    Returns mean accuracy by row. Raises DataError where reports may not be compared (the two are named).
+    Returns mean numbers by row. Raises DataError where reports may not be compared (the two are named).
     """
     reports = read_reports(inputs["reports"], params.study)
-    rows = build_rows(reports, params, inputs.get("encoders"))
-    sentences = [*verdicts(rows, params), *reasons(reports, rows)]
+    study = judge(reports, params, inputs.get("encoders"))
     facts = _facts(reports, params)
-    metrics = _metrics(rows)
+    metrics = _metrics(study.rows)
     with whole_folder(outputs["study"]) as folder:
         write_records(folder, "compare", params, metrics, **facts)
-        study = {"rows": [row.to_json() for row in rows], "verdicts": sentences, **facts}
-        write_json(folder / STUDY_FILE, study)
-        write_csv(folder / TABLE_FILE, [rounded(flat(row)) for row in rows])
+        write_json(folder / STUDY_FILE, {**study.to_json(), **facts})
+        write_csv(folder / TABLE_FILE, [rounded(flat(row)) for row in study.rows])
+        write_csv(
+            folder / BIAS_FILE, [rounded(point) for bias in study.biases for point in bias.flat()], COLUMNS
+        )
         with theme.style():
-            drawn = [draw(chart, folder / "plots") for chart in study_charts(rows)]
-        write_text(folder / PAGE_FILE, study_page(rows, sentences, drawn, {**provenance(), **facts}))
+            drawn = [draw(chart, folder / "plots") for chart in study_charts(study, reports)]
+        write_text(folder / PAGE_FILE, study_page(study, drawn, {**provenance(), **facts}))
     return metrics
 
 
 def flat(row: Row) -> dict[str, Any]:
-    """One line of compare.csv."""
+    """One line of compare.csv. `accuracy_...` against the reference, `accuracy_sum_...` against the plain sum of the
+    same model, `accuracy_single_...` against the best single modality; the same for nll and brier."""
     line: dict[str, Any] = {
+        "row": f"{row.regime}: {row.name}",
         "kind": row.kind,
         "method": row.method,
         "regime": row.regime,
@@ -50,15 +53,26 @@ def flat(row: Row) -> dict[str, Any]:
         "seeds": len(row.per_seed),
         "missing": len(row.missing),
         "refused": len(row.refused),
+        "replaced": len(row.sources),
     }
     for metric in METRICS:
         line |= {metric: row.mean.get(metric), f"{metric}_std": row.std.get(metric)}
-    for metric in ("accuracy", "nll"):
-        test = row.tests.get(metric, {})
-        names = ("difference", "low", "high", "p", "p_holm", "mark")
-        line |= {f"{metric}_{name}": test.get(name) for name in names}
+    for against, tests in (("", row.tests), ("sum_", row.repair), ("single_", single_tests(row))):
+        line |= _tested(against, tests)
     line["single_difference"] = row.single.get("mean_difference")
-    return line | {"reference": row.reference, "leaky": row.leaky, "oracle": row.oracle}
+    line |= {f"val_{metric}": row.validation.get(metric) for metric in ("accuracy", "nll")}
+    return line | {
+        "reference": row.reference,
+        "best_step": row.best_step,
+        "leaky": row.leaky,
+        "oracle": row.oracle,
+    }
+
+
+def _tested(against: str, tests: Comparison) -> dict[str, Any]:
+    names = ("difference", "low", "high", "p", "p_holm", "mark")
+    line = {f"{m}_{against}{name}": tests.get(m, {}).get(name) for m in TESTED for name in names}
+    return line | {f"mcnemar_{against}{name}": tests.get("mcnemar", {}).get(name) for name in ("p", "p_holm")}
 
 
 def _facts(reports: Reports, params: Params) -> dict[str, Any]:

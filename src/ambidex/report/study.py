@@ -1,0 +1,50 @@
+"""Everything that a study found, in one place for files and page."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ambidex.params import Params
+from ambidex.report.cells import Reports
+from ambidex.report.rows import PLAIN_SUM, Row
+from ambidex.report.study_allocators import Effect, effects
+from ambidex.report.study_bias import Bias, biases
+from ambidex.report.study_claim import Verdict
+from ambidex.report.study_recipe import Recipe, judge_recipe
+from ambidex.report.study_rows import measured_rows
+from ambidex.report.study_tests import tested_rows
+from ambidex.report.study_verdicts import verdicts
+
+
+@dataclass(frozen=True)
+class Study:
+    """The outcome of a study."""
+
+    rows: list[Row]
+    biases: list[Bias]
+    recipe: Recipe
+    effects: list[Effect]
+    verdicts: list[Verdict]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON-serialisable values: what compare.json holds."""
+        return {
+            "rows": [row.to_json() for row in self.rows],
+            "bias": [bias.to_json() for bias in self.biases],
+            "recipe": self.recipe.to_json(),
+            "allocators": [effect.to_json() for effect in self.effects],
+            "verdicts": [verdict.to_json() for verdict in self.verdicts],
+        }
+
+
+def judge(reports: Reports, params: Params, encoders: Path | None) -> Study:
+    """Measure, test and put into words. `encoders`: pretrain's outputs, `<seed>/<modality>`, where there are any."""
+    measured = measured_rows(reports, params, encoders)
+    recipe = judge_recipe(measured, params)
+    best = {(method, regime, PLAIN_SUM) for regime, method in recipe.best_step.items()}
+    rows = [
+        replace(row, best_step=(row.method, row.regime, row.allocator) in best)
+        for row in tested_rows(measured, params.compare)
+    ]
+    found, changed = biases(reports, params), effects(rows)
+    return Study(rows, found, recipe, changed, verdicts(reports, rows, found, recipe, changed, params))

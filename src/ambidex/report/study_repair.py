@@ -1,0 +1,129 @@
+"""In words: what is recovered at the decision layer alone, and whether the shipped recipe holds."""
+
+from collections.abc import Sequence
+from statistics import fmean
+
+from ambidex.report.cells import Reports
+from ambidex.report.rows import PLAIN_SUM, Comparison, Row, find
+from ambidex.report.study_allocators import Effect
+from ambidex.report.study_claim import UNMEASURED, Verdict
+from ambidex.report.study_recipe import DEFAULT_ALLOCATOR, DEFAULT_METHOD, JOINT, Recipe
+from ambidex.report.study_words import listed, number, within
+
+NEGLIGIBLE = 0.01
+"""a gap to picking the right modality below this is too small to say how much of it was closed"""
+
+
+def repair(reports: Reports, rows: Sequence[Row], changed: Sequence[Effect]) -> Verdict:
+    """How much the headline allocators recover at the decision layer alone, and which allocator gains most."""
+    question = "How much is recovered at the decision layer alone?"
+    judged = [row for row in rows if row.headline and row.repair]
+    if not judged:
+        remedy = "Not measured: set evaluate.allocator to one that weighs, not the plain sum."
+        return Verdict(question, UNMEASURED, [remedy])
+    sentences = []
+    for name in dict.fromkeys(row.name for row in judged):
+        parts = [_recovered(reports, rows, row) for row in judged if row.name == name]
+        sentences.append(f"{name} against the plain sum of the same model: {'; '.join(parts)}.")
+    return Verdict(
+        question, marks_in_words([row.repair for row in judged]), [*sentences, *_extremes(changed)]
+    )
+
+
+def _recovered(reports: Reports, rows: Sequence[Row], row: Row) -> str:
+    text = f"{_gain(row.repair)} ({row.regime}"
+    plain = find(rows, row.method, row.regime, PLAIN_SUM)
+    start = plain.mean["accuracy"] if plain else None
+    known = [
+        choice
+        for cell, report in reports.found.items()
+        if cell[:2] == (row.method, row.regime)
+        and (choice := report.metrics.get("oracle_choice")) is not None
+    ]
+    gap = fmean(known) - start if known and start is not None else 0.0
+    if gap >= NEGLIGIBLE:
+        part = row.repair["accuracy"]["difference"] / gap
+        text += f", {part:.0%} of the way to always picking a modality that is right"
+    return f"{text})"
+
+
+def _gain(tests: Comparison) -> str:
+    """Points and nats with their intervals; a clear difference is called so."""
+    points, nats = tests["accuracy"], tests["nll"]
+    return (
+        f"{within(points, 1, 100.0, sign=True)} points{_worded(points['mark'])}, "
+        f"{within(nats, 3, sign=True)} nats{_worded(nats['mark'])}"
+    )
+
+
+def _worded(mark: str) -> str:
+    return "" if mark == "same" else f", significantly {mark},"
+
+
+def _extremes(changed: Sequence[Effect]) -> list[str]:
+    """The allocators with the highest and the lowest mean gain in accuracy."""
+    known = [effect for effect in changed if effect.cells]
+    if len(known) < 2:
+        return []
+    best, worst = (f(known, key=lambda e: (e.mean["accuracy"], -e.mean["nll"])) for f in (max, min))
+    parts = [
+        f"{word} is {e.allocator} ({number(100 * e.mean['accuracy'], 1, sign=True)} points and "
+        f"{number(e.mean['nll'], 3, sign=True)} nats on average over {e.cells} cells)"
+        for word, e in (("best", best), ("last", worst))
+    ]
+    return [f"Of {len(known)} allocators, {listed(parts)}."]
+
+
+def shipped(recipe: Recipe) -> Verdict:
+    """The recipe that a user gets who sets nothing, against joint training at its best step size and one modality."""
+    question = f"Does the shipped recipe ({recipe.name}) hold?"
+    if not recipe.against_joint and not recipe.against_single:
+        remedy = (
+            f"Not measured: add {DEFAULT_METHOD} and {JOINT} to study.methods, and {DEFAULT_ALLOCATOR} to "
+            "evaluate.allocators."
+        )
+        return Verdict(question, UNMEASURED, [remedy])
+    sentences = []
+    if recipe.best_step:
+        chosen = listed(f"{method} ({regime})" for regime, method in recipe.best_step.items())
+        sentences.append(
+            f"{JOINT} at its own best step size, chosen on validation among {listed(recipe.variants)}: {chosen}."
+        )
+        if len(recipe.variants) == 1:
+            sentences.append(
+                f"There is one step size only: add a line such as joint_3: {{use: {JOINT}, train: {{learning_rate: "
+                "...}}} to methods and study.methods."
+            )
+    for name, tests in (
+        (f"{JOINT} at its own best step size with the plain sum", recipe.against_joint),
+        ("the best single modality", recipe.against_single),
+    ):
+        if tests:
+            parts = "; ".join(f"{_gain(test)} ({regime})" for regime, test in tests.items())
+            sentences.append(f"Against {name}: {parts}.")
+    return Verdict(question, _holds(recipe), sentences)
+
+
+def _holds(recipe: Recipe) -> str:
+    """Worse anywhere against either: no, and in how many cells."""
+    tests = [
+        test[metric]["mark"]
+        for tests in (recipe.against_joint, recipe.against_single)
+        for test in tests.values()
+        for metric in ("accuracy", "nll")
+    ]
+    worse, better = tests.count("worse"), tests.count("better")
+    if worse:
+        return f"no: worse in {worse} of {len(tests)}, better in {better}"
+    return f"yes: worse in none of {len(tests)}, better in {better}"
+
+
+def marks_in_words(tests: Sequence[Comparison]) -> str:
+    """`better in 3, worse in 0 of 9`, by accuracy, then by NLL."""
+    parts = []
+    for metric, name in (("accuracy", "accuracy"), ("nll", "NLL")):
+        marks = [test[metric]["mark"] for test in tests]
+        parts.append(
+            f"{name} better in {marks.count('better')}, worse in {marks.count('worse')} of {len(marks)}"
+        )
+    return "; ".join(parts)

@@ -1,0 +1,153 @@
+"""From reports to rows: the numbers of every row, and the per-sample results that the tests need."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from torch import Tensor
+
+from ambidex.files import is_unfinished, read_json
+from ambidex.params import Params
+from ambidex.records import CARD_FILE, METRICS_FILE
+from ambidex.report.cells import Report, Reports
+from ambidex.report.predictions import Predictions
+from ambidex.report.rows import ALONE, METRICS, SINGLE, TESTED, Numbers, Row
+from ambidex.statistics import correct, sample_brier, sample_nll
+
+MEASURES = dict(zip(TESTED, (correct, sample_nll, sample_brier), strict=True))
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Per-sample results of one row: metric -> seed -> [N]."""
+
+    values: dict[str, dict[int, Tensor]] = field(default_factory=lambda: {name: {} for name in TESTED})
+
+    def add(self, seed: int, predictions: Predictions, predictor: str) -> None:
+        """Measure what `predictor` says in the report of `seed`."""
+        logits = predictions.logits(predictor)
+        for name, measure in MEASURES.items():
+            self.values[name][seed] = measure(logits, predictions.labels)
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds that were measured."""
+        return list(self.values["accuracy"])
+
+
+Measured = list[tuple[Row, Samples]]
+
+
+def measured_rows(reports: Reports, params: Params, encoders: Path | None) -> Measured:
+    """Every row of the table, untested: the fused models by regime and method, then each single modality."""
+    fused = [
+        _fused(method, regime, allocator, reports, params)
+        for regime in params.study.regimes
+        for method in params.study.methods
+        for allocator in reports.allocators
+    ]
+    return [*fused, *_singles(reports, params, encoders)]
+
+
+def _fused(method: str, regime: str, allocator: str, reports: Reports, params: Params) -> tuple[Row, Samples]:
+    samples = Samples()
+    present: dict[str, Report] = {}
+    found: dict[str, Mapping[str, Any]] = {}
+    missing = []
+    for seed in params.study.seeds:
+        report = reports.found.get((method, regime, seed))
+        if report is None:
+            missing.append(seed)
+            continue
+        present[str(seed)] = report
+        numbers = report.metrics["allocators"].get(allocator, {"refused": "was not asked for"})
+        found[str(seed)] = numbers
+        if "refused" not in numbers:
+            samples.add(seed, report.predictions, f"allocator/{allocator}")
+    fitted = {seed: numbers for seed, numbers in found.items() if "refused" not in numbers}
+    cards = [report.card for report in present.values()]
+    other = {s: n for s, n in fitted.items() if n.get("source", "contributions") != "contributions"}
+    compare = params.compare
+    row = Row(
+        "fused",
+        method,
+        regime,
+        allocator,
+        {seed: _numbers(present[seed].metrics, numbers) for seed, numbers in fitted.items()},
+        missing=missing,
+        refused={seed: numbers["refused"] for seed, numbers in found.items() if "refused" in numbers},
+        reference=(method, allocator) == (compare.reference_method, compare.reference_allocator),
+        headline=any(card.get("headline") == allocator for card in cards),
+        leaky=any(bool(card.get("leaky")) for card in cards),
+        oracle=any(card.get("selection") == "oracle" for card in cards),
+        sources={seed: numbers["source"] for seed, numbers in other.items()},
+        sources_why={seed: numbers.get("note") or "" for seed, numbers in other.items()},
+        validation=_means([numbers.get("val") or {} for numbers in fitted.values()], ("accuracy", "nll")),
+    )
+    return _summarised(row), samples
+
+
+def _numbers(metrics: Mapping[str, Any], allocated: Mapping[str, Any]) -> Numbers:
+    """The table's metrics of one allocator; the decision gap is what is left of it after the repair."""
+    numbers: Numbers = {name: allocated.get(name) for name in METRICS}
+    probe, reached = metrics.get("joint_probe_accuracy"), allocated.get("accuracy")
+    numbers["decision_gap"] = None if probe is None or reached is None else probe - reached
+    return numbers
+
+
+def _summarised(row: Row) -> Row:
+    numbers = list(row.per_seed.values())
+    spread = {name: _known(numbers, name) for name in METRICS}
+    deviations = {name: stdev(values) if len(values) > 1 else None for name, values in spread.items()}
+    return replace(row, mean=_means(numbers, METRICS), std=deviations)
+
+
+def _means(numbers: Sequence[Mapping[str, float | None]], names: Sequence[str]) -> Numbers:
+    return {name: mean(values) if (values := _known(numbers, name)) else None for name in names}
+
+
+def _known(numbers: Sequence[Mapping[str, float | None]], name: str) -> list[float]:
+    return [value for found in numbers if (value := found.get(name)) is not None]
+
+
+def _singles(reports: Reports, params: Params, encoders: Path | None) -> Measured:
+    """A row for each modality that was trained alone, from the reports' predictions and pretrain's metrics."""
+    by_modality: dict[str, dict[str, Numbers]] = {}
+    measured: dict[str, Samples] = {}
+    for (_, _, seed), report in reports.found.items():
+        for modality, found in report.metrics.get("unimodal", {}).items():
+            samples = measured.setdefault(modality, Samples())
+            if seed not in samples.seeds:  # the same classifiers stand in every report of a seed
+                by_modality.setdefault(modality, {})[str(seed)] = dict(found["test"])
+                samples.add(seed, report.predictions, f"unimodal/{modality}")
+    oracles = set()
+    for seed, modality, numbers, oracle in _pretrained(encoders, params):
+        by_modality.setdefault(modality, {}).setdefault(str(seed), numbers)
+        if oracle:
+            oracles.add(modality)
+    known = [*reports.modalities, *sorted(by_modality)]
+    rows: Measured = []
+    for modality in sorted(by_modality, key=known.index):
+        per_seed = by_modality[modality]
+        missing = [seed for seed in params.study.seeds if str(seed) not in per_seed]
+        leaky = bool(reports.any.card.get("leaky"))
+        row = Row(
+            "single", SINGLE, ALONE, modality, per_seed, missing, leaky=leaky, oracle=modality in oracles
+        )
+        rows.append((_summarised(row), measured.get(modality, Samples())))
+    return rows
+
+
+def _pretrained(encoders: Path | None, params: Params) -> list[tuple[int, str, Numbers, bool]]:
+    """Seed, modality, test metrics and whether test selected, of every `encoders/<seed>/<modality>` there is."""
+    found: list[tuple[int, str, Numbers, bool]] = []
+    for seed in params.study.seeds if encoders is not None else []:
+        assert encoders is not None
+        for path in sorted((encoders / str(seed)).glob(f"*/{METRICS_FILE}")):
+            if (path.parent / CARD_FILE).exists() and not is_unfinished(path.parent.name):
+                test = read_json(path).get("test", {})
+                oracle = read_json(path.parent / CARD_FILE).get("selection") == "oracle"
+                found.append((seed, path.parent.name, {name: test.get(name) for name in METRICS}, oracle))
+    return found

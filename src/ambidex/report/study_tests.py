@@ -1,0 +1,162 @@
+"""Which differences between rows of a study are clear: paired tests, each family corrected over its own table.
+
+Three families, each over all rows of the table: against the reference of the same regime, against the plain sum of the
+same method and regime (what the repair does), and against the best single modality. Within a family every metric is
+corrected by itself (Holm 1979).
+
+- accuracy, NLL, Brier: paired bootstrap over test samples of the mean over the seeds that both rows have. The smallest
+  p-value of R resamples is 2 / (R + 1); R grows with the family so that a clear difference survives the correction.
+- exact McNemar per seed. The seeds share their test samples, so their counts may not be pooled as if independent:
+  p = K / k times the k-th smallest of the K seeds' p-values, k a majority of them, which holds under any dependence
+  (Rueger 1978).
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
+from statistics import mean
+from typing import Any, TypeVar
+
+import torch
+
+from ambidex.params import Compare
+from ambidex.report.rows import ALONE, HIGHER_IS_BETTER, PLAIN_SUM, TESTED, Comparison, Row
+from ambidex.report.study_rows import Measured, Samples
+from ambidex.statistics import bootstrap_means, holm, interval, mcnemar_exact
+
+MCNEMAR = "mcnemar"
+_FINENESS = 8  # the smallest p-value, corrected over the whole family, is at most a quarter of the level
+Key = TypeVar("Key", bound=Hashable)
+
+
+def tested_rows(measured: Measured, compare: Compare) -> list[Row]:
+    """The rows with all three families of tests."""
+    rows, samples = [row for row, _ in measured], [found for _, found in measured]
+    best = best_single(rows)
+    families = {
+        "tests": _family(samples, _references(rows), compare),
+        "repair": _family(samples, _plain_sums(rows), compare),
+        "single": _family(samples, _fused_against(rows, best), compare),
+    }
+    done = []
+    for i, row in enumerate(rows):
+        single = _single(row, rows, best) if row.kind == "fused" else {}
+        if i in families["single"]:
+            single["tests"] = families["single"][i]
+        tests, repair = families["tests"].get(i, {}), families["repair"].get(i, {})
+        done.append(replace(row, tests=tests, repair=repair, single=single))
+    return done
+
+
+def best_single(rows: Sequence[Row]) -> int | None:
+    """Index of the single modality with the highest mean accuracy on test."""
+    known = [i for i, row in enumerate(rows) if row.kind == "single" and row.mean["accuracy"] is not None]
+    return max(known, key=lambda i: rows[i].mean["accuracy"] or 0.0) if known else None
+
+
+def compare_pairs(pairs: Mapping[Key, tuple[Samples, Samples]], compare: Compare) -> dict[Key, Comparison]:
+    """One family: each pair (a, b) with a seed in common is tested for a - b, Holm-corrected over the family."""
+    known = {key: (a, b, seeds) for key, (a, b) in pairs.items() if (seeds := _common(a, b))}
+    if not known:
+        return {}
+    found: dict[Key, Comparison] = {key: {} for key in known}
+    resamples = max(compare.resamples, round(_FINENESS * len(known) / compare.significance))
+    columns = [
+        torch.stack([a.values[name][seed] - b.values[name][seed] for seed in seeds]).mean(dim=0)
+        for name in TESTED
+        for a, b, seeds in known.values()
+    ]
+    draws = bootstrap_means(torch.stack(columns, dim=1), resamples, compare.seed)
+    ends = interval(draws)
+    for at, (name, key) in enumerate((name, key) for name in TESTED for key in known):
+        below, above = int((draws[:, at] <= 0).sum()), int((draws[:, at] >= 0).sum())
+        found[key][name] = {
+            "difference": columns[at].mean().item(),
+            "low": ends[at].low,
+            "high": ends[at].high,
+            "p": min(1.0, 2 * (min(below, above) + 1) / (resamples + 1)),
+        }
+    for key, (a, b, seeds) in known.items():
+        found[key][MCNEMAR] = _mcnemar(a, b, seeds)
+    _correct(found, compare)
+    return found
+
+
+def _family(
+    samples: Sequence[Samples], against: Mapping[int, int], compare: Compare
+) -> dict[int, Comparison]:
+    return compare_pairs({i: (samples[i], samples[j]) for i, j in against.items()}, compare)
+
+
+def _references(rows: Sequence[Row]) -> dict[int, int]:
+    """Row -> the reference of its regime."""
+    place = {row.regime: i for i, row in enumerate(rows) if row.reference and row.per_seed}
+    return {i: place[row.regime] for i, row in enumerate(rows) if place.get(row.regime, i) != i}
+
+
+def _plain_sums(rows: Sequence[Row]) -> dict[int, int]:
+    """Row -> the plain sum of its method and regime."""
+    place = {(row.method, row.regime): i for i, row in enumerate(rows) if row.allocator == PLAIN_SUM}
+    return {
+        i: place[row.method, row.regime]
+        for i, row in enumerate(rows)
+        if row.kind == "fused" and place.get((row.method, row.regime), i) != i
+    }
+
+
+def _fused_against(rows: Sequence[Row], best: int | None) -> dict[int, int]:
+    return {} if best is None else {i: best for i, row in enumerate(rows) if row.kind == "fused"}
+
+
+def _common(a: Samples, b: Samples) -> list[int]:
+    return [seed for seed in a.seeds if seed in b.seeds]
+
+
+def _mcnemar(a: Samples, b: Samples, seeds: Sequence[int]) -> dict[str, Any]:
+    p, won, lost = {}, 0, 0
+    for seed in seeds:
+        ours, theirs = a.values["accuracy"][seed], b.values["accuracy"][seed]
+        p[str(seed)] = mcnemar_exact(ours, theirs)
+        won += int((ours > theirs).sum())
+        lost += int((ours < theirs).sum())
+    return {"seeds": p, "won": won, "lost": lost, "p": by_majority(list(p.values()))}
+
+
+def by_majority(p_values: Sequence[float]) -> float:
+    """One p-value of K dependent ones: K / k p_(k), k the smallest majority of K, at most 1 (Rueger 1978)."""
+    count = len(p_values)
+    majority = count // 2 + 1
+    return min(1.0, count / majority * sorted(p_values)[majority - 1])
+
+
+def _correct(found: Mapping[Key, Comparison], compare: Compare) -> None:
+    """Add `p_holm` to every test, and `mark` to those of a metric, in place."""
+    for name in (*TESTED, MCNEMAR):
+        tests = [comparison[name] for comparison in found.values()]
+        for test, p in zip(tests, holm([test["p"] for test in tests]), strict=True):
+            test["p_holm"] = p
+            if name != MCNEMAR:
+                test["mark"] = _mark(name, test["difference"], p, compare)
+
+
+def _mark(metric: str, difference: float, p: float, compare: Compare) -> str:
+    if p >= compare.significance or difference == 0:
+        return "same"
+    return "better" if (difference > 0) == HIGHER_IS_BETTER[metric] else "worse"
+
+
+def _single(row: Row, rows: Sequence[Row], best: int | None) -> dict[str, Any]:
+    """Seed by seed against the best single modality of that seed, in accuracy."""
+    if best is None:
+        return {}
+    singles = [other for other in rows if other.regime == ALONE]
+    pairs = []
+    for seed, numbers in row.per_seed.items():
+        others = [a for s in singles if (a := s.per_seed.get(seed, {}).get("accuracy")) is not None]
+        if (own := numbers["accuracy"]) is not None and others:
+            pairs.append((own, max(others)))
+    return {
+        "modality": rows[best].allocator,
+        "seeds": len(pairs),
+        "seeds_at_least": sum(own >= other for own, other in pairs),
+        "mean_difference": mean(own - other for own, other in pairs) if pairs else None,
+    }
