@@ -28,6 +28,12 @@ The stages, in order: prepare, extract, pretrain, train, evaluate, compare. `stu
 `crossfit` comes before evaluate where there is no validation split.
 All parameters stand in params.yaml; `ambidex params` explains every one of them."""
 
+_PREDICT = """\
+Reads clips as `extract` did for this model, and prints a line for each: class, probability, and every modality's
+share of the decision. `ambidex evaluate --save` makes a model with its fitted decision layer.
+A share is the modality's part of the margin by which the class leads the runner-up: the shares add up to 100 %,
+and a negative one argued against. A clip that cannot be read costs one line; the others are predicted."""
+
 
 class _Parser(argparse.ArgumentParser):
     """A parser whose complaint is one line."""
@@ -70,6 +76,7 @@ def make_parser() -> argparse.ArgumentParser:
     study = _add(verbs, "study", "run every stage for every cell of the study, keeping what is up to date")
     _add_params(study, "ambidex study --set 'study.methods=[joint, ogm_ge]' --set 'study.seeds=[0, 1, 2]'")
     study.set_defaults(command="study")
+    _add_predict(verbs)
     for name, summary in _LISTS.items():
         _add_list(verbs, name, summary)
     reference = _add(verbs, "params", "explain every parameter of params.yaml, as Markdown")
@@ -90,6 +97,10 @@ def _add_stage(verbs: "argparse._SubParsersAction[_Parser]", verb: Verb) -> None
     _add_params(parser, verb.example)
     for flag, key in verb.flags:
         parser.add_argument(f"--{flag}", metavar="VALUE", help=f"short for --set {key}=VALUE")
+    for flag, key in verb.switches:
+        parser.add_argument(
+            f"--{flag}", action="store_const", const="true", help=f"short for --set {key}=true"
+        )
     if verb.name == "compare":
         parser.add_argument("--show", action="store_true", help="only print the table written before")
         parser.add_argument("--quiet", action="store_true", help="do not print the table")
@@ -124,6 +135,33 @@ def _add_list(verbs: "argparse._SubParsersAction[_Parser]", name: str, summary: 
     parser.add_argument("name", metavar="NAME", nargs="?", help="explain this one and its parameters")
     _add_parameters(parser, f"ambidex {name}")
     parser.set_defaults(command="plugins", kind=name)
+
+
+def _add_predict(verbs: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = _add(
+        verbs, "predict", "say what clips show, and how much each modality had to do with it", _PREDICT
+    )
+    parser.add_argument("model", metavar="MODEL", help="folder of a model, or a report with a model inside")
+    parser.add_argument(
+        "clips", metavar="CLIP", nargs="+", help="a file for all modalities, or audio=a.wav,visual=b.png"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="a JSON object per clip and line, without a heading"
+    )
+    parser.add_argument("--top", metavar="K", type=count, default=1, help="show the K likeliest classes")
+    parser.add_argument("--workers", metavar="N", type=count, default=0, help="processes that read clips")
+    parser.add_argument(
+        "--accelerator", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where the model runs"
+    )
+    parser.epilog = "example:\n  ambidex predict runs/reports/multi_task-pretrained-0/model clips/*.mp4"
+    parser.set_defaults(command="predict")
+
+
+def count(text: str) -> int:
+    """A whole number of at least 1."""
+    if (value := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"got {value}, expected 1 or more")
+    return value
 
 
 def _add_doctor(verbs: "argparse._SubParsersAction[_Parser]") -> None:

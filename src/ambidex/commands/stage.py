@@ -46,7 +46,8 @@ def run(options: Namespace) -> int:
 def overrides(options: Namespace) -> list[str]:
     """`--set` as given, then what the short flags stand for."""
     verb: Verb = options.verb
-    short = [f"{key}={value}" for flag, key in verb.flags if (value := getattr(options, flag)) is not None]
+    shorts = (*verb.flags, *verb.switches)
+    short = [f"{key}={value}" for flag, key in shorts if (value := getattr(options, flag)) is not None]
     return [*options.set, *short]
 
 

@@ -17,6 +17,8 @@ class Verb:
     """name of the output, a flag that replaces the place it is written to"""
     flags: tuple[tuple[str, str], ...] = ()
     """(flag, key): `--flag VALUE` is short for `--set key=VALUE`"""
+    switches: tuple[tuple[str, str], ...] = ()
+    """(flag, key): `--flag` is short for `--set key=true`"""
 
 
 PATHS = {
@@ -89,10 +91,11 @@ STAGE_VERBS = (
         summary="diagnose one trained model and repair its decision layer",
         text="Measures the model on validation and test, shows how much each modality decides, fits the weights\n"
         "of the decision layer on validation data (or a cross-fitted training split), and writes report.html.",
-        example="ambidex evaluate --method ogm_ge --regime pretrained --seed 1",
+        example="ambidex evaluate --method ogm_ge --regime pretrained --seed 1 --allocator modality --save",
         reads=("features", "model", "encoders", "crossfit"),
         writes="report",
-        flags=_CELL,
+        flags=(*_CELL, ("allocator", "evaluate.allocator")),
+        switches=(("save", "evaluate.save"),),
     ),
     Verb(
         name="compare",

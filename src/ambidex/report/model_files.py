@@ -40,15 +40,17 @@ def write_model(folder: Path, params: Params, result: Result, trained: Path, fac
 def _fitted(evaluation: Evaluation, allocation: Allocation, spec: DecisionSpec) -> dict[str, Any]:
     """What the card says of the decision layer."""
     before = evaluation.model.architecture.decision
+    crossed = evaluation.held_out
+    seen = evaluation.val if crossed is None else crossed
     return {
         **spec.to_json(),
         "asked": allocation.name,
         "note": allocation.note,
         "record": allocation.record,
         "fitted_on": {
-            "split": "val",
-            "samples": len(evaluation.val.labels),
-            "groups": len(set(evaluation.val.groups)),
+            "split": "val" if crossed is None else "train, cross-fitted",
+            "samples": len(seen.labels),
+            "groups": len(set(seen.groups)),
         },
         "replaced": None if before is None else before.allocator,
     }

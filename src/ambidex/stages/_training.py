@@ -116,7 +116,7 @@ def deliver(
     **facts: Any,
 ) -> None:
     """Write model and records into the unfinished `folder`, drop the checkpoint, and give it its final name."""
-    save_model(model, folder, features=store.fingerprint)
+    save_model(model, folder, features=store.fingerprint, extract=store.info.get("extract"))
     known = {key: store.info[key] for key in ("protocol", "leaky") if key in store.info}
     write_records(folder, stage, params, metrics, features=store.fingerprint, **known, **facts)
     for name in (CHECKPOINT_FILE, BEST_FILE):

@@ -1,0 +1,142 @@
+"""`ambidex predict MODEL CLIP...`: class, probability and each modality's share, for real files."""
+
+import json
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from ambidex.clips import clip_cells, read_clips, wants_of
+from ambidex.errors import DataError
+from ambidex.files import read_json
+from ambidex.media.extraction import Batch, Wants
+from ambidex.model import MultimodalNet
+from ambidex.params import Runtime
+from ambidex.prediction import Prediction, Predictor
+from ambidex.progress import progress
+from ambidex.records import CARD_FILE
+from ambidex.runtime import device
+
+_PATIENCE = 5.0  # seconds of work ahead from which on a bar is shown
+_SOURCES = {
+    "contributions": "the head's contributions",
+    "own_heads": "the modalities' own heads",
+    "probes": "a linear probe on each modality",
+    "both": "the head's contributions and a linear probe on each modality",
+}
+Said = tuple[str, Prediction | str]
+"""a clip as it was named; the prediction, or why there is none"""
+
+
+def run(options: Namespace) -> int:
+    """Predict every clip that can be read; exit code 2 where one could not, with a line for each."""
+    predictor = Predictor(Path(options.model), device(Runtime(accelerator=options.accelerator)))
+    model = predictor.model
+    wants = wants_of(predictor.folder, model.architecture)
+    out = None if sys.stdout.isatty() else sys.stdout  # a bar on the terminal must not swallow a file's lines
+    table = _Table(options.clips, model, options.top)
+    if not options.json:
+        print(f"{_title(predictor)}\n{table.header()}", flush=True)
+    failed = 0
+    for name, said in _predict(predictor, wants, options.clips, options.workers):
+        if isinstance(said, str):
+            failed += 1
+            print(f"ambidex: {name}: {said}", file=sys.stderr, flush=True)
+        if options.json:
+            print(_json(name, said), file=out, flush=True)
+        elif isinstance(said, Prediction):
+            print(table.line(name, said), file=out, flush=True)
+    return DataError.exit_code if failed else 0
+
+
+def _predict(predictor: Predictor, wants: Wants, clips: Sequence[str], workers: int) -> Iterator[Said]:
+    """What is said about each clip: first those whose name makes no sense, then the others in their order."""
+    named: list[tuple[str, Mapping[str, str]]] = []
+    for text in clips:
+        try:
+            named.append((text, clip_cells(text, wants)))
+        except DataError as error:
+            yield text, str(error)
+    start, done = time.monotonic(), 0
+    with ExitStack() as stack:
+        advance = None
+        for batch in read_clips([cells for _, cells in named], wants, workers):
+            answers = _answers(predictor, batch, [text for text, _ in named])
+            yield from answers
+            done += len(answers)
+            left = len(named) - done
+            if advance is not None:
+                advance(len(answers))
+            elif left and (time.monotonic() - start) / done * left > _PATIENCE:
+                advance = stack.enter_context(progress("predict", left, "clips"))
+
+
+def _answers(predictor: Predictor, batch: Batch, names: Sequence[str]) -> list[Said]:
+    """What is said about the clips of one batch, in order; a clip's sample_id is its place in `names`."""
+    found: dict[int, Prediction | str] = {}
+    for bad in batch.rejected:
+        place = int(bad.sample_id)
+        found[place] = bad.reason if bad.path == names[place] else f"{bad.path}: {bad.reason}"
+    if batch.samples:
+        for accepted, said in zip(batch.accepted, predictor(batch.samples), strict=True):
+            found[int(accepted)] = said or "the model says nothing finite about it"
+    return [(names[place], found[place]) for place in sorted(found)]
+
+
+class _Table:
+    """A line for each clip, in columns whose widths are known before the first clip is read."""
+
+    def __init__(self, clips: list[str], model: MultimodalNet, top: int) -> None:
+        self.modalities = model.modalities
+        self.name = max(map(len, ["clip", *clips]))
+        self.label = max(map(len, ["class", *model.architecture.classes]))
+        self.top = top
+
+    def header(self) -> str:
+        """The names of the columns."""
+        shares = "".join(f"  {m:>6}" for m in self.modalities)
+        return f"{'clip':<{self.name}}  {'class':<{self.label}}  {'p':>5}{shares}"
+
+    def line(self, name: str, said: Prediction) -> str:
+        """One clip: class, probability, each modality's share in percent, `-` where it is undefined."""
+        (label, p), *others = said.probabilities.items()
+        shares = ""
+        for m in self.modalities:
+            share = "-" if said.shares is None else f"{said.shares[m]:.0%}"
+            shares += f"  {share:>{max(6, len(m))}}"
+        then = ", ".join(f"{c} {q:.3f}" for c, q in others[: self.top - 1])
+        return (
+            f"{name:<{self.name}}  {label:<{self.label}}  {p:5.3f}{shares}{'  then ' + then if then else ''}"
+        )
+
+
+def _title(predictor: Predictor) -> str:
+    """Which model it is, and how it decides."""
+    model, path = predictor.model, predictor.folder / CARD_FILE
+    card: dict[str, Any] = read_json(path) if path.exists() else {}
+    known = [f"{key} {card[key]}" for key in ("method", "regime", "seed") if card.get(key) is not None]
+    start = f"{predictor.folder}: {', '.join(known) or 'a model without records'}"
+    spec = model.architecture.decision
+    if spec is None:
+        how = "plain sum" if model.fusion.additive else "the head as it was trained, which gives no shares"
+        return f"{start}; {how}: no decision layer was fitted (ambidex evaluate --save)"
+    fitted = card.get("decision", {}).get("fitted_on", {})
+    where = f", fitted on {fitted['samples']} samples of {fitted['split']}" if fitted else ""
+    return f"{start}; allocator {spec.allocator}, which weighs {_SOURCES[spec.source]}{where}"
+
+
+def _json(name: str, said: Prediction | str) -> str:
+    if isinstance(said, str):
+        return json.dumps({"clip": name, "error": said})
+    label, p = next(iter(said.probabilities.items()))
+    value = {
+        "clip": name,
+        "class": label,
+        "probability": p,
+        "shares": said.shares,
+        "probabilities": said.probabilities,
+    }
+    return json.dumps(value, allow_nan=False)

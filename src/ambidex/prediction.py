@@ -1,0 +1,93 @@
+"""What a saved model says about new samples: a class, its probability, and each modality's share in it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ambidex.errors import ModelError
+from ambidex.model import MODEL_FILE, load_model
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says about one sample."""
+
+    probabilities: dict[str, float]
+    """class -> probability, the most likely first"""
+    shares: dict[str, float] | None
+    """modality -> its share of the margin of the first class over the second; they add up to 1, and a negative
+    one argued against. None where the two are equally likely, or the head does not split by modality"""
+
+    @property
+    def label(self) -> str:
+        """The most likely class."""
+        return next(iter(self.probabilities))
+
+
+class Predictor:
+    """A saved model, ready to predict."""
+
+    def __init__(self, folder: Path, device: torch.device | str = "cpu") -> None:
+        """Load the model in `folder`, a report's `model` folder included. Raises ModelError."""
+        self.folder = model_folder(folder)
+        self.device = torch.device(device)
+        self.model = load_model(self.folder).to(self.device)
+        self.classes = self.model.architecture.classes
+
+    @torch.inference_mode()
+    def __call__(self, samples: Sequence[Mapping[str, NDArray[Any]]]) -> list[Prediction | None]:
+        """Samples, each modality -> tensor as the feature store holds it, to predictions.
+
+        None for a sample about which the model says nothing finite.
+        """
+        modalities = self.model.modalities
+        inputs = {m: torch.from_numpy(np.stack([s[m] for s in samples])) for m in modalities}
+        features = self.model.encode({m: x.to(self.device) for m, x in inputs.items()})
+        logits, parts = self.model.decide(features)
+        logits = logits.cpu().double()
+        shares = None if parts is None else margin_shares(logits, torch.stack([*parts.values()], dim=1).cpu())
+        return [self._one(z, None if shares is None else shares[i]) for i, z in enumerate(logits)]
+
+    def _one(self, logits: Tensor, shares: Tensor | None) -> Prediction | None:
+        if not logits.isfinite().all():
+            return None
+        p, order = logits.softmax(dim=0).sort(descending=True, stable=True)
+        found = {self.classes[c]: value for c, value in zip(order.tolist(), p.tolist(), strict=True)}
+        if shares is None or not shares.isfinite().all():
+            return Prediction(found, None)
+        return Prediction(found, dict(zip(self.model.modalities, shares.tolist(), strict=True)))
+
+
+def margin_shares(logits: Tensor, parts: Tensor) -> Tensor:
+    """Each modality's share [N, M] of the margin of the likeliest class c over the runner-up d.
+
+    (a_m[c] - a_m[d]) / sum_k (a_k[c] - a_k[d]) for the parts a_m [N, M, C] of the logits [N, C]. A constant
+    added to a part changes nothing. NaN where the margin is not positive (a tie), or there is one class only.
+    """
+    if logits.shape[1] < 2:
+        return torch.full(parts.shape[:2], torch.nan, dtype=torch.float64)
+    first, second = logits.sort(dim=1, descending=True, stable=True).indices[:, :2, None].unbind(dim=1)
+    ahead = parts.double().gather(2, first[:, None, :].expand(-1, parts.shape[1], 1))
+    behind = parts.double().gather(2, second[:, None, :].expand(-1, parts.shape[1], 1))
+    margins = (ahead - behind)[:, :, 0]
+    total = margins.sum(dim=1, keepdim=True)
+    return torch.where(total > 0, margins / total, torch.nan)
+
+
+def model_folder(folder: Path) -> Path:
+    """`folder`, or the model inside where it is a report. Raises ModelError where there is none."""
+    for place in (folder, folder / "model"):
+        if (place / MODEL_FILE).exists():
+            return place
+    hint = (
+        "make one: ambidex evaluate --save"
+        if (folder / "report.html").exists()
+        else "expected a model's folder"
+    )
+    raise ModelError(f"{folder}: holds no {MODEL_FILE}; {hint}")
