@@ -60,7 +60,7 @@ class Evaluation:
     classes: tuple[str, ...]
     modalities: tuple[str, ...]
     splits: dict[str, Outputs]
-    """`train`, `val`, `test`"""
+    """`train`, `val`, `test`; no `val` where the store has none and `held_out` stands in"""
     unimodal: dict[str, Unimodal] = field(default_factory=dict)
     """modality -> classifier trained alone; empty where evaluate was not given the encoders"""
     card: dict[str, Any] = field(default_factory=dict)
@@ -77,6 +77,11 @@ class Evaluation:
     def val(self) -> Outputs:
         """The split that everything is fitted on."""
         return self.splits["val"]
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """The splits that the model was not trained on: `val`, where there is one, and `test`."""
+        return tuple(name for name in self.splits if name != "train")
 
     @property
     def test(self) -> Outputs:

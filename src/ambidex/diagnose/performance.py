@@ -21,7 +21,7 @@ class Performance(Diagnostic):
 
     def run(self, evaluation: Evaluation) -> Diagnosis:
         """Metrics: split -> `fused` or modality -> numbers; test also has `oracle_choice`."""
-        metrics = {name: _split(evaluation, evaluation.splits[name]) for name in ("val", "test")}
+        metrics = {name: _split(evaluation, evaluation.splits[name]) for name in evaluation.judged}
         rows = [
             {"split": split, "source": source, **numbers}
             for split, sources in metrics.items()
@@ -63,7 +63,7 @@ def _confusion(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 
 def _sentences(metrics: dict[str, dict[str, dict[str, float]]], oracle: float) -> list[str]:
-    val, test = metrics["val"], metrics["test"]
+    val, test = metrics.get("val", {}), metrics["test"]
     fused = test[FUSED]
     best = max((name for name in test if name != FUSED), key=lambda name: test[name]["accuracy"])
     sentences = [
@@ -76,6 +76,6 @@ def _sentences(metrics: dict[str, dict[str, dict[str, float]]], oracle: float) -
         f"Validation and test disagree wildly for {name} ({val[name]['accuracy']:.1%} against "
         f"{test[name]['accuracy']:.1%}): features that have seen labels of validation, or a shift, can do that."
         for name in test
-        if abs(val[name]["accuracy"] - test[name]["accuracy"]) > WILD
+        if name in val and abs(val[name]["accuracy"] - test[name]["accuracy"]) > WILD
     ]
     return sentences

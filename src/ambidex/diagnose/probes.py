@@ -55,7 +55,9 @@ def _rows(
             "accuracy": right[name].mean().item(),
             "accuracy_low": end.low,
             "accuracy_high": end.high,
-            "val_accuracy": correct(probe.logits["val"], evaluation.val.labels).mean().item(),
+            "val_accuracy": correct(probe.logits["val"], evaluation.val.labels).mean().item()
+            if "val" in evaluation.splits
+            else None,
             "strength": probe.strength,
             "gradient_norm": probe.record["gradient_norm"],
             "iterations": probe.record["iterations"],

@@ -51,7 +51,7 @@ def notices(result: Result, metrics: Mapping[str, Any]) -> list[Html]:
 def _far_apart(metrics: Mapping[str, Any]) -> list[str]:
     sources = [(f"{m} branch", s) for m, s in metrics["branches"].items()]
     sources += [(f"{m} trained alone", s) for m, s in metrics["unimodal"].items()]
-    pairs = [(name, s["val"]["accuracy"], s["test"]["accuracy"]) for name, s in sources]
+    pairs = [(name, s["val"]["accuracy"], s["test"]["accuracy"]) for name, s in sources if "val" in s]
     return [f"{name} ({100 * v:.0f} % against {100 * t:.0f} %)" for name, v, t in pairs if abs(v - t) > WILD]
 
 

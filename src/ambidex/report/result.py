@@ -87,7 +87,7 @@ def run_metrics(result: Result) -> dict[str, Any]:
     """metrics.json: the headline first, then every predictor. The same model gives the same numbers, always."""
     evaluation = result.evaluation
     gap, bins = result.metric("probes", "decision_gap"), evaluation.params.bins
-    judged = ("val", "test")
+    judged = evaluation.judged
 
     def by_split(logits: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Any]:
         """Split -> name -> logits, turned into name -> split -> numbers."""

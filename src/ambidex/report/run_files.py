@@ -59,9 +59,9 @@ def _write_plot_data(folder: Path, result: Result) -> None:
 
 
 def _cache(result: Result) -> dict[str, Tensor]:
-    """`<split>/labels`, `<split>/logits`, `<split>/features/<m>`, `<split>/contributions/<m>` of val and test."""
+    """`<split>/labels`, `<split>/logits`, `<split>/features/<m>`, `<split>/contributions/<m>`; train left out."""
     tensors: dict[str, Tensor] = {}
-    for name in ("val", "test"):
+    for name in result.evaluation.judged:
         outputs = result.evaluation.splits[name]
         tensors |= {f"{name}/labels": outputs.labels, f"{name}/logits": outputs.logits}
         tensors |= {f"{name}/features/{m}": h for m, h in outputs.features.items()}

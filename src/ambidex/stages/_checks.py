@@ -45,13 +45,21 @@ def fitting_model(folder: Path, store: FeatureStore) -> MultimodalNet:
     return model
 
 
-def check_splits(store: FeatureStore) -> None:
-    """Raise DataError where a split is empty, or validation too small to fit anything on."""
+def check_splits(store: FeatureStore, fit_on: str = "val") -> list[str]:
+    """The splits there are. Raises DataError where one is missing, or validation too small to fit anything on.
+
+    Validation may be missing where allocators are not fitted on it.
+    """
+    there = [split for split in SPLITS if len(store.rows(split))]
     for split in SPLITS:
-        if not len(store.rows(split)):
+        if split not in there and (split != "val" or fit_on == "val"):
+            hint = "; without one, run crossfit first, then add --set evaluate.fit_on=crossfit"
             raise DataError(
                 f"{store.path}: split '{split}' has no samples; evaluate needs {', '.join(SPLITS)}"
+                + (hint if split == "val" else "")
             )
+    if fit_on != "val":
+        return there
     labels = store.labels[store.rows("val")]
     classes = len(set(labels.tolist()))
     if len(labels) < FEWEST or classes < FEWEST:
@@ -59,6 +67,7 @@ def check_splits(store: FeatureStore) -> None:
             f"{store.path}: split 'val' has too little to fit a decision layer on: samples {len(labels)}, classes "
             f"{classes}; expected at least {FEWEST} of each"
         )
+    return there
 
 
 def check_inputs(store: FeatureStore, modalities: Sequence[str]) -> None:

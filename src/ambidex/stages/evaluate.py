@@ -15,7 +15,6 @@ from ambidex.diagnose import DIAGNOSTICS
 from ambidex.errors import ModelError, ParamsError
 from ambidex.evaluation import Evaluation, Outputs, Unimodal, collect, open_store
 from ambidex.files import read_json, sha256, whole_folder
-from ambidex.manifest import SPLITS
 from ambidex.media.store import FeatureStore
 from ambidex.model import MODEL_FILE, WEIGHTS_FILE, MultimodalNet
 from ambidex.params import Evaluate, Params
@@ -26,12 +25,13 @@ from ambidex.report.run_files import write_report
 from ambidex.runtime import device, prepare_torch
 from ambidex.stages import Paths
 from ambidex.stages._checks import check_inputs, check_outputs, check_splits, fitting_model
+from ambidex.stages._held_out import cross_fitted
 
 HISTORY_FILE = "history.csv"
 
 
 def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
-    """inputs: features, model, encoders (optional: a folder per modality). outputs: report.
+    """inputs: features, model, encoders (optional: a folder per modality), crossfit (optional). outputs: report.
 
     Returns the metrics, the headline first. A decision layer in the model is neither judged nor kept: the trained
     head is, and everything is fitted afresh. Raises ParamsError (unknown allocator or diagnostic), ModelError (the
@@ -56,6 +56,7 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
         "modalities": list(evaluation.modalities),
         "allocators": allocators,
         "headline": section.allocator,
+        "fit_on": section.fit_on,
     }
     problem = None
     with whole_folder(outputs["report"]) as folder:
@@ -73,19 +74,19 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
 def _evaluation(params: Params, inputs: Paths, store: FeatureStore) -> Evaluation:
     """What the model, and the classifiers of `encoders`, say about every split of the store."""
     section, place = params.evaluate, device(params.runtime)
-    model = fitting_model(inputs["model"], store)
-    check_splits(store)
+    model, card = fitting_model(inputs["model"], store), _card(inputs["model"])
+    there = check_splits(store, section.fit_on)
+    held_out = cross_fitted(params, inputs, store, card)
     check_inputs(store, model.modalities)
 
     def see(net: MultimodalNet, folder: Path) -> dict[str, Outputs]:
-        seen = collect(net, store, SPLITS, section.batch_size, place, section.absent)
+        seen = collect(net, store, there, section.batch_size, place, section.absent)
         check_outputs(seen, folder)
         return seen
 
     splits = see(model, inputs["model"])
     unimodal = _unimodal(inputs["encoders"], model, store, see) if "encoders" in inputs else {}
-    card = _card(inputs["model"])
-    return Evaluation(section, model, store.classes, model.modalities, splits, unimodal, card)
+    return Evaluation(section, model, store.classes, model.modalities, splits, unimodal, card, held_out)
 
 
 def _names(section: Evaluate) -> tuple[list[str], list[str]]:
