@@ -12,7 +12,7 @@ from ambidex.report.study_bias import Bias, biases
 from ambidex.report.study_claim import Verdict
 from ambidex.report.study_recipe import Recipe, judge_recipe
 from ambidex.report.study_rows import measured_rows
-from ambidex.report.study_tests import tested_rows
+from ambidex.report.study_tests import with_tests
 from ambidex.report.study_verdicts import verdicts
 
 
@@ -44,7 +44,7 @@ def judge(reports: Reports, params: Params, encoders: Path | None) -> Study:
     best = {(method, regime, PLAIN_SUM) for regime, method in recipe.best_step.items()}
     rows = [
         replace(row, best_step=(row.method, row.regime, row.allocator) in best)
-        for row in tested_rows(measured, params.compare)
+        for row in with_tests(measured, params.compare)
     ]
     found, changed = biases(reports, params), effects(rows)
     return Study(rows, found, recipe, changed, verdicts(reports, rows, found, recipe, changed, params))

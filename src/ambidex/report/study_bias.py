@@ -28,7 +28,18 @@ from ambidex.report.cells import Report, Reports
 from ambidex.statistics import bootstrap_means, interval
 
 MARGIN = 0.05
-COLUMNS = ("method", "regime", "answer", "leading", "modality", "bias", "bias_low", "bias_high", "imbalance")
+COLUMNS = (
+    "row",
+    "method",
+    "regime",
+    "answer",
+    "leading",
+    "modality",
+    "bias",
+    "bias_low",
+    "bias_high",
+    "imbalance",
+)
 """of bias.csv"""
 Estimate = dict[str, float | None]
 """value, low, high"""
@@ -64,7 +75,15 @@ class Bias:
         cell = {"method": self.method, "regime": self.regime, "answer": self.answer, "leading": self.leading}
         di = {"imbalance": self.imbalance["value"]}
         return [
-            {**cell, "modality": m, "bias": e["value"], "bias_low": e["low"], "bias_high": e["high"], **di}
+            {
+                "row": f"{self.regime}: {self.method}, {m}",
+                **cell,
+                "modality": m,
+                "bias": e["value"],
+                "bias_low": e["low"],
+                "bias_high": e["high"],
+                **di,
+            }
             for m, e in self.by_modality.items()
         ]
 

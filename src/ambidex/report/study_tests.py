@@ -28,7 +28,7 @@ _FINENESS = 8  # the smallest p-value, corrected over the whole family, is at mo
 Key = TypeVar("Key", bound=Hashable)
 
 
-def tested_rows(measured: Measured, compare: Compare) -> list[Row]:
+def with_tests(measured: Measured, compare: Compare) -> list[Row]:
     """The rows with all three families of tests."""
     rows, samples = [row for row, _ in measured], [found for _, found in measured]
     best = best_single(rows)
