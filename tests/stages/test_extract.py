@@ -49,6 +49,19 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in names}
 
 
+@pytest.mark.parametrize("kind", ["log_mel", "log_stft"])
+def test_every_stored_tensor_is_the_one_that_was_extracted(tmp_path: Path, kind: str) -> None:
+    """Number by number, in its place: one that is transposed in memory must not be stored as it lies there."""
+    folder, wants = tmp_path / "manifest", {"audio": {**AUDIO, "kind": kind}, "visual": VISUAL}
+    rows = clips(folder, 8)
+    params = extract_params(wants)
+    store = extract(write_manifest(folder, rows), tmp_path / "features", params)
+    for row, given in enumerate(rows):
+        sample = extraction.extract_sample(given, params.extract.modalities, folder)
+        for name, tensor in sample.items():
+            np.testing.assert_array_equal(store.gather(name, torch.tensor([row]))[0].numpy(), tensor)
+
+
 def test_clips_become_tensors_with_labels_and_records(manifest: Path, tmp_path: Path) -> None:
     store = extract(manifest, tmp_path / "features", extract_params(BOTH, shard_size=10))
     assert store.inputs["audio"].shape == (20, 32)

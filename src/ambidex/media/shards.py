@@ -60,7 +60,9 @@ def write_shard(folder: Path, part: Slice, batch: Batch, wants: Wants) -> Shard:
     from safetensors.numpy import save
 
     file = folder / part.file
-    write_bytes(file, save({name: np.stack([sample[name] for sample in batch.samples]) for name in wants}))
+    # a spectrogram comes transposed in memory, np.stack keeps that, and the format writes memory as it lies
+    stacked = {name: np.stack([sample[name] for sample in batch.samples]) for name in wants}
+    write_bytes(file, save({name: np.ascontiguousarray(tensor) for name, tensor in stacked.items()}))
     moments = {name: total for name, parts in batch.moments.items() if (total := Moments.total(parts))}
     entry = {
         "file": part.file,
