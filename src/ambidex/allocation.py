@@ -7,14 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ambidex.decide import ALLOCATORS, Allocator, Source
+from ambidex.configuration.options import plugin_config
+from ambidex.decide import ALLOCATORS, Allocator, Fitted, Source
 from ambidex.errors import DataError
 from ambidex.evaluation import Evaluation
+from ambidex.heldout import HeldOut, RefusedError, Standing, stack
 from ambidex.imbalance import class_totals, decision_imbalance, decision_share, shares
 from ambidex.memo import once_per_evaluation
 from ambidex.probes import fit_probes
 from ambidex.statistics import (
-    accuracy,
     correct,
     mcnemar_exact,
     paired_bootstrap,
@@ -24,7 +25,7 @@ from ambidex.statistics import (
 )
 
 REFERENCE = "uniform"
-TOLERANCE = 0.03
+MINIMUM_SAMPLES = 2
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Allocation:
     """why `source` is not the head's contributions, with the numbers"""
     allocator: Allocator | None = None
     logits: dict[str, Tensor] = field(default_factory=dict)
-    """split -> logits [N, C]"""
+    """`val`, `test` -> logits [N, C]"""
     metrics: dict[str, float | None] = field(default_factory=dict)
     """on test: accuracy, macro_f1, nll, ece, brier, decision_imbalance (None where undefined)"""
     against_uniform: dict[str, Any] = field(default_factory=dict)
@@ -52,77 +53,76 @@ class Allocation:
     """rows {modality, class, weight}"""
 
 
-@dataclass(frozen=True)
-class Standing:
-    """Whether one modality's contribution is a classifier of its own, measured on validation."""
+@once_per_evaluation
+def held_out(evaluation: Evaluation) -> HeldOut:
+    """What allocators are fitted on: the samples that crossfit scored where there are any, else validation."""
+    return evaluation.held_out or HeldOut(
+        evaluation.modalities, evaluation.val.labels, evaluation.val.groups, sources(evaluation, "val")
+    )
 
-    accuracy: float
-    probe_accuracy: float
-    stands: bool
-    """its accuracy is at most 3 points below its probe's"""
+
+def sources(evaluation: Evaluation, split: str) -> dict[Source, Tensor]:
+    """What there is to weigh, for the samples of `split` (val or test): each [N, M, C] float32."""
+    outputs = evaluation.splits[split]
+    probes = [probe.logits[split].float() for probe in fit_probes(evaluation).own.values()]
+    found: dict[Source, Tensor] = {"contributions": outputs.stacked(), "probes": torch.stack(probes, dim=1)}
+    if evaluation.model.heads is not None:
+        found["own_heads"] = torch.stack(list(outputs.branches.values()), dim=1)
+    return found
 
 
 @once_per_evaluation
 def standalone(evaluation: Evaluation) -> dict[str, Standing]:
-    """Modality -> does its contribution stand alone, by validation accuracy against its own linear probe."""
-    labels = evaluation.val.labels
-    found: dict[str, Standing] = {}
-    for m, probe in fit_probes(evaluation).own.items():
-        own = accuracy(evaluation.val.contributions[m], labels)
-        possible = accuracy(probe.logits["val"], labels)
-        found[m] = Standing(own, possible, possible - own <= TOLERANCE + 1e-9)
-    return found
-
-
-def refusal(evaluation: Evaluation, kind: type[Allocator]) -> str | None:
-    """Why an allocator cannot be used on this evaluation, with the numbers; None where it can."""
-    if not kind.needs_standalone:
-        return None
-    for m, standing in standalone(evaluation).items():
-        if not standing.stands:
-            return (
-                f"needs contributions that are classifiers of their own; '{m}' alone reaches "
-                f"{standing.accuracy:.1%} on validation where a probe on its features reaches "
-                f"{standing.probe_accuracy:.1%} (at most {TOLERANCE:.0%} less is allowed)"
-            )
-    return None
+    """Modality -> does its contribution stand alone, by held-out accuracy against its own linear probe."""
+    return held_out(evaluation).standing("contributions")
 
 
 def fit_allocators(evaluation: Evaluation, names: Sequence[str]) -> list[Allocation]:
-    """Fit each allocator in `names` on the validation split and judge it on test against `uniform`.
+    """Fit each allocator in `names` on held-out samples and judge it on test against `uniform`.
 
-    An allocator that needs standalone branches is refused where one does not stand alone.
-    Raises ParamsError for an unknown name, DataError where validation is empty.
+    An allocator that needs standalone branches reads own heads or probes where the head's contributions are
+    none, or is refused (`evaluate.standalone`).
+    Raises ParamsError for an unknown name or option, DataError where there are fewer than 2 held-out samples.
     """
-    if not len(evaluation.val.labels):
-        raise DataError("split 'val': has no samples; allocators are fitted on validation")
+    if (count := len(held_out(evaluation).labels)) < MINIMUM_SAMPLES:
+        raise DataError(
+            f"split 'val': has {count} samples, allocators need {MINIMUM_SAMPLES}; see `ambidex crossfit`"
+        )
     return [_fit(evaluation, name) for name in names]
 
 
 def _fit(evaluation: Evaluation, name: str) -> Allocation:
-    kind = ALLOCATORS.get(name)
-    if reason := refusal(evaluation, kind):
-        return Allocation(name, refusal=reason)
-    config = kind.Config(folds=evaluation.params.folds, seed=evaluation.params.seed)
-    val = evaluation.val
-    allocator = kind.fit(config, val.stacked(), val.labels, val.groups).eval()
+    params = evaluation.params
+    common = {"folds": params.folds, "seed": params.seed}
+    options = {**common, **params.options.get(name, {})}
+    config = plugin_config(ALLOCATORS, name, options, f"evaluate.options.{name}")
+    try:
+        fitted = ALLOCATORS.get(name).fit_on(config, held_out(evaluation), params.standalone)
+    except RefusedError as reason:
+        return Allocation(name, refusal=str(reason))
+    allocator = fitted.allocator.eval()
     with torch.no_grad():
-        logits = {split: allocator(outputs.stacked()) for split, outputs in evaluation.splits.items()}
+        logits = {
+            split: allocator(stack(sources(evaluation, split), fitted.source)) for split in ("val", "test")
+        }
     return Allocation(
         name,
+        source=fitted.source,
+        note=fitted.note,
         allocator=allocator,
         logits=logits,
-        metrics=_metrics(evaluation, allocator, logits["test"]),
+        metrics=_metrics(evaluation, fitted, logits["test"]),
         against_uniform={} if name == REFERENCE else _against_uniform(evaluation, logits["test"]),
         record=allocator.record,
         weights=_weight_rows(evaluation, allocator),
     )
 
 
-def _metrics(evaluation: Evaluation, allocator: Allocator, logits: Tensor) -> dict[str, float | None]:
+def _metrics(evaluation: Evaluation, fitted: Fitted, logits: Tensor) -> dict[str, float | None]:
     test = evaluation.test
     with torch.no_grad():
-        decision = decision_share(allocator.allocate(test.stacked()), test.labels)
+        allocated = fitted.allocator.allocate(stack(sources(evaluation, "test"), fitted.source))
+    decision = decision_share(allocated, test.labels)
     right = [correct(probe.logits["test"], test.labels) for probe in fit_probes(evaluation).own.values()]
     capability = shares(class_totals(torch.stack(right, dim=1), test.labels, len(evaluation.classes)))
     imbalance = decision_imbalance(decision, capability).item()

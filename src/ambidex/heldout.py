@@ -13,7 +13,7 @@ TOLERANCE = 0.03
 """a branch stands alone where its accuracy is at most this much below its probe's"""
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """An allocator cannot be used here; the message says why, with the numbers."""
 
 
@@ -63,7 +63,7 @@ class HeldOut:
         """What an allocator of `kind` is fitted on, and why it is not the head's contributions, if it is not.
 
         One that needs standalone branches reads the contributions where all of them stand alone, else own
-        heads that do, else the probes; with `otherwise` = `refuse` raises Refused instead of the last.
+        heads that do, else the probes; with `otherwise` = `refuse` raises RefusedError instead of the last.
         """
         if kind.source is not None:
             return kind.source, None
@@ -75,7 +75,7 @@ class HeldOut:
         if "own_heads" in self.sources and self._weak("own_heads") is None:
             return "own_heads", f"fitted on the model's own heads: {weak}"
         if otherwise == "refuse":
-            raise Refused(f"needs contributions that are classifiers of their own; {weak}")
+            raise RefusedError(f"needs contributions that are classifiers of their own; {weak}")
         return "probes", f"fitted on linear probes of the features: {weak}"
 
     def _weak(self, source: Source) -> str | None:

@@ -190,11 +190,13 @@ class Evaluate(Section):
     """the keys on which the contributions of a head that is not additive depend"""
 
     diagnostics: list[str] | None = Field(None, description="names; missing: all of them")
-    allocators: list[str] = Field(
-        ["uniform", "temperature", "modality", "category"],
-        description="fitted on validation, see `ambidex allocators`",
+    allocators: list[str] | None = Field(
+        None, description="names, fitted on held-out samples; missing: all of them"
     )
-    allocator: str = Field("modality", description="the one whose result is the model's headline")
+    allocator: str = Field("auto", description="the one whose result is the model's headline")
+    options: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="allocators' own parameters by name, see `ambidex allocators`"
+    )
     batch_size: int = Field(256, ge=1, description="samples at a time; changes speed, not results")
     folds: int = Field(
         5, ge=2, description="cross-validation folds of fitted allocators and probes, by group"

@@ -43,7 +43,7 @@ def _fusions(params: Params, name: str) -> list[str]:
 def _allocators(params: Params, name: str) -> list[str]:
     evaluate = params.evaluate
     places = [
-        ("evaluate.allocators", name in evaluate.allocators),
+        ("evaluate.allocators", name in (evaluate.allocators or ())),
         ("evaluate.allocator", evaluate.allocator == name),
     ]
     return [f"{path} names it" for path, named in places if named]

@@ -143,7 +143,7 @@ def _check_evaluation(params: Params) -> None:
     from ambidex.decide import ALLOCATORS
     from ambidex.diagnose import DIAGNOSTICS
 
-    for index, name in enumerate(params.evaluate.allocators):
+    for index, name in enumerate(params.evaluate.allocators or ()):
         _check_name(ALLOCATORS, name, f"evaluate.allocators.{index}")
     for index, name in enumerate(params.evaluate.diagnostics or []):
         _check_name(DIAGNOSTICS, name, f"evaluate.diagnostics.{index}")

@@ -3,8 +3,10 @@
 An allocator is fitted on validation contributions only and applied unchanged to any other sample.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -12,9 +14,21 @@ from torch import Tensor, nn
 from ambidex.params import Section
 from ambidex.registry import Plugins
 
+if TYPE_CHECKING:
+    from ambidex.heldout import HeldOut
+
 Source = Literal["contributions", "own_heads", "probes", "both"]
 """what an allocator weighs: the head's contributions, the model's own heads, linear probes on its features, or
 `both`: contributions, then probes, [N, 2 M, C]"""
+
+
+class Fitted(NamedTuple):
+    """A fitted allocator and what it reads."""
+
+    allocator: Allocator
+    source: Source
+    note: str | None
+    """why the source is not the head's contributions, with the numbers; None where it is"""
 
 
 class Allocator(nn.Module):
@@ -59,6 +73,16 @@ class Allocator(nn.Module):
         """Fit on contributions [N, M, C], labels [N] int64 and each sample's group (speaker, video)."""
         raise NotImplementedError
 
+    @classmethod
+    def fit_on(cls, config: Any, held_out: HeldOut, otherwise: str = "probes") -> Fitted:
+        """Fit on held-out samples, through the source that suits this allocator.
+
+        `otherwise`: what stands in for contributions that are no classifiers where it needs such: `probes`, or
+        `refuse`. Raises RefusedError then.
+        """
+        source, note = held_out.source_for(cls, otherwise)
+        return Fitted(cls.fit(config, held_out.stack(source), held_out.labels, held_out.groups), source, note)
+
     def allocate(self, contributions: Tensor) -> Tensor:
         """Contributions [N, M, C] -> what each modality adds to the allocated logits [N, M, C]."""
         raise NotImplementedError
@@ -73,3 +97,8 @@ class Allocator(nn.Module):
 
 
 ALLOCATORS: Plugins[Allocator] = Plugins("allocator", "ambidex.decide", "ambidex.decide.Allocator")
+
+
+def simplest_first(name: str) -> tuple[int, str]:
+    """The order in which allocators are tried and shown. Raises ParamsError for an unknown name."""
+    return ALLOCATORS.get(name).rank, name

@@ -53,17 +53,17 @@ class Likelihood:
 
 
 def fit_modality_weights(
-    likelihood: Likelihood, shrinkage: float, lower: float = 0.0, upper: float = np.inf
+    likelihood: Likelihood, shrinkage: float, lower: float = 0.0, upper: float = np.inf, centre: float = 1.0
 ) -> Minimum:
-    """One weight per modality [M], shrunk to 1, within [lower, upper]."""
+    """One weight per modality [M], shrunk to `centre`, within [lower, upper]."""
     strength = shrinkage / len(likelihood.rows)
 
     def objective(a: Array) -> tuple[float, Array]:
         value, gradient = likelihood.value(a[:, None])
-        away = a - 1
+        away = a - centre
         return value + 0.5 * strength * float(away @ away), gradient.sum(axis=1) + strength * away
 
-    return minimise(objective, np.ones(len(likelihood.z)), lower, upper)
+    return minimise(objective, np.full(len(likelihood.z), centre), lower, upper)
 
 
 def fit_category_weights(

@@ -6,10 +6,9 @@ Minimises NLL(z) + shrinkage / 2 sum_m (a_m - 1)^2 over a >= 0: with no evidence
 from collections.abc import Sequence
 from typing import Any, Self
 
-from pydantic import Field
 from torch import Tensor
 
-from ambidex.decide import Allocator
+from ambidex.decide._config import ShrunkConfig
 from ambidex.decide._fit import Likelihood, fit_modality_weights
 from ambidex.decide._weighted import WeightedSum
 
@@ -17,10 +16,8 @@ from ambidex.decide._weighted import WeightedSum
 class Modality(WeightedSum):
     """One weight per modality."""
 
-    class Config(Allocator.Config):
-        """How strongly the weights are held near 1."""
-
-        shrinkage: float = Field(4.0, ge=0, description="precision of the prior on a weight around 1")
+    Config = ShrunkConfig
+    rank = 4
 
     @classmethod
     def fit(cls, config: Any, contributions: Tensor, labels: Tensor, groups: Sequence[str]) -> Self:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ambidex.allocation import REFERENCE, fit_allocators
-from ambidex.decide import ALLOCATORS
+from ambidex.decide import ALLOCATORS, simplest_first
 from ambidex.diagnose import DIAGNOSTICS
 from ambidex.errors import ModelError, ParamsError
 from ambidex.evaluation import Evaluation, Outputs, Unimodal, collect, open_store
@@ -91,7 +91,8 @@ def _evaluation(params: Params, inputs: Paths, store: FeatureStore) -> Evaluatio
 
 def _names(section: Evaluate) -> tuple[list[str], list[str]]:
     """Allocators to fit and diagnostics to run; the reference and the headline are always among the former."""
-    allocators = list(dict.fromkeys([REFERENCE, *section.allocators, section.allocator]))
+    wanted = ALLOCATORS.names() if section.allocators is None else section.allocators
+    allocators = list(dict.fromkeys([REFERENCE, *wanted, section.allocator]))
     diagnostics = DIAGNOSTICS.names() if section.diagnostics is None else section.diagnostics
     for key, plugins, names in (
         ("allocators", ALLOCATORS, allocators),
@@ -102,7 +103,7 @@ def _names(section: Evaluate) -> tuple[list[str], list[str]]:
                 plugins.get(name)
             except ParamsError as error:
                 raise ParamsError(f"evaluate.{key}: {error}") from None
-    return allocators, diagnostics
+    return sorted(allocators, key=simplest_first), diagnostics
 
 
 def _card(folder: Path) -> dict[str, Any]:

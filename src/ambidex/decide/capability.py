@@ -1,0 +1,61 @@
+"""Weights proportional to what each modality can do alone, on calibrated contributions.
+
+z = 1/T sum_m k_m z_m / T_m, k_m = accuracy of modality m alone on validation, divided by the mean over the
+modalities; with `per_class` its recall on class c instead, k_m[c], shrunk to k_m. The last T by the NLL of the
+sum. This is arXiv 2510.14411's proposal (allocate by capability) in its plainest form.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from pydantic import Field
+from torch import Tensor
+
+from ambidex.convex import Array
+from ambidex.decide._calibration import calibrate, fit_scale
+from ambidex.decide._config import ShrunkConfig
+from ambidex.decide._fit import Likelihood
+from ambidex.decide._weighted import WeightedSum
+
+
+class Capability(WeightedSum):
+    """A closed form: nobody's likelihood but the last temperature's is fitted."""
+
+    class Config(ShrunkConfig):
+        """One number per modality, or one per modality and class."""
+
+        per_class: bool = Field(False, description="by recall on each class instead of accuracy")
+        pseudo_samples: float = Field(
+            10.0, gt=0, description="per_class: samples' worth of the modality's accuracy in each class"
+        )
+
+    needs_standalone = True
+    rank = 8
+
+    @classmethod
+    def fit(cls, config: Any, contributions: Tensor, labels: Tensor, groups: Sequence[str]) -> Self:
+        """Count hits, normalise, then fit one temperature."""
+        likelihood = Likelihood.of(contributions, labels)
+        scale = calibrate(likelihood, config.shrinkage)
+        can = _capability(likelihood, config.pseudo_samples if config.per_class else None)
+        factor = scale.inverse[:, None] * can / np.maximum(can.mean(axis=0, keepdims=True), 1e-12)
+        final = fit_scale(likelihood, factor, config.shrinkage)
+        record = {
+            **scale.record(),
+            "global_temperature": 1 / final.x.item(),
+            "capability": can.squeeze(1).tolist() if can.shape[1] == 1 else can.tolist(),
+        }
+        return cls.fitted(config, factor * final.x, contributions.shape, record)
+
+
+def _capability(likelihood: Likelihood, pseudo_samples: float | None) -> Array:
+    """Accuracy [M, 1], or recall [M, C] with that many samples at the accuracy added to each class."""
+    hits = (likelihood.z.argmax(axis=2) == likelihood.labels).astype(np.float64)
+    overall: Array = hits.mean(axis=1, keepdims=True)
+    if pseudo_samples is None:
+        return overall
+    classes = likelihood.z.shape[2]
+    of_class = np.eye(classes)[likelihood.labels]
+    recall: Array = (hits @ of_class + pseudo_samples * overall) / (of_class.sum(axis=0) + pseudo_samples)
+    return recall

@@ -1,0 +1,27 @@
+"""Equal loudness: each contribution divided by its mean centred norm, as MMCosine's idea after training.
+
+z = sum_m z_m s / n_m with n_m = E ||z_m - mean_c z_m|| on validation and s = mean_m n_m, so that modalities of
+equal norm give the plain sum. No label is used.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from torch import Tensor
+
+from ambidex.decide._weighted import WeightedSum
+
+
+class Norm(WeightedSum):
+    """Every modality equally loud."""
+
+    rank = 3
+
+    @classmethod
+    def fit(cls, config: Any, contributions: Tensor, labels: Tensor, groups: Sequence[str]) -> Self:
+        """Norms over all samples; a silent modality (norm 0) keeps the factor 1."""
+        z = contributions.detach().double()
+        norms = (z - z.mean(dim=2, keepdim=True)).norm(dim=2).mean(dim=0).numpy()
+        factor = np.divide(norms.mean(), norms, out=np.ones_like(norms), where=norms > 0)
+        return cls.fitted(config, factor[:, None], contributions.shape, {"norms": norms.tolist()})
