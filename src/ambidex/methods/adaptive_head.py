@@ -10,7 +10,7 @@ Loss: CE(sum_m z_m, y) + weight * sum_m CE(z_m, y), which is `multi_task` on the
 with a_m the mean over c of A[m, c], N training samples and sg the stopped gradient: encoders and head train as if A
 were not there. A takes one step of proximal gradient descent per batch at its own rate: down the gradient of the
 cross-entropy, then the penalty's proximal step, which is stable for any strength, then projection to A >= 0. Where
-it rests with every A > 0 the stated loss is at its minimum; with some A = 0 up to an error of order rate * strength / N.
+it rests with every A > 0 the stated loss is at its minimum; with some A = 0, up to an error of rate * strength / N.
 
 Known weakness: A is fitted on training logits. They saturate as training goes on, so the weights see an overconfident
 model and little of its errors on new samples; the allocator `category` is fitted on validation and does not have this.
