@@ -1,10 +1,12 @@
 """A small run on disk: two modalities of ready vectors, prepared and extracted by the real stages."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from ambidex.configuration import parse_params
 from ambidex.files import write_csv, write_json
@@ -50,38 +52,50 @@ def write_params(path: Path, **sections: Any) -> Path:
 def write_manifest(layout: Layout, seed: int = 0) -> None:
     """A manifest of made-up vectors: `left` tells all classes apart with noise, `right` more weakly."""
     draws = np.random.default_rng(seed)
-    folder = layout.manifest
-    folder.mkdir(parents=True)
     total = sum(SIZES.values())
     labels = np.arange(total) % len(CLASSES)
     arrays = {}
     for modality, spread in (("left", 1.0), ("right", 2.0)):
         centres = draws.normal(size=(len(CLASSES), 6)) * 2
         arrays[modality] = (centres[labels] + draws.normal(size=(total, 6)) * spread).astype(np.float32)
-    np.savez(folder / "vectors.npz", **arrays)
     splits = [split for split, size in SIZES.items() for _ in range(size)]
+    groups = [f"{split}-{i % 5}" for i, split in enumerate(splits)]
+    write_vectors(layout, arrays, labels, splits, groups, f"made-up-{seed}")
+
+
+def write_vectors(
+    layout: Layout,
+    arrays: Mapping[str, NDArray[np.float32]],
+    labels: Sequence[int],
+    splits: Sequence[str],
+    groups: Sequence[str],
+    fingerprint: str,
+) -> None:
+    """A manifest of vectors: modality -> [N, D], and of each sample its class number, split and group."""
+    folder = layout.manifest
+    folder.mkdir(parents=True)
+    np.savez(folder / "vectors.npz", **arrays)
     rows = [
         {
             "sample_id": f"s{i:03d}",
             "label": CLASSES[labels[i]],
-            "split": split,
-            "group": f"{split}-{i % 5}",
-            "left": f"vectors.npz#left[{i}]",
-            "right": f"vectors.npz#right[{i}]",
+            "split": splits[i],
+            "group": groups[i],
+            **{m: f"vectors.npz#{m}[{i}]" for m in arrays},
         }
-        for i, split in enumerate(splits)
+        for i in range(len(labels))
     ]
     write_csv(folder / "manifest.csv", rows)
     facts = {
         "dataset": "made_up",
         "classes": list(CLASSES),
-        "modalities": ["left", "right"],
+        "modalities": list(arrays),
         "root": None,
         "protocol": "groups disjoint",
         "leaky": False,
         "truth": {},
         "notes": [],
-        "fingerprint": f"made-up-{seed}",
+        "fingerprint": fingerprint,
     }
     write_json(folder / "dataset.json", facts)
 

@@ -71,7 +71,8 @@ def _encoders(params: Params, view: FeatureStore, folder: Path) -> Path | None:
 
 def _sources(model: MultimodalNet, seen: dict[str, Outputs]) -> dict[Source, Tensor]:
     """What there is to weigh for the held-out fold, each [n, M, C] float32."""
-    held, labels = seen[HELD], {split: outputs.labels for split, outputs in seen.items()}
+    held = seen[HELD]
+    labels = {split: outputs.labels for split, outputs in seen.items() if split != HELD}
     probes = []
     for m in model.modalities:
         features = {split: outputs.features[m] for split, outputs in seen.items()}
