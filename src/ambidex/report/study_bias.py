@@ -9,7 +9,9 @@ The leading modality is the one with the largest bias. The answer is
 - yes, where the leading modality's interval lies above 0 (and the answer is not no);
 - undecided otherwise.
 
-Intervals: 95 %, over all modalities together (Bonferroni from three modalities on; with two there is one number).
+Biases of single classes may cancel in the mean, so the classes with a clear one are counted too.
+
+Intervals: 95 %, over all modalities (and classes) together (Bonferroni; two modalities are one number).
 Every resample draws the test samples, the same ones for all models, and one seed fewer than there are, which gives
 the mean over seeds its right variance (Rao and Wu 1988). They so allow for new samples and for new seeds.
 """
@@ -57,6 +59,8 @@ class Bias:
     leading: str
     """the modality with the largest bias"""
     by_modality: dict[str, Estimate]
+    classes: list[str]
+    """classes on which some modality's share in the decision clearly is not its share in what can be recognised"""
     imbalance: Estimate
     """decision imbalance DI; never below 0, so that its interval is no test"""
     follows_wrongly: dict[str, float | None]
@@ -69,6 +73,11 @@ class Bias:
     def to_json(self) -> dict[str, Any]:
         """As JSON-serialisable values."""
         return asdict(self)
+
+    @property
+    def classes_in_all(self) -> int:
+        """How many classes there are."""
+        return len({point["class"] for point in self.points})
 
     def flat(self) -> list[dict[str, Any]]:
         """A line of bias.csv for each modality."""
@@ -92,8 +101,10 @@ class Bias:
 class _Draws:
     """Bias and DI of one trained model: the point, then R resamples of the test samples."""
 
+    difference: Tensor
+    """share less capability, [1 + R, M * C]"""
     bias: Tensor
-    """[1 + R, M]"""
+    """its mean over classes, [1 + R, M]"""
     imbalance: Tensor
     """[1 + R, 1]"""
     share: Tensor
@@ -137,8 +148,11 @@ def _draw(report: Report, params: Params) -> _Draws | None:
     whole = torch.cat([class_totals(value, labels, count).flatten() for value in values])[None] / len(labels)
     totals = torch.cat([whole, means]).reshape(-1, 2, len(contributions), count)
     share, capability = shares(totals[:, 0]), shares(totals[:, 1])
-    bias = (share - capability).nanmean(dim=-1)
-    return _Draws(bias, decision_imbalance(share, capability)[:, None], share[0], capability[0])
+    difference = share - capability
+    bias = difference.nanmean(dim=-1)
+    return _Draws(
+        difference.flatten(1), bias, decision_imbalance(share, capability)[:, None], share[0], capability[0]
+    )
 
 
 def _bias(
@@ -147,7 +161,7 @@ def _bias(
     first = reports[0]
     modalities, classes = list(first.contributions()), first.predictions.classes
     point, draws = over_seeds([d.bias for d in drawn.values()], params.compare.seed)
-    level = 0.95 if len(modalities) <= 2 else 1 - 0.05 / len(modalities)
+    level = _level(len(modalities))
     by_modality = dict(zip(modalities, _estimates(point, draws, level), strict=True))
     leading = max(modalities, key=lambda m: by_modality[m]["value"] or 0.0)
     imbalance = _estimates(*over_seeds([d.imbalance for d in drawn.values()], params.compare.seed))[0]
@@ -158,6 +172,7 @@ def _bias(
         answer=answer(by_modality, leading),
         leading=leading,
         by_modality=by_modality,
+        classes=_uneven(list(drawn.values()), classes, len(modalities), params),
         imbalance=imbalance,
         follows_wrongly={m: _follows_wrongly(reports, m) for m in modalities},
         points=_points(modalities, classes, list(drawn.values())),
@@ -178,6 +193,21 @@ def answer(by_modality: dict[str, Estimate], leading: str) -> str:
         return "no"
     low = by_modality[leading]["low"]
     return "yes" if low is not None and low > 0 else "undecided"
+
+
+def _level(modalities: int, classes: int = 1) -> float:
+    """Of one interval, so that all hold together in 95 %; two modalities mirror each other."""
+    return 1 - 0.05 / (classes * (modalities if modalities > 2 else 1))
+
+
+def _uneven(drawn: Sequence[_Draws], classes: Sequence[str], modalities: int, params: Params) -> list[str]:
+    """Classes on which the interval of some modality's difference does not hold 0."""
+    point, draws = over_seeds([d.difference for d in drawn], params.compare.seed)
+    found = _estimates(point, draws, _level(modalities, len(classes)))
+    clear = [
+        e["low"] is not None and e["high"] is not None and (e["low"] > 0 or e["high"] < 0) for e in found
+    ]
+    return [label for k, label in enumerate(classes) if any(clear[k :: len(classes)])]
 
 
 def over_seeds(drawn: Sequence[Tensor], seed: int) -> tuple[Tensor, Tensor]:

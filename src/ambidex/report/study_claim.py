@@ -71,7 +71,7 @@ def _told(bias: Bias, against: str, where: str) -> str:
     lead = bias.by_modality[bias.leading]
     sentence = (
         f"{bias.method} ({bias.regime}): {bias.answer}. {bias.leading} leads by {within(lead)} of the decision; "
-        f"DI {within(bias.imbalance)}"
+        f"{len(bias.classes)} of {bias.classes_in_all} classes are clearly uneven; DI {within(bias.imbalance)}"
     )
     if change := bias.imbalance_change.get(against):
         sentence += f", {_changed(change)} {where}: {within(change, sign=True)}"

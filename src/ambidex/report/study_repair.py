@@ -31,7 +31,7 @@ def repair(reports: Reports, rows: Sequence[Row], changed: Sequence[Effect]) -> 
 
 
 def _recovered(reports: Reports, rows: Sequence[Row], row: Row) -> str:
-    text = f"{_gain(row.repair)} ({row.regime}"
+    facts = [row.regime, *_clear(row.repair)]
     plain = find(rows, row.method, row.regime, PLAIN_SUM)
     start = plain.mean["accuracy"] if plain else None
     known = [
@@ -43,35 +43,39 @@ def _recovered(reports: Reports, rows: Sequence[Row], row: Row) -> str:
     gap = fmean(known) - start if known and start is not None else 0.0
     if gap >= NEGLIGIBLE:
         part = row.repair["accuracy"]["difference"] / gap
-        text += f", {part:.0%} of the way to always picking a modality that is right"
-    return f"{text})"
+        facts.append(f"{part:.0%} of the way to always picking a modality that is right")
+    return f"{_gain(row.repair)} ({', '.join(facts)})"
 
 
 def _gain(tests: Comparison) -> str:
-    """Points and nats with their intervals; a clear difference is called so."""
-    points, nats = tests["accuracy"], tests["nll"]
+    """Points and nats with their intervals."""
     return (
-        f"{within(points, 1, 100.0, sign=True)} points{_worded(points['mark'])}, "
-        f"{within(nats, 3, sign=True)} nats{_worded(nats['mark'])}"
+        f"{within(tests['accuracy'], 1, 100.0, sign=True)} points, {within(tests['nll'], 3, sign=True)} nats"
     )
 
 
-def _worded(mark: str) -> str:
-    return "" if mark == "same" else f", significantly {mark},"
+def _clear(tests: Comparison) -> list[str]:
+    """`accuracy and NLL significantly better`; empty where no difference is clear."""
+    names = {"accuracy": "accuracy", "nll": "NLL"}
+    marked = {
+        mark: [word for m, word in names.items() if tests[m]["mark"] == mark] for mark in ("better", "worse")
+    }
+    return [f"{listed(words)} significantly {mark}" for mark, words in marked.items() if words]
 
 
 def _extremes(changed: Sequence[Effect]) -> list[str]:
-    """The allocators with the highest and the lowest mean gain in accuracy."""
-    known = [effect for effect in changed if effect.cells]
+    """The allocators with the highest and the lowest mean gain in accuracy, of those that were fitted everywhere."""
+    everywhere = max((effect.cells for effect in changed), default=0)
+    known = [effect for effect in changed if effect.cells == everywhere > 0]
     if len(known) < 2:
         return []
     best, worst = (f(known, key=lambda e: (e.mean["accuracy"], -e.mean["nll"])) for f in (max, min))
     parts = [
         f"{word} is {e.allocator} ({number(100 * e.mean['accuracy'], 1, sign=True)} points and "
-        f"{number(e.mean['nll'], 3, sign=True)} nats on average over {e.cells} cells)"
+        f"{number(e.mean['nll'], 3, sign=True)} nats)"
         for word, e in (("best", best), ("last", worst))
     ]
-    return [f"Of {len(known)} allocators, {listed(parts)}."]
+    return [f"Of {len(known)} allocators that were fitted in {everywhere} cells, on average {listed(parts)}."]
 
 
 def shipped(recipe: Recipe) -> Verdict:
@@ -99,7 +103,9 @@ def shipped(recipe: Recipe) -> Verdict:
         ("the best single modality", recipe.against_single),
     ):
         if tests:
-            parts = "; ".join(f"{_gain(test)} ({regime})" for regime, test in tests.items())
+            parts = "; ".join(
+                f"{_gain(t)} ({', '.join([regime, *_clear(t)])})" for regime, t in tests.items()
+            )
             sentences.append(f"Against {name}: {parts}.")
     return Verdict(question, _holds(recipe), sentences)
 

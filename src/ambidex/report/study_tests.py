@@ -5,7 +5,8 @@ same method and regime (what the repair does), and against the best single modal
 corrected by itself (Holm 1979).
 
 - accuracy, NLL, Brier: paired bootstrap over test samples of the mean over the seeds that both rows have. The smallest
-  p-value of R resamples is 2 / (R + 1); R grows with the family so that a clear difference survives the correction.
+  p-value of R resamples is 2 / (R + 1); small ones are found again with an R that grows with the family, so that a
+  clear difference survives the correction.
 - exact McNemar per seed. The seeds share their test samples, so their counts may not be pooled as if independent:
   p = K / k times the k-th smallest of the K seeds' p-values, k a majority of them, which holds under any dependence
   (Rueger 1978).
@@ -17,6 +18,7 @@ from statistics import mean
 from typing import Any, TypeVar
 
 import torch
+from torch import Tensor
 
 from ambidex.params import Compare
 from ambidex.report.rows import ALONE, HIGHER_IS_BETTER, PLAIN_SUM, TESTED, Comparison, Row
@@ -25,6 +27,7 @@ from ambidex.statistics import bootstrap_means, holm, interval, mcnemar_exact
 
 MCNEMAR = "mcnemar"
 _FINENESS = 8  # the smallest p-value, corrected over the whole family, is at most a quarter of the level
+_COARSE = 10  # p-values up to this many times the smallest are found again
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -59,26 +62,44 @@ def compare_pairs(pairs: Mapping[Key, tuple[Samples, Samples]], compare: Compare
     if not known:
         return {}
     found: dict[Key, Comparison] = {key: {} for key in known}
-    resamples = max(compare.resamples, round(_FINENESS * len(known) / compare.significance))
-    columns = [
-        torch.stack([a.values[name][seed] - b.values[name][seed] for seed in seeds]).mean(dim=0)
-        for name in TESTED
-        for a, b, seeds in known.values()
-    ]
-    draws = bootstrap_means(torch.stack(columns, dim=1), resamples, compare.seed)
-    ends = interval(draws)
-    for at, (name, key) in enumerate((name, key) for name in TESTED for key in known):
-        below, above = int((draws[:, at] <= 0).sum()), int((draws[:, at] >= 0).sum())
-        found[key][name] = {
-            "difference": columns[at].mean().item(),
-            "low": ends[at].low,
-            "high": ends[at].high,
-            "p": min(1.0, 2 * (min(below, above) + 1) / (resamples + 1)),
-        }
+    columns = torch.stack(
+        [
+            torch.stack([a.values[name][seed] - b.values[name][seed] for seed in seeds]).mean(dim=0)
+            for name in TESTED
+            for a, b, seeds in known.values()
+        ],
+        dim=1,
+    )
+    tests = _bootstrapped(columns, len(known), compare)
+    for (name, key), test in zip(((n, k) for n in TESTED for k in known), tests, strict=True):
+        found[key][name] = test
     for key, (a, b, seeds) in known.items():
         found[key][MCNEMAR] = _mcnemar(a, b, seeds)
     _correct(found, compare)
     return found
+
+
+def _bootstrapped(columns: Tensor, family: int, compare: Compare) -> list[dict[str, Any]]:
+    """Mean of each column of `columns` [N, K] with interval and p-value.
+
+    Where the p-value is as small as the resamples allow for, it is found again with more of them.
+    """
+    draws = bootstrap_means(columns, compare.resamples, compare.seed)
+    p = _p_values(draws)
+    fine = max(compare.resamples, round(_FINENESS * family / compare.significance))
+    coarse = (p <= _COARSE * 2 / (compare.resamples + 1)).nonzero()[:, 0]
+    if fine > compare.resamples and len(coarse):
+        p[coarse] = _p_values(bootstrap_means(columns[:, coarse], fine, compare.seed))
+    return [
+        {"difference": mean, "low": ends.low, "high": ends.high, "p": value}
+        for mean, ends, value in zip(columns.mean(dim=0).tolist(), interval(draws), p.tolist(), strict=True)
+    ]
+
+
+def _p_values(draws: Tensor) -> Tensor:
+    """Two-sided, of each column of `draws` [R, K]: 2 min(P(d <= 0), P(d >= 0)), counted as (k + 1) / (R + 1)."""
+    rarer = torch.minimum((draws <= 0).sum(dim=0), (draws >= 0).sum(dim=0))
+    return (2 * (rarer.double() + 1) / (len(draws) + 1)).clamp_max(1.0)
 
 
 def _family(

@@ -1,0 +1,93 @@
+"""Joint training at its own best step size: chosen on validation, never on test, and among joint training only."""
+
+import pytest
+import torch
+
+from ambidex.report.rows import Row
+from ambidex.report.study_recipe import (
+    DEFAULT_ALLOCATOR,
+    DEFAULT_METHOD,
+    RECIPE,
+    joint_variants,
+    judge_recipe,
+)
+from ambidex.report.study_repair import shipped
+from ambidex.report.study_rows import Samples
+from helpers.runs import small_params
+
+METHODS = {
+    "joint": {},
+    "joint_3": {"use": "joint", "train": {"learning_rate": 0.03}},
+    "joint_long": {"use": "joint", "train": {"learning_rate": 0.03, "epochs": 9}},
+    "multi_task": {},
+    "calm": {"use": "multi_task", "train": {"learning_rate": 0.001}},
+}
+
+
+def params(methods=tuple(METHODS), regimes=("scratch", "frozen")):
+    study = {"methods": list(methods), "regimes": list(regimes), "seeds": [0]}
+    return small_params(methods=METHODS, study=study)
+
+
+def measured(method, regime, allocator, test, val=None, nll=1.0, kind="fused"):
+    """A row that is right on the share `test` of 200 samples."""
+    right = (torch.arange(200) < 200 * test).double()
+    known = {"accuracy": val, "nll": nll if val is not None else None}
+    numbers = {"accuracy": test}
+    found = Row(kind, method, regime, allocator, {"0": numbers}, mean=numbers, validation=known)
+    return found, Samples({"accuracy": {0: right}, "nll": {0: 1 - right}, "brier": {0: 1 - right}})
+
+
+def table(regime="scratch", **changes):
+    cells = {"joint": (0.9, 0.6, 1.0), "joint_3": (0.5, 0.7, 1.0), "joint_long": (0.5, 0.99, 0.1)}
+    cells |= changes
+    rows = [measured(m, regime, "uniform", test, val, nll) for m, (test, val, nll) in cells.items()]
+    rows.append(measured(DEFAULT_METHOD, regime, DEFAULT_ALLOCATOR, 0.8))
+    rows.append(measured("single modality", "alone", "left", 0.7, kind="single"))
+    return rows
+
+
+def test_variants_differ_in_the_step_size_only():
+    assert joint_variants(params()) == ["joint", "joint_3"]
+
+
+def test_validation_chooses_and_test_has_no_say():
+    found = judge_recipe(table(), params())
+    assert found.best_step == {"scratch": "joint_3"}  # although joint is far better on test
+    assert found.name == RECIPE
+    against = found.against_joint["scratch"]["accuracy"]
+    assert (against["difference"], against["mark"]) == (pytest.approx(0.3), "better")
+    assert found.against_single["scratch"]["accuracy"]["difference"] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("nll", "wanted"), [(0.5, "joint_3"), (1.5, "joint"), (1.0, "joint")])
+def test_ties_go_to_the_lower_nll_then_to_the_order(nll, wanted):
+    rows = table(joint=(0.9, 0.7, 1.0), joint_3=(0.9, 0.7, nll))
+    assert judge_recipe(rows, params()).best_step == {"scratch": wanted}
+
+
+def test_correction_is_over_the_regimes():
+    found = judge_recipe([*table(), *table("frozen")[:-1]], params())
+    one, two = (found.against_joint[r]["accuracy"] for r in ("scratch", "frozen"))
+    assert one["p_holm"] == pytest.approx(2 * one["p"]) == two["p_holm"]
+
+
+def test_the_verdict_counts_wins_nulls_and_losses():
+    verdict = shipped(judge_recipe(table(), params()))
+    assert verdict.answer == "yes: worse in none of 4, better in 4"
+    assert "joint_3 (scratch)" in verdict.sentences[0]
+    assert "+30.0 (" in verdict.sentences[1]
+    worse = shipped(judge_recipe(table(joint_3=(0.95, 0.7, 1.0)), params()))
+    assert worse.answer == "no: worse in 2 of 4, better in 2"
+    assert "significantly worse" in worse.sentences[1]
+
+
+def test_what_is_missing_is_said():
+    nothing = shipped(judge_recipe(table()[:3], params(methods=["joint", "joint_3"])))
+    assert nothing.answer == "not measured"
+    assert f"add {DEFAULT_METHOD}" in nothing.sentences[0]
+    single = shipped(judge_recipe(table(), params(methods=["joint", "multi_task"])))
+    assert any("one step size only" in sentence for sentence in single.sentences)
+    old = judge_recipe(table(joint=(0.9, None, 1.0), joint_3=(0.9, None, 1.0)), params())
+    assert old.best_step == {}
+    assert old.against_single
