@@ -39,7 +39,7 @@ def brute_force(features, labels, groups):
     return losses
 
 
-@pytest.mark.parametrize("noise", [0.1, 0.6, 1.2, 4.0])
+@pytest.mark.parametrize("noise", [0.1, 0.8, 4.0])
 def test_the_strength_is_that_of_brute_force(noise):
     train, labels, groups = samples(noise)
     losses = brute_force(train, labels, groups)
@@ -55,11 +55,14 @@ def test_the_strength_is_that_of_brute_force(noise):
     np.testing.assert_allclose(probe.logits["held"].softmax(1).numpy(), expected_p, atol=2e-4)
 
 
-def test_noise_decides_and_groups_matter():
+def test_noise_and_groups_decide():
     strengths = [
         fit_probe({"train": x}, {"train": y}, CLASSES, g).strength for x, y, g in map(samples, (0.1, 4.0))
     ]
     assert strengths[0] < strengths[1]
-    train, labels, groups = samples(1.2)
-    alone = [str(i) for i in range(len(labels))]
-    assert brute_force(train, labels, groups) != brute_force(train, labels, alone)
+    train, labels, groups = samples(0.8)
+    mixed = fit_probe({"train": train}, {"train": labels}, CLASSES, [str(i) for i in range(len(labels))])
+    apart = fit_probe({"train": train}, {"train": labels}, CLASSES, groups)
+    assert (
+        mixed.strength < apart.strength
+    )  # a shift shared by a group looks like knowledge where folds mix it
