@@ -41,7 +41,7 @@ class Allocation:
     """why `source` is not the head's contributions, with the numbers"""
     allocator: Allocator | None = None
     logits: dict[str, Tensor] = field(default_factory=dict)
-    """`val`, `test` -> logits [N, C]"""
+    """`val` (where there is one), `test` -> logits [N, C]"""
     metrics: dict[str, float | None] = field(default_factory=dict)
     """on test: accuracy, macro_f1, nll, ece, brier, decision_imbalance (None where undefined)"""
     against_uniform: dict[str, Any] = field(default_factory=dict)
@@ -103,7 +103,7 @@ def _fit(evaluation: Evaluation, name: str) -> Allocation:
     allocator = fitted.allocator.eval()
     with torch.no_grad():
         logits = {
-            split: allocator(stack(sources(evaluation, split), fitted.source)) for split in ("val", "test")
+            split: allocator(stack(sources(evaluation, split), fitted.source)) for split in evaluation.judged
         }
     return Allocation(
         name,
