@@ -47,7 +47,7 @@ class Gate(Allocator):
     @classmethod
     def fit(cls, config: Any, contributions: Tensor, labels: Tensor, groups: Sequence[str]) -> Self:
         """Calibrate, choose the number of steps, train on all samples."""
-        z = contributions.detach().double()
+        z, labels = contributions.double().clone(), labels.clone()  # inference tensors cannot be learned from
         steps = sorted(config.steps)
 
         def path(rest: Rows) -> Iterator[Judge]:
