@@ -32,10 +32,10 @@ def verdicts(
             "Does fusing pay?",
             _pays(fused),
             [
+                *_missing(fused),
+                *_against_reference(fused, params),
                 *_against_single(fused),
                 *reasons(reports, fused),
-                *_against_reference(fused, params),
-                *_missing(fused),
             ],
         ),
     ]
