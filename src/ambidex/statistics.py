@@ -84,8 +84,8 @@ def brier(logits: Tensor, labels: Tensor) -> float:
     return sample_brier(logits, labels).mean().item()
 
 
-def reliability(logits: Tensor, labels: Tensor, bins: int = 15, adaptive: bool = False) -> Bins:
-    """Samples binned by confidence max_c p_c, in B bins (low, high].
+def confidence_bins(logits: Tensor, bins: int = 15, adaptive: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+    """Confidence max_c p_c [N], the bin of each sample [N] int64, and the edges [B + 1] of the bins (low, high].
 
     Bins have equal width on 0..1; `adaptive`: equal counts (edges at quantiles of the confidence; bins of
     equal edges are empty).
@@ -94,7 +94,12 @@ def reliability(logits: Tensor, labels: Tensor, bins: int = 15, adaptive: bool =
     edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64)
     if adaptive:
         edges = torch.quantile(confidence, edges)
-    place = torch.bucketize(confidence, edges[1:-1].contiguous())
+    return confidence, torch.bucketize(confidence, edges[1:-1].contiguous()), edges
+
+
+def reliability(logits: Tensor, labels: Tensor, bins: int = 15, adaptive: bool = False) -> Bins:
+    """Accuracy and confidence by bin of `confidence_bins`."""
+    confidence, place, edges = confidence_bins(logits, bins, adaptive)
     count = torch.bincount(place, minlength=bins)
     share = count.clamp_min(1)
     mean_confidence = torch.bincount(place, confidence, minlength=bins) / share
@@ -108,13 +113,16 @@ def ece(logits: Tensor, labels: Tensor, bins: int = 15, adaptive: bool = False) 
     return ((b.count.double() / b.count.sum()) * (b.accuracy - b.confidence).abs()).sum().item()
 
 
-def bootstrap_means(values: Tensor, resamples: int = 1_000, seed: int = 0) -> Tensor:
+def bootstrap_means(
+    values: Tensor, resamples: int = 1_000, seed: int = 0, units: Tensor | None = None
+) -> Tensor:
     """Means of `values` [N, K] over bootstrap samples of the N rows: [R, K] float64.
 
     Every call with the same N, R and seed draws the same samples, so differences of its results are paired.
+    `units` [N] int64: rows of one unit (a speaker) are not independent, so whole units are drawn instead.
     """
-    count = len(values)
-    values = values.double()
+    totals, sizes = _by_unit(values.double(), units)
+    count = len(totals)
     generator = torch.Generator().manual_seed(seed)
     rows = max(1, _CHUNK // max(count, 1))
     means = []
@@ -122,9 +130,18 @@ def bootstrap_means(values: Tensor, resamples: int = 1_000, seed: int = 0) -> Te
         size = min(rows, resamples - start)
         drawn = torch.randint(count, (size, count), generator=generator, dtype=torch.int32)
         drawn += torch.arange(size, dtype=torch.int32)[:, None] * count
-        weight = torch.bincount(drawn.flatten(), minlength=size * count).reshape(size, count)
-        means.append(weight.double() @ values / count)
+        weight = torch.bincount(drawn.flatten(), minlength=size * count).reshape(size, count).double()
+        means.append(weight @ totals / (count if sizes is None else (weight @ sizes)[:, None]))
     return torch.cat(means)
+
+
+def _by_unit(values: Tensor, units: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Totals of `values` [N, K] over the rows of each unit [G, K], and their number [G]; rows as they are for None."""
+    if units is None:
+        return values, None
+    sizes = torch.bincount(units)
+    totals = torch.zeros(len(sizes), *values.shape[1:], dtype=values.dtype).index_add_(0, units, values)
+    return totals[sizes > 0], sizes[sizes > 0].double()
 
 
 def interval(draws: Tensor, level: float = 0.95) -> list[Interval]:
@@ -134,19 +151,45 @@ def interval(draws: Tensor, level: float = 0.95) -> list[Interval]:
     return [Interval(low, high) for low, high in ends.T.tolist()]
 
 
+def reflected(estimate: Tensor, draws: Tensor, level: float = 0.95) -> list[Interval]:
+    """Intervals of quantities that are sums of absolute values: `estimate` [K], `draws` [R, K]; never below 0.
+
+    Such a quantity (ECE, decision imbalance) is biased upwards, and its bootstrap draws are so twice: percentiles
+    lie above the truth. The basic bootstrap reflects them at the estimate, 2 e - q, which undoes that; the interval
+    is widened to hold the estimate where the bias is larger than the spread.
+    """
+    found = []
+    for e, (low, high) in zip(estimate.double().tolist(), interval(draws, level), strict=True):
+        found.append(Interval(min(e, max(0.0, 2 * e - high)), max(e, 2 * e - low)))
+    return found
+
+
 def bootstrap_interval(
     values: Tensor,
     statistic: Callable[[Tensor], Tensor] | None = None,
     resamples: int = 1_000,
     seed: int = 0,
     level: float = 0.95,
+    units: Tensor | None = None,
 ) -> list[Interval]:
     """Percentile intervals of a function of means over samples.
 
-    `values` [N] or [N, K]; `statistic` maps means [R, K] to draws [R, J] (default: the means themselves).
+    `values` [N] or [N, K]; `statistic` maps means [R, K] to draws [R, J] (default: the means themselves);
+    `units` as in `bootstrap_means`.
     """
-    means = bootstrap_means(values.reshape(len(values), -1), resamples, seed)
+    means = bootstrap_means(values.reshape(len(values), -1), resamples, seed, units)
     return interval(means if statistic is None else statistic(means), level)
+
+
+def two_proportions(a: float, n_a: int, b: float, n_b: int, deviations: float = 2.576) -> Interval:
+    """Interval of p_a - p_b for independent samples, by Agresti and Caffo (2000); 2.576 deviations: 99 %.
+
+    A right and a wrong sample are added to each side, so that the interval has a width at 0 and 1 too.
+    """
+    shares = [((p * n + 1) / (n + 2), n + 2) for p, n in ((a, n_a), (b, n_b))]
+    difference = shares[0][0] - shares[1][0]
+    half = deviations * sum(p * (1 - p) / n for p, n in shares) ** 0.5
+    return Interval(difference - half, difference + half)
 
 
 def paired_bootstrap(a: Tensor, b: Tensor, resamples: int = 1_000, seed: int = 0) -> Comparison:

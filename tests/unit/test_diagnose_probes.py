@@ -5,12 +5,13 @@ import dataclasses
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score
 
 from ambidex import probes
-from ambidex.diagnose.probes import Probes, verdict
+from ambidex.diagnose.probes import Probes
 from ambidex.evaluation import Unimodal
+from ambidex.heldout import HeldOut
 from ambidex.probes import fit_probe, fit_probes
-from ambidex.statistics import Comparison
 from helpers.evaluations import make_evaluation, make_features
 
 BOTH = {"audio": [1, 1, 1, 1], "visual": [1, 1, 1, 1]}
@@ -109,24 +110,49 @@ def test_features_worse_than_those_trained_alone_are_a_representation_gap():
     gaps = found.metrics["representation_gap"]
     assert gaps["audio"]["difference"] == 0
     assert gaps["visual"]["low"] > 0.1
-    assert "the features of visual are behind those trained alone" in found.sentences[-1]
+    assert f"visual {100 * gaps['visual']['difference']:+.1f} points" in found.sentences[-1]
 
 
-@pytest.mark.parametrize(
-    ("decision", "gap", "words"),
-    [
-        (
-            Comparison(0.05, 0.02, 0.08, 0.01),
-            Comparison(0.0, -0.02, 0.02, 1),
-            "Decision-layer imbalance: 5.0 points",
-        ),
-        (
-            Comparison(0.05, 0.02, 0.08, 0.01),
-            Comparison(0.1, 0.05, 0.15, 0),
-            "Both layers are short: 5.0 points",
-        ),
-        (Comparison(0.01, -0.02, 0.04, 0.5), Comparison(0.0, -0.02, 0.02, 1), "No gap at the decision layer"),
-    ],
-)
-def test_verdict_in_words(decision, gap, words):
-    assert verdict(decision, {"audio": gap}).startswith(words)
+def test_gaps_are_differences_of_accuracies_on_test():
+    evaluation = make_evaluation({"audio": [1] * 4, "visual": [0.3] * 4}, noise=2.5, sizes=LARGE)
+    found, fitted = Probes().run(evaluation), fit_probes(evaluation)
+    labels, test = evaluation.test.labels.numpy(), evaluation.test
+
+    def reached(logits, y=labels):
+        return accuracy_score(y, logits.argmax(1))
+
+    metrics = found.metrics
+    own = {m: reached(probe.logits["test"]) for m, probe in fitted.own.items()}
+    for m in evaluation.modalities:
+        gap = metrics["head_slice_gap"][m]
+        assert gap["difference"] == pytest.approx(own[m] - reached(test.contributions[m]))
+        assert gap["low"] <= gap["difference"] <= gap["high"]
+    on_val = {m: reached(p.logits["val"], evaluation.val.labels) for m, p in fitted.own.items()}
+    assert metrics["best_alone"]["modality"] == "audio" == max(on_val, key=on_val.get)
+    assert metrics["best_alone"]["difference"] == pytest.approx(own["audio"] - reached(test.logits))
+    joint = reached(fitted.joint.logits["test"]) - reached(test.logits)
+    assert metrics["decision_gap"]["difference"] == pytest.approx(joint)
+    rows = {(row["kind"], row["modality"]): row["gap"] for row in found.tables["gaps"]}
+    assert rows["best alone", "audio"] == metrics["best_alone"]["difference"]
+    assert rows["decision", ""] == metrics["decision_gap"]["difference"]
+
+
+def test_the_best_probe_is_not_chosen_on_test():
+    evaluation = make_evaluation({"audio": [1] * 4, "visual": [0.5] * 4}, noise=2.5, sizes=LARGE)
+    spoilt = dataclasses.replace(
+        evaluation.test, features=dict(zip(BOTH, reversed(evaluation.test.features.values()), strict=True))
+    )
+    swapped = dataclasses.replace(evaluation, splits={**evaluation.splits, "test": spoilt})
+    assert Probes().run(swapped).metrics["best_alone"]["modality"] == "audio"
+
+
+def test_without_validation_the_cross_fitted_samples_choose():
+    evaluation = make_evaluation({"audio": [1] * 4, "visual": [1] * 4}, sizes=LARGE)
+    val = evaluation.val
+    right = torch.nn.functional.one_hot(val.labels, 4).double()
+    seen = {"contributions": val.stacked(), "probes": torch.stack([-right, right], dim=1)}
+    held_out = HeldOut(evaluation.modalities, val.labels, val.groups, seen)
+    splits = {name: split for name, split in evaluation.splits.items() if name != "val"}
+    found = Probes().run(dataclasses.replace(evaluation, splits=splits, held_out=held_out)).metrics
+    assert found["best_alone"]["modality"] == "visual"
+    assert found["probes"]["joint"]["val_accuracy"] is None

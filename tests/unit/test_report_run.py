@@ -130,7 +130,7 @@ def test_the_verdict_tells_gain_loss_and_chance_apart(result):
     alone = {"left": {"test": {"accuracy": 0.6}}, "right": {"test": {"accuracy": 0.9}}}
 
     def told(accuracy, **against):
-        headline = replace(result.headline, against_uniform={"accuracy": against})
+        headline = replace(result.headline, against_uniform={"accuracy": {**against, "p": 0.5}})
         changed = replace(result, allocations=[result.uniform, headline])
         return verdict(changed, {**metrics, "accuracy": accuracy, "unimodal": alone})
 
@@ -148,22 +148,12 @@ def test_the_verdict_tells_gain_loss_and_chance_apart(result):
     better = replace(
         result.headline,
         name="category",
-        against_uniform={"accuracy": {"difference": 0.1, "low": 0.05, "high": 0.2}},
+        against_uniform={"accuracy": {"difference": 0.1, "low": 0.05, "high": 0.2, "p": 0.001}},
     )
     both = replace(result, allocations=[*result.allocations, better])
     assert "Another allocator shows a clear gain (category +10.0 points" in verdict(both, metrics)
     assert "pick on test" in verdict(both, metrics)
     assert "exactly as much as" in told(0.9, difference=0.02, low=0.01, high=0.03)
-
-
-def test_the_verdict_says_what_the_decision_layer_loses(result):
-    def told(**gap):
-        return verdict(result, {**run_metrics(result), **{f"decision_gap{key}": v for key, v in gap.items()}})
-
-    assert "is 5.0 points better than the trained head" in told(**{"": 0.05, "_low": 0.01, "_high": 0.1})
-    assert "no loss at the decision layer can be shown" in told(**{"": 0.05, "_low": -0.01, "_high": 0.1})
-    assert "trained head is 5.0 points better" in told(**{"": -0.05, "_low": -0.1, "_high": -0.01})
-    assert "probe" not in told(**{"": None})
 
 
 def test_a_diagnostic_that_no_section_knows_gets_a_part_of_its_own(result, tmp_path):

@@ -22,7 +22,9 @@ from ambidex.statistics import (
     mcnemar_exact,
     nll,
     paired_bootstrap,
+    reflected,
     reliability,
+    two_proportions,
 )
 
 
@@ -92,6 +94,74 @@ def test_bootstrap_does_not_depend_on_how_it_is_cut_into_chunks(monkeypatch):
     whole = bootstrap_means(values, 40, seed=5)
     monkeypatch.setattr("ambidex.statistics._CHUNK", 350)
     assert torch.equal(bootstrap_means(values, 40, seed=5), whole)
+
+
+def test_units_are_drawn_whole():
+    """Against a loop over the same draws, with units of unequal size and one number that no row has."""
+    values = torch.randn(7, 2, generator=torch.Generator().manual_seed(0)).double()
+    units = torch.tensor([2, 0, 0, 4, 2, 2, 4])
+    members = [[1, 2], [0, 4, 5], [3, 6]]
+    drawn = torch.randint(3, (50, 3), generator=torch.Generator().manual_seed(9), dtype=torch.int32)
+    wanted = [values[[row for unit in sample for row in members[unit]]].mean(0) for sample in drawn.tolist()]
+    torch.testing.assert_close(bootstrap_means(values, 50, 9, units), torch.stack(wanted))
+    alone = bootstrap_means(values, 50, 9, torch.arange(7))
+    torch.testing.assert_close(alone, bootstrap_means(values, 50, 9))
+
+
+def test_resampling_units_covers_the_truth_where_resampling_rows_does_not():
+    """30 speakers of 10 samples each, half of the variance between speakers: the mean is 0."""
+    draws = torch.Generator().manual_seed(1)
+    units = torch.arange(300) // 10
+    covered = {"rows": 0, "units": 0}
+    for seed in range(120):
+        speaker = torch.randn(30, generator=draws)
+        values = speaker[units] + torch.randn(300, generator=draws)
+        for name, given in (("rows", None), ("units", units)):
+            low, high = bootstrap_interval(values, resamples=200, seed=seed, units=given)[0]
+            covered[name] += low <= 0 <= high
+    assert covered["units"] >= 0.88 * 120
+    assert covered["rows"] < 0.75 * 120
+
+
+def test_reflection_by_hand():
+    draws = torch.linspace(0, 1, 101, dtype=torch.float64)[:, None] * torch.tensor([[0.2, 0.1, 0.4]]) + 0.3
+    # percentiles 0.305..0.495, 0.3025..0.3975, 0.31..0.69
+    found = reflected(torch.tensor([0.4, 0.2, 0.3], dtype=torch.float64), draws)
+    assert found[0] == pytest.approx((0.305, 0.495))
+    assert found[1] == pytest.approx((0.0025, 0.2))  # every draw is above the estimate: it is the upper end
+    assert found[2] == pytest.approx((0.0, 0.3))  # never below 0
+
+
+@pytest.mark.parametrize(("bins", "wrong", "least", "percentiles"), [(5, 2, 0.85, 0.75), (15, 5, 0.65, 0.1)])
+def test_reflected_intervals_of_a_calibration_error_cover_it(bins, wrong, least, percentiles):
+    """Confidence 0.8 throughout; some bins are right in 0.65 only, the others hold nothing but noise.
+
+    The more of them hold noise, the more percentiles miss; the reflected interval then falls short of 95 % as well.
+    """
+    draws = torch.Generator().manual_seed(2)
+    place = torch.arange(500) % bins
+    truth, covered = 0.15 * wrong / bins, {"percentiles": 0, "reflected": 0}
+    for seed in range(150):
+        right = torch.rand(500, generator=draws) < torch.where(place < wrong, 0.65, 0.8)
+        gaps = torch.nn.functional.one_hot(place, bins) * (right.double() - 0.8)[:, None]
+        sample = bootstrap_means(gaps, 200, seed).abs().sum(1, keepdim=True)
+        low, high = reflected(gaps.mean(0).abs().sum()[None], sample)[0]
+        covered["reflected"] += low <= truth <= high
+        low, high = np.quantile(sample.numpy(), [0.025, 0.975])
+        covered["percentiles"] += low <= truth <= high
+    assert covered["percentiles"] < percentiles * 150
+    assert covered["reflected"] > least * 150
+
+
+def test_two_proportions_by_hand_and_coverage():
+    # (18 + 1) / 22 - (10 + 1) / 22 and 2.576 sqrt((0.8636 * 0.1364 + 0.5 * 0.5) / 22)
+    low, high = two_proportions(0.9, 20, 0.5, 20)
+    assert (low, high) == pytest.approx((8 / 22 - 0.33307, 8 / 22 + 0.33307), abs=1e-4)
+    draws = np.random.default_rng(0)
+    a, b = draws.binomial(60, 0.9, 2000) / 60, draws.binomial(150, 0.75, 2000) / 150
+    ends = [two_proportions(x, 60, y, 150) for x, y in zip(a, b, strict=True)]
+    covered = np.mean([low <= 0.15 <= high for low, high in ends])
+    assert 0.98 <= covered <= 0.998
 
 
 def test_paired_bootstrap_sees_a_difference_that_unpaired_intervals_hide():

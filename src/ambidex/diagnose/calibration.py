@@ -8,24 +8,24 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from ambidex.diagnose import Diagnosis, Diagnostic
+from ambidex.diagnose._scores import scores, sources
+from ambidex.diagnose._values import with_ends
 from ambidex.diagnose.shapley import coalitions_on_test
 from ambidex.evaluation import Evaluation
 from ambidex.statistics import (
-    accuracy,
     bootstrap_interval,
-    brier,
-    ece,
-    nll,
+    bootstrap_means,
+    confidence_bins,
+    correct,
+    interval,
     reliability,
-    sample_brier,
-    sample_nll,
 )
 
-FUSED = "fused"
-
 MATCHED = 0.01  # confidence and accuracy this close are called equal
+TRUST = ("ece", "ece_adaptive", "nll", "brier", "accuracy")
 
 
 class Calibration(Diagnostic):
@@ -33,41 +33,26 @@ class Calibration(Diagnostic):
 
     def run(self, evaluation: Evaluation) -> Diagnosis:
         """Metrics: `fused` and modality -> ece, ece_adaptive, nll, brier, confidence; `vrr` by modality."""
-        test, params = evaluation.test, evaluation.params
-        sources = {FUSED: test.logits, **test.branches}
-        metrics: dict[str, Any] = {}
+        said = sources(evaluation.test)
+        metrics: dict[str, Any] = {name: _numbers(evaluation, name, z) for name, z in said.items()}
         rows: list[dict[str, Any]] = []
-        for name, logits in sources.items():
-            metrics[name] = _numbers(evaluation, logits)
+        for name, logits in said.items():
             for kind, adaptive in (("equal width", False), ("equal count", True)):
-                rows += [
-                    {"source": name, "bins": kind} | row
-                    for row in _bins(logits, test.labels, params.bins, adaptive)
-                ]
+                rows += [{"source": name, "bins": kind} | row for row in _bins(evaluation, logits, adaptive)]
         vrr = _confidence_rises(evaluation)
         vrr_rows = [{"modality": m, **numbers} for m, numbers in vrr.items()]
         tables = {"reliability": rows, "vrr": vrr_rows}
-        return Diagnosis(
-            {**metrics, "vrr": vrr}, tables, [_sentence(name, metrics[name]) for name in sources]
-        )
+        sentences = [_sentence(name, metrics[name]) for name in said]
+        return Diagnosis({**metrics, "vrr": vrr}, tables, sentences)
 
 
-def _numbers(evaluation: Evaluation, logits: Tensor) -> dict[str, float]:
-    labels, params = evaluation.test.labels, evaluation.params
-    losses = torch.stack([sample_nll(logits, labels), sample_brier(logits, labels)], dim=1)
-    ends = bootstrap_interval(losses, resamples=params.resamples, seed=params.seed)
-    return {
-        "ece": ece(logits, labels, params.bins),
-        "ece_adaptive": ece(logits, labels, params.bins, adaptive=True),
-        "nll": nll(logits, labels),
-        "nll_low": ends[0].low,
-        "nll_high": ends[0].high,
-        "brier": brier(logits, labels),
-        "brier_low": ends[1].low,
-        "brier_high": ends[1].high,
-        "confidence": confidence(logits).mean().item(),
-        "accuracy": accuracy(logits, labels),
-    }
+def _numbers(evaluation: Evaluation, source: str, logits: Tensor) -> dict[str, float]:
+    params = evaluation.params
+    known = scores(evaluation)["test"][source].overall
+    trust = {key: known[key] for name in TRUST for key in (name, f"{name}_low", f"{name}_high")}
+    sure = confidence(logits)
+    ends = bootstrap_interval(sure, resamples=params.resamples, seed=params.seed)[0]
+    return trust | with_ends("confidence", sure.mean().item(), ends)
 
 
 def confidence(logits: Tensor) -> Tensor:
@@ -75,11 +60,27 @@ def confidence(logits: Tensor) -> Tensor:
     return logits.double().softmax(dim=1).amax(dim=1)
 
 
-def _bins(logits: Tensor, labels: Tensor, bins: int, adaptive: bool) -> list[dict[str, float]]:
-    b = reliability(logits, labels, bins, adaptive)
-    keys = ("low", "high", "count", "confidence", "accuracy")
-    columns = zip(*(getattr(b, key).tolist() for key in keys), strict=True)
-    return [dict(zip(keys, row, strict=True)) for row in columns]
+def _bins(evaluation: Evaluation, logits: Tensor, adaptive: bool) -> list[dict[str, float | None]]:
+    """Rows of a reliability diagram; the accuracy of a bin with its interval (an empty bin has neither)."""
+    params, labels = evaluation.params, evaluation.test.labels
+    bins = reliability(logits, labels, params.bins, adaptive)
+    place = one_hot(confidence_bins(logits, params.bins, adaptive)[1], params.bins).double()
+    columns = torch.cat([place * correct(logits, labels)[:, None], place], dim=1)
+    right, count = bootstrap_means(columns, params.resamples, params.seed).chunk(2, dim=1)
+    intervals = interval(right / count)
+    rows: list[dict[str, float | None]] = []
+    for b, ends in enumerate(intervals):
+        filled = bool(bins.count[b])
+        rows.append(
+            {
+                "low": bins.low[b].item(),
+                "high": bins.high[b].item(),
+                "count": int(bins.count[b]),
+                "confidence": bins.confidence[b].item() if filled else None,
+                **with_ends("accuracy", bins.accuracy[b].item() if filled else torch.nan, ends),
+            }
+        )
+    return rows
 
 
 def _confidence_rises(evaluation: Evaluation) -> dict[str, dict[str, float]]:

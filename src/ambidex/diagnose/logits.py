@@ -1,9 +1,10 @@
-"""What each modality adds to the decision, on test: contributions, decision shares, override rates.
+"""What each modality adds to the decision, on test: contributions, margins, decision shares, override rates.
 
 - contribution z_m[y] and margin z_m[y] - max_{c != y} z_m[c]: mean, deviation, quantiles, histogram, per class;
-- decision share rho_m[c] = E z_m[y] / sum_k E z_k[y] on class c, undefined where the sum is not positive;
-- override rate: P(argmax z = argmax z_m | the modalities disagree), and `unjustified`:
-  P(argmax z = argmax z_m | m is wrong and another modality is right).
+- decision share rho_m[c] = E z_m[y] / sum_k E z_k[y] on class c (and over all samples), undefined where the sum is
+  not positive;
+- override rate: P(argmax z = argmax z_m | the modalities disagree); `unjustified`: the same given that m is wrong and
+  another modality is right; `justified`: the same given that m is right and another one is wrong.
 """
 
 from typing import Any
@@ -12,33 +13,38 @@ import torch
 from torch import Tensor
 
 from ambidex.diagnose import Diagnosis, Diagnostic
+from ambidex.diagnose._values import with_ends
 from ambidex.evaluation import Evaluation
 from ambidex.imbalance import shares, spread_by_class, true_class
-from ambidex.statistics import Interval, bootstrap_interval, bootstrap_means, interval
+from ambidex.statistics import bootstrap_means, interval
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 HISTOGRAM_BINS = 40
+QUANTITIES = ("contribution", "margin", "share")
 
 
 class Logits(Diagnostic):
     """Distributions of contributions, who decides, and who overrides whom."""
 
     def run(self, evaluation: Evaluation) -> Diagnosis:
-        """Metrics by modality: `contribution`, `margin`, `share` by class, `override`."""
-        test = evaluation.test
+        """Metrics by modality: `contribution`, `margin`, `share` (by class), `decision_share`, `override`."""
+        test, modalities = evaluation.test, evaluation.modalities
         z = test.stacked()
         values = {"contribution": true_class(z, test.labels), "margin": margins(z, test.labels)}
-        metrics: dict[str, Any] = {m: {} for m in evaluation.modalities}
-        for name, value in values.items():
-            for i, m in enumerate(evaluation.modalities):
-                metrics[m][name] = _distribution(value[:, i])
-        by_class = _by_class(evaluation, values["contribution"])
-        for m in evaluation.modalities:
-            metrics[m]["share"] = {row["class"]: row["share"] for row in by_class if row["modality"] == m}
+        overall, by_class = _means(evaluation, values)
         overrides = _overrides(evaluation)
-        for m, numbers in overrides.items():
-            metrics[m]["override"] = numbers
+        metrics: dict[str, Any] = {}
+        for i, (m, row) in enumerate(zip(modalities, overall, strict=True)):
+            own = {name: _distribution(value[:, i]) for name, value in values.items()}
+            for name, numbers in own.items():
+                numbers |= {"mean_low": row[f"{name}_low"], "mean_high": row[f"{name}_high"]}
+            metrics[m] = own | {
+                "share": {r["class"]: r["share"] for r in by_class if r["modality"] == m},
+                "decision_share": {key: value for key, value in row.items() if key.startswith("share")},
+                "override": overrides[m],
+            }
         tables = {
+            "evidence": overall,
             "contributions": by_class,
             "contribution_histogram": _histograms(evaluation, values),
             "overrides": [{"modality": m, **numbers} for m, numbers in overrides.items()],
@@ -80,62 +86,73 @@ def _histograms(evaluation: Evaluation, values: dict[str, Tensor]) -> list[dict[
     return rows
 
 
-def _by_class(evaluation: Evaluation, contribution: Tensor) -> list[dict[str, Any]]:
-    """Rows by modality and class: mean contribution and decision share, both with intervals."""
+def _means(
+    evaluation: Evaluation, values: dict[str, Tensor]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows by modality, and rows by modality and class: contribution, margin and decision share, with intervals."""
     params, labels, classes = evaluation.params, evaluation.test.labels, evaluation.classes
+    spread = [spread_by_class(value, labels, len(classes)).flatten(1) for value in values.values()]
+    ones = torch.nn.functional.one_hot(labels, len(classes)).double()
+    columns = torch.cat([*spread, ones], dim=1)
     m, c = len(evaluation.modalities), len(classes)
-    spread = spread_by_class(contribution, labels, c).flatten(1)
-    ones = torch.nn.functional.one_hot(labels, c).double()
-    columns = torch.cat([spread, ones], dim=1)
-    draws = bootstrap_means(columns, params.resamples, params.seed)
+    drawn = _quantities(bootstrap_means(columns, params.resamples, params.seed), m, c)
+    point = _quantities(columns.mean(dim=0, keepdim=True), m, c)
+    named: list[dict[str, Any]] = [{"modality": name} for name in evaluation.modalities]
+    overall = [row | {"samples": len(labels)} for row in named]
+    counts = torch.bincount(labels, minlength=c).tolist()
+    by_class = [
+        row | {"class": label, "samples": count}
+        for row in named
+        for label, count in zip(classes, counts, strict=True)
+    ]
+    for rows, level in ((overall, "overall"), (by_class, "by_class")):
+        for name in QUANTITIES:
+            at, ends = point[level, name][0].tolist(), interval(drawn[level, name])
+            for row, value, own in zip(rows, at, ends, strict=True):
+                row |= with_ends(name, value, own)
+    return overall, by_class
 
-    def mean(sums: Tensor) -> Tensor:
-        return sums[:, : m * c].reshape(-1, m, c) / sums[:, None, m * c :]
 
-    def share(sums: Tensor) -> Tensor:
-        return shares(sums[:, : m * c].reshape(-1, m, c))
-
-    whole = columns.sum(dim=0, keepdim=True)
-    numbers = [(f(whole).flatten().tolist(), interval(f(draws).flatten(1))) for f in (mean, share)]
-    rows = []
-    for i, (modality, label) in enumerate((a, b) for a in evaluation.modalities for b in classes):
-        row: dict[str, Any] = {"modality": modality, "class": label}
-        for name, (values, intervals) in zip(("contribution", "share"), numbers, strict=True):
-            row |= {name: defined(values[i])} | _ends(name, intervals[i])
-        rows.append(row)
-    return rows
+def _quantities(means: Tensor, m: int, c: int) -> dict[tuple[str, str], Tensor]:
+    """From means over samples [R, (2 M + 1) C]: QUANTITIES `overall` [R, M] and `by_class` [R, M C]."""
+    contribution, margin = means[:, : 2 * m * c].reshape(-1, 2, m, c).unbind(dim=1)
+    part = means[:, None, 2 * m * c :]
+    return {
+        ("overall", "contribution"): contribution.sum(dim=2),
+        ("overall", "margin"): margin.sum(dim=2),
+        ("overall", "share"): shares(contribution.sum(dim=2, keepdim=True))[..., 0],
+        ("by_class", "contribution"): (contribution / part).flatten(1),
+        ("by_class", "margin"): (margin / part).flatten(1),
+        ("by_class", "share"): shares(contribution).flatten(1),
+    }
 
 
 def _overrides(evaluation: Evaluation) -> dict[str, dict[str, float | None]]:
+    """By modality: how often the decision follows it under each condition, with the number of such samples."""
     test, params = evaluation.test, evaluation.params
     said = test.stacked().argmax(dim=2)
     followed = said == test.logits.argmax(dim=1)[:, None]
     right = said == test.labels[:, None]
-    disagree = (said != said[:, :1]).any(dim=1, keepdim=True).expand_as(said)
-    unjust = ~right & right.any(dim=1, keepdim=True)
-    found: dict[str, dict[str, float | None]] = {}
-    for i, m in enumerate(evaluation.modalities):
-        numbers: dict[str, float | None] = {}
-        for name, condition in (("override", disagree[:, i]), ("unjustified", unjust[:, i])):
-            pair = torch.stack([followed[:, i] & condition, condition], dim=1).double()
-            ends = bootstrap_interval(pair, _ratio, params.resamples, params.seed)[0]
-            numbers |= {name: defined((pair[:, 0].sum() / pair[:, 1].sum()).item())} | _ends(name, ends)
-            numbers[f"{name}_samples"] = int(condition.sum())
-        found[m] = numbers
+    conditions = {
+        "override": (said != said[:, :1]).any(dim=1, keepdim=True).expand_as(said),
+        "unjustified": ~right & right.any(dim=1, keepdim=True),
+        "justified": right & (~right).any(dim=1, keepdim=True),
+    }
+    found: dict[str, dict[str, float | None]] = {m: {} for m in evaluation.modalities}
+    for name, condition in conditions.items():
+        columns = torch.cat([followed & condition, condition], dim=1).double()
+        draws = _ratio(bootstrap_means(columns, params.resamples, params.seed))
+        at = _ratio(columns.sum(dim=0, keepdim=True))[0].tolist()
+        counts = condition.sum(dim=0).tolist()
+        for m, value, ends, count in zip(found, at, interval(draws), counts, strict=True):
+            found[m] |= {**with_ends(name, value, ends), f"{name}_samples": count}
     return found
 
 
 def _ratio(means: Tensor) -> Tensor:
-    return means[:, :1] / means[:, 1:]
-
-
-def defined(value: float) -> float | None:
-    """`value`, or None where it is not a number."""
-    return value if value == value else None
-
-
-def _ends(name: str, ends: Interval) -> dict[str, float | None]:
-    return {f"{name}_low": defined(ends.low), f"{name}_high": defined(ends.high)}
+    """The first half of the columns by the second."""
+    numerator, denominator = means.chunk(2, dim=1)
+    return numerator / denominator
 
 
 def _sentences(metrics: dict[str, Any], by_class: list[dict[str, Any]]) -> list[str]:

@@ -1,58 +1,77 @@
 """How good the fused model and each of its modalities are, on validation and test.
 
-Accuracy with a bootstrap 95 % interval, macro-F1, NLL, ECE, Brier; the confusion matrices of test; and the oracle
-choice: the accuracy if, sample by sample, a modality that is right were picked.
+Accuracy, macro-F1, NLL, ECE (bins of equal width and of equal count) and Brier; by class recall, precision and F1;
+the confusion matrices of test; and the oracle choice: the accuracy if, sample by sample, a modality that is right were
+picked. Where the samples come in groups (speakers), the accuracy also has an interval that resamples whole groups.
 """
 
 from typing import Any
 
 import torch
 
+from ambidex.decide._folds import cluster_of, grouped
 from ambidex.diagnose import Diagnosis, Diagnostic
-from ambidex.evaluation import Evaluation, Outputs
-from ambidex.statistics import bootstrap_interval, confusion_matrix, correct, summary
+from ambidex.diagnose._scores import FUSED, scores, sources
+from ambidex.evaluation import Evaluation
+from ambidex.statistics import bootstrap_interval, confusion_matrix, correct
 
-FUSED = "fused"
-WILD = 0.15
+FEW = 10
+"""groups below which an interval over groups is too narrow"""
 
 
 class Performance(Diagnostic):
     """Headline numbers by split, fused and for each modality alone."""
 
     def run(self, evaluation: Evaluation) -> Diagnosis:
-        """Metrics: split -> `fused` or modality -> numbers; test also has `oracle_choice`."""
-        metrics = {name: _split(evaluation, evaluation.splits[name]) for name in evaluation.judged}
+        """Metrics: split -> `fused` or modality -> scores; `oracle_choice`; `by_group`; all with intervals."""
+        known = scores(evaluation)
+        metrics: dict[str, Any] = {
+            split: {source: scored.overall for source, scored in by_source.items()}
+            for split, by_source in known.items()
+        }
         rows = [
             {"split": split, "source": source, **numbers}
-            for split, sources in metrics.items()
-            for source, numbers in sources.items()
+            for split, by_source in metrics.items()
+            for source, numbers in by_source.items()
         ]
-        test = evaluation.test
-        right = torch.stack([correct(z, test.labels) for z in test.branches.values()])
-        oracle = right.amax(dim=0).mean().item()
-        tables = {"performance": rows, "confusion": _confusion(evaluation)}
-        return Diagnosis({**metrics, "oracle_choice": oracle}, tables, _sentences(metrics, oracle))
+        classes = [
+            {"source": source} | row for source, scored in known["test"].items() for row in scored.by_class
+        ]
+        metrics |= _oracle(evaluation) | {"by_group": _by_group(evaluation)}
+        tables = {"performance": rows, "classes": classes, "confusion": _confusion(evaluation)}
+        return Diagnosis(metrics, tables, _sentences(metrics))
 
 
-def _split(evaluation: Evaluation, outputs: Outputs) -> dict[str, dict[str, float]]:
-    params = evaluation.params
-    sources = {FUSED: outputs.logits, **outputs.branches}
-    right = torch.stack([correct(z, outputs.labels) for z in sources.values()], dim=1)
-    intervals = bootstrap_interval(right, resamples=params.resamples, seed=params.seed)
+def _oracle(evaluation: Evaluation) -> dict[str, float]:
+    test, params = evaluation.test, evaluation.params
+    right = torch.stack([correct(z, test.labels) for z in test.branches.values()]).amax(dim=0)
+    low, high = bootstrap_interval(right, resamples=params.resamples, seed=params.seed)[0]
     return {
-        name: {
-            **summary(logits, outputs.labels, params.bins),
-            "accuracy_low": interval.low,
-            "accuracy_high": interval.high,
-        }
-        for (name, logits), interval in zip(sources.items(), intervals, strict=True)
+        "oracle_choice": right.mean().item(),
+        "oracle_choice_low": low,
+        "oracle_choice_high": high,
     }
+
+
+def _by_group(evaluation: Evaluation) -> dict[str, Any] | None:
+    """Accuracy on test with intervals over groups; None where the groups say nothing."""
+    test, params = evaluation.test, evaluation.params
+    if not grouped(test.groups):
+        return None
+    units = torch.from_numpy(cluster_of(test.groups))
+    said = sources(test)
+    right = torch.stack([correct(z, test.labels) for z in said.values()], dim=1)
+    intervals = bootstrap_interval(right, resamples=params.resamples, seed=params.seed, units=units)
+    found: dict[str, Any] = {"groups": int(units.max()) + 1}
+    for name, value, (low, high) in zip(said, right.mean(dim=0).tolist(), intervals, strict=True):
+        found[name] = {"accuracy": value, "accuracy_low": low, "accuracy_high": high}
+    return found
 
 
 def _confusion(evaluation: Evaluation) -> list[dict[str, Any]]:
     test, classes = evaluation.test, evaluation.classes
     rows = []
-    for source, logits in {FUSED: test.logits, **test.branches}.items():
+    for source, logits in sources(test).items():
         matrix = confusion_matrix(logits.argmax(dim=1), test.labels, len(classes)).tolist()
         rows += [
             {"source": source, "actual": actual, "predicted": predicted, "count": matrix[i][j]}
@@ -62,20 +81,21 @@ def _confusion(evaluation: Evaluation) -> list[dict[str, Any]]:
     return rows
 
 
-def _sentences(metrics: dict[str, dict[str, dict[str, float]]], oracle: float) -> list[str]:
-    val, test = metrics.get("val", {}), metrics["test"]
+def _sentences(metrics: dict[str, Any]) -> list[str]:
+    test = metrics["test"]
     fused = test[FUSED]
     best = max((name for name in test if name != FUSED), key=lambda name: test[name]["accuracy"])
     sentences = [
         f"On test the fused model is right in {fused['accuracy']:.1%} of samples (95 % interval "
         f"{fused['accuracy_low']:.1%} to {fused['accuracy_high']:.1%}); the best single modality, {best}, in "
         f"{test[best]['accuracy']:.1%}; picking a modality that is right wherever there is one would give "
-        f"{oracle:.1%}."
+        f"{metrics['oracle_choice']:.1%}."
     ]
-    sentences += [
-        f"Validation and test disagree wildly for {name} ({val[name]['accuracy']:.1%} against "
-        f"{test[name]['accuracy']:.1%}): features that have seen labels of validation, or a shift, can do that."
-        for name in test
-        if name in val and abs(val[name]["accuracy"] - test[name]["accuracy"]) > WILD
-    ]
+    if by_group := metrics["by_group"]:
+        own, groups = by_group[FUSED], by_group["groups"]
+        few = "" if groups >= FEW else "; so few groups make it narrower than it should be"
+        sentences.append(
+            f"Samples of one group are not independent: resampling the {groups} groups of test instead gives the "
+            f"fused accuracy an interval of {own['accuracy_low']:.1%} to {own['accuracy_high']:.1%}{few}."
+        )
     return sentences

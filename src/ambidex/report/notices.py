@@ -3,12 +3,20 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ambidex.allocation import Allocation
+from ambidex.report.finding import evidence_of, finding, repair
 from ambidex.report.html import Html, notice
 from ambidex.report.result import Result
+from ambidex.statistics import two_proportions
 
-WILD = 0.15
-"""validation and test accuracy further apart than this hint at leaked labels or at a shift"""
+WILD = 0.10
+"""validation and test accuracy further apart than this, and than chance allows, hint at leaked labels or a shift"""
+REASONS = {
+    "above": "Features that have seen the validation labels, or a shift between the groups of the two splits, can do "
+    "that; what is fitted on validation may then not hold on test.",
+    "below": "The test split is easier, or holds samples that were trained on; what is fitted on validation may not "
+    "suit it.",
+}
+FALLBACK = "fallback_classes"
 
 
 def notices(result: Result, metrics: Mapping[str, Any]) -> list[Html]:
@@ -31,33 +39,72 @@ def notices(result: Result, metrics: Mapping[str, Any]) -> list[Html]:
                 "danger",
             )
         )
-    if far := _far_apart(metrics):
-        found.append(
-            notice(
-                f"validation and test accuracy are more than {100 * WILD:.0f} points apart for {', '.join(far)}. "
-                "Features that have seen the validation labels, or a shift between the splits, can do that; what is "
-                "fitted on validation may then not hold on test.",
-            )
-        )
+    found += _far_apart(metrics)
     if refusal := result.allocation(result.asked).refusal:
         found.append(
             notice(
                 f"the allocator '{result.asked}' was refused, the headline is the plain sum: it {refusal}."
             )
         )
+    found += _fallbacks(result)
     return found
 
 
-def _far_apart(metrics: Mapping[str, Any]) -> list[str]:
+def _far_apart(metrics: Mapping[str, Any]) -> list[Html]:
+    """Where validation and test accuracy of one classifier differ wildly: by points and beyond a 99 % interval."""
     sources = [(f"{m} branch", s) for m, s in metrics["branches"].items()]
     sources += [(f"{m} trained alone", s) for m, s in metrics["unimodal"].items()]
-    pairs = [(name, s["val"]["accuracy"], s["test"]["accuracy"]) for name, s in sources if "val" in s]
-    return [f"{name} ({100 * v:.0f} % against {100 * t:.0f} %)" for name, v, t in pairs if abs(v - t) > WILD]
+    wild: dict[str, list[str]] = {}
+    for name, by_split in sources:
+        if not {"val", "test"} <= by_split.keys():
+            continue
+        val, test = (by_split[split]["accuracy"] for split in ("val", "test"))
+        low, high = two_proportions(val, metrics["samples"]["val"], test, metrics["samples"]["test"])
+        if abs(val - test) > WILD and not low <= 0 <= high:
+            side = "above" if val > test else "below"
+            wild.setdefault(side, []).append(f"{name} ({100 * val:.0f} % against {100 * test:.0f} %)")
+    return [
+        notice(
+            f"validation accuracy is more than {100 * WILD:.0f} points, and beyond chance, {side} test accuracy for "
+            f"{', '.join(names)}. {REASONS[side]}"
+        )
+        for side, names in wild.items()
+    ]
+
+
+def _fallbacks(result: Result) -> list[Html]:
+    """Classes with too few samples to fit a weight of their own, by allocator."""
+    classes = result.evaluation.classes
+    by_classes: dict[tuple[str, ...], list[str]] = {}
+    for allocation in result.fitted:
+        names = tuple(classes[c] for c in sorted(_fallback_classes(allocation.record)))
+        if names:
+            by_classes.setdefault(names, []).append(allocation.name)
+    return [
+        notice(
+            f"no or one held-out sample for {', '.join(names)}: {' and '.join(allocators)} could fit no weight for "
+            "that and used the modality's own weight there.",
+            "note",
+        )
+        for names, allocators in by_classes.items()
+    ]
+
+
+def _fallback_classes(record: Mapping[str, Any]) -> set[int]:
+    """The classes named anywhere in the record of a fit, also in that of an allocator that another one chose."""
+    found = set(record.get(FALLBACK, ()))
+    for value in record.values():
+        if isinstance(value, Mapping):
+            found |= _fallback_classes(value)
+    return found
 
 
 def verdict(result: Result, metrics: Mapping[str, Any]) -> str:
-    """The outcome in two or three sentences, each with its numbers."""
-    return " ".join([_accuracy(result, metrics), _repair(result), _gap(metrics)]).strip()
+    """The outcome and the finding in a few sentences, each with its numbers."""
+    evidence = evidence_of(result)
+    several = len(result.evaluation.modalities) > 1
+    found = finding(evidence).sentences if several else repair(evidence)
+    return " ".join([_accuracy(result, metrics), *found])
 
 
 def _accuracy(result: Result, metrics: Mapping[str, Any]) -> str:
@@ -72,51 +119,4 @@ def _accuracy(result: Result, metrics: Mapping[str, Any]) -> str:
     return (
         f"Fused, the model recognises {fused:.1f} % of the test samples, {relation} the best modality {how} "
         f"({best}, {other:.1f} %)."
-    )
-
-
-def _repair(result: Result) -> str:
-    """What the headline changed; other allocators that differ clearly are named, and why not to pick by that."""
-    found = []
-    if headline := _change(result.headline):
-        how, change = headline
-        found.append(
-            f"Re-weighting the modalities ({result.headline.name}) changed the plain sum's accuracy by {change}, "
-            f"{'no clear difference' if how == 'same' else f'a clear {how}'}."
-        )
-    others = [(a.name, told) for a in result.fitted if a is not result.headline and (told := _change(a))]
-    for kind in ("gain", "loss"):
-        if clear := [f"{name} {change}" for name, (how, change) in others if how == kind]:
-            advice = "; to pick it for that would be to pick on test" if kind == "gain" else ""
-            found.append(f"Another allocator shows a clear {kind} ({', '.join(clear)}){advice}.")
-    return " ".join(found)
-
-
-def _change(allocation: Allocation) -> tuple[str, str] | None:
-    """`gain`, `loss` or `same` by the 95 % interval of the accuracy, and the change in words."""
-    test = allocation.against_uniform.get("accuracy")
-    if not test:
-        return None
-    low, high = 100 * test["low"], 100 * test["high"]
-    how = "gain" if low > 0 else "loss" if high < 0 else "same"
-    return how, f"{100 * test['difference']:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})"
-
-
-def _gap(metrics: Mapping[str, Any]) -> str:
-    gap, low, high = (metrics[key] for key in ("decision_gap", "decision_gap_low", "decision_gap_high"))
-    if gap is None:
-        return ""
-    if low > 0:
-        return (
-            f"A linear probe on the same features is {100 * gap:.1f} points better than the trained head: that much is "
-            "lost at the decision layer, not in the encoders."
-        )
-    if high < 0:
-        return (
-            f"The trained head is {-100 * gap:.1f} points better than a linear probe on the same features: nothing is "
-            "lost at the decision layer."
-        )
-    return (
-        f"A linear probe on the same features differs from the trained head by {100 * gap:+.1f} points, which may be "
-        "chance: no loss at the decision layer can be shown."
     )
