@@ -1,7 +1,6 @@
 """A model saved with its decision layer says what the evaluation said, through the whole forward pass."""
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,12 +25,6 @@ STORE = MemoryStore(("touch", "audio"), {"train": 36, "val": 24, "test": 12})
 CELLS = [(fusion, False) for fusion in FUSIONS.names()] + [("concat", True), ("gated", True)]
 
 
-@pytest.fixture(autouse=True)
-def _no_gradients() -> Iterator[None]:
-    with torch.no_grad():
-        yield
-
-
 def evaluate(fusion: str, heads: bool = False, absent: str = "mean") -> Evaluation:
     """An untrained model on samples in memory: whatever an allocator is fitted on, it must say the same later."""
     torch.manual_seed(0)
@@ -51,6 +44,7 @@ def saved(model: MultimodalNet, folder: Path) -> MultimodalNet:
     return load_model(folder)
 
 
+@torch.no_grad()
 def assert_says(model: MultimodalNet, logits: Tensor, split: str = "test") -> None:
     """The probabilities of the whole forward pass are those of `logits`, and the parts add up to them."""
     expected = logits.double().softmax(1)
@@ -77,6 +71,7 @@ def test_every_allocator_predicts_what_was_reported_once_saved(tmp_path: Path, f
         assert torch.equal(model.fuse(features)[0], evaluation.model.fuse(features)[0])
 
 
+@torch.no_grad()
 @pytest.mark.parametrize(
     ("source", "name"), [("own_heads", "modality"), ("probes", "modality"), ("both", "pooled")]
 )
@@ -104,6 +99,7 @@ def weighed(evaluation: Evaluation, split: str, source: str) -> Tensor:
     return said if source == "probes" else torch.cat([outputs.stacked(), said.float()], dim=1)
 
 
+@torch.no_grad()
 def test_probes_far_from_the_origin_keep_their_digits(tmp_path: Path):
     evaluation = evaluate("concat")
     for outputs in evaluation.splits.values():
@@ -118,6 +114,7 @@ def test_probes_far_from_the_origin_keep_their_digits(tmp_path: Path):
     torch.testing.assert_close(found.double(), expected, atol=1e-4, rtol=0)
 
 
+@torch.no_grad()
 @pytest.mark.parametrize("rule", ["mean", "zero"])
 def test_the_feature_of_an_absent_modality_is_that_of_the_evaluation(tmp_path: Path, rule: str):
     evaluation = evaluate("gated", absent=rule)
@@ -150,6 +147,7 @@ def test_a_refused_allocator_cannot_be_saved():
         repaired_model(evaluate("concat"), Allocation("temperature", refusal="too weak"))
 
 
+@torch.no_grad()
 def test_a_decision_layer_is_replaced_not_stacked(tmp_path: Path):
     evaluation = evaluate("concat")
     uniform, category = fit_allocators(evaluation, ["uniform", "category"])
@@ -163,6 +161,7 @@ def test_a_decision_layer_is_replaced_not_stacked(tmp_path: Path):
     assert_says(second, uniform.logits["test"])
 
 
+@torch.no_grad()
 def test_without_a_decision_layer_the_head_decides():
     plain, other = evaluate("concat"), evaluate("film")
     logits, parts = plain.model.decide(plain.test.features)
@@ -172,6 +171,7 @@ def test_without_a_decision_layer_the_head_decides():
     assert other.model.decide(other.test.features)[1] is None
 
 
+@torch.no_grad()
 def test_a_model_written_before_there_were_decision_layers_loads(tmp_path: Path):
     model = evaluate("concat").model
     save_model(model, tmp_path)
