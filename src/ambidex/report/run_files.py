@@ -9,6 +9,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ambidex.allocation import Allocation
+from ambidex.decide import ALLOCATORS
 from ambidex.files import read_json, write_bytes, write_csv, write_json, write_text
 from ambidex.params import Params
 from ambidex.records import CARD_FILE, write_records
@@ -18,6 +19,7 @@ from ambidex.report.chart import draw, rounded
 from ambidex.report.result import Result
 from ambidex.report.run_charts import run_charts
 from ambidex.report.run_page import run_page
+from ambidex.report.tensorboard import allocator_scalars, write_tensorboard
 
 PAGE_FILE = "report.html"
 PLOTS, TABLES, ALLOCATORS = "plots", "tables", "allocators"
@@ -36,6 +38,7 @@ def write_report(
         _write_allocator(folder / ALLOCATORS, allocation, result)
     with theme.style():
         drawn = [draw(chart, folder / PLOTS) for chart in run_charts(result)]
+    write_tensorboard(folder, drawn, allocator_scalars(metrics))
     _write_plot_data(folder / PLOTS, result)
     card = read_json(folder / CARD_FILE)
     write_text(folder / PAGE_FILE, run_page(result, metrics, drawn, card))
@@ -77,9 +80,12 @@ def _write_allocator(folder: Path, allocation: Allocation, result: Result) -> No
         "modalities": list(result.evaluation.modalities),
         "classes": list(result.evaluation.classes),
         "refusal": allocation.refusal,
+        "source": allocation.source,
+        "note": allocation.note,
         "record": allocation.record,
     }
     if allocation.allocator is not None:
+        about["allocator"] = ALLOCATORS.name_of(type(allocation.allocator))  # what `auto` chose
         about["config"] = json.loads(allocation.allocator.config.model_dump_json())
         state: dict[str, Tensor] = allocation.allocator.state_dict()
         held = {name: tensor.detach().clone().contiguous() for name, tensor in state.items()}
