@@ -3,13 +3,17 @@
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 import torch
+from sklearn.metrics import recall_score
 
 from ambidex.diagnose.capability import Capability
 from ambidex.diagnose.logits import Logits, margins
-from ambidex.diagnose.weights import Weights, effective_rank
-from ambidex.imbalance import decision_imbalance, decision_share, shares
+from ambidex.diagnose.weights import BLOCKS, Weights, effective_rank, rank_interval
+from ambidex.imbalance import class_totals, decision_imbalance, decision_share, shares, spread_by_class
+from ambidex.probes import fit_probes
+from ambidex.statistics import bootstrap_means, reflected
 from helpers.evaluations import make_evaluation
 
 
@@ -32,6 +36,74 @@ def test_capability_shares_of_recalls_by_hand():
     recall = torch.tensor([[0.9, 0.0], [0.3, 0.0]])
     assert shares(recall)[:, 0].tolist() == pytest.approx([0.75, 0.25])
     assert shares(recall)[:, 1].isnan().all()
+
+
+def test_decision_imbalance_of_a_toy_by_hand():
+    """Three classes of two samples. Right: audio 2, 1, 0 times, visual 1, 1, 2 times of two.
+
+    kappa of audio: 2/3, 1/2, 0. rho of audio: (4 + 2) / 8, (1 + 1) / 4, class 2: (1 - 3) + (1 + 0) is not positive.
+    DI = (|3/4 - 2/3| + |1/2 - 1/2|) / 2.
+    """
+    labels = torch.tensor([0, 0, 1, 1, 2, 2])
+    right = torch.tensor([[1, 1], [1, 0], [1, 0], [0, 1], [0, 1], [0, 1]])
+    own = torch.tensor([[4, 1], [2, 1], [1, 1], [1, 1], [1, 1], [-3, 0]], dtype=torch.float32)
+    kappa = shares(class_totals(right, labels, 3))
+    assert kappa.tolist() == [pytest.approx([2 / 3, 1 / 2, 0]), pytest.approx([1 / 3, 1 / 2, 1])]
+    z = torch.nn.functional.one_hot(labels, 3)[:, None, :] * own[:, :, None]
+    rho = decision_share(z, labels)
+    assert rho[0, :2].tolist() == pytest.approx([3 / 4, 1 / 2])
+    assert rho[:, 2].isnan().all()
+    assert decision_imbalance(rho, kappa).item() == pytest.approx((3 / 4 - 2 / 3) / 2)
+
+
+def test_capability_and_imbalance_are_those_of_plain_loops():
+    evaluation = make_evaluation({"audio": [1, 0.5, 0.2], "visual": [0.2, 0.5, 1]}, noise=3.0)
+    test, found = evaluation.test, Capability().run(evaluation)
+    recalls = {
+        m: recall_score(test.labels, probe.logits["test"].argmax(1), average=None)
+        for m, probe in fit_probes(evaluation).own.items()
+    }
+    distances = []
+    for c in range(3):
+        spoke = {m: z[test.labels == c, c].double().sum().item() for m, z in test.contributions.items()}
+        for m in evaluation.modalities:
+            row = found.metrics["by_class"][m][f"class{c}"]
+            rho, kappa = (
+                part[m] / sum(part.values()) for part in (spoke, {k: v[c] for k, v in recalls.items()})
+            )
+            assert (row["recall"], row["capability"]) == pytest.approx((recalls[m][c], kappa))
+            assert row["share"] == pytest.approx(rho, abs=1e-6)
+            distances.append(abs(rho - kappa))
+    assert found.metrics["decision_imbalance"] == pytest.approx(np.mean(distances), abs=1e-6)
+    by_class = found.metrics["decision_imbalance_by_class"]
+    assert list(by_class.values()) == pytest.approx(np.reshape(distances, (3, 2)).mean(1).tolist(), abs=1e-6)
+    assert found.metrics["decision_imbalance_bias"] > 0
+    low, high = (found.metrics[f"decision_imbalance_{end}"] for end in ("low", "high"))
+    assert low < found.metrics["decision_imbalance"] < high
+
+
+def test_the_interval_of_decision_imbalance_covers_it_where_percentiles_do_not():
+    """Contributions and probes whose shares are known: audio decides 3/4 and 1/2, both can do the same: DI 1/8."""
+    draws = torch.Generator().manual_seed(3)
+    labels = torch.arange(100) % 2
+    spoke = torch.tensor([[3.0, 1.0], [2.0, 2.0]])[labels]
+    covered = {"reflected": 0, "percentiles": 0}
+
+    def imbalance(means):
+        right, decided = means.reshape(-1, 2, 2, 2).unbind(1)
+        return decision_imbalance(shares(decided), shares(right))[:, None]
+
+    for seed in range(150):
+        right = (torch.rand(100, 2, generator=draws) < 0.6).double()
+        own = spoke + 2.5 * torch.randn(100, 2, generator=draws)
+        columns = torch.cat([spread_by_class(v, labels, 2).flatten(1) for v in (right, own)], 1)
+        sample = imbalance(bootstrap_means(columns, 200, seed))
+        low, high = reflected(imbalance(columns.mean(0, keepdim=True))[0], sample)[0]
+        covered["reflected"] += low <= 1 / 8 <= high
+        low, high = np.quantile(sample.numpy(), [0.025, 0.975])
+        covered["percentiles"] += low <= 1 / 8 <= high
+    assert covered["reflected"] >= 0.9 * 150
+    assert covered["percentiles"] < covered["reflected"]
 
 
 def test_margin_is_to_the_best_wrong_class():
@@ -70,6 +142,53 @@ def test_override_rates_by_hand():
     assert found["audio"]["share"]["class0"] == pytest.approx(1)
 
 
+def test_override_rates_are_those_of_a_loop_over_samples():
+    evaluation = make_evaluation({m: [1, 0.3, 0.3] for m in ("audio", "visual", "text")}, noise=4.0)
+    test, found = evaluation.test, Logits().run(evaluation)
+    for m in evaluation.modalities:
+        counts = {name: [0, 0] for name in ("override", "unjustified", "justified")}
+        for n, label in enumerate(test.labels.tolist()):
+            said = {k: int(z[n].argmax()) for k, z in test.contributions.items()}
+            decided, right = int(test.logits[n].argmax()), {k for k, c in said.items() if c == label}
+            holds = {
+                "override": len(set(said.values())) > 1,
+                "unjustified": bool(right) and m not in right,
+                "justified": m in right and len(right) < 3,
+            }
+            for name, condition in holds.items():
+                counts[name][1] += condition
+                counts[name][0] += condition and decided == said[m]
+        override = found.metrics[m]["override"]
+        for name, (followed, there) in counts.items():
+            assert there > 5
+            assert override[f"{name}_samples"] == there
+            assert override[name] == pytest.approx(followed / there)
+
+
+def test_means_by_modality_and_by_class_are_those_of_numpy():
+    evaluation = make_evaluation({"audio": [1, 0.3, 0.3], "visual": [0.2, 1, 0.5]}, noise=4.0)
+    test, found = evaluation.test, Logits().run(evaluation)
+    labels = test.labels.numpy()
+    z = {m: value.double().numpy() for m, value in test.contributions.items()}
+    own = {m: value[np.arange(len(labels)), labels] for m, value in z.items()}
+    wrong = {m: np.where(np.eye(3, dtype=bool)[labels], -np.inf, value).max(1) for m, value in z.items()}
+    for row in found.tables["contributions"]:
+        m, chosen = row["modality"], labels == int(row["class"][-1])
+        assert row["samples"] == chosen.sum()
+        assert row["contribution"] == pytest.approx(own[m][chosen].mean(), abs=1e-6)
+        assert row["margin"] == pytest.approx((own[m] - wrong[m])[chosen].mean(), abs=1e-6)
+        error = (own[m] - wrong[m])[chosen].std() / chosen.sum() ** 0.5
+        assert row["margin_high"] - row["margin_low"] == pytest.approx(3.92 * error, rel=0.3)
+    for row in found.tables["evidence"]:
+        m = row["modality"]
+        assert row["margin"] == pytest.approx((own[m] - wrong[m]).mean(), abs=1e-6)
+        assert row["share"] == pytest.approx(own[m].sum() / sum(own.values()).sum(), abs=1e-6)
+        numbers = found.metrics[m]
+        assert numbers["contribution"]["mean"] == pytest.approx(row["contribution"])
+        assert numbers["contribution"]["mean_low"] == row["contribution_low"]
+        assert numbers["decision_share"]["share"] == row["share"]
+
+
 def test_modalities_that_never_disagree_override_nobody():
     evaluation = with_test(make_evaluation({"audio": [1, 1], "visual": [1, 1]}), [[[1, 0], [2, 0]]], [0])
     override = Logits().run(evaluation).metrics["audio"]["override"]
@@ -96,6 +215,48 @@ def test_effective_rank_of_known_spectra():
     )
     assert effective_rank(torch.ones(5, 20)) == pytest.approx(1, rel=1e-3)
     assert effective_rank(basis[:5]) == pytest.approx(5, rel=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(61, 7), (30, 50)])
+def test_the_interval_of_an_effective_rank_is_a_jackknife_over_blocks(shape):
+    h = torch.randn(shape, generator=torch.Generator().manual_seed(1)) * torch.linspace(1, 3, shape[1])
+
+    def rank(rows):
+        singular = np.linalg.svd(h.double().numpy()[rows], compute_uv=False)
+        part = singular / singular.sum()
+        return np.exp(-(part * np.log(part)).sum())
+
+    everything = np.arange(len(h))
+    order = torch.randperm(len(h), generator=torch.Generator().manual_seed(4)).numpy()
+    left = [rank(np.setdiff1d(everything, block)) for block in np.array_split(order, BLOCKS)]
+    error = np.sqrt((BLOCKS - 1) / BLOCKS * ((left - np.mean(left)) ** 2).sum())
+    centre = rank(everything)
+    assert effective_rank(h) == pytest.approx(centre, rel=1e-6)
+    assert rank_interval(h, seed=4) == pytest.approx(
+        (centre - 2.093 * error, centre + 2.093 * error), rel=1e-6
+    )
+
+
+def test_the_interval_of_an_effective_rank_covers_that_of_many_samples():
+    draws = torch.Generator().manual_seed(0)
+    scale = torch.linspace(0.2, 2, 6)
+    truth = effective_rank(torch.randn(200_000, 6, generator=draws) * scale)
+    ends = [rank_interval(torch.randn(300, 6, generator=draws) * scale) for _ in range(60)]
+    assert sum(low <= truth <= high for low, high in ends) >= 0.88 * 60
+
+
+def test_few_samples_have_an_effective_rank_without_an_interval():
+    assert all(math.isnan(end) for end in rank_interval(torch.randn(BLOCKS - 1, 3)))
+
+
+def test_weights_are_counted_once_and_have_no_interval():
+    evaluation = make_evaluation({"audio": [1, 1, 0], "visual": [0, 1, 1]})
+    found = Weights().run(evaluation)
+    block = evaluation.model.fusion.linear.weight.detach()[:, :8]
+    assert found.metrics["weight_size"]["audio"] == pytest.approx(block.abs().mean().item())
+    rows = [row for row in found.tables["weight_histogram"] if row["modality"] == "audio"]
+    assert sum(row["count"] for row in rows) == block.numel()
+    assert not any(key.endswith("_low") for row in found.tables["weight_norms"] for key in row)
 
 
 def test_weight_norms_are_those_of_the_blocks():
