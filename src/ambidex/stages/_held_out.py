@@ -40,7 +40,9 @@ def _check_origin(folder: Path, store: FeatureStore, card: dict[str, Any]) -> No
     try:
         made = read_json(folder / CARD_FILE)
     except (OSError, ValueError):
-        raise DataError(f"{folder}: is not an output of crossfit ({CARD_FILE} cannot be read)") from None
+        made = {}
+    if made.get("stage") != "crossfit":
+        raise DataError(f"{folder}: is not an output of crossfit; allocators are fitted on no other samples")
     if made.get("features") != store.fingerprint:
         raise DataError(
             f"{folder}: was made from another feature store than {store.path}; run crossfit again"
