@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from ambidex import decide
 from ambidex.allocation import Allocation
-from ambidex.decide import ALLOCATORS
 from ambidex.files import read_json, write_bytes, write_csv, write_json, write_text
 from ambidex.params import Params
 from ambidex.records import CARD_FILE, write_records
@@ -85,7 +85,7 @@ def _write_allocator(folder: Path, allocation: Allocation, result: Result) -> No
         "record": allocation.record,
     }
     if allocation.allocator is not None:
-        about["allocator"] = ALLOCATORS.name_of(type(allocation.allocator))  # what `auto` chose
+        about["allocator"] = decide.ALLOCATORS.name_of(type(allocation.allocator))  # what `auto` chose
         about["config"] = json.loads(allocation.allocator.config.model_dump_json())
         state: dict[str, Tensor] = allocation.allocator.state_dict()
         held = {name: tensor.detach().clone().contiguous() for name, tensor in state.items()}
