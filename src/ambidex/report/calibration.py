@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 
 from ambidex.report import theme
 from ambidex.report.chart import Chart
+from ambidex.report.proportion import wilson
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,11 @@ class Bin:
     accuracy: float
     """fraction of them that are right"""
     count: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95 % interval of the accuracy: honest for a bin of few samples, too."""
+        return wilson(round(self.accuracy * self.count), self.count)
 
 
 @dataclass(frozen=True)
@@ -31,11 +37,17 @@ class Curve:
     modality: int | None = None
     """index of the modality it belongs to; None: the fused model"""
 
+    @property
+    def excess(self) -> float:
+        """Mean confidence - accuracy: above 0 overconfident."""
+        total = max(sum(b.count for b in self.bins), 1)
+        return sum(b.count * (b.confidence - b.accuracy) for b in self.bins) / total
+
 
 def reliability_chart(curves: Sequence[Curve]) -> Chart:
     """A panel for each curve: accuracy against confidence, marker area by number of samples."""
-    columns = min(4, len(curves))
-    rows = -(-len(curves) // columns)
+    rows = -(-len(curves) // 4)
+    columns = -(-len(curves) // rows)
     figure = theme.figure(height=0.5 + 2.6 * rows)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for index, axes in enumerate(grid.flat):
@@ -48,11 +60,12 @@ def reliability_chart(curves: Sequence[Curve]) -> Chart:
     told = ", ".join(f"{c.label} {100 * c.ece:.1f} %" for c in curves)
     return Chart(
         "reliability",
-        "Can the confidence be trusted?",
+        _title(curves),
         figure,
         f"Reliability diagrams; expected calibration error: {told}.",
-        "Points on the dashed line are honest: of predictions made with 80 % confidence, 80 % are right. Points "
-        "below it are overconfident; the area of a point is the number of samples, ECE the mean distance.",
+        "Points on the dashed line are honest: of predictions made with 80 % confidence, 80 % are right; points below "
+        "it are overconfident. The area of a point is the number of its samples; where its line (Wilson's 95 % "
+        "interval) crosses the dashed one, the distance may be chance.",
         [
             {
                 "predictor": c.label,
@@ -66,6 +79,17 @@ def reliability_chart(curves: Sequence[Curve]) -> Chart:
     )
 
 
+def _title(curves: Sequence[Curve]) -> str:
+    """How far the confidence of the plain sum and of the headline is off."""
+
+    def told(curve: Curve) -> str:
+        lean = "overconfident" if curve.excess > 0 else "underconfident"
+        return f"{curve.label} is {lean} by {100 * abs(curve.excess):.1f} points"
+
+    title = ", ".join(told(curve) for curve in curves if curve.modality is None)
+    return f"{title[:1].upper()}{title[1:]}" if title else "Confidence against accuracy"
+
+
 def _panel(axes: Axes, curve: Curve) -> None:
     tone = theme.FUSED if curve.modality is None else theme.colour(curve.modality)
     shape = "o" if curve.modality is None else theme.marker(curve.modality)
@@ -73,11 +97,15 @@ def _panel(axes: Axes, curve: Curve) -> None:
     y = [100 * b.accuracy for b in curve.bins]
     total = max(sum(b.count for b in curve.bins), 1)
     axes.plot([0, 100], [0, 100], color=theme.GREY, linestyle="--", linewidth=1)
-    axes.vlines(x, x, y, color=tone, linewidth=1, alpha=0.5)
-    axes.plot(x, y, color=tone, linewidth=1, alpha=0.6)
-    areas = [16 + 240 * b.count / total for b in curve.bins]
-    axes.scatter(x, y, s=areas, color=tone, marker=shape, alpha=0.85, edgecolors="white", linewidths=0.6)
-    axes.set_xlim(0, 103)
-    axes.set_ylim(-4, 104)
+    for b in curve.bins:
+        low, high = b.interval
+        axes.plot([100 * b.confidence] * 2, [100 * low, 100 * high], color=tone, linewidth=1, alpha=0.7)
+    areas = [14 + 200 * b.count / total for b in curve.bins]
+    axes.scatter(
+        x, y, s=areas, color=tone, marker=shape, edgecolors=theme.INK, linewidths=0.5, clip_on=False, zorder=3
+    )
+    axes.set_xlim(0, 104)
+    axes.set_ylim(-4, 106)
+    axes.set_xticks(range(0, 101, 25))
     axes.set_aspect("equal")
     axes.set_title(f"{curve.label}\nECE {100 * curve.ece:.1f} %", fontsize=9.5)

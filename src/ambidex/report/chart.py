@@ -1,4 +1,4 @@
-"""A chart: a drawing, the rows behind it, a title, and in two sentences how to read it."""
+"""A chart: a drawing, the rows behind it, a title that says what is seen, and in two sentences how to read it."""
 
 import base64
 import io
@@ -44,11 +44,14 @@ class Drawn:
     """data URI of the picture (SVG)"""
     width: int
     """CSS pixels"""
+    png: bytes = b""
+    """the same drawing as pixels, as it stands in plots/"""
 
 
 def draw(chart: Chart, folder: Path) -> Drawn:
     """Write `chart` as PNG and CSV into `folder`, and return it as a vector picture for the page."""
-    write_bytes(folder / f"{chart.name}.png", _png(chart.figure))
+    png = _png(chart.figure)
+    write_bytes(folder / f"{chart.name}.png", png)
     # The layout is settled by the first drawing; a second round would only cost time.
     chart.figure.set_layout_engine("none")
     svg = base64.b64encode(_svg(chart.figure)).decode()
@@ -56,7 +59,7 @@ def draw(chart: Chart, folder: Path) -> Drawn:
         write_csv(folder / f"{chart.name}.csv", [rounded(row) for row in chart.rows])
     width = round(float(chart.figure.get_figwidth()) * 113)
     source = f"data:image/svg+xml;base64,{svg}"
-    return Drawn(chart.name, chart.title, chart.alt, chart.how, source, width)
+    return Drawn(chart.name, chart.title, chart.alt, chart.how, source, width, png)
 
 
 def rounded(row: Row) -> dict[str, Any]:

@@ -1,16 +1,20 @@
-"""Charts of who decides: share against capability, contributions, the head's own weights, Shapley values."""
+"""Charts of who decides: share against capability, contributions, Shapley values."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from ambidex.report import theme
 from ambidex.report.chart import Chart
 
+MANY_CLASSES = 12
+"""above this, narrow panels stand side by side: the chart would be too tall"""
 LOWEST, HIGHEST = -0.75, 1.75
 """shares beyond are drawn at the edge: a single class may have a tiny sum to divide by"""
 
@@ -26,15 +30,26 @@ class Share:
     low: float | None
     high: float | None
     capability: float | None
+    capability_low: float | None = None
+    capability_high: float | None = None
+
+    @property
+    def lean(self) -> int:
+        """1: decides clearly more than it could carry, -1: clearly less, 0: the two intervals overlap."""
+        if self.share is None or self.capability is None or self.low is None or self.high is None:
+            return 0
+        least = self.capability if self.capability_low is None else self.capability_low
+        most = self.capability if self.capability_high is None else self.capability_high
+        return int(self.low > most) - int(self.high < least)
 
 
 def shares_chart(shares: Sequence[Share]) -> Chart:
     """Decision share against capability, a panel for each modality, a row for each class."""
     modalities = list(dict.fromkeys(s.modality for s in shares))
     classes = list(dict.fromkeys(s.label for s in shares))
-    columns = min(3, len(modalities))
-    rows = -(-len(modalities) // columns)
-    height = rows * theme.rows_height(len(classes), 0.27, 2.0, 0.9) + 0.5
+    rows = -(-len(modalities) // (3 if len(classes) <= MANY_CLASSES else 6))
+    columns = -(-len(modalities) // rows)
+    height = rows * theme.rows_height(len(classes), theme.pitch(len(classes)), 1.6, 0.6) + 0.8
     figure = theme.figure(height=height)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     left, right = _limits(shares)
@@ -46,14 +61,18 @@ def shares_chart(shares: Sequence[Share]) -> Chart:
         _share_panel(axes, own, index, 1 / len(modalities), (left, right))
         axes.set_title(modalities[index])
     theme.rows_axis(grid[0, 0], classes)
+    margin = 0.03 * (right - left)
     for axes in grid.flat:
         axes.grid(visible=False, axis="y")
-        axes.set_xlim(left - 0.06, right + 0.06)
-    figure.supxlabel("part of the whole (1 = this modality alone decides)", fontsize=9.5)
+        axes.set_xlim(left - margin, right + margin)
+        axes.xaxis.set_major_locator(MaxNLocator(5 if columns <= 3 else 3))
+    figure.supxlabel(
+        "part of the whole (1: this modality alone decides; below 0: it argues against)", fontsize=9.5
+    )
     theme.legend_above(figure, _share_legend())
     return Chart(
         "shares",
-        "Who decides, and who could?",
+        _share_title(shares, len(classes)),
         figure,
         "Decision share against capability by class. " + _widest(shares),
         "The filled marker is how much of the decision a modality makes on a class, with its 95 % interval; the "
@@ -61,6 +80,16 @@ def shares_chart(shares: Sequence[Share]) -> Chart:
         "imbalance at the decision layer.",
         [_share_row(s) for s in shares],
     )
+
+
+def _share_title(shares: Sequence[Share], classes: int) -> str:
+    """Who leans clearly away from what it could, on most classes."""
+    counts = Counter((s.modality, s.lean) for s in shares if s.lean)
+    if not counts:
+        return "No modality decides clearly more or less than it could"
+    (modality, lean), count = counts.most_common(1)[0]
+    way = "more" if lean > 0 else "less"
+    return f"{modality} decides clearly {way} than it could on {count} of {classes} classes"
 
 
 def _share_panel(
@@ -72,24 +101,27 @@ def _share_panel(
         if s.share is None:
             axes.text(limits[0], row, " undefined", color=theme.GREY, fontsize=8, va="center")
         else:
-            at = float(np.clip(s.share, *limits))
-            if s.capability is not None:
-                axes.plot([at, s.capability], [row, row], color=theme.colour(index), linewidth=5, alpha=0.25)
-            if s.low is not None and s.high is not None:
-                ends = np.clip([s.low, s.high], *limits)
-                axes.plot(ends, [row, row], color=theme.colour(index), linewidth=1.2)
-            beyond = at != s.share
-            shape = theme.marker(index) if not beyond else (">" if s.share > at else "<")
-            axes.plot(at, row, marker=shape, color=theme.colour(index), markersize=6.5, clip_on=False)
+            _share_point(axes, row, s, s.share, index, limits)
         if s.capability is not None:
             axes.plot(
-                s.capability,
-                row,
-                marker="D",
-                markerfacecolor="white",
-                markeredgecolor=theme.INK,
-                markersize=5.5,
-            )
+                np.clip(s.capability, *limits), row, marker="D", markerfacecolor="white",
+                markeredgecolor=theme.INK, markersize=5.5,
+            )  # fmt: skip
+
+
+def _share_point(
+    axes: Axes, row: int, s: Share, share: float, index: int, limits: tuple[float, float]
+) -> None:
+    at = float(np.clip(share, *limits))
+    if s.capability is not None:
+        ends = [at, float(np.clip(s.capability, *limits))]
+        axes.plot(ends, [row, row], color=theme.colour(index), linewidth=5, alpha=0.25)
+    if s.low is not None and s.high is not None:
+        axes.plot(np.clip([s.low, s.high], *limits), [row, row], color=theme.colour(index), linewidth=1.2)
+    look = theme.dot(index)
+    if at != share:
+        look["marker"] = ">" if share > at else "<"
+    axes.plot(at, row, markersize=6.5, clip_on=False, **look)
 
 
 def _share_legend() -> list[Line2D]:
@@ -101,9 +133,9 @@ def _share_legend() -> list[Line2D]:
 
 
 def _limits(shares: Sequence[Share]) -> tuple[float, float]:
-    values = [v for s in shares for v in (s.share, s.low, s.high) if v is not None]
-    low, high = min([0.0, *values]), max([1.0, *values])
-    return max(low - 0.04, LOWEST), min(high + 0.04, HIGHEST)
+    """Just what is needed: with many modalities every part is small."""
+    values = [v for s in shares for v in (s.share, s.low, s.high, s.capability) if v is not None]
+    return max(min([0.0, *values]), LOWEST), min(max([0.2, *values]), HIGHEST)
 
 
 def _widest(shares: Sequence[Share]) -> str:
@@ -125,13 +157,20 @@ def _share_row(s: Share) -> dict[str, object]:
         "low": s.low,
         "high": s.high,
         "capability": s.capability,
+        "capability_low": s.capability_low,
+        "capability_high": s.capability_high,
     }
 
 
 def contributions_chart(margins: Mapping[str, NDArray[np.float32]]) -> Chart:
     """Distribution over test samples of each modality's margin: z_m[y] - max over other classes of z_m."""
-    figure = theme.figure(height=1.0 + 0.85 * len(margins))
-    panels = figure.subplots(len(margins), 1, sharex=True, squeeze=False)[:, 0]
+    columns = 1 if len(margins) <= 3 else 2
+    height = -(-len(margins) // columns)
+    figure = theme.figure(height=1.0 + 0.85 * height)
+    grid = figure.subplots(height, columns, sharex=True, squeeze=False)
+    panels = list(grid.flat)[: len(margins)]
+    for spare in list(grid.flat)[len(margins) :]:
+        spare.set_visible(False)
     everything = np.concatenate(list(margins.values()))
     low, high = np.percentile(everything, [0.5, 99.5])
     edges = np.linspace(min(low, -0.1), max(high, 0.1), 49)
@@ -147,19 +186,18 @@ def contributions_chart(margins: Mapping[str, NDArray[np.float32]]) -> Chart:
         mean = float(margin.mean())
         axes.axvline(mean, color=theme.INK, linestyle="--", linewidth=1.2)
         agrees = 100 * float((margin > 0).mean())
-        axes.set_title(
-            f"{name}: mean {mean:.2f} (dashed), argues for the true class in {agrees:.0f} % of samples"
-        )
+        where = f"above 0 in {agrees:.0f} % of the samples" if columns == 1 else f"above 0 in {agrees:.0f} %"
+        axes.set_title(f"{name}: mean {mean:.2f} (dashed), {where}")
         rows += [
             {"modality": name, "from": float(a), "to": float(b), "samples_percent": float(s)}
             for a, b, s in zip(edges[:-1], edges[1:], share, strict=True)
         ]
     figure.supylabel("samples (%)", fontsize=9.5)
-    panels[-1].set_xlabel("margin of the modality's contribution for the true class (logit units)")
+    figure.supxlabel("margin of the modality's contribution for the true class (logit units)", fontsize=9.5)
     means = ", ".join(f"{name} {margin.mean():.2f}" for name, margin in margins.items())
     return Chart(
         "contributions",
-        "How loudly does each modality speak?",
+        _margin_title(margins),
         figure,
         f"Histograms of each modality's margin for the true class; means in logit units: {means}.",
         "Right of zero a modality argues for the true class, left of it for another one; a wider spread is a "
@@ -168,59 +206,11 @@ def contributions_chart(margins: Mapping[str, NDArray[np.float32]]) -> Chart:
     )
 
 
-def head_chart(
-    classes: Sequence[str],
-    norms: Mapping[str, Sequence[float | None]],
-    evidence: Mapping[str, Sequence[float | None]],
-) -> Chart:
-    """By class: the norm of each modality's head weights (empty: no split head) and E z_m[y] on test."""
-    figure = theme.figure(height=theme.rows_height(len(classes), 0.27, 2.6, 1.4))
-    panels = figure.subplots(1, 1 + bool(norms), sharey=True, squeeze=False)[0]
-    if norms:
-        _dots(panels[0], norms)
-        panels[0].set_xlim(left=0)
-        panels[0].set_xlabel("norm of the head's weights (weight units)")
-    _dots(panels[-1], evidence)
-    panels[-1].axvline(0, color=theme.INK, linewidth=1)
-    panels[-1].set_xlabel("mean contribution to the true class (logit units)")
-    theme.rows_axis(panels[0], list(classes))
-    handles, _ = panels[-1].get_legend_handles_labels()
-    theme.legend_above(figure, handles)
-    rows = [
-        {
-            "modality": m,
-            "class": c,
-            "weight_norm": norms[m][i] if m in norms else None,
-            "contribution": evidence[m][i],
-        }
-        for m in evidence
-        for i, c in enumerate(classes)
-    ]
-    parts = [f"{m} {np.mean([v for v in values if v is not None]):.2f}" for m, values in norms.items()]
-    return Chart(
-        "head",
-        "What does the head itself prefer?",
-        figure,
-        "By class: norm of the head's weights and mean contribution to the true class, per modality. "
-        + (f"Mean norms: {', '.join(parts)}." if parts else "The head has no block of weights per modality."),
-        "The norm of a modality's weights is the head's own preference, before any sample is seen; the mean "
-        "contribution is what comes of it on test. A modality with larger weights for every class leads whatever "
-        "the input.",
-        rows,
-    )
-
-
-def _dots(axes: Axes, values: Mapping[str, Sequence[float | None]]) -> None:
-    count = max((len(v) for v in values.values()), default=0)
-    for row in range(count):
-        axes.axhline(row, color=theme.PALE, linewidth=0.6, zorder=0)
-    for index, (name, numbers) in enumerate(values.items()):
-        x = [float("nan") if v is None else v for v in numbers]
-        axes.plot(
-            x, range(len(x)), linestyle="none", marker=theme.marker(index), color=theme.colour(index),
-            markersize=6.5, label=name,
-        )  # fmt: skip
-    axes.grid(visible=False, axis="y")
+def _margin_title(margins: Mapping[str, NDArray[np.float32]]) -> str:
+    agrees = {name: 100 * float((margin > 0).mean()) for name, margin in margins.items()}
+    best, worst = max(agrees, key=lambda m: agrees[m]), min(agrees, key=lambda m: agrees[m])
+    told = f"{best} argues for the true class in {agrees[best]:.0f} % of the samples"
+    return told if len(agrees) == 1 else f"{told}, {worst} in {agrees[worst]:.0f} %"
 
 
 def shapley_chart(
@@ -247,7 +237,7 @@ def shapley_chart(
     told = ", ".join(f"{m} {100 * v[0]:+.1f}" for m, v in zip(modalities, values, strict=True))
     return Chart(
         "shapley",
-        "How much of the accuracy is owed to each modality?",
+        _shapley_title(modalities, values),
         figure,
         f"Shapley values of test accuracy in points: {told}.",
         "The Shapley value shares the accuracy out fairly: a modality's mean gain over all orders in which "
@@ -257,3 +247,10 @@ def shapley_chart(
             for m, (v, low, high) in zip(modalities, values, strict=True)
         ],
     )
+
+
+def _shapley_title(modalities: Sequence[str], values: Sequence[tuple[float, float, float]]) -> str:
+    points = {m: 100 * v[0] for m, v in zip(modalities, values, strict=True)}
+    most, least = max(points, key=lambda m: points[m]), min(points, key=lambda m: points[m])
+    told = f"{most} is worth {points[most]:.1f} points of accuracy"
+    return told if len(points) == 1 else f"{told}, {least} {points[least]:.1f}"

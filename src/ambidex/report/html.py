@@ -36,7 +36,9 @@ def tag(name: str, *content: Text, **attributes: str) -> Html:
 
 
 def paragraph(text: Text, class_: str = "") -> Html:
-    """A paragraph, with an optional class."""
+    """A paragraph, with an optional class; empty where there is no text."""
+    if not text:
+        return Html("")
     return tag("p", text, class_=class_) if class_ else tag("p", text)
 
 
@@ -72,12 +74,24 @@ def picture(drawn: Drawn) -> Html:
         f'<img src="{drawn.source}" alt="{escape(drawn.alt, quote=True)}" style="width:{drawn.width}px">'
     )
     caption = tag("figcaption", drawn.how) if drawn.how else Html("")
-    return tag("figure", tag("h3", drawn.title), image, caption, id=f"chart-{drawn.name}")
+    frame = tag("div", image, class_="frame")
+    return tag("figure", tag("h3", drawn.title), frame, caption, id=f"chart-{drawn.name}")
 
 
-def table(columns: Sequence[Text], rows: Sequence[Sequence[Text]], caption: Text = "") -> Html:
-    """A table whose first column holds names. A row of one cell is a heading over the rows below it."""
+def table(
+    columns: Sequence[Text],
+    rows: Sequence[Sequence[Text]],
+    caption: Text = "",
+    groups: Sequence[tuple[str, int]] = (),
+) -> Html:
+    """A table whose first column holds names. A row of one cell is a heading over the rows below it.
+
+    `groups`: (name, how many columns it spans) from left to right, a line above the columns' own names.
+    """
     head = tag("tr", *(tag("th", column, scope="col") for column in columns))
+    if groups:
+        spans = [tag("th", name, scope="colgroup", colspan=str(count)) for name, count in groups]
+        head = Html(tag("tr", *spans, class_="spans") + head)
     body = []
     for first, *numbers in rows:
         if numbers:
@@ -96,9 +110,27 @@ def facts(items: Mapping[str, Text]) -> Html:
     return tag("dl", join(pairs), class_="facts")
 
 
+def terms(items: Mapping[str, Text]) -> Html:
+    """The words that the part below uses, each with what it means."""
+    pairs = [tag("div", tag("dt", name), tag("dd", meaning)) for name, meaning in items.items()]
+    return tag("dl", join(pairs), class_="terms")
+
+
+def stacked(value: Text, note: Text) -> Html:
+    """A cell of two lines: the value, below it in small what belongs to it."""
+    return Html(safe(value) + tag("small", note)) if note else safe(value)
+
+
 def folded(summary: str, *blocks: Html) -> Html:
-    """Something for the reader who wants it: closed on screen until asked for."""
+    """Something for the reader who wants it: closed on screen until asked for, open in print."""
     return tag("details", tag("summary", summary), join(blocks))
+
+
+def shortened(items: Sequence[Text], first: int = 4) -> Html:
+    """A list of which the later items are folded away where there are many."""
+    if len(items) <= first + 1:
+        return bullets(items)
+    return join([bullets(items[:first]), folded(f"{len(items) - first} more", bullets(items[first:]))])
 
 
 def page(title: str, subtitle: Text, contents: Mapping[str, str], *blocks: Html) -> Html:

@@ -1,12 +1,11 @@
-"""Charts of the repair: what each allocator gains over the plain sum, and the weights that it found."""
+"""The chart of the repair: what each allocator gains over the plain sum."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from numpy.typing import NDArray
+from matplotlib.ticker import MaxNLocator
 
 from ambidex.report import theme
 from ambidex.report.chart import Chart
@@ -25,12 +24,17 @@ class Gain:
     nll: Interval | None
     """nats"""
     note: str = ""
-    """a word beside the name: `headline`, `refused`"""
+    """a word beside the name: `headline`"""
+
+    @property
+    def clear(self) -> int:
+        """1: clearly more accurate than the plain sum, -1: clearly less, 0: neither or refused."""
+        return 0 if self.accuracy is None else int(self.accuracy[1] > 0) - int(self.accuracy[2] < 0)
 
 
 def gains_chart(gains: Sequence[Gain]) -> Chart:
     """Differences to `uniform` with paired 95 % intervals: accuracy in points, NLL in nats."""
-    figure = theme.figure(height=theme.rows_height(len(gains), 0.36, 2.3, 1.4))
+    figure = theme.figure(height=theme.rows_height(len(gains), 0.31, 2.2, 1.3))
     left, right = figure.subplots(1, 2, sharey=True)
     _forest(left, [_scaled(g.accuracy, 100) for g in gains], better=1)
     _forest(right, [g.nll for g in gains], better=-1)
@@ -55,7 +59,7 @@ def gains_chart(gains: Sequence[Gain]) -> Chart:
     told = [f"{g.name} {100 * g.accuracy[0]:+.1f}" for g in gains if g.accuracy]
     return Chart(
         "allocators",
-        "What does re-weighting the modalities gain?",
+        _gains_title(gains),
         figure,
         f"Accuracy gained over the plain sum in points: {', '.join(told) or 'no allocator was fitted'}.",
         "Each row is one way to weight the modalities, fitted on validation and judged on test against the plain "
@@ -63,6 +67,17 @@ def gains_chart(gains: Sequence[Gain]) -> Chart:
         "chance.",
         [_gain_row(g) for g in gains],
     )
+
+
+def _gains_title(gains: Sequence[Gain]) -> str:
+    fitted = [g for g in gains if g.accuracy]
+    better, worse = (sum(1 for g in fitted if g.clear == sign) for sign in (1, -1))
+    if not fitted:
+        return "No allocator could be fitted"
+    if not better + worse:
+        return f"None of {len(fitted)} allocators differs clearly in accuracy from the plain sum"
+    told = f"{better} of {len(fitted)} allocators are clearly more accurate than the plain sum"
+    return f"{told}, {worse} clearly less" if worse else told
 
 
 def _gain_row(g: Gain) -> dict[str, object]:
@@ -83,6 +98,7 @@ def _forest(axes: Axes, intervals: Sequence[Interval | None], better: int) -> No
     axes.axvline(0, color=theme.INK, linewidth=1)
     reach = max((max(abs(v) for v in i) for i in intervals if i), default=1.0) or 1.0
     axes.set_xlim(-1.15 * reach, 1.15 * reach)
+    axes.xaxis.set_major_locator(MaxNLocator(6))
     for row, interval in enumerate(intervals):
         axes.axhline(row, color=theme.PALE, linewidth=0.6, zorder=0)
         if interval is None:
@@ -94,54 +110,3 @@ def _forest(axes: Axes, intervals: Sequence[Interval | None], better: int) -> No
         axes.plot([low, high], [row, row], color=tone, linewidth=1.6)
         face = tone if sign else "white"
         axes.plot(value, row, marker=shape, color=tone, markerfacecolor=face, markersize=7.5)
-
-
-def weights_chart(
-    modalities: Sequence[str], classes: Sequence[str], weights: Mapping[str, NDArray[np.float64]]
-) -> Chart:
-    """Weights [M, C] by allocator as heat maps; each divided by its mean, for only ratios matter to a decision."""
-    each = 0.62 + 0.3 * len(modalities)
-    bottom = 0.5 + (0.075 * max(len(c) for c in classes) if theme.crowded(classes, 90) else 0.2)
-    figure = theme.figure(height=max(2.4, each * len(weights) + bottom + 0.3))
-    panels = figure.subplots(len(weights), 1, sharex=True, squeeze=False)[:, 0]
-    image = None
-    rows = []
-    for axes, (name, raw) in zip(panels, weights.items(), strict=True):
-        relative = raw / max(float(raw.mean()), 1e-12)
-        shown = np.log2(np.clip(relative, 0.25, 4))
-        image = axes.imshow(shown, cmap="PuOr", vmin=-2, vmax=2, aspect="auto")
-        axes.grid(visible=False)
-        axes.set_title(name)
-        axes.set_yticks(range(len(modalities)), list(modalities))
-        if len(classes) <= 16:
-            for (m, c), value in np.ndenumerate(relative):
-                tone = "white" if abs(shown[m, c]) > 1.3 else theme.INK
-                axes.text(c, m, f"{value:.2f}", ha="center", va="center", fontsize=8.5, color=tone)
-        rows += [
-            {
-                "allocator": name,
-                "modality": m,
-                "class": c,
-                "weight": float(raw[i, j]),
-                "relative": float(relative[i, j]),
-            }
-            for i, m in enumerate(modalities)
-            for j, c in enumerate(classes)
-        ]
-    turned = 90 if theme.crowded(classes, 90) else 0
-    panels[-1].set_xticks(range(len(classes)), list(classes), rotation=turned)
-    panels[-1].set_xlabel("class")
-    if image is not None:
-        bar = figure.colorbar(image, ax=list(panels), ticks=[-2, -1, 0, 1, 2], aspect=14)
-        bar.ax.set_yticklabels(["1/4", "1/2", "1", "2", "4"])
-        bar.set_label("weight / mean weight")
-    return Chart(
-        "weights",
-        "Which weights were found?",
-        figure,
-        f"Heat maps of the relative weight of {', '.join(modalities)} by class for {', '.join(weights)}.",
-        "Each cell is the factor that multiplies a modality's contribution to a class, relative to the mean of its "
-        "allocator (1 is average). Rows of one shade mean a weight for the whole modality, differences along a row "
-        "a weight by class.",
-        rows,
-    )

@@ -8,7 +8,17 @@ from torch import Tensor
 
 from ambidex.allocation import Allocation
 from ambidex.diagnose.logits import margins
-from ambidex.report import calibration, decision, performance, repair, training
+from ambidex.report import (
+    calibration,
+    class_charts,
+    decision,
+    head,
+    performance,
+    repair,
+    selection,
+    training,
+    weights,
+)
 from ambidex.report.chart import Chart
 from ambidex.report.result import Result
 from ambidex.statistics import bootstrap_interval, confusion_matrix, correct, ece, reliability
@@ -20,11 +30,12 @@ def run_charts(result: Result) -> list[Chart]:
         accuracy(result),
         shares(result),
         contributions(result),
-        head(result),
+        preference(result),
         shapley(result),
         reliabilities(result),
         gains(result),
-        weights(result),
+        choice(result),
+        found_weights(result),
         recall(result),
         *confusions(result),
         history(result),
@@ -36,27 +47,24 @@ def accuracy(result: Result) -> Chart:
     """Fused by the headline and by the plain sum, each branch, each classifier trained alone, probe and bound."""
     evaluation = result.evaluation
     test, modalities = evaluation.test, evaluation.modalities
-    fused = {f"fused, {result.headline.name} weights": result.headline.logits["test"]}
+    said = [(f"fused, {result.headline.name}", result.headline.logits["test"], "fused")]
     if result.headline is not result.uniform:
-        fused["fused, plain sum"] = result.uniform.logits["test"]
-    predictors: list[tuple[str, Tensor, str, str | None]] = [
-        (name, z, "fused", None) for name, z in fused.items()
-    ]
-    predictors += [(f"{m}, its part of the model", z, "branch", m) for m, z in test.branches.items()]
-    predictors += [
-        (f"{m}, trained alone", u.logits["test"], "unimodal", m) for m, u in evaluation.unimodal.items()
-    ]
+        said.append(("fused, plain sum", result.uniform.logits["test"], "fused"))
+    for m in modalities:
+        said.append((m, test.branches[m], "branch"))
+        if m in evaluation.unimodal:
+            said.append((m, evaluation.unimodal[m].logits["test"], "unimodal"))
     scores = []
-    for label, logits, kind, m in predictors:
+    for row, logits, kind in said:
         right = correct(logits, test.labels)
         low, high = bootstrap_interval(right, None, evaluation.params.resamples, evaluation.params.seed)[0]
-        index = None if m is None else modalities.index(m)
-        scores.append(performance.Score(label, right.mean().item(), low, high, kind, index))
+        index = None if kind == "fused" else modalities.index(row)
+        scores.append(performance.Score(row, right.mean().item(), low, high, kind, index))
     if probe := result.metric("probes", "probes", "joint"):
         ends = probe["accuracy_low"], probe["accuracy_high"]
-        scores.append(performance.Score("linear probe on all features", probe["accuracy"], *ends, "probe"))
+        scores.append(performance.Score("linear probe, all features", probe["accuracy"], *ends, "probe"))
     if (oracle := result.metric("performance", "oracle_choice")) is not None and len(modalities) > 1:
-        scores.append(performance.Score("upper bound: always the right modality", oracle, kind="bound"))
+        scores.append(performance.Score("bound: always the right one", oracle, kind="bound"))
     return performance.accuracy_chart(scores, 1 / len(evaluation.classes))
 
 
@@ -65,8 +73,10 @@ def shares(result: Result) -> Chart | None:
     rows = result.table("capability", "capability")
     if not rows or len(result.evaluation.modalities) < 2:
         return None
-    keys = ("modality", "class", "share", "share_low", "share_high", "capability")
-    return decision.shares_chart([decision.Share(*(row[key] for key in keys)) for row in rows])
+    numbers = ("share", "share_low", "share_high", "capability", "capability_low", "capability_high")
+    return decision.shares_chart(
+        [decision.Share(row["modality"], row["class"], *(row.get(key) for key in numbers)) for row in rows]
+    )
 
 
 def contributions(result: Result) -> Chart:
@@ -76,7 +86,7 @@ def contributions(result: Result) -> Chart:
     return decision.contributions_chart({m: found[:, i] for i, m in enumerate(result.evaluation.modalities)})
 
 
-def head(result: Result) -> Chart | None:
+def preference(result: Result) -> Chart | None:
     """Weight norms and mean contributions by class, from `weights` and `logits`."""
     modalities = result.evaluation.modalities
     rows = result.table("logits", "contributions")
@@ -84,7 +94,7 @@ def head(result: Result) -> Chart | None:
         return None
     norms = _by_modality(result.table("weights", "weight_norms"), "norm")
     evidence = _by_modality(rows, "contribution")
-    return decision.head_chart(result.evaluation.classes, norms, {m: evidence[m] for m in modalities})
+    return head.head_chart(result.evaluation.classes, norms, {m: evidence[m] for m in modalities})
 
 
 def _by_modality(rows: list[dict[str, Any]], key: str) -> dict[str, list[float | None]]:
@@ -139,7 +149,26 @@ def _gain(allocation: Allocation, result: Result) -> repair.Gain:
     return repair.Gain(allocation.name, interval("accuracy"), interval("nll"), note)
 
 
-def weights(result: Result) -> Chart | None:
+def choice(result: Result) -> Chart | None:
+    """What `auto` saw of its candidates and what came of each on test; None where it did not run."""
+    auto = next((a for a in result.fitted if a.record.get("candidates")), None)
+    if auto is None:
+        return None
+    tested = {a.name: a.metrics.get("nll") for a in result.fitted}
+    tested[str(auto.record["chosen"])] = auto.metrics.get("nll")
+    return selection.selection_chart(
+        [
+            selection.Candidate(
+                row["name"], row["nll"], row.get("nll_standard_error"), tested.get(row["name"]),
+                row["name"] == auto.record["chosen"],
+            )
+            for row in auto.record["candidates"]
+            if row.get("nll") is not None
+        ]
+    )  # fmt: skip
+
+
+def found_weights(result: Result) -> Chart | None:
     """Weights of every allocator that has some, apart from the plain sum."""
     evaluation = result.evaluation
     shape = len(evaluation.modalities), len(evaluation.classes)
@@ -148,7 +177,9 @@ def weights(result: Result) -> Chart | None:
         for a in result.fitted
         if a.weights and a is not result.uniform
     }
-    return repair.weights_chart(evaluation.modalities, evaluation.classes, found) if found else None
+    if not found:
+        return None
+    return weights.weights_chart(evaluation.modalities, evaluation.classes, found, result.headline.name)
 
 
 def recall(result: Result) -> Chart:
@@ -156,7 +187,7 @@ def recall(result: Result) -> Chart:
     evaluation = result.evaluation
     labels, count = evaluation.test.labels, len(evaluation.classes)
     branches = {m: _recall(z, labels, count) for m, z in evaluation.test.branches.items()}
-    return performance.recall_chart(
+    return class_charts.recall_chart(
         evaluation.classes, _recall(result.headline.logits["test"], labels, count), branches
     )
 
@@ -174,7 +205,7 @@ def confusions(result: Result) -> list[Chart]:
     said += list(test.branches.items()) if len(evaluation.modalities) > 1 else []
     count = len(evaluation.classes)
     return [
-        performance.confusion_chart(
+        class_charts.confusion_chart(
             evaluation.classes, confusion_matrix(z.argmax(dim=1), test.labels, count).numpy(), modality
         )
         for modality, z in said

@@ -7,11 +7,18 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Okabe and Ito (2008), ordered so that neighbours differ in lightness too: the chart survives a grey print.
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-MARKERS = ("o", "s", "^", "D", "v", "P")
-HATCHES = ("", "////", "....", "xx", "\\\\\\\\", "++")
-LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
+# Okabe and Ito (2008), ordered so that neighbours differ in lightness too: the chart survives a grey print. From the
+# seventh on their dark shades: there marker, hatch and line tell apart what a colour-blind eye may not.
+PALETTE = (
+    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00",
+    "#004B75", "#8A5F00", "#005F45", "#8C3F68", "#2F6F94", "#7F3800",
+)  # fmt: skip
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "*", "p")
+HATCHES = ("", "////", "....", "xx", "\\\\\\\\", "++", "oo", "---", "|||", "**", "//..", "xx..")
+LINES: tuple[Any, ...] = (
+    "-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)),
+    (0, (8, 2)), (0, (3, 1, 1, 1)), (0, (6, 1, 1, 1, 1, 1, 1, 1)), (0, (2, 3)), (0, (10, 3, 2, 3)), (0, (4, 4)),
+)  # fmt: skip
 
 INK = "#1b1f24"
 GREY = "#6b7280"
@@ -79,6 +86,16 @@ def hatch(index: int) -> str:
 def line(index: int) -> Any:
     """Line style of modality number `index`."""
     return LINES[index % len(LINES)]
+
+
+def dot(index: int) -> dict[str, Any]:
+    """Look of a single point of modality number `index`: a dark edge, for some colours are pale on white."""
+    return {"marker": marker(index), "color": colour(index), "markeredgecolor": INK, "markeredgewidth": 0.6}
+
+
+def pitch(rows: int) -> float:
+    """Inches from one row to the next: many rows stand closer."""
+    return 0.27 if rows <= 12 else 0.21
 
 
 def rows_height(rows: int, each: float = 0.3, least: float = 2.4, extra: float = 1.2) -> float:

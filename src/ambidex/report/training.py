@@ -25,28 +25,31 @@ def history_chart(history: History, modalities: Sequence[str], kept: int | None)
     accuracies = [c for c in columns if "/accuracy/" in c]
     if not losses and not accuracies:
         return None
-    figure = theme.figure(height=3.9)
+    entries = max(len(losses), 1 + len(modalities))
+    figure = theme.figure(height=3.5 + 0.2 * -(-entries // 3))
     left, right = figure.subplots(1, 2)
     for name in losses:
         label = name.removeprefix("train/loss/").replace("val/nll", "NLL on val")
         _curve(left, history, name, 1.0, label, _look(label, modalities, losses.index(name)))
     for name in accuracies:
         split, _, who = name.split("/", 2)
-        faint = {"linestyle": "--", "alpha": 0.6} if split == "train" else {"linestyle": "-"}
-        _curve(right, history, name, 100.0, f"{who}, {split}", _look(who, modalities) | faint)
+        faint = {"linestyle": "--", "alpha": 0.5, "marker": ""} if split == "train" else {"linestyle": "-"}
+        other = name.replace("train/", "val/", 1)
+        label = f"_{who}" if split == "train" and other in accuracies else who
+        _curve(right, history, name, 100.0, label, _look(who, modalities) | faint)
     for axes, unit in ((left, "training loss by term (nats)"), (right, "accuracy (%)")):
         axes.set_ylabel(unit)
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
         if kept is not None:
             axes.axvline(kept, color=theme.GREY, linewidth=1)
-        if axes.lines:
-            theme.legend_above(axes, columns=2)
+        if any(not str(line.get_label()).startswith("_") for line in axes.lines):
+            theme.legend_above(axes, columns=3)
     last = history[-1]
     told = ", ".join(f"{c} {float(last[c]):.3f}" for c in [*losses, *accuracies] if last.get(c))
     return Chart(
         "history",
-        "How did training go?",
+        _title(history, kept),
         figure,
         f"Training curves over {len(history)} epochs; at the end: {told}.",
         "Losses left, accuracies right (dashed: training split, solid: the split that selects); the vertical line "
@@ -54,6 +57,16 @@ def history_chart(history: History, modalities: Sequence[str], kept: int | None)
         "been left behind.",
         [{"epoch": row["epoch"], **{c: row.get(c, "") for c in [*losses, *accuracies]}} for row in history],
     )
+
+
+def _title(history: History, kept: int | None) -> str:
+    """Which epoch was kept, and what the selecting split said about the fused model there."""
+    rows = {row["epoch"]: row for row in history}
+    if kept is None or str(kept) not in rows:
+        return f"Training over {len(history)} epochs"
+    told = f"Epoch {kept + 1} of {len(history)} was kept" if "0" in rows else f"Epoch {kept} was kept"
+    accuracy = rows[str(kept)].get(f"val/accuracy/{FUSED}")
+    return f"{told}, with {100 * float(accuracy):.1f} % right on validation" if accuracy else told
 
 
 def _look(name: str, modalities: Sequence[str], index: int = 0) -> dict[str, Any]:

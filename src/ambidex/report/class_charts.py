@@ -1,0 +1,139 @@
+"""Charts of the classes: recall of the fused model and of each modality, and what is mistaken for what."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from ambidex.report import theme
+from ambidex.report.chart import Chart
+from ambidex.report.heat import heat_map
+
+FEW = 3
+"""modalities that dots in one row can still tell apart"""
+
+
+def recall_chart(
+    classes: Sequence[str], fused: Sequence[float | None], branches: Mapping[str, Sequence[float | None]]
+) -> Chart:
+    """Recall by class, in percent: the fused model and each modality's branch; None where a class is absent."""
+    figure = theme.figure(height=theme.rows_height(len(classes), theme.pitch(len(classes)), 2.6, 1.3))
+    axes = figure.subplots()
+    if len(branches) <= FEW:
+        _recall_dots(axes, classes, fused, branches)
+        look = (
+            "The black bar is the fused model, each marker one modality deciding alone. A marker to the right of the "
+            "bar is a class that this modality would have recognised better than the fused decision did."
+        )
+    else:
+        values = np.array([_percent(v) for v in (fused, *branches.values())]).T
+        heat_map(axes, values, classes, ["fused", *branches], (0, 100))
+        axes.axvline(0.5, color=theme.INK, linewidth=1.5)
+        axes.set_xlabel("recall on the test split (%): the fused model, then each modality deciding alone")
+        look = (
+            "A row for each class: the fused model, then each modality deciding alone. A number above that of the "
+            "first column is a class that this modality would have recognised better."
+        )
+    table = [
+        {"class": c, "fused": fused[i], **{name: recall[i] for name, recall in branches.items()}}
+        for i, c in enumerate(classes)
+    ]
+    known = [(c, r) for c, r in zip(classes, fused, strict=True) if r is not None]
+    worst = min(known, key=lambda pair: pair[1], default=("none", 0.0))
+    return Chart(
+        "recall",
+        _recall_title(classes, fused, branches),
+        figure,
+        f"Recall by class for the fused model and each modality alone; the fused model is worst on "
+        f"{worst[0]} with {100 * worst[1]:.0f} %.",
+        look,
+        table,
+    )
+
+
+def _recall_dots(
+    axes: Axes,
+    classes: Sequence[str],
+    fused: Sequence[float | None],
+    branches: Mapping[str, Sequence[float | None]],
+) -> None:
+    rows = range(len(classes))
+    for row in rows:
+        axes.axhline(row, color=theme.PALE, linewidth=0.6, zorder=0)
+    for index, (name, recall) in enumerate(branches.items()):
+        offset = 0.2 * (index - (len(branches) - 1) / 2)
+        axes.plot(
+            _percent(recall), [row + offset for row in rows], linestyle="none", markersize=6.5,
+            label=f"{name} alone", clip_on=False, **theme.dot(index),
+        )  # fmt: skip
+    axes.plot(
+        _percent(fused), rows, linestyle="none", marker="|", color=theme.INK, markersize=15, markeredgewidth=2.6,
+        label="fused", clip_on=False,
+    )  # fmt: skip
+    theme.rows_axis(axes, list(classes))
+    axes.set_xlim(-1.5, 101.5)
+    axes.set_xlabel("recall on the test split (%)")
+    theme.legend_above(axes, columns=5)
+
+
+def _recall_title(
+    classes: Sequence[str], fused: Sequence[float | None], branches: Mapping[str, Sequence[float | None]]
+) -> str:
+    """On how many classes a modality alone reaches a higher recall than the fused model."""
+    better = {
+        name: sum(1 for a, b in zip(recall, fused, strict=True) if a is not None and b is not None and a > b)
+        for name, recall in branches.items()
+    }
+    if not any(better.values()):
+        return "On no class does a modality alone recognise more than the fused model"
+    name = max(better, key=lambda m: better[m])
+    return f"{name} alone recognises more than the fused model on {better[name]} of {len(classes)} classes"
+
+
+def _percent(values: Sequence[float | None]) -> list[float]:
+    return [float("nan") if value is None else 100 * value for value in values]
+
+
+def confusion_chart(classes: Sequence[str], counts: NDArray[np.int64], modality: str | None = None) -> Chart:
+    """Confusion matrix: `counts` [C, C], rows are the true class, columns what the model (or `modality`) says."""
+    size = len(classes)
+    side = min(8.6, max(4.4, 2.2 + 0.42 * size))
+    figure = theme.figure(side + 1.2, side)
+    axes = figure.subplots()
+    crowded = max(len(name) for name in classes) * 0.07 + 0.08 > (side - 1.2) / size  # inches
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = 100 * counts / np.maximum(totals, 1)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
+    axes.grid(visible=False)
+    axes.set_xticks(range(size), list(classes), rotation=90 if crowded else 0)
+    axes.set_yticks(range(size), list(classes))
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    if size <= 20:
+        for (row, column), count in np.ndenumerate(counts):
+            if count:
+                tone = "white" if shares[row, column] > 55 else theme.INK
+                axes.text(column, row, str(count), ha="center", va="center", color=tone, fontsize=8.5)
+    figure.colorbar(image, ax=axes, shrink=0.8, label="of the true class's samples (%)")
+    right, total = int(np.trace(counts)), int(counts.sum())
+    error = _largest_confusion(classes, counts)
+    return Chart(
+        "confusion_matrix" if modality is None else f"confusion_{modality}",
+        error if modality is None else f"{modality} alone: {error[:1].lower()}{error[1:]}",
+        figure,
+        f"Confusion matrix of {modality or 'the fused model'}: {right} of {total} test samples are on the diagonal. "
+        f"{error}.",
+        "Each row is a true class, each column the answer; numbers are test samples, the shade is their share of "
+        "the row. Everything off the diagonal is an error.",
+    )
+
+
+def _largest_confusion(classes: Sequence[str], counts: NDArray[np.int64]) -> str:
+    errors = counts - np.diag(np.diag(counts))
+    if not errors.sum():
+        return "No error at all"
+    row, column = divmod(int(errors.argmax()), len(classes))
+    count = int(errors[row, column])
+    often = f"{count} times" if count > 1 else "once"
+    return f"Most frequent error: {classes[row]} taken for {classes[column]} ({often})"

@@ -1,0 +1,92 @@
+"""The table of the classes: who recognises them, who decides on them, and what the headline makes of it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ambidex.probes import fit_probes
+from ambidex.report import html
+from ambidex.report.html import Html, Text
+from ambidex.report.proportion import wilson
+from ambidex.report.result import Result
+from ambidex.statistics import confusion_matrix
+
+TOGETHER = 2
+"""modalities beside each other in one table; of more, a table for each so many"""
+OWN = ("its part %", "probe %", "decides %", "could %", "weight")
+
+
+def class_tables(result: Result) -> list[Html]:
+    """A row for each class. With many modalities the tables after the first are folded away."""
+    modalities = result.evaluation.modalities
+    parts = [modalities[i : i + TOGETHER] for i in range(0, len(modalities), TOGETHER)]
+    tables = [_table(result, part) for part in parts]
+    folded = [
+        html.folded(f"The same for {' and '.join(p)}", t) for p, t in zip(parts[1:], tables[1:], strict=True)
+    ]
+    return [*tables[:1], *folded]
+
+
+def _table(result: Result, modalities: Sequence[str]) -> Html:
+    evaluation = result.evaluation
+    test, classes = evaluation.test, evaluation.classes
+    probes = fit_probes(evaluation).own
+    known = {(row["modality"], row["class"]): row for row in result.table("capability", "capability")}
+    weights = _weights(result)
+    fused = _recalls(result.headline.logits["test"], test.labels, len(classes))
+    columns = [[_recall(*r) for r in fused]]
+    for m in modalities:
+        for logits in (test.branches[m], probes[m].logits["test"]):
+            columns.append([_recall(*r) for r in _recalls(logits, test.labels, len(classes))])
+        columns.append([_share(known.get((m, c), {})) for c in classes])
+        columns.append([_part(known.get((m, c), {}), "capability") for c in classes])
+        columns.append([weights.get((m, c), "-") for c in classes])
+    counts = [str(samples) for _, samples in fused]
+    rows = [[classes[i], counts[i], *(column[i] for column in columns)] for i in range(len(classes))]
+    head = ["class", "n", f"{result.headline.name} %", *(OWN * len(modalities))]
+    groups = [("", 2), ("fused", 1), *((m, len(OWN)) for m in modalities)]
+    return html.table(head, rows, groups=groups)
+
+
+def _recalls(logits: Tensor, labels: Tensor, classes: int) -> list[tuple[int, int]]:
+    """(recognised, samples) by class."""
+    matrix = confusion_matrix(logits.argmax(dim=1), labels, classes)
+    return list(zip(matrix.diagonal().tolist(), matrix.sum(dim=1).tolist(), strict=True))
+
+
+def _recall(hits: int, samples: int) -> Text:
+    if not samples:
+        return "-"
+    low, high = wilson(hits, samples)
+    return html.stacked(f"{100 * hits / samples:.0f}", f"{100 * low:.0f} to {100 * high:.0f}")
+
+
+def _share(row: dict[str, Any]) -> Text:
+    """Decision share, marked where its interval and that of the capability do not overlap."""
+    text = _part(row, "share")
+    if row.get("share") is None or row.get("capability") is None or row.get("share_low") is None:
+        return text
+    if row["share_low"] > (row.get("capability_high") or row["capability"]):
+        return html.tag("span", "▲ ", text, class_="lean")
+    if row["share_high"] < (row.get("capability_low") or row["capability"]):
+        return html.tag("span", "▼ ", text, class_="lean")
+    return text
+
+
+def _part(row: dict[str, Any], key: str) -> Text:
+    if row.get(key) is None:
+        return "undefined" if row else "-"
+    low, high = row.get(f"{key}_low"), row.get(f"{key}_high")
+    note = "" if low is None or high is None else f"{100 * low:.0f} to {100 * high:.0f}"
+    return html.stacked(f"{100 * row[key]:.0f}", note)
+
+
+def _weights(result: Result) -> dict[tuple[str, str], str]:
+    """(modality, class) -> weight of the headline relative to its mean; empty where it depends on the sample."""
+    rows = result.headline.weights
+    if not rows:
+        return {}
+    mean = torch.tensor([row["weight"] for row in rows], dtype=torch.float64).mean().clamp_min(1e-12).item()
+    return {(row["modality"], row["class"]): f"{row['weight'] / mean:.2f}" for row in rows}

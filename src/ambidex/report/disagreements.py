@@ -1,0 +1,102 @@
+"""The test samples on which modalities contradict each other most: what each says, and whom the fused model follows."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ambidex.allocation import Allocation, sources
+from ambidex.heldout import stack
+from ambidex.prediction import margin_shares
+from ambidex.report import html
+from ambidex.report.html import Html, Text
+from ambidex.report.result import Result
+
+SHOWN = 10
+"""samples listed"""
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """Test samples on which the modalities name different classes."""
+
+    order: list[int]
+    """the sharpest first: by the confidence of the second surest opinion of another class"""
+    said: Tensor
+    """[N, M] int64"""
+    confidence: Tensor
+    """[N, M]"""
+
+
+def disagreement(branches: dict[str, Tensor]) -> Disagreement:
+    """`branches`: what each modality says alone, logits [N, C]."""
+    p = torch.stack([z.double().softmax(dim=1) for z in branches.values()], dim=1)
+    confidence, said = p.max(dim=2)
+    surest = confidence.argmax(dim=1, keepdim=True)
+    contradicts = said != said.gather(1, surest)
+    strength = torch.where(contradicts, confidence, 0.0).amax(dim=1)
+    order = [i for i in strength.argsort(descending=True, stable=True).tolist() if strength[i] > 0]
+    return Disagreement(order, said, confidence)
+
+
+def disagreements(result: Result) -> Html:
+    """A table of the sharpest contradictions, or a sentence where there is none."""
+    evaluation = result.evaluation
+    test, classes, modalities = evaluation.test, evaluation.classes, evaluation.modalities
+    if len(modalities) < 2:
+        return Html("")
+    found = disagreement(test.branches)
+    if not found.order:
+        return html.paragraph("On no test sample do two modalities name different classes.")
+    fused = [a.logits["test"].double().softmax(dim=1).max(dim=1) for a in _fused(result)]
+    shares = _shares(result)
+
+    def word(label: int, truth: int, sure: float, note: Text = "") -> Text:
+        mark, kind = ("✓", "better") if label == truth else ("✗", "worse")
+        text = html.tag("span", f"{mark} {classes[label]} ({100 * sure:.0f} %)", class_=kind)
+        return html.stacked(text, note)
+
+    rows: list[list[Text]] = []
+    for i in found.order[:SHOWN]:
+        truth = int(test.labels[i])
+        own = [
+            word(int(found.said[i, m]), truth, float(found.confidence[i, m]), _part(shares, i, m))
+            for m in range(len(modalities))
+        ]
+        together = [word(int(said[i]), truth, float(sure[i])) for sure, said in fused]
+        rows.append([test.sample_ids[i], classes[truth], *own, *together])
+    names = ["plain sum" if a is result.uniform else a.name for a in _fused(result)]
+    head = ["sample", "true class", *modalities, *names]
+    caption = (
+        f"The modalities name different classes on {len(found.order)} of {len(test.labels)} test samples; these are "
+        "the sharpest contradictions. Each cell: the answer with its probability, ✓ right, ✗ wrong"
+        + (
+            f"; below it the modality's share in the answer of {result.headline.name}."
+            if shares is not None
+            else "."
+        )
+    )
+    return html.table(head, rows, caption)
+
+
+def _fused(result: Result) -> list[Allocation]:
+    return [result.uniform] if result.headline is result.uniform else [result.uniform, result.headline]
+
+
+def _shares(result: Result) -> Tensor | None:
+    """Each modality's share in the headline's answers [N, M]; None where its parts are not one per modality."""
+    allocation, evaluation = result.headline, result.evaluation
+    if allocation.allocator is None:
+        return None
+    with torch.no_grad():
+        parts = allocation.allocator.allocate(stack(sources(evaluation, "test"), allocation.source))
+    if parts.shape[1] != len(evaluation.modalities):
+        return None
+    return margin_shares(parts.sum(dim=1), parts)
+
+
+def _part(shares: Tensor | None, i: int, m: int) -> str:
+    if shares is None:
+        return ""
+    share = float(shares[i, m])
+    return "share undefined" if share != share else f"share {100 * share:.0f} %"

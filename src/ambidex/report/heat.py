@@ -1,0 +1,52 @@
+"""Heat maps with numbers in their cells: what dots cannot show for many modalities or classes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from ambidex.report import theme
+
+NUMBERED = 16
+"""columns up to which a cell is wide enough for its number"""
+DARK = 0.45
+"""luminance of a cell below which white text is easier to read than dark"""
+
+
+def heat_map(
+    axes: Axes,
+    values: NDArray[np.float64],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    limits: tuple[float, float],
+    palette: str = "Blues",
+    shown: NDArray[np.float64] | None = None,
+    digits: int = 0,
+    width: float = 8.0,
+) -> Any:
+    """Draw `values` [R, K] as shades, NaN left white; in each cell its number from `shown` (default: `values`).
+
+    `width`: inches that the columns' names may take together. Returns the image, for a colour bar.
+    """
+    image = axes.imshow(values, cmap=palette, vmin=limits[0], vmax=limits[1], aspect="auto")
+    axes.grid(visible=False)
+    axes.set_yticks(range(len(rows)), list(rows))
+    axes.tick_params(axis="y", length=0)
+    turned = 90 if max(map(len, columns), default=0) * 0.08 > width / max(len(columns), 1) - 0.05 else 0
+    axes.set_xticks(range(len(columns)), list(columns), rotation=turned)
+    if len(columns) <= NUMBERED:
+        numbers = values if shown is None else shown
+        for (row, column), value in np.ndenumerate(numbers):
+            if np.isfinite(value):
+                tone = "white" if _luminance(image, float(values[row, column])) < DARK else theme.INK
+                axes.text(
+                    column, row, f"{value:.{digits}f}", ha="center", va="center", fontsize=8.5, color=tone
+                )
+    return image
+
+
+def _luminance(image: Any, value: float) -> float:
+    red, green, blue, _ = image.cmap(image.norm(value))
+    return float(0.299 * red + 0.587 * green + 0.114 * blue)

@@ -1,0 +1,14 @@
+"""Wilson's interval of a proportion: for a handful of samples, and for 0 and 100 %, where a bootstrap has none."""
+
+Z = 1.959963984540054
+"""97.5 % point of the normal distribution"""
+
+
+def wilson(hits: int, samples: int) -> tuple[float, float]:
+    """95 % interval of hits / samples as fractions (Wilson, 1927); (0, 1) where there is no sample."""
+    if not samples:
+        return 0.0, 1.0
+    share, weight = hits / samples, Z * Z / samples
+    centre = (share + weight / 2) / (1 + weight)
+    half = Z * ((share * (1 - share) + weight / 4) / samples) ** 0.5 / (1 + weight)
+    return max(0.0, centre - half), min(1.0, centre + half)

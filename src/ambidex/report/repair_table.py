@@ -1,0 +1,114 @@
+"""The table of the allocators, what each was fitted on, and in words what `auto` chose and why."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ambidex.allocation import Allocation
+from ambidex.report import html
+from ambidex.report.html import Html, Text
+from ambidex.report.result import Result
+
+COLUMNS = {
+    # metric -> heading, factor, decimals, whether high is good
+    "accuracy": ("accuracy (%)", 100.0, 1, True),
+    "macro_f1": ("macro-F1 (%)", 100.0, 1, True),
+    "nll": ("NLL (nats)", 1.0, 3, False),
+    "ece": ("ECE (%)", 100.0, 1, False),
+    "brier": ("Brier", 1.0, 3, False),
+    "decision_imbalance": ("imbalance DI", 1.0, 3, False),
+}
+SOURCES = {
+    "contributions": "the head",
+    "own_heads": "own heads",
+    "probes": "probes",
+    "both": "head and probes",
+}
+
+
+def allocator_table(result: Result) -> Html:
+    """A row for each allocator, best values underlined, clear differences marked; the notes stand below."""
+    best = {
+        name: (max if high else min)(known)
+        for name, (_, _, _, high) in COLUMNS.items()
+        if (known := [v for a in result.fitted if (v := a.metrics.get(name)) is not None])
+    }
+    rows = [_row(allocation, result, best) for allocation in result.allocations]
+    head = ["allocator", "weighs", *(heading for heading, *_ in COLUMNS.values()), "accuracy against the sum"]
+    caption = (
+        "Ways to weight the modalities, fitted on held-out samples, measured on test. The best value of a column is "
+        "underlined; the last column is the paired difference with its 95 % interval, ▲ clearly better, ▼ worse."
+    )
+    return Html(html.table(head, rows, caption) + html.bullets(notes(result.allocations)))
+
+
+def _row(allocation: Allocation, result: Result, best: Mapping[str, float]) -> list[Text]:
+    name: Text = allocation.name
+    if allocation is result.headline:
+        name = html.stacked(html.tag("strong", allocation.name), "headline")
+    if allocation.refusal:
+        return [
+            name,
+            "-",
+            *["-"] * len(COLUMNS),
+            html.tag("span", "refused, see below", class_="muted"),
+        ]
+    cells: list[Text] = []
+    for key, (_, factor, digits, _) in COLUMNS.items():
+        value = allocation.metrics.get(key)
+        text = "-" if value is None else f"{factor * value:.{digits}f}"
+        cells.append(html.tag("span", text, class_="best") if value == best.get(key, "none") else text)
+    return [name, _source(allocation), *cells, difference(allocation.against_uniform)]
+
+
+def _source(allocation: Allocation) -> Text:
+    word = SOURCES.get(allocation.source, allocation.source)
+    return html.tag("span", f"{word} *", class_="muted") if allocation.note else word
+
+
+def difference(against: Mapping[str, Any]) -> Text:
+    """A paired difference of accuracy in points, marked where its interval leaves 0 out."""
+    test = against.get("accuracy")
+    if not test:
+        return html.tag("span", "the reference", class_="muted")
+    low, high = 100 * test["low"], 100 * test["high"]
+    text = f"{100 * test['difference']:+.1f} points ({low:+.1f} to {high:+.1f})"
+    if low > 0:
+        return html.tag("span", f"▲ {text}", class_="better")
+    return html.tag("span", f"▼ {text}", class_="worse") if high < 0 else text
+
+
+def notes(allocations: Sequence[Allocation]) -> list[str]:
+    """Why allocators weigh something else than the head's contributions, or were refused; one reason, one line."""
+    reasons: dict[str, list[str]] = {}
+    for a in allocations:
+        if a.note:
+            reasons.setdefault(f"* {a.note}", []).append(a.name)
+        if a.refusal:
+            reasons.setdefault(f"Refused: {a.refusal}", []).append(a.name)
+    return [f"{reason} ({', '.join(names)})." for reason, names in reasons.items()]
+
+
+def choice(result: Result) -> str:
+    """What `auto` chose and why, in words; empty where it did not run."""
+    auto = next((a for a in result.fitted if a.record.get("candidates")), None)
+    if auto is None:
+        return ""
+    rows = [row for row in auto.record["candidates"] if row.get("nll") is not None]
+    chosen = next((row for row in rows if row["name"] == auto.record["chosen"]), None)
+    if chosen is None:
+        return ""
+    best = min(rows, key=lambda row: float(row["nll"]))
+    told = (
+        f"auto chose {chosen['name']} among {len(rows)} candidates, by cross-validation on held-out samples."
+    )
+    told += f" There its NLL is {chosen['nll']:.3f}"
+    if chosen["name"] != "uniform":
+        error = chosen.get("nll_standard_error")
+        spread = "" if error is None else f" with a standard error of {error:.3f}"
+        told += f", {chosen['nll_difference']:+.3f} against the plain sum{spread}"
+    if best["name"] == chosen["name"]:
+        return f"{told}: the lowest of all."
+    return (
+        f"{told}. {best['name']} reached {best['nll']:.3f}, but {chosen['name']} is simpler and within one standard "
+        "error of it."
+    )

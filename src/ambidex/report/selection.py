@@ -1,0 +1,82 @@
+"""The chart of `auto`'s choice: NLL on held-out samples, by which it chose, beside NLL on test, which nobody saw."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.lines import Line2D
+
+from ambidex.report import theme
+from ambidex.report.chart import Chart
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One allocator that was asked."""
+
+    name: str
+    held_out: float
+    """cross-validated NLL (nats)"""
+    error: float | None
+    """standard error of its difference to the plain sum's; None where undefined"""
+    test: float | None
+    """NLL on test; None where it was not among the evaluated allocators"""
+    chosen: bool = False
+
+
+def selection_chart(candidates: Sequence[Candidate]) -> Chart:
+    """NLL of each candidate, cross-validated on held-out samples and on test, the simplest on top."""
+    figure = theme.figure(height=theme.rows_height(len(candidates), 0.31, 2.0, 1.2))
+    axes = figure.subplots()
+    for row, c in enumerate(candidates):
+        axes.axhline(row, color=theme.PALE, linewidth=0.6, zorder=0)
+        if c.error is not None:
+            ends = [c.held_out - c.error, c.held_out + c.error]
+            axes.plot(ends, [row, row], color=theme.PALETTE[0], linewidth=1.6)
+        face = theme.PALETTE[0] if c.chosen else "white"
+        axes.plot(
+            c.held_out, row, marker="s", color=theme.PALETTE[0], markerfacecolor=face, markersize=7.5,
+            markeredgewidth=1.4,
+        )  # fmt: skip
+        if c.test is not None:
+            axes.plot(c.test, row, marker="x", color=theme.INK, markersize=7, markeredgewidth=1.8)
+    theme.rows_axis(axes, [f"{c.name} (chosen)" if c.chosen else c.name for c in candidates])
+    axes.set_xlabel("NLL (nats; lower is better)")
+    theme.legend_above(figure, _legend())
+    told = ", ".join(f"{c.name} {c.held_out:.3f}" for c in candidates)
+    return Chart(
+        "selection",
+        _title(candidates),
+        figure,
+        f"NLL on held-out samples, cross-validated: {told}.",
+        "Squares are what auto looked at: NLL on samples that were left out of the fit, with the standard error of the "
+        "difference to the plain sum. Crosses are test, which it never sees. The simplest candidate within one "
+        "standard error of the best is chosen.",
+        [
+            {
+                "allocator": c.name,
+                "held_out_nll": c.held_out,
+                "standard_error": c.error,
+                "test_nll": c.test,
+                "chosen": int(c.chosen),
+            }
+            for c in candidates
+        ],
+    )
+
+
+def _legend() -> list[Line2D]:
+    blue: dict[str, Any] = {"color": theme.PALETTE[0], "marker": "s", "linestyle": "none"}
+    return [
+        Line2D([], [], label="held-out (cross-validated)", markerfacecolor="white", **blue),
+        Line2D([], [], label="the same, chosen", **blue),
+        Line2D([], [], label="test", color=theme.INK, marker="x", linestyle="none", markeredgewidth=1.8),
+    ]
+
+
+def _title(candidates: Sequence[Candidate]) -> str:
+    chosen = next((c for c in candidates if c.chosen), None)
+    if chosen is None:
+        return "What auto had to choose from"
+    test = "" if chosen.test is None else f", {chosen.test:.3f} on test"
+    return f"auto chose {chosen.name}: NLL {chosen.held_out:.3f} held out{test}"

@@ -1,0 +1,97 @@
+"""The chart of the weights that allocators found: one table for weights by modality, a map for each by class."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ambidex.report import theme
+from ambidex.report.chart import Chart
+from ambidex.report.heat import heat_map
+
+MOST = 4
+"""allocators with weights by class that are drawn; the numbers of all stand in the CSV"""
+Weights = NDArray[np.float64]
+TICKS = {-2: "1/4", -1: "1/2", 0: "1", 1: "2", 2: "4"}
+
+
+def weights_chart(
+    modalities: Sequence[str],
+    classes: Sequence[str],
+    weights: Mapping[str, Weights],
+    headline: str | None = None,
+) -> Chart:
+    """Weights [M, C] by allocator, each divided by its mean, for only ratios matter to a decision.
+
+    Those that are one number per modality share the first panel; of the others `headline` comes first.
+    """
+    relative = {name: raw / max(float(raw.mean()), 1e-12) for name, raw in weights.items()}
+    whole = {name: w[:, 0] for name, w in relative.items() if np.allclose(w, w[:, :1], rtol=1e-6)}
+    by_class = sorted((name for name in relative if name not in whole), key=lambda name: name != headline)[
+        :MOST
+    ]
+    heights = ([0.26 * len(whole)] if whole else []) + [0.26 * len(modalities)] * len(by_class)
+    figure = theme.figure(height=sum(heights) + 0.62 * len(heights) + 0.9)
+    panels = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
+    images: list[Any] = []
+    if whole:
+        table = np.array(list(whole.values()))
+        images.append(_panel(panels[0], table, list(whole), modalities, "One weight for each modality"))
+    for axes, name in zip(panels[len(images) :], by_class, strict=True):
+        images.append(_panel(axes, relative[name], modalities, classes, f"{name}: a weight for each class"))
+    bar = figure.colorbar(images[0], ax=list(panels), ticks=list(TICKS), aspect=14 if len(heights) > 1 else 7)
+    bar.ax.set_yticklabels(list(TICKS.values()))
+    bar.set_label("weight / mean weight")
+    return Chart(
+        "weights",
+        _title(modalities, relative, headline),
+        figure,
+        f"Heat maps of the relative weight of {', '.join(modalities)} for {', '.join(weights)}.",
+        "Each cell is the factor that multiplies a modality's contribution, relative to the mean of its allocator (1 "
+        "is average): what is purple is turned up, what is orange turned down."
+        + (
+            ""
+            if len(by_class) + len(whole) == len(relative)
+            else " The weights of the others stand in weights.csv."
+        ),
+        _rows(modalities, classes, weights, relative),
+    )
+
+
+def _panel(axes: Any, values: Weights, rows: Sequence[str], columns: Sequence[str], title: str) -> Any:
+    shades = np.log2(np.clip(values, 0.25, 4))
+    image = heat_map(axes, shades, rows, columns, (-2, 2), "PuOr", shown=values, digits=2, width=7.4)
+    axes.set_title(title)
+    return image
+
+
+def _title(modalities: Sequence[str], relative: Mapping[str, Weights], headline: str | None) -> str:
+    """What the headline, or the only allocator, does to the loudest and the quietest modality."""
+    name = headline if headline is not None and headline in relative else next(iter(relative))
+    mean = relative[name].mean(axis=1)
+    if len(modalities) == 1 or np.allclose(mean, mean[0], rtol=1e-3):
+        return f"{name} weighs the modalities alike on average"
+    most, least = int(mean.argmax()), int(mean.argmin())
+    times = f"{mean[most] / mean[least]:.1f} times" if mean[least] > 0.01 else "far more than"
+    return f"{name} gives {modalities[most]} {times} the weight of {modalities[least]}"
+
+
+def _rows(
+    modalities: Sequence[str],
+    classes: Sequence[str],
+    weights: Mapping[str, Weights],
+    relative: Mapping[str, Weights],
+) -> list[dict[str, object]]:
+    return [
+        {
+            "allocator": name,
+            "modality": m,
+            "class": c,
+            "weight": float(raw[i, j]),
+            "relative": float(relative[name][i, j]),
+        }
+        for name, raw in weights.items()
+        for i, m in enumerate(modalities)
+        for j, c in enumerate(classes)
+    ]
