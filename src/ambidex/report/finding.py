@@ -70,16 +70,16 @@ def evidence_of(result: Result) -> Evidence:
 def finding(evidence: Evidence) -> Finding:
     """Decision-layer imbalance, representation deficit, both, neither, or undecided, with the numbers."""
     behind = {m: gap for m, gap in evidence.representation.items() if gap.low > 0}
-    probed = _probed(evidence)
+    probed, gained = _probed(evidence), _gained(evidence)
     kind: Kind
-    if probed or _gained(evidence):
+    if probed or gained:
         kind = "both" if behind else "decision"
     elif behind:
         kind = "representation"
     else:
         kind = "neither" if _nothing_missed(evidence) else "undecided"
     parts = [repair(evidence), probed, _encoders(evidence, behind), _caveats(evidence)]
-    opening = _opening(kind, bool(evidence.representation))
+    opening = _opening(kind, gained, bool(evidence.representation))
     return Finding(kind, [opening, *(sentence for part in parts for sentence in part)])
 
 
@@ -108,14 +108,19 @@ def _how(change: Comparison) -> str:
     return "gain" if change.low > 0 else "loss" if change.high < 0 else "same"
 
 
-def _opening(kind: Kind, measured: bool) -> str:
-    """The finding itself; `measured`: whether the encoders were compared with those trained alone."""
+def _opening(kind: Kind, gained: bool, measured: bool) -> str:
+    """The finding itself. `gained`: by an allocator; `measured`: encoders were compared with those trained alone."""
+    mended = (
+        "re-weighting wins back accuracy"
+        if gained
+        else "probes show it, the allocators tried did not mend it"
+    )
     unknown = "at either layer" if measured else "at the decision layer"
     return {
-        "decision": "Finding: decision-layer imbalance, which can be mended without touching an encoder.",
-        "representation": "Finding: a representation deficit, which no decision layer mends.",
-        "both": "Finding: both layers fall short, the decision layer (which can be mended) and the encoders "
-        "(which no decision layer mends).",
+        "decision": f"Finding: decision-layer imbalance, repairable without touching an encoder ({mended}).",
+        "representation": "Finding: a representation deficit, which no decision layer repairs.",
+        "both": f"Finding: both layers fall short, the decision layer, which is repairable ({mended}), and the "
+        "encoders, which no decision layer repairs.",
         "neither": f"Finding: neither layer falls short by {100 * SMALL:.0f} points or more.",
         "undecided": f"Finding: undecided; on this test set no loss {unknown} can be told from chance.",
     }[kind]
