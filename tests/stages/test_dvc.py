@@ -1,5 +1,6 @@
 """dvc.yaml: every stage names the code it runs, and a change re-runs what it must and nothing else."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,19 @@ def test_dvc_reads_the_pipeline(project: Path) -> None:
     assert sum(name.startswith("pretrain@") for name in names) == len(modalities) * len(study["seeds"])
 
 
+def test_the_stage_that_the_docs_offer_fits_in(project: Path) -> None:
+    text = (ROOT / "docs/training.md").read_text()
+    (block,) = re.findall(r"```yaml\n(  crossfit:.*?)```", text, re.DOTALL)
+    edit(project / "dvc.yaml", "  evaluate:\n", f"{block}\n  evaluate:\n")
+    names = [line.split()[0] for line in dvc(project, "stage", "list").splitlines()]
+    study = yaml.safe_load((project / "params.yaml").read_text())["study"]
+    cells = len(study["methods"]) * len(study["regimes"]) * len(study["seeds"])
+    assert sum(name.startswith("crossfit@") for name in names) == cells
+    stage = yaml.safe_load((project / "dvc.yaml").read_text())["stages"]["crossfit"]
+    assert set(stage["params"]) == {*SECTIONS["crossfit"], "methods.${item.method}"}
+    assert make_parser().parse_args(stage["cmd"].split()[1:]).verb.name == "crossfit"
+
+
 @pytest.mark.slow
 def test_a_change_reruns_its_own_cells_only(project: Path) -> None:
     edit(project / "params.yaml", "methods: [multi_task, joint]", "methods: [joint, ogm_ge]")
@@ -145,7 +159,10 @@ def test_a_change_reruns_its_own_cells_only(project: Path) -> None:
 
     edit(project / "params.yaml", "ogm_ge: {}", "ogm_ge: {alpha: 0.5}")
     trained = [line for line in both if line.startswith("train")]
-    assert rerun(project) == ["compare", *trained]  # to the same models; compare reads which methods are joint
+    assert rerun(project) == [
+        "compare",
+        *trained,
+    ]  # to the same models; compare reads which methods are joint
 
     edit(project / "params.yaml", "resamples: 1000", "resamples: 1001")
     assert {line.split()[0] for line in rerun(project)} == {"evaluate"}
