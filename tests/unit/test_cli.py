@@ -51,7 +51,10 @@ def run(*arguments: str, runs: Path | str = "runs") -> int:
     return main([*arguments, "--params", PARAMS, "--runs", str(runs)])
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["methods", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["train", "--help"], ["predict", "--help"], ["methods", "--help"], ["--version"]],
+)
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import sys\nfrom ambidex.cli import main\n"
@@ -122,6 +125,14 @@ def test_flags_come_after_set(calls: Calls, tmp_path: Path) -> None:
     assert (params.train.seed, params.train.epochs) == (2, 9)
 
 
+def test_evaluate_names_its_allocator_and_saves(calls: Calls, tmp_path: Path) -> None:
+    assert run("evaluate", "--allocator", "category", "--save", runs=tmp_path) == 0
+    assert run("evaluate", runs=tmp_path) == 0
+    (_, params, _, _), (_, plain, _, _) = calls.seen
+    assert (params.evaluate.allocator, params.evaluate.save) == ("category", True)
+    assert not plain.evaluate.save
+
+
 def test_places_can_be_named_one_by_one(calls: Calls, tmp_path: Path) -> None:
     assert run("evaluate", "--model", "a", "--features", "b", "--report", "c", runs=tmp_path) == 0
     _, _, inputs, outputs = calls.seen[0]
@@ -164,6 +175,15 @@ def test_a_stage_says_what_it_wrote(calls: Calls, tmp_path: Path, capsys: pytest
         (["train", "--epochs", "3"], "ambidex: unrecognized arguments: --epochs 3"),
         (["train", "--params"], "ambidex train: argument --params: expected one argument"),
         (["methods", "a", "b"], "ambidex: unrecognized arguments: b"),
+        (["predict", "model"], "ambidex predict: the following arguments are required: CLIP"),
+        (
+            ["predict", "model", "a.mp4", "--top", "0"],
+            "ambidex predict: argument --top: got 0, expected 1 or more",
+        ),
+        (
+            ["predict", "model", "a.mp4", "--top", "x"],
+            "ambidex predict: argument --top: invalid count value: 'x'",
+        ),
     ],
 )
 def test_a_mistake_on_the_command_line_is_one_line(
@@ -186,6 +206,10 @@ def test_a_mistake_on_the_command_line_is_one_line(
         ),
         (["train", "--method", "ogm"], "--set train.method=ogm: train.method: method 'ogm' does not exist"),
         (["extract"], "runs/manifest: extract needs manifest from here, and nothing is there"),
+        (
+            ["evaluate", "--allocator", "modalty"],
+            "allocator 'modalty' does not exist; did you mean 'modality'?",
+        ),
         (["compare", "--show"], "study/compare.json: is not a readable comparison; run compare first"),
     ],
 )

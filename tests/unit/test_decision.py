@@ -65,6 +65,10 @@ def test_every_allocator_predicts_what_was_reported_once_saved(tmp_path: Path, f
     assert {"uniform", "modality", "category"} <= {allocation.name for allocation in fitted}
     for allocation in fitted:
         model = saved(repaired_model(evaluation, allocation), tmp_path / allocation.name)
+        assert model.decision is not None
+        assert (model.decision.spec.allocator == allocation.name) == (
+            allocation.name != "auto"
+        )  # what it chose
         for split in ("val", "test"):
             assert_says(model, allocation.logits[split], split)
         features = model.encode(stored())
