@@ -13,7 +13,7 @@ from ambidex.diagnose import DIAGNOSTICS, Diagnosis
 from ambidex.records import provenance
 from ambidex.report import run_charts, theme
 from ambidex.report.chart import draw
-from ambidex.report.notices import notices, verdict
+from ambidex.report.notices import notices
 from ambidex.report.result import Result, run_metrics
 from ambidex.report.run_page import run_page
 from helpers.evaluations import make_evaluation
@@ -123,37 +123,6 @@ def test_notices_speak_only_where_there_is_something_to_say(result):
     assert "danger" in first
     assert "field split" in first
     assert "m0 branch (98 % against 76 %)" in second
-
-
-def test_the_verdict_tells_gain_loss_and_chance_apart(result):
-    metrics = run_metrics(result)
-    alone = {"left": {"test": {"accuracy": 0.6}}, "right": {"test": {"accuracy": 0.9}}}
-
-    def told(accuracy, **against):
-        headline = replace(result.headline, against_uniform={"accuracy": {**against, "p": 0.5}})
-        changed = replace(result, allocations=[result.uniform, headline])
-        return verdict(changed, {**metrics, "accuracy": accuracy, "unimodal": alone})
-
-    assert "95.0 % of the test samples, more than the best modality trained alone (right, 90.0 %)" in told(
-        0.95, difference=0.02, low=0.01, high=0.03
-    )
-    assert "-2.0 points (95 % interval -3.0 to -1.0), a clear loss" in told(
-        0.8, difference=-0.02, low=-0.03, high=-0.01
-    )
-    assert "less than the best modality" in told(0.8, difference=0.02, low=0.01, high=0.03)
-    assert "+2.0 points (95 % interval -1.0 to +5.0), no clear difference" in told(
-        0.9, difference=0.02, low=-0.01, high=0.05
-    )
-    assert "Another allocator" not in told(0.9, difference=0.02, low=0.01, high=0.05)
-    better = replace(
-        result.headline,
-        name="category",
-        against_uniform={"accuracy": {"difference": 0.1, "low": 0.05, "high": 0.2, "p": 0.001}},
-    )
-    both = replace(result, allocations=[*result.allocations, better])
-    assert "Another allocator shows a clear gain (category +10.0 points" in verdict(both, metrics)
-    assert "pick on test" in verdict(both, metrics)
-    assert "exactly as much as" in told(0.9, difference=0.02, low=0.01, high=0.03)
 
 
 def test_a_diagnostic_that_no_section_knows_gets_a_part_of_its_own(result, tmp_path):

@@ -1,9 +1,8 @@
-"""What a reader must know before believing a number, and the verdict in a few words."""
+"""What a reader must know before believing a number."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from ambidex.report.finding import evidence_of, finding, repair
 from ambidex.report.html import Html, notice
 from ambidex.report.result import Result
 from ambidex.statistics import two_proportions
@@ -97,26 +96,3 @@ def _fallback_classes(record: Mapping[str, Any]) -> set[int]:
         if isinstance(value, Mapping):
             found |= _fallback_classes(value)
     return found
-
-
-def verdict(result: Result, metrics: Mapping[str, Any]) -> str:
-    """The outcome and the finding in a few sentences, each with its numbers."""
-    evidence = evidence_of(result)
-    several = len(result.evaluation.modalities) > 1
-    found = finding(evidence).sentences if several else repair(evidence)
-    return " ".join([_accuracy(result, metrics), *found])
-
-
-def _accuracy(result: Result, metrics: Mapping[str, Any]) -> str:
-    fused = 100 * metrics["accuracy"]
-    alone = metrics["unimodal"] or metrics["branches"]
-    if len(result.evaluation.modalities) < 2 or not alone:
-        return f"The model recognises {fused:.1f} % of the test samples."
-    how = "trained alone" if metrics["unimodal"] else "deciding alone"
-    best = max(alone, key=lambda m: float(alone[m]["test"]["accuracy"]))
-    other = 100 * alone[best]["test"]["accuracy"]
-    relation = "more than" if fused > other else "less than" if fused < other else "exactly as much as"
-    return (
-        f"Fused, the model recognises {fused:.1f} % of the test samples, {relation} the best modality {how} "
-        f"({best}, {other:.1f} %)."
-    )
