@@ -147,6 +147,12 @@ def test_repair_is_told_with_its_numbers(found):
     assert effects["gate"]["cells"] == 9  # refused with joint in all three regimes
     assert effects["gate"]["refused"] == 3
     assert effects["temperature"]["replaced"] == 12
+    gains = [
+        r["repair"]["accuracy"]["difference"]
+        for r in found["rows"]
+        if r["allocator"] == "stacking" and r["repair"]
+    ]
+    assert effects["stacking"]["mean"]["accuracy"] == pytest.approx(sum(gains) / 12)
     for effect in effects.values():
         assert all(sum(counts.values()) == effect["cells"] for counts in effect["counts"].values())
 
@@ -164,6 +170,7 @@ def test_many_allocators_stay_readable(study, found):
     rows = [line for line in lines if " + " in line and "±" in line]
     assert len(rows) <= 4 * len(METHODS) * len(REGIMES)
     assert sum("+ uniform" in line for line in rows) == len(METHODS) * len(REGIMES)
+    assert "left alone" in shown
     left = len(found["rows"]) - sum(line.startswith("  ") for line in lines if "±" in line)
     assert f"{left} more rows" in shown
     assert max(map(len, lines)) <= 150

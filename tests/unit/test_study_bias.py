@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ambidex.report.cells import read_reports
-from ambidex.report.study_bias import MARGIN, answer, biases, over_seeds
+from ambidex.report.study_bias import MARGIN, answer, biases, level_of_one, over_seeds
 from helpers.reports import write_evaluation
 from helpers.runs import small_params
 
@@ -159,17 +159,31 @@ def test_answers(ends, wanted):
     assert answer(found, "left") == wanted
 
 
-def test_more_modalities_widen_every_interval(tmp_path):
-    """Bonferroni: with three modalities, 1 - 0.05 / 3 for each."""
-    loud, right = {"left": 2.0, "right": 1.0}, {"left": every(4), "right": every(3)}
-    write(tmp_path / "two", "joint", "scratch", 0, loud, right, noise=0.5)
-    write(tmp_path / "three", "joint", "scratch", 0, {**loud, "none": 0.0},
-          {**right, "none": torch.zeros(SAMPLES, dtype=torch.bool)}, noise=0.5)  # fmt: skip
-    two, three = (
-        judge(tmp_path / n, ["joint"])["joint", "scratch"].by_modality["left"] for n in ("two", "three")
+def test_all_intervals_hold_together():
+    assert level_of_one(2) == pytest.approx(0.95)  # two modalities mirror each other
+    assert level_of_one(3) == pytest.approx(1 - 0.05 / 3)
+    assert level_of_one(2, classes=10) == pytest.approx(0.995)
+    assert level_of_one(3, classes=10) == pytest.approx(1 - 0.05 / 30)
+
+
+def test_biases_that_cancel_over_classes_are_counted(tmp_path):
+    """Left decides all of red, right all of green, both share blue: no lean in the mean, two uneven classes."""
+    by_class = {"left": torch.tensor([3.0, 0.0, 1.0]), "right": torch.tensor([0.0, 3.0, 1.0])}
+    draws = torch.Generator().manual_seed(0)
+    parts = {m: ONE_HOT * (z + 0.05 * torch.randn(SAMPLES, 1, generator=draws)) for m, z in by_class.items()}
+    known = {m: said(every(4)) for m in parts}
+    write_evaluation(
+        tmp_path / "a",
+        ("joint", "scratch", 0),
+        LABELS,
+        CLASSES,
+        {"allocator": {"uniform": parts["left"] + parts["right"]}, "probe": known},
+        contributions=parts,
     )
-    assert three["value"] == pytest.approx(two["value"], abs=0.05)
-    assert 1.1 < (three["high"] - three["low"]) / (two["high"] - two["low"]) < 1.5
+    found = judge(tmp_path, ["joint"])["joint", "scratch"]
+    assert found.answer == "no"
+    assert found.classes == ["red", "green"]
+    assert found.imbalance["value"] == pytest.approx(1 / 3, abs=0.02)
 
 
 def test_reports_without_contributions_or_probes_are_left_out(tmp_path):

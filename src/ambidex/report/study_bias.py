@@ -161,7 +161,7 @@ def _bias(
     first = reports[0]
     modalities, classes = list(first.contributions()), first.predictions.classes
     point, draws = over_seeds([d.bias for d in drawn.values()], params.compare.seed)
-    level = _level(len(modalities))
+    level = level_of_one(len(modalities))
     by_modality = dict(zip(modalities, _estimates(point, draws, level), strict=True))
     leading = max(modalities, key=lambda m: by_modality[m]["value"] or 0.0)
     imbalance = _estimates(*over_seeds([d.imbalance for d in drawn.values()], params.compare.seed))[0]
@@ -195,7 +195,7 @@ def answer(by_modality: dict[str, Estimate], leading: str) -> str:
     return "yes" if low is not None and low > 0 else "undecided"
 
 
-def _level(modalities: int, classes: int = 1) -> float:
+def level_of_one(modalities: int, classes: int = 1) -> float:
     """Of one interval, so that all hold together in 95 %; two modalities mirror each other."""
     return 1 - 0.05 / (classes * (modalities if modalities > 2 else 1))
 
@@ -203,7 +203,7 @@ def _level(modalities: int, classes: int = 1) -> float:
 def _uneven(drawn: Sequence[_Draws], classes: Sequence[str], modalities: int, params: Params) -> list[str]:
     """Classes on which the interval of some modality's difference does not hold 0."""
     point, draws = over_seeds([d.difference for d in drawn], params.compare.seed)
-    found = _estimates(point, draws, _level(modalities, len(classes)))
+    found = _estimates(point, draws, level_of_one(modalities, len(classes)))
     clear = [
         e["low"] is not None and e["high"] is not None and (e["low"] > 0 or e["high"] < 0) for e in found
     ]
