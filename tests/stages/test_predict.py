@@ -235,8 +235,17 @@ def altered(model: Path, tmp_path: Path, edit: Any) -> Path:
 def test_an_older_model_is_read_with_its_parameters(
     report: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """model.json says how the store was made; params.yaml, which may have changed since, where it does not."""
     model = altered(report / "model", tmp_path, lambda described: described.pop("extract"))
     assert predicted(capsys, model, *clips(report)) == predicted(capsys, report / "model", *clips(report))
+    other = yaml.safe_load((model / "params.yaml").read_text())
+    other["extract"]["modalities"]["audio"]["sample_rate"] = 8_100  # the same shape
+    shutil.copy(report / "model/model.json", model / "model.json")
+    (model / "params.yaml").write_text(yaml.safe_dump(other))
+    assert predicted(capsys, model, *clips(report)) == predicted(capsys, report / "model", *clips(report))
+    edited = altered(model, tmp_path / "again", lambda described: described.pop("extract"))
+    assert predicted(capsys, edited, *clips(report)) != predicted(capsys, report / "model", *clips(report))
+    model = edited
     (model / "params.yaml").unlink()
     assert main(["predict", str(model), "1.mp4"]) == 2
     assert "does not say how its inputs are made from media" in capsys.readouterr().err

@@ -154,8 +154,8 @@ def test_a_refused_allocator_cannot_be_saved():
 @torch.no_grad()
 def test_a_decision_layer_is_replaced_not_stacked(tmp_path: Path):
     evaluation = evaluate("concat")
-    uniform, category = fit_allocators(evaluation, ["uniform", "category"])
-    first = saved(repaired_model(evaluation, category), tmp_path / "first")
+    uniform, ensemble = fit_allocators(evaluation, ["uniform", "ensemble"])  # the second holds probes
+    first = saved(repaired_model(evaluation, ensemble), tmp_path / "first")
     seen = collect(first, STORE, SPLITS, 7, torch.device("cpu"))
     torch.testing.assert_close(
         seen["test"].logits, evaluation.test.logits
