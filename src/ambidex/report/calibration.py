@@ -9,6 +9,9 @@ from ambidex.report import theme
 from ambidex.report.chart import Chart
 from ambidex.report.proportion import wilson
 
+HONEST = 0.01
+"""mean confidence and accuracy this close are called equal"""
+
 
 @dataclass(frozen=True)
 class Bin:
@@ -50,11 +53,8 @@ def reliability_chart(curves: Sequence[Curve]) -> Chart:
     columns = -(-len(curves) // rows)
     figure = theme.figure(height=0.5 + 2.6 * rows)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    for index, axes in enumerate(grid.flat):
-        if index < len(curves):
-            _panel(axes, curves[index])
-        else:
-            axes.set_visible(False)
+    for axes, curve in zip(theme.panels(grid, len(curves)), curves, strict=True):
+        _panel(axes, curve)
     figure.supxlabel("confidence of the prediction (%)", fontsize=9.5)
     figure.supylabel("of these, right (%)", fontsize=9.5)
     told = ", ".join(f"{c.label} {100 * c.ece:.1f} %" for c in curves)
@@ -81,13 +81,15 @@ def reliability_chart(curves: Sequence[Curve]) -> Chart:
 
 def _title(curves: Sequence[Curve]) -> str:
     """How far the confidence of the plain sum and of the headline is off."""
+    told = [f"{c.label.removeprefix('fused, ')} {_lean(c.excess)}" for c in curves if c.modality is None]
+    return f"Confidence against accuracy: {', '.join(told)}" if told else "Confidence against accuracy"
 
-    def told(curve: Curve) -> str:
-        lean = "overconfident" if curve.excess > 0 else "underconfident"
-        return f"{curve.label} is {lean} by {100 * abs(curve.excess):.1f} points"
 
-    title = ", ".join(told(curve) for curve in curves if curve.modality is None)
-    return f"{title[:1].upper()}{title[1:]}" if title else "Confidence against accuracy"
+def _lean(excess: float) -> str:
+    points = f"{100 * abs(excess):.1f} points"
+    if abs(excess) < HONEST:
+        return f"well matched ({points} off)"
+    return f"{points} too {'sure' if excess > 0 else 'unsure'}"
 
 
 def _panel(axes: Axes, curve: Curve) -> None:

@@ -79,8 +79,12 @@ def _part(row: dict[str, Any], key: str) -> Text:
     if row.get(key) is None:
         return "undefined" if row else "-"
     low, high = row.get(f"{key}_low"), row.get(f"{key}_high")
-    note = "" if low is None or high is None else f"{100 * low:.0f} to {100 * high:.0f}"
-    return html.stacked(f"{100 * row[key]:.0f}", note)
+    note = "" if low is None or high is None else f"{_percent(low)} to {_percent(high)}"
+    return html.stacked(_percent(row[key]), note)
+
+
+def _percent(value: float) -> str:
+    return f"{round(100 * value)}"  # an int: there is no -0
 
 
 def _weights(result: Result) -> dict[tuple[str, str], str]:

@@ -53,10 +53,7 @@ def shares_chart(shares: Sequence[Share]) -> Chart:
     figure = theme.figure(height=height)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     left, right = _limits(shares)
-    for index, axes in enumerate(grid.flat):
-        if index >= len(modalities):
-            axes.set_visible(False)
-            continue
+    for index, axes in enumerate(theme.panels(grid, len(modalities))):
         own = [s for s in shares if s.modality == modalities[index]]
         _share_panel(axes, own, index, 1 / len(modalities), (left, right))
         axes.set_title(modalities[index])
@@ -168,9 +165,7 @@ def contributions_chart(margins: Mapping[str, NDArray[np.float32]]) -> Chart:
     height = -(-len(margins) // columns)
     figure = theme.figure(height=1.0 + 0.85 * height)
     grid = figure.subplots(height, columns, sharex=True, squeeze=False)
-    panels = list(grid.flat)[: len(margins)]
-    for spare in list(grid.flat)[len(margins) :]:
-        spare.set_visible(False)
+    panels = theme.panels(grid, len(margins))
     everything = np.concatenate(list(margins.values()))
     low, high = np.percentile(everything, [0.5, 99.5])
     edges = np.linspace(min(low, -0.1), max(high, 0.1), 49)

@@ -30,6 +30,8 @@ def head_chart(classes: Sequence[str], norms: Values, evidence: Values) -> Chart
         else:
             _heat(axes, classes, values, 9.6 / len(parts) - 1.6)
         axes.set_xlabel(label)
+        if axes is not panels[0]:
+            axes.tick_params(axis="y", labelleft=False)
     if dots:
         theme.rows_axis(panels[0], list(classes))
         theme.legend_above(figure, panels[-1].get_legend_handles_labels()[0])
@@ -93,6 +95,8 @@ def _title(norms: Values, evidence: Values, classes: int) -> str:
     if not norms:
         return told
     large, count = _leader(norms)
+    if large == loud:
+        return f"{large} has the largest weights in {count} and the loudest voice in {often} of {classes} classes"
     return f"{large} has the largest weights in {count} of {classes} classes, {told}"
 
 

@@ -11,8 +11,8 @@ from ambidex.report import theme
 
 NUMBERED = 16
 """columns up to which a cell is wide enough for its number"""
-DARK = 0.45
-"""luminance of a cell below which white text is easier to read than dark"""
+DARK = 0.2
+"""relative luminance of a cell below which white text has more contrast than dark text"""
 
 
 def heat_map(
@@ -48,5 +48,7 @@ def heat_map(
 
 
 def _luminance(image: Any, value: float) -> float:
-    red, green, blue, _ = image.cmap(image.norm(value))
-    return float(0.299 * red + 0.587 * green + 0.114 * blue)
+    """Relative luminance of the cell's colour (WCAG), 0 black to 1 white."""
+    colour = np.array(image.cmap(image.norm(value))[:3])
+    linear = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))

@@ -99,7 +99,7 @@ def table(
         else:
             heading = tag("th", first, scope="rowgroup", colspan=str(len(columns)))
             body.append(tag("tr", heading, class_="group"))
-    above = tag("caption", caption) if caption else Html("")
+    above = tag("caption", tag("span", caption)) if caption else Html("")
     inner = tag("table", above, tag("thead", head), tag("tbody", join(body)), class_="data")
     return tag("div", inner, class_="scroll")
 

@@ -71,9 +71,8 @@ def accuracy_chart(scores: Sequence[Score], chance: float) -> Chart:
         _accuracy_title(scores),
         figure,
         "Accuracy on test: " + ", ".join(f"{_words(s)} {100 * s.value:.1f} %" for s in scores) + ".",
-        "How to read it: full points belong to the trained model, hollow ones to classifiers fitted beside it for "
-        "comparison. Where a modality trained alone stands right of the fused model, the decision layer wastes what "
-        "it was given.",
+        "Full points belong to the trained model, hollow ones to classifiers fitted beside it for comparison. Where a "
+        "modality trained alone stands right of the fused model, the decision layer wastes what it was given.",
         [_score_row(score) for score in scores],
     )
 

@@ -76,8 +76,8 @@ def _gains_title(gains: Sequence[Gain]) -> str:
         return "No allocator could be fitted"
     if not better + worse:
         return f"None of {len(fitted)} allocators differs clearly in accuracy from the plain sum"
-    told = f"{better} of {len(fitted)} allocators are clearly more accurate than the plain sum"
-    return f"{told}, {worse} clearly less" if worse else told
+    told = f"{better or 'None'} of {len(fitted)} allocators {'is' if better < 2 else 'are'} clearly more accurate"
+    return f"{told} than the plain sum" + (f", {worse} clearly less" if worse else "")
 
 
 def _gain_row(g: Gain) -> dict[str, object]:

@@ -33,7 +33,12 @@ def allocator_table(result: Result) -> Html:
         if (known := [v for a in result.fitted if (v := a.metrics.get(name)) is not None])
     }
     rows = [_row(allocation, result, best) for allocation in result.allocations]
-    head = ["allocator", "weighs", *(heading for heading, *_ in COLUMNS.values()), "accuracy against the sum"]
+    head = [
+        "allocator",
+        "weighs",
+        *(heading for heading, *_ in COLUMNS.values()),
+        "accuracy against the sum (points)",
+    ]
     caption = (
         "Ways to weight the modalities, fitted on held-out samples, measured on test. The best value of a column is "
         "underlined; the last column is the paired difference with its 95 % interval, ▲ clearly better, ▼ worse."
@@ -45,6 +50,8 @@ def _row(allocation: Allocation, result: Result, best: Mapping[str, float]) -> l
     name: Text = allocation.name
     if allocation is result.headline:
         name = html.stacked(html.tag("strong", allocation.name), "headline")
+    if chosen := allocation.record.get("chosen"):
+        name = html.stacked(name, f"chose {chosen}")
     if allocation.refusal:
         return [
             name,
@@ -71,10 +78,12 @@ def difference(against: Mapping[str, Any]) -> Text:
     if not test:
         return html.tag("span", "the reference", class_="muted")
     low, high = 100 * test["low"], 100 * test["high"]
-    text = f"{100 * test['difference']:+.1f} points ({low:+.1f} to {high:+.1f})"
+    text: Text = f"{100 * test['difference']:+.1f}"
     if low > 0:
-        return html.tag("span", f"▲ {text}", class_="better")
-    return html.tag("span", f"▼ {text}", class_="worse") if high < 0 else text
+        text = html.tag("span", f"▲ {text}", class_="better")
+    elif high < 0:
+        text = html.tag("span", f"▼ {text}", class_="worse")
+    return html.stacked(text, f"{low:+.1f} to {high:+.1f}")
 
 
 def notes(allocations: Sequence[Allocation]) -> list[str]:
@@ -82,10 +91,10 @@ def notes(allocations: Sequence[Allocation]) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for a in allocations:
         if a.note:
-            reasons.setdefault(f"* {a.note}", []).append(a.name)
+            reasons.setdefault(f"* {{}}: {a.note}.", []).append(a.name)
         if a.refusal:
-            reasons.setdefault(f"Refused: {a.refusal}", []).append(a.name)
-    return [f"{reason} ({', '.join(names)})." for reason, names in reasons.items()]
+            reasons.setdefault(f"{{}} refused: {a.refusal}.", []).append(a.name)
+    return [reason.replace("{}", ", ".join(names), 1) for reason, names in reasons.items()]
 
 
 def choice(result: Result) -> str:

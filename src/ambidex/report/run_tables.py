@@ -4,16 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ambidex.report import html
+from ambidex.report.calibration import HONEST
 from ambidex.report.html import Html, Text
 from ambidex.report.result import Result
 from ambidex.statistics import sample_brier, sample_nll
 
-HONEST = 0.01
-"""confidence and accuracy this close are called equal"""
-OVERRIDES = {
-    "override": "follows it (%)",
-    "unjustified": "though it is wrong (%)",
-}
+OVERRIDES = {"override": "followed (%)", "unjustified": "followed though wrong (%)"}
 
 
 def overrides(result: Result) -> Html:

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from ambidex.report import theme
@@ -28,18 +30,10 @@ def selection_chart(candidates: Sequence[Candidate]) -> Chart:
     """NLL of each candidate, cross-validated on held-out samples and on test, the simplest on top."""
     figure = theme.figure(height=theme.rows_height(len(candidates), 0.31, 2.0, 1.2))
     axes = figure.subplots()
+    edge = _edge(candidates)
     for row, c in enumerate(candidates):
         axes.axhline(row, color=theme.PALE, linewidth=0.6, zorder=0)
-        if c.error is not None:
-            ends = [c.held_out - c.error, c.held_out + c.error]
-            axes.plot(ends, [row, row], color=theme.PALETTE[0], linewidth=1.6)
-        face = theme.PALETTE[0] if c.chosen else "white"
-        axes.plot(
-            c.held_out, row, marker="s", color=theme.PALETTE[0], markerfacecolor=face, markersize=7.5,
-            markeredgewidth=1.4,
-        )  # fmt: skip
-        if c.test is not None:
-            axes.plot(c.test, row, marker="x", color=theme.INK, markersize=7, markeredgewidth=1.8)
+        _row(axes, row, c, edge)
     theme.rows_axis(axes, [f"{c.name} (chosen)" if c.chosen else c.name for c in candidates])
     axes.set_xlabel("NLL (nats; lower is better)")
     theme.legend_above(figure, _legend())
@@ -63,6 +57,31 @@ def selection_chart(candidates: Sequence[Candidate]) -> Chart:
             for c in candidates
         ],
     )
+
+
+def _edge(candidates: Sequence[Candidate]) -> float:
+    """Values beyond are drawn at the edge: one hopeless candidate must not squeeze all others together."""
+    values = [v for c in candidates for v in (c.held_out, c.test) if v is not None]
+    limit = 3 * median(values)
+    return max(v for v in values if v <= limit) if max(values) > limit else float("inf")
+
+
+def _row(axes: Axes, row: int, c: Candidate, edge: float) -> None:
+    tone, at = theme.PALETTE[0], min(c.held_out, edge)
+    if c.error is not None and c.held_out <= edge:
+        axes.plot([at - c.error, at + c.error], [row, row], color=tone, linewidth=1.6)
+    axes.plot(
+        at, row, marker="s" if c.held_out <= edge else ">", color=tone, markersize=7.5, markeredgewidth=1.4,
+        markerfacecolor=tone if c.chosen else "white", clip_on=False,
+    )  # fmt: skip
+    if c.held_out > edge:
+        axes.annotate(
+            f"{c.held_out:.2f} ", (at, row), (-7, 0), textcoords="offset points", ha="right", va="center",
+            fontsize=8.5,
+        )  # fmt: skip
+    if c.test is not None:
+        shape = "x" if c.test <= edge else "4"
+        axes.plot(min(c.test, edge), row, marker=shape, color=theme.INK, markersize=7, markeredgewidth=1.8)
 
 
 def _legend() -> list[Line2D]:

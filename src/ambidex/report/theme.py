@@ -103,6 +103,16 @@ def rows_height(rows: int, each: float = 0.3, least: float = 2.4, extra: float =
     return max(least, extra + each * rows)
 
 
+def panels(grid: Any, used: int) -> list[Axes]:
+    """The first `used` axes of a grid [R, K] that shares its axes; the spare ones vanish, those above get their ticks."""
+    columns = grid.shape[1]
+    for place, axes in enumerate(grid.flat):
+        axes.set_visible(place < used)
+        if place < used <= place + columns:
+            axes.tick_params(axis="x", labelbottom=True)
+    return list(grid.flat)[:used]
+
+
 def legend_above(target: Axes | Figure, handles: Sequence[Any] | None = None, columns: int = 6) -> None:
     """A legend outside the drawing area, so that it never covers data."""
     given = {"handles": list(handles)} if handles is not None else {}

@@ -40,6 +40,8 @@ def weights_chart(
         images.append(_panel(panels[0], table, list(whole), modalities, "One weight for each modality"))
     for axes, name in zip(panels[len(images) :], by_class, strict=True):
         images.append(_panel(axes, relative[name], modalities, classes, f"{name}: a weight for each class"))
+        if name != by_class[-1]:  # the classes are named once, below
+            axes.tick_params(axis="x", labelbottom=False)
     bar = figure.colorbar(images[0], ax=list(panels), ticks=list(TICKS), aspect=14 if len(heights) > 1 else 7)
     bar.ax.set_yticklabels(list(TICKS.values()))
     bar.set_label("weight / mean weight")
