@@ -93,6 +93,9 @@ def test_examples_in_the_help_are_valid(
 
 
 def test_train_reads_encoders_unless_from_scratch(calls: Calls, tmp_path: Path) -> None:
+    (tmp_path / "encoders/7").mkdir(
+        parents=True
+    )  # named where they are; the stage says so where they are missing
     assert run("train", "--method", "joint", "--regime", "pretrained", "--seed", "7", runs=tmp_path) == 0
     assert run("train", "--method", "joint", "--regime", "scratch", runs=tmp_path) == 0
     (_, params, inputs, outputs), (_, _, scratch, _) = calls.seen
