@@ -167,8 +167,8 @@ def test_all_intervals_hold_together():
 
 
 def test_biases_that_cancel_over_classes_are_counted(tmp_path):
-    """Left decides all of red, right all of green, both share blue: no lean in the mean, two uneven classes."""
-    by_class = {"left": torch.tensor([3.0, 0.0, 1.0]), "right": torch.tensor([0.0, 3.0, 1.0])}
+    """Left decides all of red, right all of blue, both share green: no lean in the mean, two uneven classes."""
+    by_class = {"left": torch.tensor([3.0, 1.0, 0.0]), "right": torch.tensor([0.0, 1.0, 3.0])}
     draws = torch.Generator().manual_seed(0)
     parts = {m: ONE_HOT * (z + 0.05 * torch.randn(SAMPLES, 1, generator=draws)) for m, z in by_class.items()}
     known = {m: said(every(4)) for m in parts}
@@ -182,7 +182,7 @@ def test_biases_that_cancel_over_classes_are_counted(tmp_path):
     )
     found = judge(tmp_path, ["joint"])["joint", "scratch"]
     assert found.answer == "no"
-    assert found.classes == ["red", "green"]
+    assert found.classes == ["red", "blue"]
     assert found.imbalance["value"] == pytest.approx(1 / 3, abs=0.02)
 
 

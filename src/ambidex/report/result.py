@@ -11,7 +11,7 @@ from ambidex.diagnose import Diagnosis
 from ambidex.evaluation import Evaluation
 from ambidex.probes import fit_probes
 from ambidex.report.predictions import Predictions, probabilities
-from ambidex.statistics import summary
+from ambidex.statistics import accuracy, nll, summary
 
 TableRows = list[dict[str, Any]]
 
@@ -113,7 +113,7 @@ def run_metrics(result: Result) -> dict[str, Any]:
             for m, found in (result.metric("probes", "representation_gap") or {}).items()
         },
         "oracle_choice": result.metric("performance", "oracle_choice"),
-        "allocators": {a.name: _allocated(a) for a in result.allocations},
+        "allocators": {a.name: _allocated(a, evaluation) for a in result.allocations},
         "branches": by_split({split: evaluation.splits[split].branches for split in judged}),
         "unimodal": by_split(alone),
         "override": {row["modality"]: row["override"] for row in result.table("logits", "overrides")},
@@ -122,7 +122,12 @@ def run_metrics(result: Result) -> dict[str, Any]:
     }
 
 
-def _allocated(allocation: Allocation) -> dict[str, Any]:
+def _allocated(allocation: Allocation, evaluation: Evaluation) -> dict[str, Any]:
+    """One allocator on test; `val` is what a choice between models may look at."""
     if allocation.refusal:
         return {"refused": allocation.refusal}
-    return {**allocation.metrics, "against_uniform": allocation.against_uniform}
+    found = {**allocation.metrics, "against_uniform": allocation.against_uniform}
+    if "val" in evaluation.judged:
+        logits, labels = allocation.logits["val"], evaluation.val.labels
+        found["val"] = {"accuracy": accuracy(logits, labels), "nll": nll(logits, labels)}
+    return {**found, "source": allocation.source, "note": allocation.note}
