@@ -71,7 +71,7 @@ def test_a_study_keeps_what_the_verbs_made(
 def test_the_table_can_be_printed_again(by_verbs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "--show", "--runs", str(by_verbs)]) == 0
     text = capsys.readouterr().out
-    assert "joint + category" in text
+    assert "joint + uniform" in text
     assert "audio alone" in text
 
 
