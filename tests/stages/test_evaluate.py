@@ -27,11 +27,18 @@ PREDICTORS = (
     "unimodal/right",
 )
 
+NAMED = {"allocators": ["uniform", "temperature", "modality", "category"], "allocator": "modality"}
+
+
+def _params(**evaluate):
+    """The small run's parameters with allocators by name, whatever the default is."""
+    return small_params(evaluate={**NAMED, **evaluate})
+
 
 @pytest.fixture(scope="module")
 def layout(tmp_path_factory):
     """One trained model, its unimodal classifiers, and its report."""
-    params = small_params()
+    params = _params()
     found = extracted(tmp_path_factory.mktemp("run"))
     pretrained(found, params)
     model = found.model("multi_task", "scratch", 0)
@@ -161,14 +168,12 @@ def test_the_card_says_where_the_report_comes_from(layout, report):
 
 def test_the_same_model_gives_the_same_report_without_encoders_fewer_rows(layout, tmp_path, metrics):
     again = tmp_path / "again"
-    assert run("evaluate", small_params(), _inputs(layout), {"report": again}) == metrics
+    assert run("evaluate", _params(), _inputs(layout), {"report": again}) == metrics
     first = layout.report("multi_task", "scratch", 0)
     for name in ("metrics.json", "predictions.csv", "cache.safetensors", "plots/accuracy.png", "report.html"):
         assert (again / name).read_bytes() == (first / name).read_bytes(), name
     inputs = {key: path for key, path in _inputs(layout).items() if key != "encoders"}
-    params = small_params(
-        evaluate={"allocators": ["uniform"], "allocator": "uniform", "diagnostics": ["probes"]}
-    )
+    params = _params(allocators=["uniform"], allocator="uniform", diagnostics=["probes"])
     alone = run("evaluate", params, inputs, {"report": tmp_path / "alone"})
     assert alone["unimodal"] == {}
     assert alone["shapley"] == {}
@@ -196,16 +201,16 @@ def _rewrite(name, edit):
 
 def test_an_oracle_selection_is_marked(layout, tmp_path):
     inputs = _altered(layout, tmp_path, _rewrite("card.json", lambda card: card.update(selection="oracle")))
-    run("evaluate", small_params(evaluate={"diagnostics": ["probes"]}), inputs, {"report": tmp_path / "r"})
+    run("evaluate", _params(diagnostics=["probes"]), inputs, {"report": tmp_path / "r"})
     assert "oracle selection" in (tmp_path / "r" / "report.html").read_text()
     assert json.loads((tmp_path / "r" / "card.json").read_text())["selection"] == "oracle"
 
 
 def test_a_refused_headline_falls_back_to_the_plain_sum_and_says_so(layout, tmp_path, monkeypatch):
-    import ambidex.allocation
+    from ambidex import heldout
 
-    monkeypatch.setattr(ambidex.allocation, "TOLERANCE", -2.0)
-    params = small_params(evaluate={"allocator": "temperature", "diagnostics": ["probes"]})
+    monkeypatch.setattr(heldout, "TOLERANCE", -2.0)
+    params = _params(allocator="temperature", diagnostics=["probes"], standalone="refuse")
     found = run("evaluate", params, _inputs(layout), {"report": tmp_path / "r"})
     assert (found["allocator"], found["allocator_asked"]) == ("uniform", "temperature")
     assert found["accuracy"] == found["allocators"]["uniform"]["accuracy"]
@@ -234,7 +239,7 @@ def test_a_model_of_other_inputs_is_refused_in_one_line(layout, tmp_path):
     with pytest.raises(
         ModelError, match=r"model file of another architecture: 'left' is vector \[7\], in the store"
     ):
-        run("evaluate", small_params(), inputs, {"report": tmp_path / "r"})
+        run("evaluate", _params(), inputs, {"report": tmp_path / "r"})
     assert not (tmp_path / "r").exists()
 
 
@@ -244,7 +249,7 @@ def test_a_model_of_other_classes_is_refused_in_one_line(layout, tmp_path):
 
     inputs = _altered(layout, tmp_path, _rewrite("model.json", rename))
     with pytest.raises(ModelError, match="another order"):
-        run("evaluate", small_params(), inputs, {"report": tmp_path / "r"})
+        run("evaluate", _params(), inputs, {"report": tmp_path / "r"})
 
 
 def test_weights_that_are_not_finite_are_named(layout, tmp_path):
@@ -255,19 +260,19 @@ def test_weights_that_are_not_finite_are_named(layout, tmp_path):
         save_file(weights, model / "model.safetensors")
 
     with pytest.raises(ModelError, match=r"of train sample 's000' is not finite"):
-        run("evaluate", small_params(), _altered(layout, tmp_path, spoil), {"report": tmp_path / "r"})
+        run("evaluate", _params(), _altered(layout, tmp_path, spoil), {"report": tmp_path / "r"})
 
 
 def test_an_encoder_of_another_modality_is_refused(layout, tmp_path):
     shutil.copytree(layout.encoder("right", 0), tmp_path / "encoders" / "left")
     inputs = {**_inputs(layout), "encoders": tmp_path / "encoders"}
     with pytest.raises(ModelError, match="expected a classifier of left alone, found right"):
-        run("evaluate", small_params(), inputs, {"report": tmp_path / "r"})
+        run("evaluate", _params(), inputs, {"report": tmp_path / "r"})
 
 
 def test_an_unknown_diagnostic_and_an_empty_split_are_named(layout, tmp_path):
-    wrong = small_params(evaluate={}).evaluate.model_copy(update={"diagnostics": ["shaply"]})
-    params = small_params().model_copy(update={"evaluate": wrong})
+    wrong = _params().evaluate.model_copy(update={"diagnostics": ["shaply"]})
+    params = _params().model_copy(update={"evaluate": wrong})
     with pytest.raises(
         ParamsError, match=r"evaluate.diagnostics: diagnostic 'shaply' .*did you mean 'shapley'"
     ):
@@ -282,4 +287,4 @@ def test_a_store_without_validation_is_refused(layout, tmp_path, monkeypatch):
         FeatureStore, "rows", lambda self, split: rows(self, split)[: 0 if split == "val" else None]
     )
     with pytest.raises(DataError, match="split 'val' has no samples"):
-        run("evaluate", small_params(), _inputs(layout), {"report": tmp_path / "r"})
+        run("evaluate", _params(), _inputs(layout), {"report": tmp_path / "r"})
