@@ -3,18 +3,17 @@
 A coalition S keeps the features of its modalities; those of the others are replaced by a background.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations
-from math import factorial
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
 
 from ambidex.errors import ModelError
+from ambidex.fusion import sum_contributions
 from ambidex.model import MultimodalNet
+from ambidex.shapley import Coalition, Plan, Shares, coalitions
 
-Coalition = frozenset[str]
-MAX_PLAYERS = 12
+PERMUTATIONS = 64
 _VALUES = 4_000_000  # logits of all coalitions held at once
 _PERMUTATION_SEED = 0
 
@@ -40,77 +39,86 @@ def absent_features(
     raise ModelError(f"absent: got '{rule}', expected zero, mean or permuted")
 
 
-def coalitions(players: Sequence[str]) -> list[Coalition]:
-    """All 2^M subsets, smallest first."""
-    sizes = range(len(players) + 1)
-    return [frozenset(chosen) for size in sizes for chosen in combinations(players, size)]
+class MaskedHead:
+    """A head on N samples of which it sees some modalities only: coalition S -> z(S) [N, C].
+
+    An additive head is asked twice only (all present, all absent): z(S) is the sum over m of z_m(h_m) for m in S
+    and z_m(background_m) for the others. Any other head is asked once per coalition.
+    """
+
+    @torch.inference_mode()
+    def __init__(
+        self, model: MultimodalNet, features: Mapping[str, Tensor], background: Mapping[str, Tensor]
+    ) -> None:
+        """From cached features h_m [N, D_m] and `absent_features`, each [N, D_m] or [1, D_m]."""
+        self.model = model
+        self.present = dict(features)
+        self.absent = {m: background[m].expand_as(h) for m, h in features.items()}
+        self.parts = model.contributions(self.present)
+        self.absent_parts = model.contributions({m: background[m] for m in features})
+
+    @torch.inference_mode()
+    def __call__(self, coalition: Coalition) -> Tensor:
+        """z(S) [N, C]."""
+        if self.parts is None or self.absent_parts is None:
+            return self.model.fuse(_chosen(self.present, self.absent, coalition))[0]
+        logits = sum_contributions(_chosen(self.parts, self.absent_parts, coalition))
+        return logits.expand_as(next(iter(self.parts.values())))
 
 
-@torch.inference_mode()
 def coalition_logits(
     model: MultimodalNet, features: Mapping[str, Tensor], background: Mapping[str, Tensor]
 ) -> dict[Coalition, Tensor]:
-    """z(S) [N, C] of every coalition S, from cached features h_m [N, D_m] and `absent_features`.
-
-    An additive head is asked twice only (all present, all absent): z(S) is the sum over m of z_m(h_m) for m
-    in S and z_m(background_m) for the others. Any other head is asked once per coalition.
-    Raises ModelError above 12 modalities.
-    """
-    players = list(features)
-    if len(players) > MAX_PLAYERS:
-        raise ModelError(f"{len(players)} modalities: exact coalitions are limited to {MAX_PLAYERS}")
-    absent = {m: background[m].expand_as(h) for m, h in features.items()}
-    present, removed = model.contributions(dict(features)), model.contributions(absent)
-    if present is None or removed is None:
-        return {s: model.fuse(_mixed(features, absent, s))[0] for s in coalitions(players)}
-    nothing = torch.stack(list(removed.values())).sum(dim=0)
-    found: dict[Coalition, Tensor] = {frozenset(): nothing}
-    for s in coalitions(players)[1:]:
-        # one modality more than a coalition already known
-        last = max(s, key=players.index)
-        found[s] = found[s - {last}] + present[last] - removed[last]
-    return found
-
-
-def shapley(values: Mapping[Coalition, Tensor], players: Sequence[str]) -> dict[str, Tensor]:
-    """Exact Shapley values of a game given by the value of all 2^M coalitions.
-
-    phi_m = sum over S without m of |S|! (M - |S| - 1)! / M! (v(S + m) - v(S)).
-    They add up to v(all) - v(empty).
-    """
-    count = len(players)
-    phi: dict[str, Tensor] = {}
-    for m in players:
-        total = torch.zeros_like(values[frozenset()])
-        for s in coalitions([p for p in players if p != m]):
-            weight = factorial(len(s)) * factorial(count - len(s) - 1) / factorial(count)
-            total += weight * (values[s | {m}] - values[s])
-        phi[m] = total
-    return phi
+    """z(S) [N, C] of all 2^M coalitions S, from cached features h_m [N, D_m] and `absent_features`."""
+    head = MaskedHead(model, features, background)
+    return {s: head(s) for s in coalitions(list(features))}
 
 
 def shapley_contributions(
-    model: MultimodalNet, features: Mapping[str, Tensor], background: Mapping[str, Tensor]
+    model: MultimodalNet,
+    features: Mapping[str, Tensor],
+    background: Mapping[str, Tensor],
+    permutations: int = PERMUTATIONS,
+    seed: int = 0,
 ) -> dict[str, Tensor]:
-    """Contributions z_m [N, C] of any head: Shapley values of the logits, plus z(empty) / M.
+    """Contributions z_m [N, C] of any head; see `contribution_shares`."""
+    return contribution_shares(model, features, background, permutations, seed).phi
+
+
+def contribution_shares(
+    model: MultimodalNet,
+    features: Mapping[str, Tensor],
+    background: Mapping[str, Tensor],
+    permutations: int = PERMUTATIONS,
+    seed: int = 0,
+) -> Shares:
+    """Contributions z_m [N, C] of any head: Shapley values of the logits, plus z(empty) / M; with their error.
 
     The Shapley values add up to z - z(empty); z(empty) is nobody's doing and is split equally, as a bias is,
-    so that the contributions add up to the logits.
+    so that the contributions add up to the logits. Above six modalities they are sampled (`ambidex.shapley.Plan`),
+    along the same orders for every sample.
     """
-    players = list(features)
-    parts: list[dict[str, Tensor]] = []
+    plan = Plan.of(list(features), permutations, seed)
+    parts: list[Shares] = []
     classes = len(model.architecture.classes)
-    for rows in _chunks(len(features[players[0]]), classes * 2 ** len(players)):
+    count = len(next(iter(features.values())))
+    for rows in _chunks(count, classes * len(plan.coalitions)):
         own = {m: h[rows] for m, h in features.items()}
         other = {m: b[rows] if len(b) > 1 else b for m, b in background.items()}
-        values = coalition_logits(model, own, other)
-        nothing = values[frozenset()] / len(players)
-        parts.append({m: phi + nothing for m, phi in shapley(values, players).items()})
-    return {m: torch.cat([part[m] for part in parts]) for m in players}
+        values = plan.values(MaskedHead(model, own, other))
+        nothing = values[frozenset()] / len(plan.players)
+        found = plan.shares(values)
+        phi = {m: value.to(nothing.dtype) + nothing for m, value in found.phi.items()}
+        parts.append(Shares(phi, {m: error.to(nothing.dtype) for m, error in found.error.items()}))
+    return Shares(_joined([part.phi for part in parts]), _joined([part.error for part in parts]))
 
 
-def _mixed(features: Mapping[str, Tensor], absent: Mapping[str, Tensor], s: Coalition) -> dict[str, Tensor]:
-    return {m: h if m in s else absent[m] for m, h in features.items()}
+def _chosen(present: Mapping[str, Tensor], absent: Mapping[str, Tensor], s: Coalition) -> dict[str, Tensor]:
+    return {m: h if m in s else absent[m] for m, h in present.items()}
+
+
+def _joined(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {m: torch.cat([part[m] for part in parts]) for m in parts[0]}
 
 
 def _chunks(count: int, values_per_sample: int) -> Iterable[slice]:

@@ -34,6 +34,10 @@ class DecisionSpec:
     absent: str | None = None
     """the rule behind the features that stand for an absent modality; None where the head is additive, or no
     contribution is weighed"""
+    permutations: int = 64
+    """with `absent`, above six modalities: how many orders the Shapley values are sampled along"""
+    seed: int = 0
+    """of these orders"""
 
     def check(self, additive: bool, heads: bool) -> None:
         """Raise ModelError where a model with such a head, and with or without own `heads`, cannot serve it."""
@@ -53,6 +57,8 @@ class DecisionSpec:
             "options": self.options,
             "source": self.source,
             "absent": self.absent,
+            "permutations": self.permutations,
+            "seed": self.seed,
         }
 
     @classmethod
@@ -60,7 +66,9 @@ class DecisionSpec:
         """The inverse of to_json. Raises KeyError where a key is missing, ModelError for an unknown source."""
         if value["source"] not in _SOURCES:
             raise ModelError(f"decision.source: got '{value['source']}', expected {', '.join(_SOURCES)}")
-        return cls(str(value["allocator"]), dict(value["options"]), value["source"], value["absent"])
+        orders = {key: int(value[key]) for key in ("permutations", "seed") if key in value}
+        name, options = str(value["allocator"]), dict(value["options"])
+        return cls(name, options, value["source"], value["absent"], **orders)
 
 
 class Decision(nn.Module):
@@ -127,7 +135,8 @@ class Decision(nn.Module):
             return exact
         from ambidex.coalitions import shapley_contributions  # it imports the model, which imports this
 
-        return shapley_contributions(model, features, self.background())
+        spec = self.spec
+        return shapley_contributions(model, features, self.background(), spec.permutations, spec.seed)
 
 
 class Probe(nn.Module):

@@ -32,6 +32,8 @@ class Outputs:
     """z_m [N, C]; exact blocks for additive heads, Shapley over feature coalitions for the others"""
     branches: dict[str, Tensor]
     """what each modality says alone [N, C]: its own head where it has one, else its contribution"""
+    contribution_error: dict[str, Tensor] = field(default_factory=dict)
+    """standard error [N, C] of each z_m where Shapley values are sampled (above six modalities); else empty"""
 
     def stacked(self) -> Tensor:
         """Contributions as one tensor [N, M, C], in the order of the modalities."""
@@ -102,13 +104,15 @@ def collect(
     batch_size: int,
     device: torch.device,
     absent: str = "mean",
+    permutations: int = 64,
+    seed: int = 0,
 ) -> dict[str, Outputs]:
     """One forward pass per split: features, logits, contributions and branches, on the CPU.
 
-    For heads that are not additive the contributions are exact Shapley values over feature coalitions, with
-    absent features given by `absent`.
+    For heads that are not additive the contributions are Shapley values over feature coalitions, with absent
+    features given by `absent`; above six modalities sampled along `permutations` orders drawn with `seed`.
     """
-    from ambidex.coalitions import absent_features, shapley_contributions
+    from ambidex.coalitions import absent_features, contribution_shares
 
     model = model.to(device).eval()
     rows = {split: store.rows(split) for split in splits}
@@ -125,9 +129,11 @@ def collect(
     outputs: dict[str, Outputs] = {}
     for split in splits:
         logits, contributions = model.fuse(features[split])
+        error: dict[str, Tensor] = {}
         if contributions is None:
             background = absent_features(features, features[split], absent)
-            contributions = shapley_contributions(model, features[split], background)
+            shares = contribution_shares(model, features[split], background, permutations, seed)
+            contributions, error = shares.phi, shares.error
         index = rows[split].tolist()
         outputs[split] = Outputs(
             split=split,
@@ -138,5 +144,6 @@ def collect(
             logits=logits,
             contributions=contributions,
             branches=model.branches(features[split]) or contributions,
+            contribution_error=error,
         )
     return outputs

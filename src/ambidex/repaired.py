@@ -39,6 +39,8 @@ def _spec(evaluation: Evaluation, allocation: Allocation) -> DecisionSpec:
         allocation.allocator.config.model_dump(mode="json"),
         allocation.source,
         evaluation.params.absent if shapley else None,
+        evaluation.params.permutations,
+        evaluation.params.seed,
     )
 
 

@@ -5,14 +5,9 @@ from itertools import permutations
 import pytest
 import torch
 
-from ambidex.coalitions import (
-    absent_features,
-    coalition_logits,
-    coalitions,
-    shapley,
-    shapley_contributions,
-)
+from ambidex.coalitions import absent_features, coalition_logits, shapley_contributions
 from ambidex.errors import ModelError
+from ambidex.shapley import coalitions, shapley
 from helpers.evaluations import make_evaluation, make_model
 
 NAMES = ("audio", "visual", "text")
@@ -127,9 +122,6 @@ def test_what_cannot_be_done_is_said_in_one_line():
         absent_features({}, features, "noise")
     with pytest.raises(ModelError, match="needs the train split"):
         absent_features({}, features, "mean")
-    many = random_features([f"m{i}" for i in range(13)])
-    with pytest.raises(ModelError, match="13 modalities: exact coalitions are limited to 12"):
-        coalition_logits(make_model(tuple(many), 2), many, absent_features({}, many, "zero"))
 
 
 def test_shapley_contributions_are_what_a_non_additive_evaluation_holds():

@@ -8,9 +8,10 @@ import torch
 from sklearn.metrics import confusion_matrix as sklearn_confusion
 
 from ambidex.diagnose import DIAGNOSTICS
+from ambidex.diagnose._masked import masked_on_test
 from ambidex.diagnose.calibration import _sentence as calibration_sentence
-from ambidex.diagnose.shapley import coalitions_on_test
 from ambidex.params import Evaluate
+from ambidex.shapley import coalitions
 from helpers.evaluations import make_evaluation
 
 ONE_SIDED = {"audio": [1, 1, 0, 0, 1, 1], "visual": [0, 0, 1, 1, 1, 1]}
@@ -110,7 +111,8 @@ def test_the_truth_shows():
 def test_shapley_interval_is_that_of_the_samples_own_values():
     """For two modalities phi is the mean over samples of half a sum of four 0/1 values: the normal interval."""
     evaluation = make_evaluation(ONE_SIDED, params=Evaluate(resamples=2000))
-    logits = coalitions_on_test(evaluation)
+    head = masked_on_test(evaluation)
+    logits = {s: head(s) for s in coalitions(list(ONE_SIDED))}
     right = {s: (z.argmax(1) == evaluation.test.labels).double() for s, z in logits.items()}
     both, audio, visual, none = (right[frozenset(s)] for s in (ONE_SIDED, ["audio"], ["visual"], []))
     value = (audio - none + both - visual) / 2

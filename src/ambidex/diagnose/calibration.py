@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from ambidex.diagnose import Diagnosis, Diagnostic
+from ambidex.diagnose._masked import without_one
 from ambidex.diagnose._scores import scores, sources
 from ambidex.diagnose._values import with_ends
-from ambidex.diagnose.shapley import coalitions_on_test
 from ambidex.evaluation import Evaluation
 from ambidex.statistics import (
     bootstrap_interval,
@@ -43,6 +43,7 @@ class Calibration(Diagnostic):
         vrr_rows = [{"modality": m, **numbers} for m, numbers in vrr.items()]
         tables = {"reliability": rows, "vrr": vrr_rows}
         sentences = [_sentence(name, metrics[name]) for name in said]
+        sentences += _vrr_sentence(vrr, evaluation.params.absent)
         return Diagnosis({**metrics, "vrr": vrr}, tables, sentences)
 
 
@@ -83,20 +84,28 @@ def _bins(evaluation: Evaluation, logits: Tensor, adaptive: bool) -> list[dict[s
     return rows
 
 
-def _confidence_rises(evaluation: Evaluation) -> dict[str, dict[str, float]]:
-    """P(confidence rises when m is removed), with interval; nothing for a single modality."""
-    params, everyone = evaluation.params, frozenset(evaluation.modalities)
-    if len(everyone) == 1:
+def _confidence_rises(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
+    """P(confidence rises when m is removed), with interval and the rule (`absent`); nothing for a single modality."""
+    params = evaluation.params
+    if len(evaluation.modalities) == 1:
         return {}
-    logits = coalitions_on_test(evaluation)
-    whole = confidence(logits[everyone])
-    rises = {m: (confidence(logits[everyone - {m}]) > whole).double() for m in evaluation.modalities}
+    whole = confidence(evaluation.test.logits)
+    rises = {m: (confidence(z) > whole).double() for m, z in without_one(evaluation).items()}
     stacked = torch.stack(list(rises.values()), dim=1)
     ends = bootstrap_interval(stacked, resamples=params.resamples, seed=params.seed)
     return {
-        m: {"vrr": rise.mean().item(), "vrr_low": end.low, "vrr_high": end.high}
+        m: {**with_ends("vrr", rise.mean().item(), end), "absent": params.absent}
         for (m, rise), end in zip(rises.items(), ends, strict=True)
     }
+
+
+def _vrr_sentence(vrr: dict[str, dict[str, Any]], absent: str) -> list[str]:
+    if not vrr:
+        return []
+    parts = [f"{m} {n['vrr']:.1%} ({n['vrr_low']:.1%} to {n['vrr_high']:.1%})" for m, n in vrr.items()]
+    return [
+        f"Share of samples whose confidence rises without a modality, by rule '{absent}': {'; '.join(parts)}."
+    ]
 
 
 def _sentence(name: str, numbers: dict[str, float]) -> str:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ambidex.diagnose import Diagnosis, Diagnostic
+from ambidex.diagnose._masked import origin_sentences
 from ambidex.diagnose._values import with_ends
 from ambidex.evaluation import Evaluation
 from ambidex.imbalance import shares, spread_by_class, true_class
@@ -49,7 +50,7 @@ class Logits(Diagnostic):
             "contribution_histogram": _histograms(evaluation, values),
             "overrides": [{"modality": m, **numbers} for m, numbers in overrides.items()],
         }
-        return Diagnosis(metrics, tables, _sentences(metrics, by_class))
+        return Diagnosis(metrics, tables, [*origin_sentences(evaluation), *_sentences(metrics, by_class)])
 
 
 def margins(contributions: Tensor, labels: Tensor) -> Tensor:

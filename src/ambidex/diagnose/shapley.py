@@ -1,56 +1,75 @@
 """Shapley value of each modality for test accuracy, over coalitions of cached features.
 
 v(S): accuracy with the features of the modalities outside S replaced by the rule `evaluate.absent`;
-sum_m phi_m = v(all) - v(empty). Spread: max phi - min phi.
+sum_m phi_m = v(all) - v(empty). Spread: max phi - min phi. Above six modalities phi is sampled along random orders
+(`evaluate.permutations`) and has a standard error, `phi_error`, that is not part of its interval over samples.
 """
 
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from ambidex.coalitions import Coalition, absent_features, coalition_logits, shapley
 from ambidex.diagnose import Diagnosis, Diagnostic
+from ambidex.diagnose._masked import along, masked_on_test, origin, origin_sentences, plan_of, without_one
+from ambidex.diagnose._values import with_ends
 from ambidex.evaluation import Evaluation
-from ambidex.memo import once_per_evaluation
-from ambidex.statistics import bootstrap_means, correct, interval
+from ambidex.shapley import Coalition, Plan
+from ambidex.statistics import bootstrap_interval, correct
 
 
 class Shapley(Diagnostic):
     """Contribution of each modality to the accuracy."""
 
     def run(self, evaluation: Evaluation) -> Diagnosis:
-        """Metrics: `phi` by modality with intervals, `spread`, `coalitions`, the rule used (`absent`)."""
-        params, modalities = evaluation.params, evaluation.modalities
-        logits = coalitions_on_test(evaluation)
-        right = torch.stack([correct(z, evaluation.test.labels) for z in logits.values()], dim=1)
-        accuracy = dict(zip(logits, right.mean(dim=0), strict=True))
-        draws = bootstrap_means(right, params.resamples, params.seed)
-        phi = shapley(accuracy, modalities)
-        resampled = shapley(dict(zip(logits, draws.T, strict=True)), modalities)
-        ends = interval(torch.stack([resampled[m] for m in modalities], dim=1))
-        rows: list[dict[str, Any]] = [
-            {"modality": m, "phi": phi[m].item(), "phi_low": e.low, "phi_high": e.high}
-            for m, e in zip(modalities, ends, strict=True)
-        ]
+        """Metrics: `phi` by modality with intervals, `spread`, `coalitions`, the rule used (`absent`), `orders`.
+
+        `coalitions`: accuracy of all of them; above six modalities of nobody, each alone, all but one, and all.
+        `contributions`: how contributions came about (`_masked.origin`).
+        """
+        params, modalities, plan = evaluation.params, evaluation.modalities, plan_of(evaluation)
+        right = _right(evaluation, plan)
+        rows = _rows(evaluation, plan, right)
         values = [row["phi"] for row in rows]
+        shown = [s for s in right if not plan.orders or min(len(s), len(modalities) - len(s)) < 2]
+        accuracy = {name_of(s, modalities): right[s].double().mean().item() for s in sorted(shown, key=len)}
         metrics = {
             "absent": params.absent,
-            "phi": {row["modality"]: {k: row[k] for k in ("phi", "phi_low", "phi_high")} for row in rows},
+            "orders": len(plan.orders),
+            "phi": {row["modality"]: {k: v for k, v in row.items() if k != "modality"} for row in rows},
             "spread": max(values) - min(values),
-            "coalitions": {name_of(s, modalities): v.item() for s, v in accuracy.items()},
+            "coalitions": accuracy,
+            "contributions": origin(evaluation),
         }
-        coalition_rows = [{"coalition": name, "accuracy": v} for name, v in metrics["coalitions"].items()]
-        return Diagnosis(
-            metrics, {"shapley": rows, "coalitions": coalition_rows}, [_sentence(rows, params.absent)]
-        )
+        tables = {
+            "shapley": rows,
+            "coalitions": [{"coalition": name, "accuracy": v} for name, v in accuracy.items()],
+        }
+        sentences = [_sentence(rows, plan, params.absent), *origin_sentences(evaluation)]
+        return Diagnosis(metrics, tables, sentences)
 
 
-@once_per_evaluation
-def coalitions_on_test(evaluation: Evaluation) -> dict[Coalition, torch.Tensor]:
-    """z(S) [N, C] on test for every coalition S, absent features by `evaluate.absent`."""
-    by_split = {name: split.features for name, split in evaluation.splits.items()}
-    background = absent_features(by_split, evaluation.test.features, evaluation.params.absent)
-    return coalition_logits(evaluation.model, evaluation.test.features, background)
+def _right(evaluation: Evaluation, plan: Plan) -> dict[Coalition, Tensor]:
+    """Coalition -> 1 where it is right about a test sample, else 0: [N] int8, for there may be a thousand of them."""
+    head, labels = masked_on_test(evaluation), evaluation.test.labels
+    everyone = frozenset(evaluation.modalities)
+    known = {everyone - {m}: z for m, z in without_one(evaluation).items()}
+    alone = [frozenset({m}) for m in evaluation.modalities]
+    wanted = dict.fromkeys([*plan.coalitions, *alone, *known])
+    return {s: correct(known[s] if s in known else head(s), labels).to(torch.int8) for s in wanted}
+
+
+def _rows(evaluation: Evaluation, plan: Plan, right: dict[Coalition, Tensor]) -> list[dict[str, Any]]:
+    """phi is linear in the values of the game: its interval is that of the samples' own Shapley values."""
+    params = evaluation.params
+    by_sample = torch.stack([*plan.shares(right).phi.values()], dim=1)
+    ends = bootstrap_interval(by_sample, resamples=params.resamples, seed=params.seed)
+    error = plan.shares({s: r.double().mean() for s, r in right.items()}).error
+    rows: list[dict[str, Any]] = []
+    for m, phi, end in zip(plan.players, by_sample.mean(dim=0).tolist(), ends, strict=True):
+        stated = {"phi_error": error[m].item()} if error else {}
+        rows.append({"modality": m, **with_ends("phi", phi, end), **stated})
+    return rows
 
 
 def name_of(coalition: Coalition, modalities: tuple[str, ...]) -> str:
@@ -58,11 +77,15 @@ def name_of(coalition: Coalition, modalities: tuple[str, ...]) -> str:
     return "+".join(m for m in modalities if m in coalition) or "none"
 
 
-def _sentence(rows: list[dict[str, Any]], absent: str) -> str:
-    parts = [
-        f"{r['modality']} {100 * r['phi']:+.1f} ({100 * r['phi_low']:+.1f} to {100 * r['phi_high']:+.1f})"
-        for r in rows
-    ]
+def _sentence(rows: list[dict[str, Any]], plan: Plan, absent: str) -> str:
+    parts = [_part(row) for row in rows]
     return (
-        f"Shapley values for test accuracy in points, absent features by rule '{absent}': {'; '.join(parts)}."
+        f"Shapley values for test accuracy in points, absent features by rule '{absent}', {along(plan)}: "
+        f"{'; '.join(parts)}."
     )
+
+
+def _part(row: dict[str, Any]) -> str:
+    error = f", standard error of the orders {100 * row['phi_error']:.2f}" if "phi_error" in row else ""
+    low, high = 100 * row["phi_low"], 100 * row["phi_high"]
+    return f"{row['modality']} {100 * row['phi']:+.1f} ({low:+.1f} to {high:+.1f}{error})"

@@ -40,7 +40,8 @@ def score_fold(params: Params, store: FeatureStore, rows: Tensor, number: int, p
         train.fit(params, view, encoders, work / "model")
     model, section = load_model(work / "model"), params.evaluate
     splits = [split for split in ("train", "val", HELD) if len(view.rows(split))]
-    seen = collect(model, view, splits, section.batch_size, device(params.runtime), section.absent)
+    shapes = (section.absent, section.permutations, section.seed)
+    seen = collect(model, view, splits, section.batch_size, device(params.runtime), *shapes)
     sources = _sources(model, seen)
     held = seen[HELD]
     fold = torch.full((len(rows),), number, dtype=torch.int64)

@@ -80,7 +80,8 @@ def _evaluation(params: Params, inputs: Paths, store: FeatureStore) -> Evaluatio
     check_inputs(store, model.modalities)
 
     def see(net: MultimodalNet, folder: Path) -> dict[str, Outputs]:
-        seen = collect(net, store, there, section.batch_size, place, section.absent)
+        shapes = (section.absent, section.permutations, section.seed)
+        seen = collect(net, store, there, section.batch_size, place, *shapes)
         check_outputs(seen, folder)
         return seen
 
