@@ -12,6 +12,7 @@ from ambidex.diagnose.capability import Capability
 from ambidex.diagnose.logits import Logits, margins
 from ambidex.diagnose.weights import BLOCKS, Weights, effective_rank, rank_interval
 from ambidex.imbalance import class_totals, decision_imbalance, decision_share, shares, spread_by_class
+from ambidex.params import Evaluate
 from ambidex.probes import fit_probes
 from ambidex.statistics import bootstrap_means, reflected
 from helpers.evaluations import make_evaluation
@@ -77,9 +78,33 @@ def test_capability_and_imbalance_are_those_of_plain_loops():
     assert found.metrics["decision_imbalance"] == pytest.approx(np.mean(distances), abs=1e-6)
     by_class = found.metrics["decision_imbalance_by_class"]
     assert list(by_class.values()) == pytest.approx(np.reshape(distances, (3, 2)).mean(1).tolist(), abs=1e-6)
-    assert found.metrics["decision_imbalance_bias"] > 0
-    low, high = (found.metrics[f"decision_imbalance_{end}"] for end in ("low", "high"))
-    assert low < found.metrics["decision_imbalance"] < high
+
+
+def test_the_interval_of_decision_imbalance_is_that_of_a_loop_over_the_same_samples():
+    evaluation = make_evaluation(
+        {"audio": [1, 0.5], "visual": [0.2, 0.5]}, noise=3.0, params=Evaluate(resamples=100, seed=3)
+    )
+    test, found = evaluation.test, Capability().run(evaluation).metrics
+    labels = test.labels.numpy()
+    right = [(p.logits["test"].argmax(1) == test.labels).numpy() for p in fit_probes(evaluation).own.values()]
+    spoke = [z.double().numpy()[np.arange(len(labels)), labels] for z in test.contributions.values()]
+
+    def imbalance(rows):
+        total = 0.0
+        for c in range(2):
+            own = rows[labels[rows] == c]
+            could, did = ([values[own].sum() for values in part] for part in (right, spoke))
+            total += sum(abs(d / sum(did) - k / sum(could)) for d, k in zip(did, could, strict=True)) / 4
+        return total
+
+    generator = torch.Generator().manual_seed(3)
+    drawn = torch.randint(len(labels), (100, len(labels)), generator=generator, dtype=torch.int32).numpy()
+    value, draws = imbalance(np.arange(len(labels))), [imbalance(rows) for rows in drawn]
+    low, high = np.quantile(draws, [0.025, 0.975])
+    assert found["decision_imbalance"] == pytest.approx(value, abs=1e-6)
+    assert found["decision_imbalance_bias"] == pytest.approx(np.mean(draws) - value, abs=1e-6)
+    ends = found["decision_imbalance_low"], found["decision_imbalance_high"]
+    assert ends == pytest.approx((max(0, 2 * value - high), max(value, 2 * value - low)), abs=1e-6)
 
 
 def test_the_interval_of_decision_imbalance_covers_it_where_percentiles_do_not():
