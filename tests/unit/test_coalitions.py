@@ -50,22 +50,6 @@ def test_shapley_is_the_average_over_all_orders_of_arrival():
     torch.testing.assert_close(sum(found.values()), values[frozenset(players)] - values[frozenset()])
 
 
-@pytest.mark.parametrize(
-    ("fusion", "names"),
-    [
-        (fusion, names)
-        for fusion in FUSIONS
-        for names in (("audio",), NAMES[:2], NAMES, tuple("abcdef"))
-        if len(names) > 1 or fusion not in ("film", "gated")  # one modality cannot condition itself
-    ],
-)
-def test_contributions_add_up_to_the_logits(fusion, names):
-    model, features = make_model(names, 4, fusion=fusion), random_features(names)
-    background = absent_features({"train": random_features(names, seed=2)}, features, "mean")
-    z = shapley_contributions(model, features, background)
-    torch.testing.assert_close(sum(z.values()), model.fuse(features)[0], atol=1e-5, rtol=1e-5)
-
-
 def test_additive_heads_get_their_blocks_back_up_to_a_constant():
     model, features = make_model(NAMES, 4), random_features()
     background = absent_features({}, features, "zero")
