@@ -65,7 +65,7 @@ class Gate(Allocator):
 
     def allocate(self, contributions: Tensor) -> Tensor:
         """Calibrated contributions [N, M, C] times the gate's weights."""
-        return _gated(self.network.to(contributions.dtype), contributions * self.factor[:, None])
+        return _gated(self.network, contributions * self.factor[:, None])
 
 
 class _Scores(nn.Module):
@@ -92,9 +92,9 @@ def _network(config: Any, modalities: int, classes: int) -> _Scores:
     return _Scores(config.hidden, modalities, classes, torch.Generator().manual_seed(config.seed))
 
 
-def _gated(network: nn.Module, z: Tensor) -> Tensor:
-    weights: Tensor = network(z).softmax(dim=1) * z.shape[1]
-    return weights[:, :, None] * z
+def _gated(network: _Scores, z: Tensor) -> Tensor:
+    weights: Tensor = network(z.to(network.prior.dtype)).softmax(dim=1) * z.shape[1]
+    return weights[:, :, None].to(z.dtype) * z
 
 
 def _factor(z: Tensor, labels: Tensor, config: Any) -> Tensor:
