@@ -5,11 +5,12 @@ from pathlib import Path
 
 
 class Page(HTMLParser):
-    """Collects what a page refers to."""
+    """Collects what a page refers to, and its tables: rows of cells, each a list of its pieces of text."""
 
     def __init__(self):
         super().__init__()
         self.images, self.links, self.anchors, self.open, self.tags = [], [], set(), [], []
+        self.tables = []
 
     def handle_starttag(self, tag, attrs):
         given = dict(attrs)
@@ -20,12 +21,29 @@ class Page(HTMLParser):
             self.images.append(given)
         if "href" in given:
             self.links.append(given["href"])
+        if tag == "table":
+            self.tables.append([])
+        if tag == "tr":
+            self.tables[-1].append([])
+        if tag in ("td", "th"):
+            self.tables[-1][-1].append([])
         if "id" in given:
             assert given["id"] not in self.anchors
             self.anchors.add(given["id"])
 
+    def handle_data(self, data):
+        if self.open[-1:] and {"td", "th"} & set(self.open) and data.strip():
+            self.tables[-1][-1][-1].append(data.strip())
+
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
+
+
+def tables_of(markup: str) -> list[list[list[list[str]]]]:
+    """The tables in a piece of markup: tables, rows, cells, pieces of text (the value, then what stands below)."""
+    page = Page()
+    page.feed(markup)
+    return page.tables
 
 
 def read_page(path: Path) -> tuple[Page, str]:

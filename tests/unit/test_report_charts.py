@@ -6,13 +6,27 @@ import csv
 import numpy as np
 import pytest
 
-from ambidex.report import calibration, decision, performance, repair, study_charts, theme, training
+from ambidex.report import (
+    calibration,
+    class_charts,
+    decision,
+    head,
+    performance,
+    repair,
+    selection,
+    study_charts,
+    theme,
+    training,
+    weights,
+)
 from ambidex.report.chart import draw
 from ambidex.report.rows import METRICS, Row
 from helpers.figures import check
 
-NAMES = ("audio", "visual", "text", "flow", "depth", "touch")
-SIZES = ((1, 2), (2, 6), (6, 35))
+NAMES = ("audio", "visual", "text", "flow", "depth", "touch", "heat", "radar", "speech", "motion")
+SIZES = ((1, 2), (2, 6), (6, 31), (10, 5))
+TALLEST = 9.5
+"""inches: about a page of paper"""
 
 
 def classes_of(count):
@@ -58,19 +72,22 @@ def charts_of(m, c):
     """Every chart for `m` modalities and `c` classes, from made-up numbers."""
     draws = np.random.default_rng(0)
     names, classes = NAMES[:m], classes_of(c)
-    scores = [performance.Score("fused, modality weights", 0.71, 0.66, 0.75)]
-    scores += [
-        performance.Score(f"{n}, trained alone", 1.0, 0.99, 1.0, "unimodal", i) for i, n in enumerate(names)
-    ]
-    yield performance.accuracy_chart([*scores, performance.Score("bound", 0.9, kind="bound")], 1 / c)
+    scores = [performance.Score("fused, modality", 0.71, 0.66, 0.75)]
+    for i, n in enumerate(names):
+        scores.append(performance.Score(n, 0.6, 0.55, 0.64, "branch", i))
+        scores.append(performance.Score(n, 1.0, 0.99, 1.0, "unimodal", i))
+    scores.append(performance.Score("linear probe, all features", 0.8, 0.7, 0.9, "probe"))
+    scores.append(performance.Score("bound: always the right one", 0.9, kind="bound"))
+    yield performance.accuracy_chart(scores, 1 / c)
     recall = [None, *draws.random(c - 1).tolist()]
-    yield performance.recall_chart(classes, recall, dict.fromkeys(names, recall))
-    yield performance.confusion_chart(classes, draws.integers(0, 90, (c, c)))
+    yield class_charts.recall_chart(classes, recall, dict.fromkeys(names, recall))
+    yield class_charts.confusion_chart(classes, draws.integers(0, 90, (c, c)))
+    yield class_charts.confusion_chart(classes, np.diag(draws.integers(1, 90, c)), names[0])
     share = draws.normal(0.5, 1.0, (m, c)).tolist()
     yield decision.shares_chart(
         [
             decision.Share(n, k, None, None, None, None) if (i, j) == (0, 0)
-            else decision.Share(n, k, share[i][j], share[i][j] - 0.1, share[i][j] + 0.2, 0.5)
+            else decision.Share(n, k, share[i][j], share[i][j] - 0.1, share[i][j] + 0.2, 0.5, 0.4, 0.6)
             for i, n in enumerate(names)
             for j, k in enumerate(classes)
         ]
@@ -79,8 +96,8 @@ def charts_of(m, c):
         {n: draws.normal(i, 1 + i, 60).astype("f4") for i, n in enumerate(names)}
     )
     per_class = {n: draws.random(c).tolist() for n in names}
-    yield decision.head_chart(classes, per_class, per_class)
-    yield decision.head_chart(classes, {}, per_class)
+    yield head.head_chart(classes, per_class, per_class)
+    yield head.head_chart(classes, {}, per_class)
     yield decision.shapley_chart(
         names, [(0.3 - 0.1 * i, 0.2 - 0.1 * i, 0.4 - 0.1 * i) for i in range(m)], 1 / c
     )
@@ -93,11 +110,20 @@ def charts_of(m, c):
             repair.Gain("temperature", None, None),
             repair.Gain("modality", (0.02, 0.01, 0.03), (0.1, 0.05, 0.2), "headline"),
             repair.Gain("category", (0.0, 0.0, 0.0), (0.0, 0.0, 0.0)),
+            *(repair.Gain(f"allocator{i}", (0.1, -0.1, 0.2), (0.1, 0.05, 0.2)) for i in range(9)),
         ]
     )
-    yield repair.weights_chart(
-        names, classes, {"modality": np.ones((m, c)), "category": draws.random((m, c))}
+    yield selection.selection_chart(
+        [
+            selection.Candidate("uniform", 0.9, 0.0, 1.0),
+            selection.Candidate("modality", 0.7, 0.05, None, chosen=True),
+            selection.Candidate("norm", 9.0, 0.5, 8.0),
+            *(selection.Candidate(f"allocator{i}", 0.8, None, 0.9) for i in range(9)),
+        ]
     )
+    found = {f"allocator{i}": np.ones((m, c)) for i in range(6)}
+    found |= {f"category{i}": draws.random((m, c)) for i in range(6)}
+    yield weights.weights_chart(names, classes, found, "category1")
     history = [
         {"epoch": str(e), "train/loss/fused": "1.5", "val/nll": "2", "val/accuracy/fused": "0.5"}
         | {f"train/accuracy/{n}": "0.4" for n in names}
@@ -111,7 +137,9 @@ def test_nothing_overlaps_and_nothing_is_cut_off(modalities, classes):
     with theme.style():
         for chart in charts_of(modalities, classes):
             check(chart)
-            assert chart.title.endswith("?")
+            assert chart.figure.get_figheight() <= TALLEST
+            assert 10 < len(chart.title) < 120
+            assert not chart.title.endswith(("?", "."))
             assert 1 <= chart.how.count(". ") + 1 <= 3
             labelled = [axes for axes in chart.figure.axes if axes.get_xlabel() or axes.get_ylabel()]
             assert labelled or chart.figure.get_supxlabel(), chart.name
@@ -139,16 +167,27 @@ def test_a_chart_is_written_as_picture_and_numbers_the_same_every_time(tmp_path)
     assert kind == "data:image/svg+xml;base64"
     assert base64.b64decode(data).startswith(b"<?xml")
     rows = list(csv.DictReader((tmp_path / "a" / "accuracy.csv").open()))
-    assert [row["predictor"] for row in rows][:2] == ["fused, modality weights", "audio, trained alone"]
+    assert [row["predictor"] for row in rows][:3] == [
+        "fused, modality",
+        "audio, its part of this model",
+        "audio, trained alone",
+    ]
     assert float(rows[0]["accuracy"]) == 0.71
     assert "71.0 %" in first.alt
 
 
 def test_weights_are_drawn_relative_to_their_mean():
     with theme.style():
-        chart = repair.weights_chart(["a", "b"], ["x", "y"], {"category": np.array([[3.0, 1.0], [2.0, 2.0]])})
-    assert [row["relative"] for row in chart.rows] == [1.5, 0.5, 1.0, 1.0]
-    assert [text.get_text() for text in chart.figure.axes[0].texts] == ["1.50", "0.50", "1.00", "1.00"]
+        found = {
+            "modality": np.array([[3.0, 3.0], [1.0, 1.0]]),
+            "category": np.array([[3.0, 1.0], [2.0, 2.0]]),
+        }
+        chart = weights.weights_chart(["a", "b"], ["x", "y"], found, "modality")
+    assert [row["relative"] for row in chart.rows] == [1.5, 1.5, 0.5, 0.5, 1.5, 0.5, 1.0, 1.0]
+    whole, by_class = chart.figure.axes[:2]
+    assert [text.get_text() for text in whole.texts] == ["1.50", "0.50"]
+    assert [text.get_text() for text in by_class.texts] == ["1.50", "0.50", "1.00", "1.00"]
+    assert chart.title == "modality gives a 3.0 times the weight of b"
 
 
 def test_a_gain_is_marked_only_where_its_interval_leaves_zero_out():
@@ -169,8 +208,49 @@ def test_history_without_curves_gives_no_chart():
     assert training.history_chart([{"epoch": "0", "learning_rate": "0.1"}], ("audio",), 0) is None
 
 
-def test_the_palette_survives_a_grey_print():
-    """Neighbouring modalities differ in luminance, or in marker, hatch and line, always in all of the latter."""
-    for cue in (theme.marker, theme.hatch, theme.colour):
-        assert len({cue(i) for i in range(6)}) == 6
-    assert len({str(theme.line(i)) for i in range(6)}) == 6
+def title_of(chart):
+    with theme.style():
+        return chart().title
+
+
+def test_titles_say_what_is_seen():
+    def share(low, high, capability):
+        middle = (low + high) / 2
+        return decision.Share("a", "x", middle, low, high, capability, capability - 0.05, capability + 0.05)
+
+    def shares(*intervals):
+        other = decision.Share("b", "x", 0.5, 0.4, 0.6, 0.5)
+        return title_of(lambda: decision.shares_chart([*(share(*i) for i in intervals), other]))
+
+    assert shares((0.1, 0.2, 0.4)) == "a decides clearly less than it could on 1 of 1 classes"
+    assert shares((0.5, 0.6, 0.4)) == "a decides clearly more than it could on 1 of 1 classes"
+    assert shares((0.36, 0.37, 0.4)) == "No modality decides clearly more or less than it could"
+    better, worse = (0.02, 0.01, 0.03), (-0.02, -0.03, -0.01)
+
+    def gains(*intervals):
+        return title_of(lambda: repair.gains_chart([repair.Gain("g", i, i) for i in intervals]))
+
+    assert gains(better, worse, None) == (
+        "1 of 2 allocators is clearly more accurate than the plain sum, 1 of 2 clearly less"
+    )
+    assert gains(worse) == "No allocator is clearly more accurate than the plain sum, 1 of 1 clearly less"
+    assert gains((0.0, -0.1, 0.1)) == "No allocator differs clearly in accuracy from the plain sum"
+    assert gains(None) == "No allocator could be fitted"
+    recalls = {"a": [0.5, None, 0.9], "b": [0.1, 0.2, 0.3]}
+    assert title_of(lambda: class_charts.recall_chart(["x", "y", "z"], [0.4, 0.5, 0.6], recalls)) == (
+        "a alone recognises more than the fused model on 2 of 3 classes"
+    )
+    counts = np.array([[5, 3], [1, 5]])
+    assert title_of(lambda: class_charts.confusion_chart(["x", "y"], counts)) == (
+        "Most frequent error: x taken for y (3 times)"
+    )
+
+
+def test_a_bin_of_few_samples_has_a_wide_interval():
+    """Against SciPy's Wilson interval."""
+    from scipy.stats import binomtest
+
+    for right, count in ((0, 3), (3, 3), (7, 20), (500, 1000)):
+        expected = binomtest(right, count).proportion_ci(method="wilson")
+        found = calibration.Bin(0.5, right / count, count).interval
+        assert found == pytest.approx((expected.low, expected.high), abs=1e-12)

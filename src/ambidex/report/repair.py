@@ -75,9 +75,14 @@ def _gains_title(gains: Sequence[Gain]) -> str:
     if not fitted:
         return "No allocator could be fitted"
     if not better + worse:
-        return f"None of {len(fitted)} allocators differs clearly in accuracy from the plain sum"
-    told = f"{better or 'None'} of {len(fitted)} allocators {'is' if better < 2 else 'are'} clearly more accurate"
-    return f"{told} than the plain sum" + (f", {worse} clearly less" if worse else "")
+        return "No allocator differs clearly in accuracy from the plain sum"
+    gain = (
+        f"{better} of {len(fitted)} allocators {'is' if better == 1 else 'are'}"
+        if better
+        else "No allocator is"
+    )
+    loss = f", {worse} of {len(fitted)} clearly less" if worse else ""
+    return f"{gain} clearly more accurate than the plain sum{loss}"
 
 
 def _gain_row(g: Gain) -> dict[str, object]:

@@ -104,7 +104,7 @@ def rows_height(rows: int, each: float = 0.3, least: float = 2.4, extra: float =
 
 
 def panels(grid: Any, used: int) -> list[Axes]:
-    """The first `used` axes of a grid [R, K] that shares its axes; the spare ones vanish, those above get their ticks."""
+    """The first `used` axes of a grid [R, K] that shares its axes; spare ones vanish, those above get ticks."""
     columns = grid.shape[1]
     for place, axes in enumerate(grid.flat):
         axes.set_visible(place < used)

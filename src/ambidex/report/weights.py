@@ -11,7 +11,9 @@ from ambidex.report.chart import Chart
 from ambidex.report.heat import heat_map
 
 MOST = 4
-"""allocators with weights by class that are drawn; the numbers of all stand in the CSV"""
+"""allocators with weights by class that are drawn, fewer of many modalities; the CSV holds the numbers of all"""
+ROWS = 12
+"""rows that these may take together"""
 Weights = NDArray[np.float64]
 TICKS = {-2: "1/4", -1: "1/2", 0: "1", 1: "2", 2: "4"}
 
@@ -28,11 +30,13 @@ def weights_chart(
     """
     relative = {name: raw / max(float(raw.mean()), 1e-12) for name, raw in weights.items()}
     whole = {name: w[:, 0] for name, w in relative.items() if np.allclose(w, w[:, :1], rtol=1e-6)}
-    by_class = sorted((name for name in relative if name not in whole), key=lambda name: name != headline)[
-        :MOST
-    ]
+    several = sorted((name for name in relative if name not in whole), key=lambda name: name != headline)
+    by_class = several[: max(1, min(MOST, ROWS // len(modalities)))]
     heights = ([0.26 * len(whole)] if whole else []) + [0.26 * len(modalities)] * len(by_class)
-    figure = theme.figure(height=sum(heights) + 0.62 * len(heights) + 0.9)
+    names = 0.075 * max(map(len, classes)) if by_class and theme.crowded(classes, 90) else 0.3
+    figure = theme.figure(
+        height=max(2.0, sum(heights) + 0.65 * bool(whole) + 0.4 * len(by_class) + names + 0.3)
+    )
     panels = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     images: list[Any] = []
     if whole:
