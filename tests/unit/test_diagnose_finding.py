@@ -55,6 +55,7 @@ def evidence(joint=NOTHING, best=NOTHING, own=NOTHING, others=None, representati
             "No clear deficit of features against training alone: visual +0.0 points",
         ),
         (evidence(), "neither", "neither layer falls short by 2 points or more"),
+        (evidence(representation={"audio": NOTHING, "visual": vague(3)}), "undecided", "visual +3.0 points"),
         (evidence(joint=vague(1)), "undecided", "no loss at either layer can be told from chance"),
         (evidence(representation={}), "undecided", "no loss at the decision layer can be told from chance"),
         (evidence(representation={}), "undecided", "were not given"),
@@ -92,6 +93,8 @@ def test_an_allocator_that_test_picks_must_stand_a_correction():
     found = finding(evidence(own=vague(0), others=among_many))
     assert found.kind == "undecided"
     assert "pick on test" in " ".join(found.sentences)
+    asked_for = finding(evidence(own=lucky, others={f"a{i}": vague(0) for i in range(5)}))
+    assert asked_for.kind == "decision"
 
 
 def test_without_probes_the_allocators_alone_speak():

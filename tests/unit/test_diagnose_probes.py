@@ -128,6 +128,7 @@ def test_gaps_are_differences_of_accuracies_on_test():
         assert gap["difference"] == pytest.approx(own[m] - reached(test.contributions[m]))
         assert gap["low"] <= gap["difference"] <= gap["high"]
     on_val = {m: reached(p.logits["val"], evaluation.val.labels) for m, p in fitted.own.items()}
+    assert {m: metrics["probes"][m]["val_accuracy"] for m in on_val} == pytest.approx(on_val)
     assert metrics["best_alone"]["modality"] == "audio" == max(on_val, key=on_val.get)
     assert metrics["best_alone"]["difference"] == pytest.approx(own["audio"] - reached(test.logits))
     joint = reached(fitted.joint.logits["test"]) - reached(test.logits)
