@@ -204,6 +204,9 @@ def test_the_headline_tells_gain_loss_and_chance_apart(result):
     assert told(right, wrong) == "Fusing pays: 100.0 % right, against 0.0 % by a deciding alone."
     assert told(wrong, right).startswith("Fusing does harm: 0.0 % right, against 100.0 %")
     assert told(right, right).startswith("Fusing makes no clear difference")
+    one_worse = torch.cat([wrong[:1], right[1:]])
+    assert told(right, one_worse).startswith("Fusing makes no clear difference: 100.0 %")
+    assert told(one_worse, right).startswith("Fusing makes no clear difference")
 
 
 def test_a_few_tiles_repeat_the_numbers(result):

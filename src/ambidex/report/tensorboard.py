@@ -30,12 +30,11 @@ def write_tensorboard(folder: Path, drawn: Sequence[Drawn], scalars: Mapping[str
 
 
 def allocator_scalars(metrics: Mapping[str, Any]) -> dict[str, float | None]:
-    """`<metric>/<allocator>` -> value, from the metrics of a run; the refused are left out."""
+    """`<metric>/<allocator>` -> value, from the metrics of a run; None for the refused."""
     return {
         f"{metric}/{name}": numbers.get(metric)
         for metric in SHOWN
         for name, numbers in metrics["allocators"].items()
-        if "refused" not in numbers
     }
 
 
