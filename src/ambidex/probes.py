@@ -80,15 +80,14 @@ def fit_probe(
     The strength is chosen on `val`; where there is none, by folds of train that keep its `groups` together.
     """
     problem = _Problem(features["train"], labels["train"], classes)
-    held_out = {name: problem.rotate(h) for name, h in features.items() if name != "train"}
-    if "val" in held_out:
-        judges = [_Judge(problem, held_out["val"], labels["val"])]
+    if "val" in features:
+        judges = [_Judge(problem, features["val"], labels["val"])]
     else:
         judges = _inner_judges(features["train"], labels["train"], classes, groups)
     chosen, warm = _strength(judges)
     start = warm if judges[0].problem is problem else problem.start()
     weights, found = problem.solve(chosen, start, tolerance=1e-6)
-    said = {name: problem.logits(x, weights) for name, x in held_out.items()}
+    said = {name: problem.say(h, weights) for name, h in features.items() if name != "train"}
     return Probe(chosen, said, *problem.linear(weights), found.record())
 
 
@@ -97,7 +96,7 @@ class _Judge:
     """A regression and the samples, not among those it is fitted on, that judge its strength."""
 
     problem: "_Problem"
-    x: Tensor
+    features: Tensor
     labels: Tensor
 
 
@@ -109,7 +108,7 @@ def _inner_judges(features: Tensor, labels: Tensor, classes: int, groups: Sequen
         held = torch.zeros(len(labels), dtype=torch.bool)
         held[torch.from_numpy(rows)] = True
         problem = _Problem(features[~held], labels[~held], classes)
-        found.append(_Judge(problem, problem.rotate(features[held]), labels[held]))
+        found.append(_Judge(problem, features[held], labels[held]))
     return found
 
 
@@ -122,7 +121,7 @@ def _strength(judges: Sequence[_Judge]) -> tuple[float, Tensor]:
             judge.problem.solve(strength, start, tolerance=1e-4)[0]
             for judge, start in zip(judges, weights, strict=True)
         ]
-        logits = [judge.problem.logits(judge.x, w) for judge, w in zip(judges, weights, strict=True)]
+        logits = [judge.problem.say(judge.features, w) for judge, w in zip(judges, weights, strict=True)]
         loss = nll(torch.cat(logits), torch.cat([judge.labels for judge in judges]))
         if loss >= lowest:
             break
@@ -151,28 +150,28 @@ class _Problem:
         self.classes = classes
         self.target = torch.nn.functional.one_hot(labels, classes).double()
 
-    def rotate(self, features: Tensor) -> Tensor:
-        """Features of any split, standardised by train, in the principal axes."""
-        rotated: Tensor = ((features.double() - self.mean) / self.scale) @ self.axes
-        return rotated
-
     def start(self) -> Tensor:
         """No weights yet."""
         return torch.zeros(self.x.shape[1] + 1, self.classes, dtype=torch.float64)
 
-    @staticmethod
-    def logits(x: Tensor, weights: Tensor) -> Tensor:
-        """Rotated features [N, K] -> [N, C]."""
-        return x @ weights[:-1] + weights[-1]
+    def logits(self, weights: Tensor) -> Tensor:
+        """Of the training samples: [N, C]."""
+        found: Tensor = self.x @ weights[:-1] + weights[-1]
+        return found
 
     def linear(self, weights: Tensor) -> tuple[Tensor, Tensor]:
         """The same map on features as they are: weight [C, D] and bias [C]."""
         weight = (self.axes @ weights[:-1]).T / self.scale
         return weight, weights[-1] - weight @ self.mean
 
+    def say(self, features: Tensor, weights: Tensor) -> Tensor:
+        """Features of any split as they are [N, D] -> [N, C]; cheaper than rotating them."""
+        weight, bias = self.linear(weights)
+        return features.double() @ weight.T + bias
+
     def curvature(self, weights: Tensor) -> Tensor:
         """Diagonal of the Hessian of the mean NLL [K + 1, C]: variables scaled by its root converge quickly."""
-        p = self.logits(self.x, weights).softmax(dim=1)
+        p = self.logits(weights).softmax(dim=1)
         spread = p * (1 - p) / len(p)
         diagonal = torch.cat([self.x.square().T @ spread, spread.sum(dim=0, keepdim=True)])
         return diagonal.clamp_min(1e-12)
@@ -185,9 +184,10 @@ class _Problem:
 
         def objective(scaled: Array) -> tuple[float, Array]:
             weights = torch.from_numpy(scaled) / ruler
-            log_p = self.logits(self.x, weights).log_softmax(dim=1)
-            residual = (log_p.exp() - self.target) / len(self.target)
-            gradient = torch.cat([self.x.T @ residual, residual.sum(dim=0, keepdim=True)])
+            log_p = self.logits(weights).log_softmax(dim=1)
+            residual = ((log_p.exp() - self.target) / len(self.target)).T.contiguous()
+            # a few rows times x: four times as fast as x.T times a few columns
+            gradient = torch.cat([(residual @ self.x).T, residual.sum(dim=1)[None]])
             gradient = (gradient + penalty * weights) / ruler
             likelihood = torch.nn.functional.nll_loss(log_p, self.labels)
             value = likelihood + 0.5 * (penalty * weights.square()).sum()
