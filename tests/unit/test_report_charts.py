@@ -189,6 +189,13 @@ def test_weights_are_drawn_relative_to_their_mean():
     assert [text.get_text() for text in by_class.texts] == ["1.50", "0.50", "1.00", "1.00"]
     assert chart.title == "modality gives a 3.0 times the weight of b"
 
+    def title(by_class):
+        raw = {"gentle": np.ones((2, 2)), "category": np.array(by_class)}
+        return title_of(lambda: weights.weights_chart(["a", "b"], ["x", "y"], raw, "category"))
+
+    assert title([[2.0, 1.0], [0.5, 0.5]]) == "category turns b down to 0.50 of the mean weight on class x"
+    assert title([[2.0, 0.0], [1.0, 1.0]]) == "category silences a on class y"
+
 
 def test_a_gain_is_marked_only_where_its_interval_leaves_zero_out():
     gains = [

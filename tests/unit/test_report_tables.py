@@ -11,7 +11,7 @@ from sklearn.metrics import recall_score
 from ambidex.allocation import Allocation, fit_allocators
 from ambidex.diagnose import DIAGNOSTICS
 from ambidex.probes import fit_probes
-from ambidex.report import disagreements
+from ambidex.report import disagreements, run_charts, theme
 from ambidex.report.class_table import class_tables
 from ambidex.report.headline import headline, tiles
 from ambidex.report.repair_table import allocator_table, choice
@@ -240,3 +240,15 @@ def test_trust_and_overrides_repeat_the_diagnosis(result):
     assert follow[1][1][0] == f"{100 * row['override']:.1f}"
     assert follow[1][1][1].endswith(f"{row['override_samples']} samples")
     assert overrides(replace(result, diagnoses={})) == ""
+
+
+def test_weights_that_auto_chose_are_drawn_once(result):
+    auto = replace(result.headline, name="auto", record={"chosen": "modality"})
+    changed = replace(result, allocations=[*result.allocations, auto], asked="auto")
+    with theme.style():
+        chart = run_charts.found_weights(changed)
+        assert {row["allocator"] for row in chart.rows} == {"auto (modality)"}
+        assert {row["allocator"] for row in run_charts.found_weights(result).rows} == {"modality"}
+        assert (
+            run_charts.found_weights(replace(result, allocations=[result.uniform], asked="uniform")) is None
+        )

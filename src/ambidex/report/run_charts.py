@@ -169,17 +169,25 @@ def choice(result: Result) -> Chart | None:
 
 
 def found_weights(result: Result) -> Chart | None:
-    """Weights of every allocator that has some, apart from the plain sum."""
+    """Weights of every allocator that has some, apart from the plain sum; what `auto` chose is shown once."""
     evaluation = result.evaluation
     shape = len(evaluation.modalities), len(evaluation.classes)
+    chosen = {a.record["chosen"] for a in result.fitted if a.record.get("chosen")}
     found = {
-        a.name: np.array([row["weight"] for row in a.weights], dtype=np.float64).reshape(shape)
+        _chooser(a): np.array([row["weight"] for row in a.weights], dtype=np.float64).reshape(shape)
         for a in result.fitted
-        if a.weights and a is not result.uniform
+        if a.weights and a is not result.uniform and (a is result.headline or a.name not in chosen)
     }
     if not found:
         return None
-    return weights.weights_chart(evaluation.modalities, evaluation.classes, found, result.headline.name)
+    own = _chooser(result.headline)
+    return weights.weights_chart(evaluation.modalities, evaluation.classes, found, own)
+
+
+def _chooser(allocation: Allocation) -> str:
+    """Its name; with what it chose, where it is one that chooses."""
+    chosen = allocation.record.get("chosen")
+    return f"{allocation.name} ({chosen})" if chosen else allocation.name
 
 
 def recall(result: Result) -> Chart:

@@ -12,6 +12,8 @@ from ambidex.report.heat import heat_map
 
 MOST = 4
 """allocators with weights by class that are drawn, fewer of many modalities; the CSV holds the numbers of all"""
+SILENT = 0.05
+"""a weight below this much of the mean leaves a modality without a say"""
 ROWS = 12
 """rows that these may take together"""
 Weights = NDArray[np.float64]
@@ -51,7 +53,7 @@ def weights_chart(
     bar.set_label("weight / mean weight")
     return Chart(
         "weights",
-        _title(modalities, relative, headline),
+        _title(modalities, classes, relative, headline),
         figure,
         f"Heat maps of the relative weight of {', '.join(modalities)} for {', '.join(weights)}.",
         "Each cell is the factor that multiplies a modality's contribution, relative to the mean of its allocator (1 "
@@ -72,10 +74,23 @@ def _panel(axes: Any, values: Weights, rows: Sequence[str], columns: Sequence[st
     return image
 
 
-def _title(modalities: Sequence[str], relative: Mapping[str, Weights], headline: str | None) -> str:
-    """What the headline, or the only allocator, does to the loudest and the quietest modality."""
+def _title(
+    modalities: Sequence[str],
+    classes: Sequence[str],
+    relative: Mapping[str, Weights],
+    headline: str | None,
+) -> str:
+    """What the headline, or the first allocator, does: to whom most, or on which class."""
     name = headline if headline is not None and headline in relative else next(iter(relative))
-    mean = relative[name].mean(axis=1)
+    own = relative[name]
+    if not np.allclose(own, own[:, :1], rtol=0.05):
+        m, c = divmod(int(own.argmin()), own.shape[1])
+        if own[m, c] < SILENT:
+            return f"{name} silences {modalities[m]} on class {classes[c]}"
+        return (
+            f"{name} turns {modalities[m]} down to {own[m, c]:.2f} of the mean weight on class {classes[c]}"
+        )
+    mean = own.mean(axis=1)
     if len(modalities) == 1 or np.allclose(mean, mean[0], rtol=1e-3):
         return f"{name} weighs the modalities alike on average"
     most, least = int(mean.argmax()), int(mean.argmin())
