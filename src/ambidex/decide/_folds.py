@@ -14,9 +14,11 @@ def grouped(groups: Sequence[str]) -> bool:
 
 
 def cluster_of(groups: Sequence[str]) -> Rows:
-    """The independent unit of each sample [N]: its group where groups say anything, else itself."""
-    if not grouped(groups):
-        return np.arange(len(groups))
+    """The independent unit of each sample [N]: its group (a sample without company is a group of its own).
+
+    One speaker's samples are one unit, not N: they say nothing about how speakers differ, so `standard_error`
+    is infinite and no gain is clear.
+    """
     units: Rows = np.unique(np.asarray(groups), return_inverse=True)[1]
     return units
 
