@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from ambidex.manifest import Row
 from ambidex.media.extraction import Batch, Wants
 from ambidex.media.index import write_index
-from ambidex.media.manifest import Manifest, Row
+from ambidex.media.manifest import Manifest
 from ambidex.media.shards import Shard, Slice, write_shard
 from ambidex.media.store import FeatureStore
 from ambidex.media.tensors import Moments, kind_of, shape_of
@@ -80,23 +81,35 @@ def write_clip(path: Path, length: float, height: int, width: int, seed: int, fp
             container.mux(audio.encode(frame))
 
 
-def make_store(folder: Path, wants: Wants, splits: Mapping[str, int], shard_size: int = 256) -> FeatureStore:
-    """A feature store with `splits` (name -> number of samples) of made-up tensors, as `extract` writes it."""
+def make_store(
+    folder: Path,
+    wants: Wants,
+    splits: Mapping[str, int],
+    shard_size: int = 256,
+    vectors: Mapping[str, NDArray[np.float32]] | None = None,
+) -> FeatureStore:
+    """A feature store with `splits` (name -> number of samples) of made-up tensors, as `extract` writes it.
+
+    Sample i is of class i % CLASSES. `vectors`: modality -> [N, D], in place of noise.
+    """
     folder.mkdir()
     names = [split for split, size in splits.items() for _ in range(size)]
     rows = [Row(f"s{i}", CLASS_NAMES[i % CLASSES], split, f"g{i}", {}) for i, split in enumerate(names)]
     shards: list[Shard] = []
     for start in range(0, len(rows), shard_size):
         part = rows[start : start + shard_size]
-        batch = _batch(part, wants, seed=start)
+        given = None if vectors is None else {m: x[start : start + shard_size] for m, x in vectors.items()}
+        batch = _batch(part, wants, start, given)
         shards.append(write_shard(folder, Slice(len(shards), part, ""), batch, wants))
     manifest = Manifest(rows, CLASS_NAMES, folder, "made up", "", {})
     write_index(folder, manifest, rows, wants, shards, {})
     return FeatureStore.open(folder, verify=False)
 
 
-def _batch(rows: Sequence[Row], wants: Wants, seed: int) -> Batch:
-    tensors = {name: _values(want, len(rows), seed) for name, want in wants.items()}
+def _batch(
+    rows: Sequence[Row], wants: Wants, seed: int, given: Mapping[str, NDArray[np.float32]] | None
+) -> Batch:
+    tensors = given or {name: _values(want, len(rows), seed) for name, want in wants.items()}
     samples = [{name: values[i] for name, values in tensors.items()} for i in range(len(rows))]
     moments = {name: [Moments.of(samples[0][name], kind_of(want))] for name, want in wants.items()}
     return Batch(samples, [row.sample_id for row in rows], moments=moments)

@@ -20,8 +20,8 @@ from pathlib import Path
 import av
 import numpy as np
 
+from ambidex.manifest import Row as Sample
 from ambidex.media.extraction import extract_rows
-from ambidex.media.manifest import Row as Sample
 from ambidex.media.shards import Slice, write_shard
 from ambidex.params import Frames, Spectrogram
 from benchmarks.data import CLASS_NAMES, FIELD, write_clip
