@@ -1,12 +1,14 @@
 """Shapley values of many modalities: sampled orders against all of them, and what must hold however they are drawn."""
 
 import dataclasses
+import json
 from itertools import permutations
 
 import numpy as np
 import pytest
 import torch
 
+from ambidex.allocation import fit_allocators
 from ambidex.coalitions import (
     MaskedHead,
     absent_features,
@@ -14,9 +16,12 @@ from ambidex.coalitions import (
     contribution_shares,
     shapley_contributions,
 )
+from ambidex.decision import Decision, DecisionSpec
 from ambidex.diagnose import DIAGNOSTICS
+from ambidex.evaluation import collect
 from ambidex.fusion import Fusion
 from ambidex.params import Evaluate
+from ambidex.repaired import repaired_model
 from ambidex.shapley import Plan, coalitions, shapley
 from helpers.evaluations import make_evaluation, make_model
 
@@ -193,14 +198,65 @@ def test_samples_are_cut_without_changing_anything(count, monkeypatch):
         torch.testing.assert_close(cut.error[m], whole.error[m], atol=1e-5, rtol=1e-4)
 
 
+# Where contributions are kept
+
+
+class Vectors:
+    """As much of a feature store as `collect` looks at."""
+
+    def __init__(self, features):
+        self.features = features
+        count = len(next(iter(features.values())))
+        self.labels = torch.arange(count) % CLASSES
+        self.sample_ids = self.groups = [f"s{i}" for i in range(count)]
+
+    def rows(self, split):
+        return torch.arange(len(self.labels)) if split == "train" else torch.arange(4)
+
+    def gather(self, modality, rows):
+        return self.features[modality][rows]
+
+
+def test_an_evaluation_keeps_the_error_and_a_saved_model_the_orders():
+    """The same orders make the contributions of an evaluation, of a saved model, and of one sample at a time."""
+    model, features, _ = make_head(7, "tangled")
+    given = {"permutations": 10, "seed": 3}
+    seen = collect(model, Vectors(features), ["train", "test"], 3, torch.device("cpu"), "mean", **given)
+    test = seen["test"]
+    assert list(test.contribution_error) == list(names(7))
+    background = absent_features({"train": seen["train"].features}, test.features, "mean")
+    expected = contribution_shares(model, test.features, background, **given)
+    for m in names(7):
+        torch.testing.assert_close(test.contribution_error[m], expected.error[m])
+        torch.testing.assert_close(test.contributions[m], expected.phi[m])
+
+    spec = DecisionSpec("uniform", {}, "contributions", "mean", **given)
+    assert DecisionSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
+    before = {k: v for k, v in spec.to_json().items() if k not in given}  # written when there were no orders
+    assert (DecisionSpec.from_json(before).permutations, DecisionSpec.from_json(before).seed) == (64, 0)
+    decision = Decision(spec, dict.fromkeys(names(7), DIM), CLASSES)
+    for m, buffer in decision.background().items():
+        buffer.copy_(background[m])
+    for i in range(4):
+        one = decision.inputs(model, {m: h[i : i + 1] for m, h in test.features.items()})
+        torch.testing.assert_close(one[0], test.stacked()[i])
+
+
+def test_a_repaired_model_is_told_the_orders():
+    evaluation = many(3, fusion="film", permutations=10, seed=3)
+    (plain,) = fit_allocators(evaluation, ["uniform"])
+    spec = repaired_model(evaluation, plain).architecture.decision
+    assert (spec.absent, spec.permutations, spec.seed) == ("mean", 10, 3)
+
+
 # The game of the accuracy
 
 
-def many(count, **given):
+def many(count, fusion="concat", **given):
     params = Evaluate(resamples=100, **given)
     sizes = {"train": 60, "val": 30, "test": 150}
     informative = {m: [1, i % 2, 0.3] for i, m in enumerate(names(count))}
-    return make_evaluation(informative, noise=4.0, dim=3, sizes=sizes, params=params)
+    return make_evaluation(informative, fusion, noise=4.0, dim=3, sizes=sizes, params=params)
 
 
 def run(evaluation, name="shapley"):
