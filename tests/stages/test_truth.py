@@ -44,7 +44,7 @@ def _found(layout: Layout, report: Path) -> dict[str, bool]:
     assert len(one_sided) == 4
     assert set(one_sided.values()) == {"audio", "visual"}
     with (report / "plots" / "weights.csv").open() as stream:
-        rows = [row for row in csv.DictReader(stream) if row["allocator"] == "category"]
+        rows = [row for row in csv.DictReader(stream) if row["allocator"] in ("category", "auto (category)")]
     weights = {(row["class"], row["modality"]): float(row["weight"]) for row in rows}
     other = {"audio": "visual", "visual": "audio"}
     return {c: weights[c, m] > weights[c, other[m]] for c, m in one_sided.items()}
