@@ -48,13 +48,19 @@ def run_page(
             html.bullets(result.sentences("capability")),
             *charts("shares", "shapley"),
             overrides(result),
+            *_in_detail(result, "shapley"),
         ],
         "head": [
             html.terms(terms.HEAD),
             *charts("contributions", "head"),
             html.shortened(result.sentences("weights"), 3),
         ],
-        "calibration": [html.terms(terms.CALIBRATION), *charts("reliability"), trust(result)],
+        "calibration": [
+            html.terms(terms.CALIBRATION),
+            *charts("reliability"),
+            trust(result),
+            *_in_detail(result, "calibration"),
+        ],
         "repair": [
             html.terms(terms.REPAIR),
             *charts("allocators"),
@@ -106,8 +112,14 @@ def _overview(result: Result, metrics: Mapping[str, Any]) -> list[Html]:
         html.paragraph(found, "verdict"),
         html.tiles(tiles(result, metrics)),
         html.bullets([reason for reason in reasons if reason]),
-        html.folded("Measured in detail", html.bullets(result.sentences("performance", "probes"))),
+        *_in_detail(result, "performance", "probes"),
     ]
+
+
+def _in_detail(result: Result, *diagnostics: str) -> list[Html]:
+    """What they say in words, folded away; nothing where none of them was run."""
+    sentences = result.sentences(*diagnostics)
+    return [html.folded("Measured in detail", html.bullets(sentences))] if sentences else []
 
 
 def _further(result: Result) -> list[Html]:
