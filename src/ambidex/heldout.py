@@ -45,7 +45,7 @@ class HeldOut:
 
     def subset(self, rows: Sequence[int] | Tensor) -> "HeldOut":
         """Some of the samples."""
-        chosen = torch.as_tensor(rows)
+        chosen = torch.as_tensor(rows, dtype=torch.int64)
         sources = {name: values[chosen] for name, values in self.sources.items()}
         groups = [self.groups[i] for i in chosen.tolist()]
         return HeldOut(self.modalities, self.labels[chosen], groups, sources)

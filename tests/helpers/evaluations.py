@@ -53,12 +53,12 @@ def make_evaluation(
     group_size: int = 1,
     dim: int = 8,
     params: Evaluate | None = None,
-    scales: Mapping[str, float] | None = None,
+    scales: Mapping[str, float | Tensor] | None = None,
 ) -> Evaluation:
     """`informative`: modality -> one number per class, 0 for a class that cannot be told by it.
 
-    In the head of `concat` each block is fitted alone, then multiplied by the modality's `scales`; other heads
-    are random.
+    In the head of `concat` each block is fitted alone, then multiplied by the modality's `scales`, one number or
+    one per class [C, 1]; other heads are random.
     """
     modalities, classes = tuple(informative), len(next(iter(informative.values())))
     params = params or Evaluate(resamples=200)
@@ -77,7 +77,7 @@ def make_evaluation(
 
 
 def _fit_blocks(
-    model: MultimodalNet, features: Mapping[str, Tensor], labels: Tensor, scales: Mapping[str, float]
+    model: MultimodalNet, features: Mapping[str, Tensor], labels: Tensor, scales: Mapping[str, float | Tensor]
 ) -> None:
     """Each W_m is a classifier of its own, fitted alone on train, as a loss per modality would make it."""
     with torch.no_grad():

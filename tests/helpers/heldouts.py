@@ -3,10 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from scipy.optimize import minimize
-from scipy.special import log_softmax
 from torch import Tensor
 
 from ambidex.decide import ALLOCATORS, Fitted
@@ -42,6 +39,18 @@ def draw(
     return made(z, labels, groups, probes)
 
 
+def habitual(seed: int = 0, count: int = 160, third: bool = False) -> HeldOut:
+    """The second modality half believes in class 1 where it is class 0; the first knows a little of everything.
+
+    No two allocators make the same of it. `third` adds one that knows little more than chance.
+    """
+    truth = [[1.0] * 3, [3.0] * 3, [0.2, 0.5, 0.8]][: 3 if third else 2]
+    held = changed(draw(truth, count, seed=seed), lambda z: 2 * z)
+    for z in held.sources.values():
+        z[held.labels == 0, 1, 1] += 6.0
+    return held
+
+
 def made(
     z: Tensor, labels: Tensor, groups: Sequence[str] | None = None, probes: Tensor | None = None
 ) -> HeldOut:
@@ -69,21 +78,3 @@ def said(fitted: Fitted, held: HeldOut) -> Tensor:
     with torch.no_grad():
         logits: Tensor = fitted.allocator(held.stack(fitted.source))
     return logits
-
-
-def arrays(held: HeldOut, source: str = "contributions") -> tuple[Any, Any]:
-    """One source [N, M, C] float64 and the labels [N], for independent arithmetic."""
-    return held.sources[source].double().numpy(), held.labels.numpy()
-
-
-def mean_nll(z: Any, labels: Any) -> float:
-    """-1/N sum log p[y] by SciPy."""
-    return float(-log_softmax(z, axis=1)[np.arange(len(labels)), labels].mean())
-
-
-def scipy_fit(objective: Callable[[Any], float], start: Any, bounds: Any = None) -> Any:
-    """The minimum by sequential least squares with numerical gradients, started away from the optimum."""
-    options = {"ftol": 1e-15, "maxiter": 2000}
-    found = minimize(objective, start, method="SLSQP", bounds=bounds, options=options)
-    assert found.success, found.message
-    return found.x

@@ -7,37 +7,11 @@ import torch
 from scipy.special import logsumexp, softmax
 
 from ambidex.decide.confidence import sureness
-from helpers.heldouts import THREE, TWO, arrays, changed, draw, fit, mean_nll, said, scipy_fit
+from helpers.heldouts import THREE, TWO, changed, draw, fit, said
+from helpers.likelihoods import INVERSE, arrays, mean_nll, pool_of, scale_of, scales_of, scipy_fit, weights_of
 
 PRECISION = 1e-4
-INVERSE = [(1 / 20, 20)]
 SHRINKAGE = pytest.mark.parametrize("shrinkage", [0.0, 4.0])
-
-
-def scale_of(logits, labels, shrinkage):
-    """The inverse temperature of logits [N, C]."""
-
-    def objective(b):
-        return mean_nll(logits * b, labels) + shrinkage / (2 * len(labels)) * (b[0] - 1) ** 2
-
-    return scipy_fit(objective, np.full(1, 0.7), INVERSE)[0]
-
-
-def scales_of(x, labels, shrinkage):
-    """One inverse temperature for each modality of x [N, M, C]: [M]."""
-    return np.array([scale_of(x[:, m], labels, shrinkage) for m in range(x.shape[1])])
-
-
-def weights_of(x, labels, shrinkage, centre=1.0):
-    """One weight per modality on the sum, not negative: [M]."""
-
-    def objective(a):
-        return (
-            mean_nll(np.einsum("nmc,m->nc", x, a), labels)
-            + shrinkage / (2 * len(labels)) * ((a - centre) ** 2).sum()
-        )
-
-    return scipy_fit(objective, np.full(x.shape[1], 0.6), [(0, None)] * x.shape[1])
 
 
 def factor_of(fitted):
@@ -110,18 +84,6 @@ def test_category(strength):
 
     wanted = scipy_fit(objective, np.ones(6), [(0, None)] * 6).reshape(2, 3)
     np.testing.assert_allclose(factor_of(fitted), wanted, atol=PRECISION)
-
-
-def pool_of(held, shrinkage):
-    """The factors of contributions and probes, from the definition: [2 M], 1 / T_m [M], opinions [2]."""
-    head, y = arrays(held)
-    probes, _ = arrays(held, "probes")
-    loud = scale_of(head.sum(1), y, shrinkage)
-    own = scales_of(probes, y, shrinkage)
-    last = scale_of(np.einsum("nmc,m->nc", probes, own), y, shrinkage)
-    opinions = np.stack([head.sum(1) * loud, np.einsum("nmc,m->nc", probes, own * last)], axis=1)
-    b = weights_of(opinions, y, shrinkage, centre=0.5)
-    return np.concatenate([np.full(len(own), b[0] * loud), b[1] * last * own]), own, b
 
 
 @SHRINKAGE

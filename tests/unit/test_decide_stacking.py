@@ -8,7 +8,8 @@ from scipy.special import log_softmax, softmax
 from ambidex.decide._fit import Likelihood
 from ambidex.decide.stacking import fit_stacking
 from ambidex.statistics import accuracy, nll
-from helpers.heldouts import TWO, arrays, draw, fit, mean_nll, said
+from helpers.heldouts import TWO, draw, fit, said
+from helpers.likelihoods import arrays, mean_nll
 
 STRENGTHS = (10.0, 3.0)
 

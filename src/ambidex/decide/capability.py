@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from ambidex.convex import Array
-from ambidex.decide._calibration import calibrate, fit_scale
+from ambidex.decide._calibration import Calibration, calibrate, fit_scale
 from ambidex.decide._config import ShrunkConfig
 from ambidex.decide._fit import Likelihood
 from ambidex.decide._weighted import WeightedSum
@@ -39,11 +39,12 @@ class Capability(WeightedSum):
         likelihood = Likelihood.of(contributions, labels)
         scale = calibrate(likelihood, config.shrinkage)
         can = _capability(likelihood, config.pseudo_samples if config.per_class else None)
-        factor = scale.inverse[:, None] * can / np.maximum(can.mean(axis=0, keepdims=True), 1e-12)
+        mean = np.broadcast_to(can.mean(axis=0), can.shape)
+        share = np.divide(can, mean, out=np.ones_like(can), where=mean > 0)  # no hit anywhere: all alike
+        factor = scale.inverse[:, None] * share
         final = fit_scale(likelihood, factor, config.shrinkage)
         record = {
-            **scale.record(),
-            "global_temperature": 1 / final.x.item(),
+            **Calibration(scale.inverse, final.x.item(), (*scale.parts[:-1], final)).record(),
             "capability": can.squeeze(1).tolist() if can.shape[1] == 1 else can.tolist(),
         }
         return cls.fitted(config, factor * final.x, contributions.shape, record)

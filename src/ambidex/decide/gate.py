@@ -3,7 +3,9 @@
 z = s sum_m M w_m z_m / T_m, w = softmax_m(score_m), score_m = v . tanh(U x_m + a) + c_m with x_m = the calibrated
 log-probabilities of modality m, their mean over the others, its entropy and the others' mean entropy. One network
 serves all modalities, so their order does not matter. It starts with v = 0, c = 0 (all weigh alike) and is
-stopped early: the number of steps is chosen by cross-validation over groups, none within one standard error.
+stopped early: the number of steps is chosen by cross-validation over groups, none within one standard error. v and
+c are also shrunk to 0 as all weights are, by shrinkage / 2 (||v||^2 + ||c||^2): Adam's steps do not get smaller where
+the samples are separable, and the gate's NLL elsewhere would be several times the plain sum's.
 """
 
 from collections.abc import Iterator, Sequence
@@ -109,8 +111,9 @@ def _train(z: Tensor, labels: Tensor, config: Any, steps: Sequence[int]) -> Iter
     for wanted in steps:
         for _ in range(wanted - done):
             optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(_gated(network, z).sum(dim=1), labels)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss = nn.functional.cross_entropy(_gated(network, z).sum(dim=1), labels, reduction="sum")
+            away = network.outer.square().sum() + network.prior.square().sum()
+            (loss + config.shrinkage / 2 * away).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         done = wanted
         yield network

@@ -1,7 +1,7 @@
 """Equal loudness: each contribution divided by its mean centred norm, as MMCosine's idea after training.
 
-z = sum_m z_m s / n_m with n_m = E ||z_m - mean_c z_m|| on validation and s = mean_m n_m, so that modalities of
-equal norm give the plain sum. No label is used.
+z = sum_m z_m s / n_m with n_m = E ||z_m - mean_c z_m|| on validation and s the mean of n_m over those that say
+anything, so that modalities of equal norm give the plain sum. No label is used.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,9 @@ from torch import Tensor
 
 from ambidex.decide._weighted import WeightedSum
 
+SILENT = 1e-6
+"""a centred norm below this share of the contribution itself, or of the loudest one's, is rounding"""
+
 
 class Norm(WeightedSum):
     """Every modality equally loud."""
@@ -20,8 +23,11 @@ class Norm(WeightedSum):
 
     @classmethod
     def fit(cls, config: Any, contributions: Tensor, labels: Tensor, groups: Sequence[str]) -> Self:
-        """Norms over all samples; a silent modality (norm 0) keeps the factor 1."""
+        """Norms over all samples; a silent modality keeps the factor 1."""
         z = contributions.detach().double()
         norms = (z - z.mean(dim=2, keepdim=True)).norm(dim=2).mean(dim=0).numpy()
-        factor = np.divide(norms.mean(), norms, out=np.ones_like(norms), where=norms > 0)
+        loud = norms > SILENT * np.maximum(z.norm(dim=2).mean(dim=0).numpy(), norms.max())
+        factor = np.divide(
+            norms[loud].mean() if loud.any() else 1.0, norms, out=np.ones_like(norms), where=loud
+        )
         return cls.fitted(config, factor[:, None], contributions.shape, {"norms": norms.tolist()})

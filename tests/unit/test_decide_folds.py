@@ -1,0 +1,111 @@
+"""Cross-validation: folds by group, standard errors over groups, and the one-standard-error rule by hand."""
+
+import numpy as np
+import pytest
+import torch
+
+from ambidex.decide._calibration import calibrate
+from ambidex.decide._fit import Likelihood
+from ambidex.decide._folds import folds, standard_error
+from ambidex.decide._strength import one_standard_error
+from ambidex.decide.stacking import fit_stacking, scaled
+from helpers.heldouts import TWO, draw, fit, made, said
+from helpers.likelihoods import arrays, mean_nll
+
+ALONE, PAIRS = np.arange(4), np.array([0, 0, 1, 1])
+
+
+def test_folds_keep_groups_together_and_are_even():
+    groups = [f"g{i % 7}" for i in range(70)]
+    labels = np.arange(70) % 3
+    held = folds(labels, groups, 5, seed=0)
+    assert sorted(np.concatenate(held)) == list(range(70))
+    sides = [{groups[i] for i in rows} for rows in held]
+    assert all(not (a & b) for i, a in enumerate(sides) for b in sides[:i])
+    assert sorted(len(s) for s in sides) == [1, 1, 1, 2, 2]
+    assert len(folds(labels, [g[0] + str(int(g[1]) % 2) for g in groups], 5, seed=0)) == 2
+
+
+@pytest.mark.parametrize("groups", [[str(i) for i in range(60)], ["one"] * 60])
+def test_folds_are_stratified_where_groups_say_nothing(groups):
+    labels = np.array([0] * 40 + [1] * 20)
+    for rows in folds(labels, groups, 5, seed=1):
+        assert np.bincount(labels[rows]).tolist() == [8, 4]
+
+
+def test_standard_error_over_groups_by_hand():
+    values = np.array([1.0, 1.0, 3.0, 3.0])
+    assert standard_error(values, ALONE) == pytest.approx(values.std(ddof=1) / 2)
+    # two groups of sums -2 and 2 around the mean: sqrt(2 / 1 * 8) / 4
+    assert standard_error(values, PAIRS) == pytest.approx(1.0)
+    assert standard_error(values, np.zeros(4, dtype=int)) == float("inf")
+
+
+# Differences from the best, the third row: (.3 .1 .3 .1), mean .2, error .058; (.3 -.1 .3 -.1), mean .1, error .115.
+# Over the pairs both have an error of 0: the groups agree.
+LOSSES = np.array([[1.3, 1.1, 1.3, 1.1], [1.3, 0.9, 1.3, 0.9], [1.0, 1.0, 1.0, 1.0]])
+
+
+@pytest.mark.parametrize(
+    ("losses", "units", "expected"),
+    [
+        (LOSSES, ALONE, 1),
+        (LOSSES, PAIRS, 2),
+        (LOSSES, np.zeros(4, dtype=int), 0),  # a single group proves nothing
+        (LOSSES[[0, 0, 0]], ALONE, 0),
+        (LOSSES[[2, 1, 0]], ALONE, 0),
+        (LOSSES[[0, 2, 1]], ALONE, 1),
+    ],
+)
+def test_one_standard_error_by_hand(losses, units, expected):
+    assert one_standard_error(losses, units) == expected
+
+
+def category_at(strength, outside, inside):
+    return said(fit("category", outside, strengths=(strength,)), inside).double().numpy()
+
+
+def stacking_at(strength, outside, inside):
+    likelihood = Likelihood.of(outside.sources["contributions"], outside.labels)
+    factor = calibrate(likelihood, 4.0).factor
+    v = fit_stacking(scaled(likelihood, factor), strength, 0.1).x
+    matrices = (v[:18] - v[18:36]).reshape(2, 3, 3) + np.eye(3)
+    return np.einsum("nmc,m,mcd->nd", arrays(inside)[0], factor, matrices) + v[36:]
+
+
+@pytest.mark.parametrize(
+    ("name", "logits_at", "strengths"),
+    [("category", category_at, (100.0, 3.0)), ("stacking", stacking_at, (30.0, 3.0))],
+)
+def test_strengths_are_judged_on_folds_that_were_not_fitted(name, logits_at, strengths):
+    """What is recorded for a strength is the NLL of allocators fitted, at that strength alone, without the fold."""
+    held = draw(TWO, 90, group_size=6)
+    held = made(held.sources["contributions"] * torch.tensor([2.0, 0.5, 1.0]), held.labels, held.groups)
+    recorded = fit(name, held, strengths=strengths, folds=3, seed=2).allocator.record["cross_validated_nll"]
+    everything, total = np.arange(90), dict.fromkeys(strengths, 0.0)
+    for rows in folds(held.labels.numpy(), held.groups, 3, 2):
+        outside, inside = held.subset(np.setdiff1d(everything, rows)), held.subset(rows)
+        for strength in strengths:
+            mean = mean_nll(logits_at(strength, outside, inside), inside.labels.numpy())
+            total[strength] += mean * len(rows) / 90
+    for strength in strengths:
+        assert recorded[str(strength)] == pytest.approx(total[strength], abs=2e-5)
+
+
+@pytest.mark.parametrize("name", ["category", "stacking"])
+def test_folds_by_group_choose_more_shrinkage_where_speakers_differ(name):
+    """Every speaker shifts each class of each modality in an own way: weights fitted to some fit no other."""
+    draws = torch.Generator().manual_seed(1)
+    held = draw([[2.0] * 4, [2.0] * 4], 160, group_size=20)
+    shift = 1.5 * torch.randn(8, 2, 4, generator=draws)
+    z = held.sources["contributions"] + shift[torch.arange(160) // 20]
+    by_speaker = fit(name, made(z, held.labels, held.groups)).allocator.record["strength"]
+    mixed = fit(name, made(z, held.labels)).allocator.record["strength"]
+    assert (by_speaker or np.inf) > (mixed or np.inf)
+
+
+@pytest.mark.parametrize("wanted", ["category", "stacking"])
+def test_strengths_are_tried_from_strong_to_weak_in_any_order(wanted):
+    held = draw(TWO, 60)
+    one, other = (fit(wanted, held, strengths=order).allocator for order in ((3.0, 100.0), (100.0, 3.0)))
+    assert one.record == other.record
