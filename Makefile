@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PARALLEL := --numprocesses auto --maxprocesses 4
 
 # dvc runs `ambidex` and `python` by name: they must be the ones of the environment.
 export PATH := $(abspath $(BIN)):$(PATH)
@@ -29,10 +30,10 @@ repro: $(STAMP) ## run the pipeline (only what changed), print the table and the
 	@ambidex compare --show
 
 test: $(STAMP) ## run the fast tests
-	python -m pytest
+	python -m pytest $(PARALLEL)
 
 test-all: $(STAMP) ## run all tests, the slow ones too
-	python -m pytest -m 'not images'
+	python -m pytest $(PARALLEL) -m 'not images'
 
 lint: $(STAMP) ## check style and types
 	ruff check .
