@@ -124,6 +124,16 @@ def test_its_folds_keep_groups_together():
         assert not {held.groups[i] for i in rest} & {held.groups[i] for i in fold}
 
 
+def test_a_single_speaker_leaves_the_plain_sum():
+    held = habitual()
+    one = made(held.sources["contributions"], held.labels, ["anna"] * 160)
+    record = fit("auto", one, folds=2, candidates=("category", "modality")).allocator.record
+    assert record["chosen"] == "uniform"
+    assert [row["nll_standard_error"] for row in record["candidates"]] == [None] * 3
+    many = made(held.sources["contributions"], held.labels)
+    assert fit("auto", many, folds=2, candidates=("category",)).allocator.record["chosen"] == "category"
+
+
 def test_candidates_are_fitted_without_the_groups_that_judge_them(monkeypatch):
     seen = []
     fit_it = Modality.fit.__func__

@@ -6,7 +6,7 @@ import torch
 
 from ambidex.decide._calibration import calibrate
 from ambidex.decide._fit import Likelihood
-from ambidex.decide._folds import folds, standard_error
+from ambidex.decide._folds import cluster_of, folds, standard_error
 from ambidex.decide._strength import one_standard_error
 from ambidex.decide.stacking import fit_stacking, scaled
 from helpers.heldouts import TWO, draw, fit, made, said
@@ -31,6 +31,12 @@ def test_folds_are_stratified_where_groups_say_nothing(groups):
     labels = np.array([0] * 40 + [1] * 20)
     for rows in folds(labels, groups, 5, seed=1):
         assert np.bincount(labels[rows]).tolist() == [8, 4]
+
+
+def test_independent_units_by_hand():
+    assert cluster_of(["b", "a", "b", "c"]).tolist() == [1, 0, 1, 2]
+    assert len(set(cluster_of(["one"] * 4))) == 1  # a single speaker says nothing of how speakers differ
+    assert sorted(cluster_of(["3", "1", "2"])) == [0, 1, 2]
 
 
 def test_standard_error_over_groups_by_hand():
@@ -65,6 +71,10 @@ def category_at(strength, outside, inside):
     return said(fit("category", outside, strengths=(strength,)), inside).double().numpy()
 
 
+def gate_at(steps, outside, inside):
+    return said(fit("gate", outside, steps=(steps,)), inside).double().numpy()
+
+
 def stacking_at(strength, outside, inside):
     likelihood = Likelihood.of(outside.sources["contributions"], outside.labels)
     factor = calibrate(likelihood, 4.0).factor
@@ -75,15 +85,20 @@ def stacking_at(strength, outside, inside):
 
 @pytest.mark.parametrize(
     ("name", "logits_at", "strengths"),
-    [("category", category_at, (100.0, 3.0)), ("stacking", stacking_at, (30.0, 3.0))],
+    [
+        ("category", category_at, (100.0, 3.0)),
+        ("stacking", stacking_at, (30.0, 3.0)),
+        ("gate", gate_at, (0, 10)),
+    ],
 )
 def test_strengths_are_judged_on_folds_that_were_not_fitted(name, logits_at, strengths):
     """What is recorded for a strength is the NLL of allocators fitted, at that strength alone, without the fold."""
     held = draw(TWO, 90, group_size=6)
     held = made(held.sources["contributions"] * torch.tensor([2.0, 0.5, 1.0]), held.labels, held.groups)
-    recorded = fit(name, held, strengths=strengths, folds=3, seed=2).allocator.record["cross_validated_nll"]
+    options = {"steps" if name == "gate" else "strengths": strengths}
+    recorded = fit(name, held, **options, folds=3).allocator.record["cross_validated_nll"]
     everything, total = np.arange(90), dict.fromkeys(strengths, 0.0)
-    for rows in folds(held.labels.numpy(), held.groups, 3, 2):
+    for rows in folds(held.labels.numpy(), held.groups, 3, 0):
         outside, inside = held.subset(np.setdiff1d(everything, rows)), held.subset(rows)
         for strength in strengths:
             mean = mean_nll(logits_at(strength, outside, inside), inside.labels.numpy())
