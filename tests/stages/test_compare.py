@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import binomtest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ambidex.errors import DataError
 from ambidex.files import write_json
 from ambidex.report.table import read_rows, render
+from ambidex.report.tensorboard import FOLDER
 from ambidex.stages import run
 from helpers.pages import read_page
 from helpers.reports import write_evaluation
@@ -318,3 +320,14 @@ def test_two_reports_of_one_cell_damage_and_emptiness_are_named(tmp_path):
         write_report(reports / name, "joint", "scratch", 0)
     with pytest.raises(DataError, match=r"two: stands for the same cell joint-scratch-0 as .*three"):
         run("compare", params(), {"reports": reports}, {"study": tmp_path / "study"})
+
+
+def test_tensorboard_gets_the_charts_and_the_means(study, rows):
+    events = EventAccumulator(str(study / FOLDER), size_guidance={"images": 0})
+    events.Reload()
+    assert {tag.removeprefix("charts/") for tag in events.Tags()["images"]} == {
+        path.stem for path in (study / "plots").glob("*.png")
+    }
+    row = find(rows, "multi_task", "frozen", "modality")
+    (point,) = events.Scalars(f"accuracy/{row.regime}/{row.method}/{row.allocator}")
+    assert point.value == pytest.approx(row.mean["accuracy"])

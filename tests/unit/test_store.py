@@ -103,7 +103,7 @@ def test_a_changed_index_is_found(folder: Path, tmp_path: Path) -> None:
     index = folder / "index.json"
     info = json.loads(index.read_text())
     for change, message in (
-        ({"version": 99}, "store version 99, expected 1"),
+        ({"version": 99}, "store version 99, expected 2"),
         ({"classes": ["b", "a"]}, "fingerprint does not fit"),
         ({"shards": []}, "fingerprint does not fit"),
     ):

@@ -16,7 +16,7 @@ from ambidex.errors import DataError
 from ambidex.files import digest, read_json, sha256
 from ambidex.media.tensors import Moments, TensorSpec
 
-VERSION = 1
+VERSION = 2  # stores of version 1 may hold scrambled spectrograms
 INDEX = "index.json"
 SAMPLES = "samples.csv"
 _MEND = "run extract again or `dvc pull`"

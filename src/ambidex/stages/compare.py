@@ -14,6 +14,7 @@ from ambidex.report.study_bias import COLUMNS
 from ambidex.report.study_charts import study_charts
 from ambidex.report.study_page import study_page
 from ambidex.report.table import PAGE_FILE, STUDY_FILE, TABLE_FILE, single_tests
+from ambidex.report.tensorboard import write_tensorboard
 from ambidex.stages import Paths
 
 BIAS_FILE = "bias.csv"
@@ -37,6 +38,7 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
         )
         with theme.style():
             drawn = [draw(chart, folder / "plots") for chart in study_charts(study, reports)]
+        write_tensorboard(folder, drawn, _scalars(metrics))
         write_text(folder / PAGE_FILE, study_page(study, drawn, {**provenance(), **facts}))
     return metrics
 
@@ -100,3 +102,14 @@ def _metrics(rows: list[Row]) -> dict[str, Any]:
         numbers = {metric: row.mean.get(metric) for metric in METRICS}
         found.setdefault(row.regime, {}).setdefault(row.method, {})[row.allocator] = numbers
     return found
+
+
+def _scalars(metrics: dict[str, Any]) -> dict[str, float | None]:
+    """`<metric>/<regime>/<method>/<allocator>` -> mean over seeds, for TensorBoard."""
+    return {
+        f"{metric}/{regime}/{method}/{allocator}": value
+        for regime, methods in metrics.items()
+        for method, allocators in methods.items()
+        for allocator, numbers in allocators.items()
+        for metric, value in numbers.items()
+    }
