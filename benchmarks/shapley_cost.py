@@ -12,14 +12,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ambidex.coalitions import absent_features, shapley_contributions
+from ambidex.contributions.coalitions import absent_features, shapley_contributions
+from ambidex.contributions.shapley import EXACT_UP_TO, Coalition, coalitions
+from ambidex.contributions.shapley import shapley as exact_shapley
 from ambidex.encoders import InputSpec
 from ambidex.media.extraction import Wants
 from ambidex.media.store import FeatureStore
 from ambidex.model import Architecture, ModalityInput, MultimodalNet
 from ambidex.params import Choice, Frames, Spectrogram
-from ambidex.shapley import EXACT_UP_TO, Coalition, coalitions
-from ambidex.shapley import shapley as exact_shapley
 from benchmarks.data import make_store
 from benchmarks.rows import Row, row
 from benchmarks.scale import Scale, sized

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ambidex.heldout import HeldOut
 from ambidex.media.store import FeatureStore
 from ambidex.model import MultimodalNet
 from ambidex.params import Evaluate
 from ambidex.progress import progress
+from ambidex.repair.heldout import HeldOut
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def collect(
     For heads that are not additive the contributions are Shapley values over feature coalitions, with absent
     features given by `absent`; above six modalities sampled along `permutations` orders drawn with `seed`.
     """
-    from ambidex.coalitions import absent_features, contribution_shares
+    from ambidex.contributions.coalitions import absent_features, contribution_shares
 
     model = model.to(device).eval()
     rows = {split: store.rows(split) for split in splits}

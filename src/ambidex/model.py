@@ -14,12 +14,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ambidex.configuration.options import choice_config
-from ambidex.decision import Decision, DecisionSpec
 from ambidex.encoders import ENCODERS, Encoder, InputSpec
 from ambidex.errors import AmbidexError, ModelError
 from ambidex.files import read_json, write_json
 from ambidex.fusion import FUSIONS, Features, Fusion, sum_contributions
 from ambidex.params import Choice
+from ambidex.repair.decision import Decision, DecisionSpec
 from ambidex.weights import fill
 
 MODEL_FILE = "model.json"
@@ -177,6 +177,13 @@ class MultimodalNet(nn.Module):
         if contributions is None:
             return self.fusion(features), None
         return sum_contributions(contributions), contributions
+
+    def start_from(self, classifiers: Mapping[str, nn.Linear]) -> bool:
+        """Head and own heads start as unimodal classifiers of the same features; False: this head cannot."""
+        if self.heads is not None:
+            for name, head in self.heads.items():
+                head.load_state_dict(classifiers[name].state_dict())
+        return self.fusion.start_from(classifiers)
 
     def contributions(self, features: Features) -> dict[str, Tensor] | None:
         """What each modality adds to the logits [B, C], category weights included; None: head not additive."""

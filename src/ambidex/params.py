@@ -180,6 +180,11 @@ class Train(Optimisation):
     regime: Regime = Field(
         "pretrained", description="where the encoders come from; frozen: they stay as they are"
     )
+    head: Literal["classifiers", "new"] = Field(
+        "classifiers",
+        description="pretrained and frozen, fusions concat and sum: the head starts as the unimodal classifiers' "
+        "own, side by side, or with new weights",
+    )
     seed: int = Field(0, ge=0, description="of initial weights and data order")
 
 

@@ -6,7 +6,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from ambidex.coalitions import absent_features, shapley_contributions
+from ambidex.contributions.coalitions import absent_features, shapley_contributions
 from ambidex.encoders import InputSpec
 from ambidex.evaluation import Evaluation, Outputs
 from ambidex.model import Architecture, ModalityInput, MultimodalNet

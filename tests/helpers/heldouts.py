@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ambidex.decide import ALLOCATORS, Fitted
-from ambidex.heldout import HeldOut
+from ambidex.repair.heldout import HeldOut
 
 TWO = [[3.0, 2.0, 0.5], [1.0, 2.0, 3.0]]
 """two modalities that know different classes"""

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from ambidex.crossfitted import read_cross_fitted, read_held_out
 from ambidex.errors import DataError, ParamsError
 from ambidex.layout import Layout
 from ambidex.media.store import FeatureStore
+from ambidex.repair.crossfitted import read_cross_fitted, read_held_out
 from ambidex.stages import _fold, run
 from helpers.runs import CLASSES, extracted, small_params, write_vectors
 

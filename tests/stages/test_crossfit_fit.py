@@ -10,10 +10,10 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from ambidex.cli import main
-from ambidex.crossfitted import read_held_out
 from ambidex.decide import ALLOCATORS
 from ambidex.errors import DataError, ParamsError
 from ambidex.media.store import FeatureStore
+from ambidex.repair.crossfitted import read_held_out
 from ambidex.stages import run
 from helpers.runs import CLASSES, extracted, raw_params, small_params
 

@@ -66,6 +66,56 @@ def test_frozen_keeps_the_pretrained_encoders_and_pretrained_moves_them(layout):
         assert any(not torch.equal(source[name], weights[name]) for name in names) == moved, regime
 
 
+def _classifiers(layout, inputs):
+    with torch.no_grad():
+        return {m: load_model(layout.encoder(m, 0))({m: x}) for m, x in inputs.items()}
+
+
+@pytest.mark.parametrize("regime", ["frozen", "pretrained"])
+def test_the_head_starts_as_the_unimodal_classifiers_or_anew(layout, regime):
+    """After steps of (nearly) no length the model still says what it started with."""
+    from ambidex.media.store import FeatureStore
+
+    store = FeatureStore.open(layout.features)
+    inputs = {m: store.gather(m, store.rows("val")) for m in ("left", "right")}
+    alone = _classifiers(layout, inputs)
+    still = {"regime": regime, "epochs": 1, "learning_rate": 1e-12, "weight_decay": 0.0}
+    gaps = {}
+    for head in ("classifiers", "new"):
+        given = {"method": "multi_task", "head": head, **still}
+        output, _ = _train(
+            layout,
+            small_params(train=given, methods={"multi_task": {"heads": "own"}}),
+            f"head-{regime}-{head}",
+        )
+        model = load_model(output)
+        with torch.no_grad():
+            features = model.encode(inputs)
+            said, own = model.fuse(features)[0], model.branches(features)
+        gaps[head] = (said - alone["left"] - alone["right"]).abs().max().item()
+        gaps[head, "own"] = max((own[m] - alone[m]).abs().max().item() for m in own)
+    assert max(gaps["classifiers"], gaps["classifiers", "own"]) < 1e-4
+    assert min(gaps["new"], gaps["new", "own"]) > 0.5
+
+
+def test_classifiers_of_other_classes_are_one_line_unless_the_head_is_new(layout, tmp_path):
+    other = tmp_path / "encoders"
+    shutil.copytree(layout.encoders(0), other)
+    for path in other.glob("*/model.json"):
+        told = json.loads(path.read_text())
+        told["architecture"]["classes"][0] = "another"
+        path.write_text(json.dumps(told))
+    inputs = {"features": layout.features, "encoders": other}
+    for head, refused in (("classifiers", True), ("new", False)):
+        params = small_params(train={"method": "joint", "regime": "frozen", "head": head, "epochs": 1})
+        output = {"model": layout.models / f"classes-{head}"}
+        if refused:
+            with pytest.raises(ModelError, match=r"left: classifier of left is .*train\.head=new"):
+                run("train", params, inputs, output)
+        else:
+            run("train", params, inputs, output)
+
+
 def test_a_model_carries_what_it_came_from(layout):
     output, metrics = _train(layout, small_params(train={"method": "multi_task", "seed": 3}), "card")
     card = json.loads((output / "card.json").read_text())

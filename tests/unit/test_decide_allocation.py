@@ -6,11 +6,11 @@ import json
 import pytest
 import torch
 
-from ambidex.allocation import fit_allocators, held_out, sources, standalone
 from ambidex.decide import ALLOCATORS
 from ambidex.errors import DataError, ParamsError
 from ambidex.params import Evaluate
 from ambidex.probes import fit_probes
+from ambidex.repair.allocation import fit_allocators, held_out, sources, standalone
 from ambidex.statistics import accuracy, macro_f1
 from helpers.evaluations import make_evaluation
 

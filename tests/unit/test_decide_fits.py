@@ -39,6 +39,18 @@ def test_a_modality_that_speaks_against_the_truth_gets_weight_zero():
 
 
 @SHRINKAGE
+def test_scale_is_one_temperature_and_changes_no_prediction(shrinkage):
+    held = changed(draw(TWO), lambda z: 3 * z)
+    x, y = arrays(held)
+    wanted = scale_of(x.sum(axis=1), y, shrinkage)
+    fitted = fit("scale", held, shrinkage=shrinkage)
+    np.testing.assert_allclose(factor_of(fitted), np.full((2, 3), wanted), atol=PRECISION)
+    assert fitted.allocator.record["temperature"] == pytest.approx(1 / wanted, rel=PRECISION)
+    assert wanted < 0.7
+    assert said(fitted, held).argmax(1).tolist() == x.sum(axis=1).argmax(1).tolist()
+
+
+@SHRINKAGE
 def test_temperature(shrinkage):
     held = changed(draw(TWO), lambda z: 3 * z)
     x, y = arrays(held)

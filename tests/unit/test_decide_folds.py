@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 
 from ambidex.decide._calibration import calibrate
 from ambidex.decide._fit import Likelihood
-from ambidex.decide._folds import cluster_of, folds, standard_error
+from ambidex.decide._folds import cluster_of, folds, margin, standard_error
 from ambidex.decide._strength import one_standard_error
 from ambidex.decide.stacking import fit_stacking, scaled
 from helpers.heldouts import TWO, draw, fit, made, said
@@ -45,6 +46,17 @@ def test_standard_error_over_groups_by_hand():
     # two groups of sums -2 and 2 around the mean: sqrt(2 / 1 * 8) / 4
     assert standard_error(values, PAIRS) == pytest.approx(1.0)
     assert standard_error(values, np.zeros(4, dtype=int)) == float("inf")
+
+
+@pytest.mark.parametrize(("units", "error"), [(PAIRS, 1.0), (ALONE, 2 / np.sqrt(12))])
+@pytest.mark.parametrize("count", [0.5, 1.0, 2.0])
+def test_few_groups_make_the_standard_error_itself_uncertain(units, error, count):
+    """Student's quantile where a normal variable has that many standard errors."""
+    values = np.array([1.0, 1.0, 3.0, 3.0])
+    quantile = scipy.stats.t.ppf(scipy.stats.norm.cdf(count), len(set(units)) - 1)
+    assert margin(values, units, count) == pytest.approx(quantile * error)
+    assert margin(values, units, 0.0) == 0.0
+    assert margin(values, np.zeros(4, dtype=int), count) == float("inf")
 
 
 # Differences from the best, the third row: (.3 .1 .3 .1), mean .2, error .058; (.3 -.1 .3 -.1), mean .1, error .115.

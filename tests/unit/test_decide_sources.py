@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ambidex.decide import ALLOCATORS
-from ambidex.heldout import HeldOut, RefusedError, stack
+from ambidex.repair.heldout import HeldOut, RefusedError, stack
 from helpers.heldouts import draw, fit, habitual, made
 
 NEEDS_CLASSIFIERS = ("calibrated", "capability", "confidence", "gate", "stacking", "temperature")

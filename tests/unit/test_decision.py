@@ -8,7 +8,6 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ambidex.allocation import Allocation, fit_allocators
 from ambidex.decide import ALLOCATORS
 from ambidex.errors import ModelError
 from ambidex.evaluation import Evaluation, collect
@@ -18,7 +17,8 @@ from ambidex.manifest import SPLITS
 from ambidex.model import MultimodalNet, load_model, save_model
 from ambidex.params import Evaluate
 from ambidex.probes import fit_probes
-from ambidex.repaired import repaired_model
+from ambidex.repair.allocation import Allocation, fit_allocators
+from ambidex.repair.repaired import repaired_model
 from helpers.memory_store import MemoryStore, architecture
 
 STORE = MemoryStore(("touch", "audio"), {"train": 36, "val": 24, "test": 12})

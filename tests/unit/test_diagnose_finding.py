@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from ambidex.allocation import fit_allocators
 from ambidex.diagnose import DIAGNOSTICS
 from ambidex.evaluation import Unimodal
+from ambidex.repair.allocation import fit_allocators
 from ambidex.report.finding import Evidence, evidence_of, finding, repair
 from ambidex.report.notices import notices
 from ambidex.report.result import Result, run_metrics

@@ -77,6 +77,28 @@ def test_sum_adds_layers_with_a_bias_each():
     assert torch.allclose(fusion.contributions(h)["a"], z["a"])
 
 
+@pytest.mark.parametrize("name", ["concat", "sum"])
+def test_starting_from_classifiers_the_logits_are_their_sum(name: str):
+    dims = {"audio": 3, "visual": 5, "text": 2}
+    h = {m: torch.randn(4, dim, dtype=torch.float64) for m, dim in dims.items()}
+    alone = {m: torch.nn.Linear(dim, CLASSES, dtype=torch.float64) for m, dim in reversed(dims.items())}
+    head = build(name, dims)
+    assert head.start_from(alone)
+    wanted = sum(h[m] @ alone[m].weight.T + alone[m].bias for m in dims)
+    torch.testing.assert_close(head(h), wanted)
+    for m, block in head.blocks().items():
+        torch.testing.assert_close(block, alone[m].weight)
+
+
+@pytest.mark.parametrize("name", ["shared", "gated", "film"])
+def test_a_head_that_is_no_sum_of_classifiers_keeps_its_own_start(name: str):
+    dims = {"audio": 4, "visual": 4}
+    head = build(name, dims)
+    before = {key: value.clone() for key, value in head.state_dict().items()}
+    assert not head.start_from({m: torch.nn.Linear(4, CLASSES, dtype=torch.float64) for m in dims})
+    assert all(torch.equal(before[key], value) for key, value in head.state_dict().items())
+
+
 def test_shared_reads_every_modality_by_one_weight():
     dims = {"a": 3, "v": 5, "t": 5}
     fusion, h = build("shared", dims), features(dims)

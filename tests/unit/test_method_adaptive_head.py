@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from ambidex.coalitions import coalition_logits
+from ambidex.contributions.coalitions import coalition_logits
 from ambidex.model import Architecture, load_model, save_model
 from helpers.memory_store import MemoryStore, architecture, engine, make_method
 

@@ -8,21 +8,21 @@ import numpy as np
 import pytest
 import torch
 
-from ambidex.allocation import fit_allocators
-from ambidex.coalitions import (
+from ambidex.contributions.coalitions import (
     MaskedHead,
     absent_features,
     coalition_logits,
     contribution_shares,
     shapley_contributions,
 )
-from ambidex.decision import Decision, DecisionSpec
+from ambidex.contributions.shapley import Plan, coalitions, shapley
 from ambidex.diagnose import DIAGNOSTICS
 from ambidex.evaluation import collect
 from ambidex.fusion import Fusion
 from ambidex.params import Evaluate
-from ambidex.repaired import repaired_model
-from ambidex.shapley import Plan, coalitions, shapley
+from ambidex.repair.allocation import fit_allocators
+from ambidex.repair.decision import Decision, DecisionSpec
+from ambidex.repair.repaired import repaired_model
 from helpers.evaluations import make_evaluation, make_model
 
 FUSIONS = ("concat", "sum", "shared", "film", "gated")
@@ -191,7 +191,7 @@ def test_constant_features_contribute_their_share_of_nothing(fusion, count):
 def test_samples_are_cut_without_changing_anything(count, monkeypatch):
     model, features, background = make_head(count, "tangled", samples=5)
     whole = contribution_shares(model, features, background, permutations=6)
-    monkeypatch.setattr("ambidex.coalitions._VALUES", 1)
+    monkeypatch.setattr("ambidex.contributions.coalitions._VALUES", 1)
     cut = contribution_shares(model, features, background, permutations=6)
     for m in features:
         torch.testing.assert_close(cut.phi[m], whole.phi[m])

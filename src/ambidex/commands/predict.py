@@ -9,13 +9,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from ambidex.clips import clip_cells, read_clips, wants_of
 from ambidex.errors import DataError
 from ambidex.files import read_json
 from ambidex.media.extraction import Batch, Wants
 from ambidex.model import MultimodalNet
 from ambidex.params import Runtime
-from ambidex.prediction import Prediction, Predictor
+from ambidex.predict.clips import clip_cells, read_clips, wants_of
+from ambidex.predict.prediction import Prediction, Predictor
 from ambidex.progress import progress
 from ambidex.records import CARD_FILE
 from ambidex.runtime import device

@@ -15,7 +15,7 @@ from ambidex.params import Section
 from ambidex.registry import Plugins
 
 if TYPE_CHECKING:
-    from ambidex.heldout import HeldOut
+    from ambidex.repair.heldout import HeldOut
 
 Source = Literal["contributions", "own_heads", "probes", "both"]
 """what an allocator weighs: the head's contributions, the model's own heads, linear probes on its features, or

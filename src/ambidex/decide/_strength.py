@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ambidex.convex import Array
-from ambidex.decide._folds import Rows, cluster_of, folds, standard_error
+from ambidex.decide._folds import Rows, cluster_of, folds, margin
 
 Judge = Callable[[Rows], Array]
 """held-out rows -> -log p[y] of each"""
@@ -57,6 +57,6 @@ def one_standard_error(losses: Array, units: Rows) -> int:
     best = losses[losses.mean(axis=1).argmin()]
     for row, candidate in enumerate(losses):
         difference = candidate - best
-        if difference.mean() <= standard_error(difference, units):
+        if difference.mean() <= margin(difference, units):
             return row
     raise AssertionError("the best row is always within its own standard error")

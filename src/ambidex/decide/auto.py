@@ -18,8 +18,8 @@ from torch import Tensor
 
 from ambidex.convex import Array
 from ambidex.decide import ALLOCATORS, Allocator, Fitted, Source, simplest_first
-from ambidex.decide._folds import cluster_of, folds, standard_error
-from ambidex.heldout import HeldOut, RefusedError
+from ambidex.decide._folds import cluster_of, folds, margin, standard_error
+from ambidex.repair.heldout import HeldOut, RefusedError
 from ambidex.statistics import correct, sample_nll
 
 
@@ -116,8 +116,7 @@ def _pick(losses: Array, units: Any, allowance: float) -> int:
         if means[row] >= lowest:  # a simpler one did as well
             continue
         lowest, difference = means[row], candidate - best
-        error = standard_error(difference, units)
-        if difference.mean() <= (allowance * error if allowance else 0.0):
+        if difference.mean() <= margin(difference, units, allowance):
             return row
     raise AssertionError("the best row is within any distance of itself")
 

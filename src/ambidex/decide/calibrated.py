@@ -22,7 +22,7 @@ class Calibrated(WeightedSum):
 
     Config = ShrunkConfig
     needs_standalone = True
-    rank = 6
+    rank = 7
 
     @classmethod
     def fit(cls, config: Any, contributions: Tensor, labels: Tensor, groups: Sequence[str]) -> Self:

@@ -31,7 +31,7 @@ class Capability(WeightedSum):
         )
 
     needs_standalone = True
-    rank = 8
+    rank = 9
 
     @classmethod
     def fit(cls, config: Any, contributions: Tensor, labels: Tensor, groups: Sequence[str]) -> Self:

@@ -35,7 +35,7 @@ class Category(WeightedSum):
             description="precisions tried for a class's weight around its modality's",
         )
 
-    rank = 9
+    rank = 10
 
     @classmethod
     def fit(cls, config: Any, contributions: Tensor, labels: Tensor, groups: Sequence[str]) -> Self:

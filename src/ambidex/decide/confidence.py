@@ -33,7 +33,7 @@ class Confidence(Allocator):
         beta_shrinkage: float = Field(0.25, ge=0, description="precision of the prior on beta around 0")
 
     needs_standalone = True
-    rank = 10
+    rank = 11
     inverse: Tensor
     beta: Tensor
     scale: Tensor

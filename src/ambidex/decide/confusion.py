@@ -41,7 +41,7 @@ class Confusion(Allocator):
         )
 
     source = "both"
-    rank = 1
+    rank = 2
     factor: Tensor
     scale: Tensor
     tables: Tensor

@@ -21,7 +21,7 @@ class Ensemble(Allocator):
 
     Config = ShrunkConfig
     source = "probes"
-    rank = 7
+    rank = 8
     inverse: Tensor
 
     def __init__(self, config: Any, modalities: int, classes: int) -> None:

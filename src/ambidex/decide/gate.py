@@ -37,7 +37,7 @@ class Gate(Allocator):
         learning_rate: float = Field(0.05, gt=0, description="of Adam, on all samples at once")
 
     needs_standalone = True
-    rank = 11
+    rank = 12
     factor: Tensor
 
     def __init__(self, config: Any, modalities: int, classes: int) -> None:

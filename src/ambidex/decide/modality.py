@@ -17,7 +17,7 @@ class Modality(WeightedSum):
     """One weight per modality."""
 
     Config = ShrunkConfig
-    rank = 4
+    rank = 5
 
     @classmethod
     def fit(cls, config: Any, contributions: Tensor, labels: Tensor, groups: Sequence[str]) -> Self:

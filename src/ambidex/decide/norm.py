@@ -19,7 +19,7 @@ SILENT = 1e-6
 class Norm(WeightedSum):
     """Every modality equally loud."""
 
-    rank = 3
+    rank = 4
 
     @classmethod
     def fit(cls, config: Any, contributions: Tensor, labels: Tensor, groups: Sequence[str]) -> Self:

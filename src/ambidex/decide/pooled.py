@@ -21,7 +21,7 @@ class Pooled(Allocator):
 
     Config = ShrunkConfig
     source = "both"
-    rank = 2
+    rank = 3
     factor: Tensor
 
     def __init__(self, config: Any, modalities: int, classes: int) -> None:

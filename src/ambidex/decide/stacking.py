@@ -37,7 +37,7 @@ class Stacking(Allocator):
         )
 
     needs_standalone = True
-    rank = 12
+    rank = 13
     inverse: Tensor
     matrices: Tensor
     bias: Tensor

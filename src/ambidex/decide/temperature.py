@@ -21,7 +21,7 @@ class Temperature(WeightedSum):
 
     Config = ShrunkConfig
     needs_standalone = True
-    rank = 5
+    rank = 6
 
     @classmethod
     def fit(cls, config: Any, contributions: Tensor, labels: Tensor, groups: Sequence[str]) -> Self:

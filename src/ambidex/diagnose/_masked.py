@@ -4,10 +4,10 @@ from typing import Any
 
 from torch import Tensor
 
-from ambidex.coalitions import MaskedHead, absent_features
+from ambidex.contributions.coalitions import MaskedHead, absent_features
+from ambidex.contributions.shapley import Plan
 from ambidex.evaluation import Evaluation
 from ambidex.memo import once_per_evaluation
-from ambidex.shapley import Plan
 
 
 @once_per_evaluation

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ambidex.contributions.shapley import Coalition, Plan
 from ambidex.diagnose import Diagnosis, Diagnostic
 from ambidex.diagnose._masked import along, masked_on_test, origin, origin_sentences, plan_of, without_one
 from ambidex.diagnose._values import with_ends
 from ambidex.evaluation import Evaluation
-from ambidex.shapley import Coalition, Plan
 from ambidex.statistics import bootstrap_interval, correct
 
 

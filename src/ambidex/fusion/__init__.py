@@ -37,6 +37,13 @@ class Fusion(nn.Module):
         """z_m [B, C] per modality; additive fusions only."""
         raise NotImplementedError(f"{type(self).__name__} is not additive")
 
+    def start_from(self, classifiers: Mapping[str, nn.Linear]) -> bool:
+        """Take over unimodal classifiers (modality -> Linear D_m -> C): their logits' sum becomes the logits.
+
+        False, and nothing changes, where this fusion cannot be such a sum.
+        """
+        return False
+
     def blocks(self) -> dict[str, Tensor]:
         """W_m [C, D_m] per modality: the head's own weights; additive fusions only."""
         raise NotImplementedError(f"{type(self).__name__} is not additive")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from ambidex.fusion import Features, Fusion
 from ambidex.fusion._linear import linear
@@ -31,6 +31,13 @@ class Concat(Fusion):
         """h_m [B, D_m] -> z_m = h_m W_m^T + b / M [B, C]."""
         share = self.linear.bias / len(self.dims)
         return {name: F.linear(features[name], block, share) for name, block in self.blocks().items()}
+
+    def start_from(self, classifiers: Mapping[str, nn.Linear]) -> bool:
+        """W_m is classifier m's weight, b the sum of their biases."""
+        with torch.no_grad():
+            self.linear.weight.copy_(torch.cat([classifiers[name].weight for name in self.dims], dim=1))
+            self.linear.bias.copy_(torch.stack([classifiers[name].bias for name in self.dims]).sum(dim=0))
+        return True
 
     def blocks(self) -> dict[str, Tensor]:
         """W_m [C, D_m]: views of the one weight."""

@@ -30,6 +30,12 @@ class SumFusion(Fusion):
         """h_m [B, D_m] -> z_m = h_m W_m^T + b_m [B, C]."""
         return {name: layer(features[name]) for name, layer in self.linears.items()}
 
+    def start_from(self, classifiers: Mapping[str, nn.Linear]) -> bool:
+        """Each modality's layer is its classifier."""
+        for name, layer in self.linears.items():
+            layer.load_state_dict(classifiers[name].state_dict())
+        return True
+
     def blocks(self) -> dict[str, Tensor]:
         """W_m [C, D_m]: the layers' own weights."""
         return {name: layer.get_parameter("weight") for name, layer in self.linears.items()}

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ambidex.allocation import Allocation, sources
-from ambidex.heldout import stack
-from ambidex.prediction import margin_shares
+from ambidex.predict.prediction import margin_shares
+from ambidex.repair.allocation import Allocation, sources
+from ambidex.repair.heldout import stack
 from ambidex.report import html
 from ambidex.report.html import Html, Text
 from ambidex.report.result import Result

@@ -5,15 +5,15 @@ from typing import Any
 
 import yaml
 
-from ambidex.allocation import Allocation
 from ambidex.configuration import read_yaml
-from ambidex.decision import DecisionSpec
 from ambidex.evaluation import Evaluation
 from ambidex.files import write_text
 from ambidex.model import save_model
 from ambidex.params import Params
 from ambidex.records import PARAMS_FILE, write_records
-from ambidex.repaired import repaired_model
+from ambidex.repair.allocation import Allocation
+from ambidex.repair.decision import DecisionSpec
+from ambidex.repair.repaired import repaired_model
 from ambidex.report.result import Result
 
 MODEL_FOLDER = "model"

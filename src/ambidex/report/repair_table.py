@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ambidex.allocation import Allocation
+from ambidex.repair.allocation import Allocation
 from ambidex.report import html
 from ambidex.report.html import Html, Text
 from ambidex.report.result import Result

@@ -9,10 +9,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ambidex import decide
-from ambidex.allocation import Allocation
 from ambidex.files import read_json, write_bytes, write_csv, write_json, write_text
 from ambidex.params import Params
 from ambidex.records import CARD_FILE, write_records
+from ambidex.repair.allocation import Allocation
 from ambidex.report import theme
 from ambidex.report.cells import CACHE_FILE, DIAGNOSIS_FILE
 from ambidex.report.chart import draw, rounded

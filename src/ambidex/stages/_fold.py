@@ -7,16 +7,16 @@ import torch
 from torch import Tensor
 
 from ambidex.configuration import method_choice
-from ambidex.crossfitted import CrossFitted, write_cross_fitted
 from ambidex.decide import Source
 from ambidex.evaluation import Outputs, collect
 from ambidex.files import whole_folder, write_json
-from ambidex.heldout import HeldOut
 from ambidex.media.store import FeatureStore
 from ambidex.method import METHODS
 from ambidex.model import MultimodalNet, load_model
 from ambidex.params import Params
 from ambidex.probes import fit_probe
+from ambidex.repair.crossfitted import CrossFitted, write_cross_fitted
+from ambidex.repair.heldout import HeldOut
 from ambidex.runtime import device
 from ambidex.stages import pretrain, train
 from ambidex.statistics import accuracy

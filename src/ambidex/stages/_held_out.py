@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from ambidex.crossfitted import read_held_out
 from ambidex.errors import DataError, ParamsError
 from ambidex.files import read_json
-from ambidex.heldout import HeldOut
 from ambidex.media.store import FeatureStore
 from ambidex.params import Params
 from ambidex.records import CARD_FILE
+from ambidex.repair.crossfitted import read_held_out
+from ambidex.repair.heldout import HeldOut
 from ambidex.stages import Paths
 
 _CELL = ("method", "regime", "seed")

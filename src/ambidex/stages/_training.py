@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from ambidex.encoders import InputSpec
 from ambidex.engine import BEST_FILE, Engine
 from ambidex.errors import DataError, ModelError
 from ambidex.files import digest, finish, partial
 from ambidex.fusion.concat import Concat
-from ambidex.fusion.sum import SumFusion
 from ambidex.media.store import FeatureStore
 from ambidex.method import Method
 from ambidex.model import Architecture, ModalityInput, MultimodalNet, save_model
@@ -124,10 +124,11 @@ def deliver(
     finish(folder, output)
 
 
-def load_encoder(model: MultimodalNet, modality: str, folder: Path, *, classifier: bool = False) -> None:
-    """Copy the encoder of a pretrain output into `model`; with `classifier` its linear head too (fusion `sum`).
+def load_encoder(model: MultimodalNet, modality: str, folder: Path, *, classifier: bool) -> nn.Linear:
+    """Copy the encoder of a pretrain output into `model`. Returns the linear head it was trained with.
 
-    Raises ModelError where it was trained for other inputs or classes or is another architecture.
+    Raises ModelError where it was trained for other inputs or is another architecture; with `classifier` also
+    where it was trained for other classes.
     """
     from ambidex.model import load_model
 
@@ -143,12 +144,11 @@ def load_encoder(model: MultimodalNet, modality: str, folder: Path, *, classifie
         if found != wanted:
             raise ModelError(
                 f"{folder}: {what} of {modality} is {found}, the model needs {wanted}; run pretrain again"
+                + (", or train a new head: --set train.head=new" if what == "classifier" else "")
             )
     model.encoder(modality).load_state_dict(trained.encoder(modality).state_dict())
-    if classifier:
-        assert isinstance(model.fusion, SumFusion)
-        assert isinstance(trained.fusion, Concat)
-        model.fusion.linears[modality].load_state_dict(trained.fusion.linear.state_dict())
+    assert isinstance(trained.fusion, Concat)
+    return trained.fusion.linear
 
 
 def _unfinished(output: Path, fingerprint: str) -> Path:

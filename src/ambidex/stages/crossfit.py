@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 
 from ambidex.configuration import method_params
-from ambidex.crossfitted import CrossFitted, join, read_cross_fitted, write_cross_fitted
 from ambidex.decide._folds import folds
 from ambidex.errors import DataError, ParamsError
 from ambidex.files import digest, finish, partial, read_json, write_json
 from ambidex.media.store import FeatureStore
 from ambidex.params import Evaluate, Params
 from ambidex.records import code_fingerprint, write_records
+from ambidex.repair.crossfitted import CrossFitted, join, read_cross_fitted, write_cross_fitted
 from ambidex.runtime import prepare_torch
 from ambidex.stages import Paths
 from ambidex.stages._fold import FOLD_FILE, score_fold

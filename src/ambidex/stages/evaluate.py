@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ambidex.allocation import REFERENCE, fit_allocators
 from ambidex.decide import ALLOCATORS, simplest_first
 from ambidex.diagnose import DIAGNOSTICS
 from ambidex.errors import ModelError, ParamsError
@@ -19,6 +18,7 @@ from ambidex.media.store import FeatureStore
 from ambidex.model import MODEL_FILE, WEIGHTS_FILE, MultimodalNet
 from ambidex.params import Evaluate, Params
 from ambidex.records import CARD_FILE, METRICS_FILE
+from ambidex.repair.allocation import REFERENCE, fit_allocators
 from ambidex.report.model_files import MODEL_FOLDER, write_model
 from ambidex.report.result import Result, run_metrics
 from ambidex.report.run_files import write_report

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from ambidex.configuration import method_choice, method_params
 from ambidex.configuration.options import plugin_config
 from ambidex.errors import DataError
@@ -33,7 +35,7 @@ def fit(params: Params, store: FeatureStore, encoders: Path | None, output: Path
     ready = method.needs.classifiers
     if ready or train.regime != "scratch":
         asks = f"method {name}" if ready else f"train.regime '{train.regime}'"
-        depends |= _load_pretrained(model, encoders, asks, ready)
+        depends |= _load_pretrained(model, encoders, asks, ready or train.head == "classifiers")
     frozen = train.regime == "frozen"
     folder, selected, _ = run_engine(
         model, method, params, train, store, output, seed=train.seed, frozen=frozen, depends=depends
@@ -49,16 +51,22 @@ def fit(params: Params, store: FeatureStore, encoders: Path | None, output: Path
 def _load_pretrained(
     model: MultimodalNet, encoders: Path | None, asks: str, classifiers: bool
 ) -> dict[str, str]:
-    """Start from pretrain's encoders, with `classifiers` their heads too. Returns the digest of each one's weights."""
+    """Start from pretrain's encoders, with `classifiers` their heads too where the fusion can.
+
+    Returns the digest of each one's weights.
+    """
     if encoders is None:
         raise DataError(
             f"{asks}: starts from the unimodal classifiers, and there are none; run pretrain first"
         )
+    heads: dict[str, nn.Linear] = {}
     digests: dict[str, str] = {}
     for modality in model.modalities:
         folder = encoders / modality
         if not folder.exists():
             raise DataError(f"{folder}: no pretrained encoder of {modality}; run pretrain for it first")
-        load_encoder(model, modality, folder, classifier=classifiers)
+        heads[modality] = load_encoder(model, modality, folder, classifier=classifiers)
         digests[modality] = sha256(folder / WEIGHTS_FILE)
+    if classifiers:
+        model.start_from(heads)
     return digests

@@ -133,7 +133,9 @@ class Decision(nn.Module):
         exact = model.contributions(features)
         if exact is not None:
             return exact
-        from ambidex.coalitions import shapley_contributions  # it imports the model, which imports this
+        from ambidex.contributions.coalitions import (
+            shapley_contributions,  # it imports the model, which imports this
+        )
 
         spec = self.spec
         return shapley_contributions(model, features, self.background(), spec.permutations, spec.seed)

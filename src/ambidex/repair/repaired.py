@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import torch
 
-from ambidex.allocation import Allocation
-from ambidex.coalitions import absent_features
+from ambidex.contributions.coalitions import absent_features
 from ambidex.decide import ALLOCATORS
-from ambidex.decision import Decision, DecisionSpec
 from ambidex.errors import ModelError
 from ambidex.evaluation import Evaluation
 from ambidex.model import MultimodalNet
 from ambidex.probes import fit_probes
+from ambidex.repair.allocation import Allocation
+from ambidex.repair.decision import Decision, DecisionSpec
 
 
 def repaired_model(evaluation: Evaluation, allocation: Allocation) -> MultimodalNet:

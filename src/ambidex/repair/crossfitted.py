@@ -13,7 +13,7 @@ from torch import Tensor
 from ambidex.decide import Source
 from ambidex.errors import DataError
 from ambidex.files import read_json, write_json
-from ambidex.heldout import HeldOut
+from ambidex.repair.heldout import HeldOut
 
 TENSORS_FILE = "crossfit.safetensors"
 SAMPLES_FILE = "crossfit.json"

@@ -11,10 +11,10 @@ from ambidex.configuration.options import plugin_config
 from ambidex.decide import ALLOCATORS, Allocator, Fitted, Source
 from ambidex.errors import DataError
 from ambidex.evaluation import Evaluation
-from ambidex.heldout import HeldOut, RefusedError, Standing, stack
 from ambidex.imbalance import class_totals, decision_imbalance, decision_share, shares
 from ambidex.memo import once_per_evaluation
 from ambidex.probes import fit_probes
+from ambidex.repair.heldout import HeldOut, RefusedError, Standing, stack
 from ambidex.statistics import (
     correct,
     mcnemar_exact,

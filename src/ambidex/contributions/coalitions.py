@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
+from ambidex.contributions.shapley import Coalition, Plan, Shares, coalitions
 from ambidex.errors import ModelError
 from ambidex.fusion import sum_contributions
 from ambidex.model import MultimodalNet
-from ambidex.shapley import Coalition, Plan, Shares, coalitions
 
 PERMUTATIONS = 64
 _VALUES = 4_000_000  # logits of all coalitions held at once
@@ -95,7 +95,7 @@ def contribution_shares(
     """Contributions z_m [N, C] of any head: Shapley values of the logits, plus z(empty) / M; with their error.
 
     The Shapley values add up to z - z(empty); z(empty) is nobody's doing and is split equally, as a bias is,
-    so that the contributions add up to the logits. Above six modalities they are sampled (`ambidex.shapley.Plan`),
+    so that the contributions add up to the logits. Above six modalities they are sampled (`shapley.Plan`),
     along the same orders for every sample.
     """
     plan = Plan.of(list(features), permutations, seed)

@@ -1,0 +1,1 @@
+"""Predictions for single clips: from files to class, probability and shares."""

@@ -1,0 +1,1 @@
+"""From held-out samples through a fitted allocator to a repaired model."""
