@@ -25,7 +25,7 @@ Balanced multimodal learning: train one model on several modalities (audio, vide
 modality decides, and repair the decision layer where one modality drowns another.
 
 The stages, in order: prepare, extract, pretrain, train, evaluate, compare. `study` runs them all.
-`crossfit` comes before evaluate where there is no validation split.
+`merge` comes after extract where that was done in parts; `crossfit` before evaluate where there is no validation split.
 All parameters stand in params.yaml; `ambidex params` explains every one of them."""
 
 _PREDICT = """\

@@ -6,7 +6,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Layout:
-    """The folder tree of a run: manifest/ features/ encoders/ models/ crossfit/ reports/ study/."""
+    """The folder tree of a run: manifest/ parts/ features/ encoders/ models/ crossfit/ reports/ study/."""
 
     root: Path
 
@@ -19,6 +19,15 @@ class Layout:
     def features(self) -> Path:
         """Output of extract: the feature store."""
         return self.root / "features"
+
+    @property
+    def parts(self) -> Path:
+        """All parts of a feature store that is extracted in parts."""
+        return self.root / "parts"
+
+    def part(self, index: int) -> Path:
+        """Output of extract for one part."""
+        return self.parts / str(index)
 
     def encoders(self, seed: int) -> Path:
         """All unimodal classifiers of one seed: a folder per modality."""

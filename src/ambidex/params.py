@@ -93,6 +93,29 @@ class Vector(Section):
 Input = Annotated[Spectrogram | Frames | Vector, Field(discriminator="kind")]
 
 
+class Part(Section):
+    """One of several shares of the shards, extracted on its own, for `merge` to join; missing: everything.
+
+    `part: 1/4` is short for `part: {index: 1, of: 4}`.
+    """
+
+    index: int = Field(ge=0, description="which share, counted from 0")
+    of: int = Field(ge=1, description="shares in all")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_fraction(cls, value: Any) -> Any:
+        """`0/4` is short for {index: 0, of: 4}."""
+        index, slash, of = value.partition("/") if isinstance(value, str) else ("", "", "")
+        return {"index": index, "of": of} if slash else value
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "Part":
+        if self.index >= self.of:
+            raise ValueError(f"index is {self.index}, and the last of {self.of} parts is {self.of - 1}")
+        return self
+
+
 class Extract(Section):
     """extract: from media to the feature store."""
 
@@ -101,6 +124,9 @@ class Extract(Section):
     workers: int = Field(0, ge=0, le=256, description="processes; 0: one per core")
     max_rejected_fraction: Fraction = Field(
         0.02, description="share of broken clips above which extract fails"
+    )
+    part: Part | None = Field(
+        None, description="extract this share only (`0/4`: the first of four), for `merge` to join"
     )
 
 

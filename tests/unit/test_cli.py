@@ -88,8 +88,18 @@ def test_examples_in_the_help_are_valid(
         _, *arguments = verb.example.split()
         if "--show" not in arguments:
             assert run(*arguments) == 0, verb.name
-    shown = {"prepare", "extract", "pretrain", "train", "crossfit", "evaluate"}
+    shown = {"prepare", "extract", "merge", "pretrain", "train", "crossfit", "evaluate"}
     assert {stage for stage, *_ in calls.seen} == shown
+
+
+def test_a_part_has_a_place_of_its_own_and_merge_reads_them_all(calls: Calls, tmp_path: Path) -> None:
+    assert run("extract", "--part", "1/3", runs=tmp_path) == 0
+    assert run("merge", runs=tmp_path) == 0
+    (_, params, _, part), (_, _, read, written) = calls.seen
+    assert (params.extract.part.index, params.extract.part.of) == (1, 3)
+    assert part == {"features": tmp_path / "parts/1"}
+    assert (read, written) == ({"parts": tmp_path / "parts"}, {"features": tmp_path / "features"})
+    assert run("extract", "--part", "3/3", runs=tmp_path) == 2
 
 
 def test_train_reads_encoders_unless_from_scratch(calls: Calls, tmp_path: Path) -> None:

@@ -54,7 +54,11 @@ def _blocks(schema: Schema, node: Node, path: str) -> Iterator[Block]:
     node = schema.resolve(node)
     properties = node.get("properties", {})
     nested = {key: found for key, child in properties.items() if (found := list(_nested(schema, child)))}
-    entries = [_entry(schema, node, key, child) for key, child in properties.items() if key not in nested]
+    entries = [
+        _entry(schema, node, key, child)
+        for key, child in properties.items()
+        if key not in nested or "anyOf" in child
+    ]
     yield Block(path, " ".join(str(node.get("description", "")).split()), entries)
     for key, children in nested.items():
         for suffix, child in children:
@@ -67,6 +71,9 @@ def _nested(schema: Schema, node: Node) -> Iterator[tuple[str, Node]]:
     if node.get("properties"):
         yield "", node
         return
+    for option in map(schema.resolve, node.get("anyOf", [])):  # a block that may be missing
+        if option.get("properties"):
+            yield "", option
     inner = schema.inner(node) if node.get("type") == "object" else {}
     variants = schema.variants(inner)
     grouped: dict[str, tuple[list[str], Node]] = {}

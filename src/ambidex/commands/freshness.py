@@ -13,6 +13,7 @@ from ambidex.stages import Paths, sources
 SECTIONS = {
     "prepare": ("prepare",),
     "extract": ("extract",),
+    "merge": ("extract",),
     "pretrain": ("pretrain", "model", "augment", "runtime"),
     "train": ("train", "model", "augment", "runtime"),
     "crossfit": ("crossfit", "pretrain", "train", "model", "augment", "runtime"),
@@ -48,7 +49,7 @@ def up_to_date(stage: str, params: Params, inputs: Paths, output: Path) -> bool:
 def relevant(stage: str, method: str, resolved: dict[str, Any]) -> dict[str, Any]:
     """The part of the resolved parameters that shapes the output of `stage`."""
     part = {name: dict(resolved.get(name) or {}) for name in SECTIONS[stage]}
-    if stage == "extract":
+    if stage in ("extract", "merge"):
         part["extract"].pop("workers", None)  # the number of processes changes nothing
     if stage == "crossfit":
         known = resolved.get("evaluate") or {}

@@ -1,4 +1,4 @@
-"""`ambidex prepare|extract|pretrain|train|crossfit|evaluate|compare`: one stage, its places, its main numbers."""
+"""`ambidex prepare|extract|merge|pretrain|train|crossfit|evaluate|compare`: one stage, its places, its main numbers."""
 
 import time
 from argparse import Namespace

@@ -23,6 +23,7 @@ class Verb:
 
 PATHS = {
     "manifest": "folder with manifest.csv: the samples, their labels and splits",
+    "parts": "folder with the parts of a feature store, a folder each",
     "features": "folder with the feature store: tensors made from the media",
     "encoder": "folder of one pretrained unimodal classifier",
     "encoders": "folder with a pretrained classifier per modality",
@@ -49,9 +50,20 @@ STAGE_VERBS = (
         name="extract",
         summary="decode the media into the feature store",
         text="Decodes every audio, video or image file of the manifest once and stores fixed-size tensors.\n"
-        "Broken files are listed in rejected.csv. A run that was stopped goes on where it was.",
-        example="ambidex extract --set extract.workers=4",
+        "Broken files are listed in rejected.csv. A run that was stopped goes on where it was.\n"
+        "With --part only a share of the shards, so that several machines work at once; merge joins the parts.",
+        example="ambidex extract --set extract.workers=4 --part 0/4",
         reads=("manifest",),
+        writes="features",
+        flags=(("part", "extract.part"),),
+    ),
+    Verb(
+        name="merge",
+        summary="join the parts of a feature store that several extracts made",
+        text="Checks that every part is there once and that all were made alike, and writes the same feature store\n"
+        "that one extract of everything would have written, byte for byte.",
+        example="ambidex merge --parts /volume/parts",
+        reads=("parts",),
         writes="features",
     ),
     Verb(

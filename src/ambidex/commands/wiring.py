@@ -18,7 +18,12 @@ def places(stage: str, params: Params, layout: Layout) -> tuple[Places, Places]:
     if stage == "prepare":
         return {}, {"manifest": layout.manifest}
     if stage == "extract":
-        return {"manifest": layout.manifest}, {"features": layout.features}
+        part = params.extract.part
+        return {"manifest": layout.manifest}, {
+            "features": layout.part(part.index) if part else layout.features
+        }
+    if stage == "merge":
+        return {"parts": layout.parts}, {"features": layout.features}
     features = {"features": layout.features}
     if stage == "pretrain":
         return features, {"encoder": layout.encoder(str(pretrain.modality), pretrain.seed)}

@@ -14,7 +14,7 @@ from ambidex.media.container import MediaError
 from ambidex.media.extraction import Batch, Rejected, Wants
 from ambidex.media.tensors import Moments, dtype_of, shape_of
 from ambidex.media.vectors import file_of
-from ambidex.params import Vector
+from ambidex.params import Part, Vector
 
 PROGRESS = "progress"
 
@@ -28,6 +28,17 @@ class Shard:
     rejected: list[Rejected]
     moments: dict[str, Moments]
     key: str
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> "Shard":
+        """From the mapping that `asdict` gave. Raises KeyError or TypeError where it is none."""
+        return cls(
+            entry=raw["entry"],
+            accepted=raw["accepted"],
+            rejected=[Rejected(**value) for value in raw["rejected"]],
+            moments={name: Moments(**value) for name, value in raw["moments"].items()},
+            key=raw["key"],
+        )
 
 
 @dataclass(frozen=True)
@@ -44,10 +55,16 @@ class Slice:
         return f"shard-{self.number:05d}.safetensors"
 
 
-def slices(rows: Sequence[Row], size: int, wants: Wants, root: Path, base: str) -> list[Slice]:
-    """Cut `rows` into slices of `size`. A slice's key holds `base` and its media files' sizes and times."""
-    parts = [rows[start : start + size] for start in range(0, len(rows), size)]
-    return [Slice(k, part, digest([base, _stamps(part, wants, root)])) for k, part in enumerate(parts)]
+def slices(
+    rows: Sequence[Row], size: int, wants: Wants, root: Path, base: str, part: Part | None = None
+) -> list[Slice]:
+    """Cut `rows` into slices of `size`. A slice's key holds `base` and its media files' sizes and times.
+
+    With `part`: every `part.of`-th of those slices, from number `part.index` on, which are the same as without.
+    """
+    cuts = list(enumerate(rows[start : start + size] for start in range(0, len(rows), size)))
+    mine = cuts if part is None else cuts[part.index :: part.of]
+    return [Slice(k, cut, digest([base, _stamps(cut, wants, root)])) for k, cut in mine]
 
 
 def write_shard(folder: Path, part: Slice, batch: Batch, wants: Wants) -> Shard:
@@ -78,14 +95,7 @@ def write_shard(folder: Path, part: Slice, batch: Batch, wants: Wants) -> Shard:
 def finished_shard(folder: Path, part: Slice) -> Shard | None:
     """The shard of `part` from an earlier run; None where it is missing, stale, damaged or has rejected rows."""
     try:
-        raw = read_json(_record(folder, part))
-        shard = Shard(
-            entry=raw["entry"],
-            accepted=raw["accepted"],
-            rejected=[Rejected(**value) for value in raw["rejected"]],
-            moments={name: Moments(**value) for name, value in raw["moments"].items()},
-            key=raw["key"],
-        )
+        shard = Shard.from_json(read_json(_record(folder, part)))
         whole = not shard.rejected and shard.key == part.key
         return shard if whole and sha256(folder / part.file) == shard.entry["sha256"] else None
     except (OSError, json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):

@@ -19,6 +19,7 @@ from ambidex.media.tensors import Moments, TensorSpec
 VERSION = 2  # stores of version 1 may hold scrambled spectrograms
 INDEX = "index.json"
 SAMPLES = "samples.csv"
+PART_FILE = "part.json"
 _MEND = "run extract again or `dvc pull`"
 _CHUNK = 256  # samples whose moments are added up at a time
 _JOIN_BYTES = (
@@ -138,7 +139,8 @@ def _read_index(path: Path) -> dict[str, Any]:
         )
         missing = known - set(info)
     except FileNotFoundError:
-        raise DataError(f"{path}: no feature store here ({INDEX} is missing); run extract") from None
+        hint = "it is one part of a store; run merge" if (path / PART_FILE).exists() else "run extract"
+        raise DataError(f"{path}: no feature store here ({INDEX} is missing); {hint}") from None
     except (json.JSONDecodeError, UnicodeDecodeError, TypeError, KeyError):
         raise DataError(f"{file}: is damaged; {_MEND}") from None
     if version != VERSION:

@@ -6,6 +6,7 @@ touches nothing else, and its outputs appear whole or not at all.
     stage     inputs                               outputs
     prepare   -                                    manifest
     extract   manifest                             features
+    merge     parts (of several extracts)          features
     pretrain  features                             encoder
     train     features, encoders (not for scratch) model
     crossfit  features                             crossfit
@@ -24,8 +25,8 @@ from ambidex.params import Params
 from ambidex.records import reading
 
 Paths = Mapping[str, Path]
-STAGES = ("prepare", "extract", "pretrain", "train", "crossfit", "evaluate", "compare")
-OPTIONAL = ("crossfit",)
+STAGES = ("prepare", "extract", "merge", "pretrain", "train", "crossfit", "evaluate", "compare")
+OPTIONAL = ("merge", "crossfit")
 """stages that the shipped pipeline (dvc.yaml) leaves out"""
 
 

@@ -3,10 +3,8 @@
 import errno
 import shutil
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +12,17 @@ from ambidex import files, records
 from ambidex.errors import DataError
 from ambidex.manifest import MANIFEST_FILE
 from ambidex.media.container import MediaError
-from ambidex.media.extraction import Batch, Rejected, Wants, extract_rows
-from ambidex.media.index import accepted_rows, write_index
+from ambidex.media.extraction import Batch, Wants, extract_rows
 from ambidex.media.manifest import Manifest, absent_classes, read_manifest
+from ambidex.media.parts import write_part
 from ambidex.media.pool import cores, ordered
 from ambidex.media.shards import PROGRESS, Shard, Slice, finished_shard, sample_bytes, slices, write_shard
 from ambidex.media.vectors import read_vector
 from ambidex.params import Params, Vector
 from ambidex.progress import progress
 from ambidex.stages import Paths
+from ambidex.stages._store import check_classes, check_rejected, complete, kept
 
-REJECTED = "rejected.csv"
 _TASK = 16  # rows that a worker gets at a time
 _WORTH_A_PROCESS = 64  # samples: below, decoding takes less time than starting a process
 _MEBIBYTE = 2**20
@@ -33,23 +31,26 @@ _MEBIBYTE = 2**20
 def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     """Decode every sample of `inputs["manifest"]` into the feature store `outputs["features"]`.
 
+    With `extract.part` only that share of the shards, as a part store that `merge` reads.
     Returns counts, the same as in metrics.json. Raises DataError with one line: manifest wrong, too many broken
     files, class without training sample, disk full. Finished shards stay beside the output for the next run.
     """
     started = time.monotonic()
     manifest = read_manifest(inputs["manifest"], params.modalities)
-    _check_classes(absent_classes(manifest.classes, manifest.rows), inputs["manifest"] / MANIFEST_FILE, "")
+    check_classes(absent_classes(manifest.classes, manifest.rows), inputs["manifest"] / MANIFEST_FILE, "")
     wants = _known_sizes(params.extract.modalities, manifest)
     folder = files.partial(outputs["features"])
     (folder / PROGRESS).mkdir(parents=True, exist_ok=True)
-    parts = slices(manifest.rows, params.extract.shard_size, wants, manifest.root, _base(params, manifest))
-    with _full_disk_explained(folder, len(manifest.rows) * sample_bytes(wants)):
+    size, part = params.extract.shard_size, params.extract.part
+    parts = slices(manifest.rows, size, wants, manifest.root, _base(params, manifest), part)
+    with _full_disk_explained(folder, sum(len(cut.rows) for cut in parts) * sample_bytes(wants)):
         shards, decoded = _all_shards(params, manifest, wants, folder, parts)
-        rejected = [value for shard in shards for value in shard.rejected]
-        _check_rejected(folder, rejected, len(manifest.rows), params.extract.max_rejected_fraction)
-        rows = accepted_rows(manifest, shards)
-        _check_classes(absent_classes(manifest.classes, rows), folder / REJECTED, " left")
-        metrics = write_index(folder, manifest, rows, wants, shards, _kept(params))
+        if part is None:
+            metrics = complete(folder, manifest, wants, shards, params.extract)
+        else:
+            check_rejected(folder, shards, len(manifest.rows), params.extract.max_rejected_fraction)
+            numbered = [(cut.number, shard) for cut, shard in zip(parts, shards, strict=True)]
+            metrics = write_part(folder, inputs["manifest"], part, kept(params.extract), wants, numbered)
         seconds = time.monotonic() - started
         data = {"fingerprint": manifest.fingerprint, **manifest.facts}
         timing = {"seconds": seconds, "clips": decoded, "clips_per_second": decoded / seconds}
@@ -85,13 +86,8 @@ def _base(params: Params, manifest: Manifest) -> str:
     """A digest of what every shard hangs on, besides its own media files."""
     root = str(manifest.root.resolve())
     return files.digest(
-        [_kept(params), manifest.sha256, manifest.fingerprint, root, records.code_fingerprint()]
+        [kept(params.extract), manifest.sha256, manifest.fingerprint, root, records.code_fingerprint()]
     )
-
-
-def _kept(params: Params) -> dict[str, Any]:
-    """The parameters that shape the store's content: not how many processes made it."""
-    return params.extract.model_dump(mode="json", exclude={"workers", "max_rejected_fraction"})
 
 
 def _all_shards(
@@ -130,25 +126,6 @@ def _drop_others(folder: Path, keep: set[str]) -> None:
     for record in (folder / PROGRESS).iterdir():
         if record.stem not in stems:
             record.unlink()
-
-
-def _check_rejected(folder: Path, rejected: Sequence[Rejected], total: int, limit: float) -> None:
-    """Write rejected.csv. Raises DataError where more than `limit` of all samples were rejected."""
-    table = folder / REJECTED
-    files.write_csv(
-        table, [asdict(value) for value in rejected], [column.name for column in fields(Rejected)]
-    )
-    if len(rejected) > limit * total:
-        reason, times = Counter(value.reason for value in rejected).most_common(1)[0]
-        raise DataError(
-            f"{len(rejected)} of {total} samples rejected ({len(rejected) / total:.1%}), more than "
-            f"extract.max_rejected_fraction allows ({limit:.1%}); most often ({times}): {reason}; all: {table}"
-        )
-
-
-def _check_classes(absent: Sequence[str], where: Path, why: str) -> None:
-    if absent:
-        raise DataError(f"{where}: class '{absent[0]}' has no training sample{why}; every class needs one")
 
 
 def _check_space(folder: Path, needed: int) -> None:

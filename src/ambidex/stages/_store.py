@@ -1,0 +1,56 @@
+"""What extract and merge share: from shards that are all there to a complete feature store."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from ambidex import files
+from ambidex.errors import DataError
+from ambidex.media.extraction import Rejected, Wants
+from ambidex.media.index import accepted_rows, write_index
+from ambidex.media.manifest import Manifest, absent_classes
+from ambidex.media.shards import Shard
+from ambidex.params import Extract
+
+REJECTED = "rejected.csv"
+
+
+def complete(
+    folder: Path, manifest: Manifest, wants: Wants, shards: Sequence[Shard], extract: Extract
+) -> dict[str, Any]:
+    """Write what makes a store of `shards` (all of them, in order). Returns the counts that are the metrics.
+
+    Raises DataError: too many samples rejected, or a class without training sample.
+    """
+    check_rejected(folder, shards, len(manifest.rows), extract.max_rejected_fraction)
+    rows = accepted_rows(manifest, shards)
+    check_classes(absent_classes(manifest.classes, rows), folder / REJECTED, " left")
+    return write_index(folder, manifest, rows, wants, shards, kept(extract))
+
+
+def kept(extract: Extract) -> dict[str, Any]:
+    """The parameters that shape the store's content: not how many processes made it, nor in how many parts."""
+    return extract.model_dump(mode="json", exclude={"workers", "max_rejected_fraction", "part"})
+
+
+def check_rejected(folder: Path, shards: Sequence[Shard], total: int, limit: float) -> None:
+    """Write rejected.csv. Raises DataError where more than `limit` of all samples were rejected."""
+    rejected = [value for shard in shards for value in shard.rejected]
+    table = folder / REJECTED
+    files.write_csv(
+        table, [asdict(value) for value in rejected], [column.name for column in fields(Rejected)]
+    )
+    if len(rejected) > limit * total:
+        reason, times = Counter(value.reason for value in rejected).most_common(1)[0]
+        raise DataError(
+            f"{len(rejected)} of {total} samples rejected ({len(rejected) / total:.1%}), more than "
+            f"extract.max_rejected_fraction allows ({limit:.1%}); most often ({times}): {reason}; all: {table}"
+        )
+
+
+def check_classes(absent: Sequence[str], where: Path, why: str) -> None:
+    """Raise DataError where there are `absent` classes, those without training sample."""
+    if absent:
+        raise DataError(f"{where}: class '{absent[0]}' has no training sample{why}; every class needs one")
