@@ -9,16 +9,12 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from ambidex.errors import ParamsError
+from ambidex.platform import Platform
+from ambidex.section import Section as Section
 
 ModalityName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Regime = Literal["scratch", "pretrained", "frozen"]
-
-
-class Section(BaseModel):
-    """A block of parameters: unknown keys are errors, values do not change once read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
 class Choice(BaseModel):
@@ -287,6 +283,11 @@ class Runtime(Section):
         "auto", description="auto: CUDA where there is one"
     )
     devices: int = Field(1, ge=1, description="processes of distributed training, a device each")
+    checkpoints: str | None = Field(
+        None,
+        description="folder where unfinished training stands, for example on a volume that outlives a pod; "
+        "missing: beside the output",
+    )
     threads: int = Field(0, ge=0, description="CPU threads; 0: torch decides")
     deterministic: bool = Field(True, description="the same numbers in every run, a little slower")
 
@@ -306,6 +307,7 @@ class Params(Section):
     compare: Compare = Compare()
     study: Study = Study()
     runtime: Runtime = Runtime()
+    platform: Platform = Platform()
 
     @property
     def modalities(self) -> tuple[str, ...]:
