@@ -16,6 +16,7 @@ for epoch in epochs:
                 sum gradients over ranks
                 edit gradients              method.gradients
                 clip, optimiser step
+            asked to stop: checkpoint, leave
     epoch end                               method.epoch_end
     validate, keep the best, checkpoint
 """
@@ -31,6 +32,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from ambidex.errors import PreemptedError
 from ambidex.files import PARTIAL
 from ambidex.method import Method, Phase, Run, Step
 from ambidex.model import MultimodalNet
@@ -40,6 +42,8 @@ from ambidex.training.batches import Batch, Batches, generator
 from ambidex.training.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
 from ambidex.training.monitor import FiniteGuard, Monitor, Totals, gradient_norms
 from ambidex.training.optimise import build_optimizer, build_schedule
+from ambidex.training.ranks import Ranks
+from ambidex.training.stopping import Stop, stop_on_sigterm
 
 BEST_FILE = "best.safetensors"
 
@@ -62,40 +66,53 @@ class Engine:
     """where the epoch is chosen; None: there is no such split, and the last epoch is kept"""
     on_epoch: Callable[[int], None] = field(default=lambda epoch: None)
 
+    def __post_init__(self) -> None:
+        self.ranks, self.stop = Ranks(self.fabric), Stop()
+
     def fit(self) -> dict[str, Any]:
         """Train to the end and leave the selected epoch's weights in the model. Returns the selection."""
         self._build()
         first = self._resume()
-        self.monitor = Monitor(self.folder, self.number)
+        self.monitor = Monitor(self.folder, self.number, self.ranks.first)
         self.monitor.history = self.history
-        with progress(
-            f"train {self.folder.name.removesuffix(PARTIAL)}", self.run.epochs, "epochs"
-        ) as advance:
+        title = f"train {self.folder.name.removesuffix(PARTIAL)}"
+        with (
+            stop_on_sigterm() as self.stop,
+            progress(title, self.run.epochs, "epochs", self.ranks.first) as advance,
+        ):
             advance(first)
             for epoch in range(first, self.run.epochs):
                 self.run.epoch = epoch
                 values = self._epoch()
                 self._select(values)
-                self._checkpoint()
+                self.done = 0
+                self._checkpoint(epoch + 1)
                 self.on_epoch(epoch)
                 advance(1, _note(values))
         self.monitor.close()
         return self._finish()
 
     def _epoch(self) -> dict[str, float]:
-        run, totals = self.run, Totals()
-        self.totals = totals
-        self.method.epoch_start(run)
+        run, size, skip = self.run, self.params.batch_size, self.done
+        if not self.done:  # else a stopped run began this epoch
+            self.totals = Totals()
+            self.method.epoch_start(run)
         for phase in self.method.phases(run):
             self._train_mode(phase)
-            batches = self.batches.epoch("train", run.epoch, self.params.batch_size, self.params.accumulate)
-            for whole, micro_batches in batches:
-                step = Step(run, phase, self._reduce, partial(self.update, micro_batches, whole))
+            for whole, micro_batches in self.batches.epoch(
+                "train", run.epoch, size, self.params.accumulate, skip
+            ):
+                step = Step(run, phase, self.ranks.sum, partial(self.update, micro_batches, whole))
                 self.method.step(step)
                 self.number += 1
+                self.done += 1
+                if self.ranks.any(self.stop.asked):
+                    self._leave()
+            skip = max(0, skip - self.batches.steps("train", size))
+        self.ranks.share_buffers(self.model)
         self.method.epoch_end(run)
         self.guard.check()
-        values = {f"train/{k}": v for k, v in totals.means().items()}
+        values = {f"train/{k}": v for k, v in self.totals.over(self.ranks).means().items()}
         if self.method.trains:
             values = {"learning_rate": self.optimizer.param_groups[0]["lr"]} | values
             self.schedule.step()
@@ -116,7 +133,7 @@ class Engine:
             self.method.backward(step, loss if part == 1 else loss * part)
             seen.append(_detached(step))
         step.labels, step.logits, step.contributions = _joined(seen)
-        self._average_gradients()
+        self.ranks.average_gradients(self.model.parameters())
         if self.logging:
             self.guard.check()
             self.monitor.points(gradient_norms(self.model), self.number)
@@ -149,7 +166,7 @@ class Engine:
         """Accuracy (fused and per modality) and mean negative log-likelihood on a split, without augmentation."""
         self.model.eval()
         totals = Totals()
-        step = Step(self.run, Phase(), self._reduce)
+        step = Step(self.run, Phase(), self.ranks.sum)
         for batch in self.batches.sweep(split, 4 * self.params.batch_size):
             with self.fabric.autocast():
                 step.labels, step.features = batch.labels, self.model.encode(batch.inputs)
@@ -165,7 +182,8 @@ class Engine:
             for name in self.model.modalities:
                 self.model.encoder(name).requires_grad_(False)
         seed, device = self.batches.seed, self.fabric.device
-        torch.manual_seed(generator("train", seed).initial_seed())
+        own = ("rank", self.ranks.rank) if self.ranks.rank else ()  # what dropout drops differs between ranks
+        torch.manual_seed(generator("train", seed, *own).initial_seed())
         rng = generator("method", seed, device=device)
         epochs = self.params.epochs if self.method.trains else 1
         samples = len(self.batches.store.rows("train"))
@@ -176,12 +194,10 @@ class Engine:
         self.optimizer = build_optimizer(self.trained, self.params)
         self.schedule = build_schedule(self.optimizer, self.params)
         self.guard = FiniteGuard(self.folder)
-        self.number, self.best, self.history, self.logging = (
-            0,
-            dict[str, Any](),
-            list[dict[str, Any]](),
-            False,
-        )
+        self.number, self.done = 0, 0  # optimiser steps in all, and of the running epoch
+        self.best: dict[str, Any] = {}
+        self.history: list[dict[str, Any]] = []
+        self.logging = False
 
     def _train_mode(self, phase: Phase) -> None:
         self.model.train()
@@ -190,19 +206,6 @@ class Engine:
         wanted = {id(p) for p in (self.trained if phase.trains is None else phase.trains)}
         for parameter in self.trained:
             parameter.requires_grad_(id(parameter) in wanted)
-
-    def _reduce(self, value: Tensor) -> Tensor:
-        if self.batches.ranks == 1:
-            return value
-        reduced: Tensor = self.fabric.all_reduce(value, reduce_op="sum")
-        return reduced
-
-    def _average_gradients(self) -> None:
-        if self.batches.ranks == 1:
-            return
-        for parameter in self.model.parameters():
-            if parameter.grad is not None:
-                parameter.grad = self.fabric.all_reduce(parameter.grad, reduce_op="mean")
 
     def _log(self, name: str, value: float | Tensor) -> None:
         if self.logging:
@@ -215,14 +218,29 @@ class Engine:
             score = -nll if rule == "val_nll" else accuracy
         if not self.best or score > self.best["score"]:
             self.best = {"score": score, "epoch": self.run.epoch, "accuracy": accuracy, "nll": nll}
-            save_file(_weights(self.model), self.folder / f"{BEST_FILE}.tmp")
-            (self.folder / f"{BEST_FILE}.tmp").replace(self.folder / BEST_FILE)
+            if self.ranks.first:
+                save_file(_weights(self.model), self.folder / f"{BEST_FILE}.tmp")
+                (self.folder / f"{BEST_FILE}.tmp").replace(self.folder / BEST_FILE)
 
-    def _checkpoint(self) -> None:
+    def _leave(self) -> None:
+        """Asked to stop in mid-epoch: keep the steps that were taken."""
+        self.guard.check()
+        self._checkpoint(self.run.epoch)
+        self.monitor.close()
+        where = f"step {self.number} of epoch {self.run.epoch}"
+        raise PreemptedError(f"stopped by SIGTERM after {where}; a rerun resumes from {self.folder}")
+
+    def _checkpoint(self, epoch: int) -> None:
+        """Write all that the rest of the run depends on: it goes on in `epoch` after `done` of its steps."""
+        own = random_state() | (self.totals.state() if self.done else {})
+        ranks = self.ranks.gather(own)
         self.guard.saved_epoch = self.run.epoch
+        if not self.ranks.first:
+            return
         state = {
             "fingerprint": self.fingerprint,
-            "epoch": self.run.epoch + 1,
+            "epoch": epoch,
+            "done": self.done,
             "number": self.number,
             "best": self.best,
             "history": self.history,
@@ -231,7 +249,7 @@ class Engine:
             "schedule": self.schedule.state_dict(),
             "method": self.method.state_dict(),
             "method_rng": self.run.rng.get_state(),
-            "random": random_state(),
+            "ranks": ranks,
         }
         save_checkpoint(self.folder, state)
 
@@ -244,13 +262,18 @@ class Engine:
         self.schedule.load_state_dict(state["schedule"])
         self.method.load_state_dict(state["method"])
         self.run.rng.set_state(state["method_rng"])
-        restore_random_state(state["random"])
         self.number, self.best, self.history = state["number"], state["best"], state["history"]
-        self.guard.saved_epoch = state["epoch"] - 1
+        self.done = state["done"]
+        own = state["ranks"][self.ranks.rank]
+        restore_random_state(own)
+        if self.done:
+            self.totals = Totals.from_state(own, self.fabric.device)
+        self.guard.saved_epoch = state["epoch"] - (not self.done)
         return int(state["epoch"])
 
     def _finish(self) -> dict[str, Any]:
         self.model.load_state_dict(load_file(self.folder / BEST_FILE))
+        self.ranks.wait()  # the first rank is about to move the folder
         self.model.cpu().eval()
         return {key: value for key, value in self.best.items() if key != "score"}
 

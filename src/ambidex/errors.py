@@ -19,6 +19,12 @@ class ModelError(AmbidexError):
     """A model file or a combination of model parts does not fit."""
 
 
+class PreemptedError(AmbidexError):
+    """Asked to stop (SIGTERM). What was done is kept, and the same call goes on from there."""
+
+    exit_code = 75  # EX_TEMPFAIL: try again
+
+
 class TrainingError(AmbidexError):
     """Training cannot go on (for example a loss that is not finite)."""
 

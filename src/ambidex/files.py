@@ -1,6 +1,7 @@
 """Writing files and folders so that they appear whole or not at all."""
 
 import csv
+import errno
 import hashlib
 import io
 import json
@@ -58,19 +59,49 @@ def partial(path: Path) -> Path:
     return path.with_name(path.name + PARTIAL)
 
 
+def workplace(output: Path, shared: str | None, key: str) -> Path:
+    """Where `output` grows: beside it, or in the folder `shared` of many runs under a name of its own.
+
+    `key`: a digest of all that the result depends on.
+    """
+    return partial(Path(shared).expanduser() / f"{output.name}-{key[:16]}" if shared else output)
+
+
 def is_unfinished(name: str) -> bool:
     """Whether a file or folder of this name is still growing, or was left by a kill."""
     return name.endswith(PARTIAL) or ".tmp-" in name
 
 
-def finish(unfinished: Path, path: Path) -> None:
-    """Rename the folder `unfinished` to `path`, replacing what stood there."""
-    old = path.with_name(f"{path.name}.tmp-old-{os.getpid()}")
+def finish(unfinished: Path, path: Path, leave: Sequence[str] = ()) -> None:
+    """Rename the folder `unfinished` to `path`, replacing what stood there; to another file system it is copied.
+
+    `leave`: files in it that are of no use any more. They go last, so that a run stopped while copying can go on.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ready, old = (path.with_name(f"{path.name}.tmp-{word}-{os.getpid()}") for word in ("new", "old"))
+    try:
+        unfinished.rename(ready)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        _copy(unfinished, ready)
+    for name in leave:
+        (ready / name).unlink(missing_ok=True)
     if path.exists():
         path.rename(old)
-    unfinished.rename(path)
+    ready.rename(path)
+    shutil.rmtree(unfinished, ignore_errors=True)
     if old.exists():
         shutil.rmtree(old) if old.is_dir() else old.unlink()
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a folder whole or not at all."""
+    try:
+        shutil.copytree(source, target)
+    except BaseException:
+        shutil.rmtree(target, ignore_errors=True)
+        raise
 
 
 @contextmanager

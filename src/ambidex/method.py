@@ -146,10 +146,10 @@ class Method:
 
     # each epoch
     def epoch_start(self, run: Run) -> None:
-        """Called before the first batch of `run.epoch`."""
+        """Called before the first batch of `run.epoch`; not again where a run resumes within the epoch."""
 
     def phases(self, run: Run) -> Iterable[Phase]:
-        """The passes over the training split that make this epoch."""
+        """The passes over the training split that make this epoch: the same when asked again in mid-epoch."""
         return (Phase(),) if self.trains else ()
 
     def epoch_end(self, run: Run) -> None:

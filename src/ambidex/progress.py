@@ -17,12 +17,14 @@ class Advance(Protocol):
 
 
 @contextmanager
-def progress(title: str, total: int, unit: str) -> Iterator[Advance]:
-    """Show how far `total` units of work have come, with units per second.
+def progress(title: str, total: int, unit: str, shown: bool = True) -> Iterator[Advance]:
+    """Show how far `total` units of work have come, with units per second; nothing where it is not to be `shown`.
 
     On a terminal a bar; elsewhere (a pod, CI) one line every 15 seconds, so that logs stay readable.
     """
-    if sys.stderr.isatty():
+    if not shown:
+        yield lambda done=1, note="": None
+    elif sys.stderr.isatty():
         yield from _bar(title, total, unit)
     else:
         yield from _lines(title, total, unit)

@@ -1,5 +1,6 @@
 """Where training runs: device, precision and ranks, through Lightning Fabric (imported only when needed)."""
 
+import logging
 import os
 from typing import Any
 
@@ -7,6 +8,7 @@ import torch
 
 from ambidex.errors import ParamsError
 from ambidex.params import Runtime
+from ambidex.torchrun import by_torchrun, processes
 
 
 def device(runtime: Runtime) -> torch.device:
@@ -21,16 +23,38 @@ def device(runtime: Runtime) -> torch.device:
     return torch.device(wanted)
 
 
+def check_devices(runtime: Runtime) -> None:
+    """Raise ParamsError where there are fewer devices than `runtime.devices`. A CPU serves any number of processes."""
+    kind = device(runtime).type
+    there = torch.cuda.device_count() if kind == "cuda" else 1 if kind == "mps" else runtime.devices
+    if runtime.devices > there:
+        raise ParamsError(
+            f"runtime.devices: got {runtime.devices}, but torch sees {there} device(s) of kind {kind}"
+        )
+
+
 def make_fabric(runtime: Runtime, precision: str) -> Any:
-    """A launched Fabric on the device of `runtime`; `precision` is `32` or `bf16` (autocast)."""
-    from lightning_fabric import Fabric
+    """A launched Fabric on the device of `runtime`; `precision` is `32` or `bf16` (autocast).
+
+    Raises ParamsError where `runtime.devices` is not the number of processes that torchrun started on this machine.
+    """
+    import lightning_fabric
 
     kind = device(runtime).type
+    started, in_all = processes()
+    if runtime.devices != started:
+        raise ParamsError(
+            f"runtime.devices: got {runtime.devices}, but {started} process(es) were started for this stage on this "
+            "machine; start it with `ambidex` or ambidex.distributed.run_stage, or with torchrun --nproc-per-node "
+            f"{runtime.devices}"
+        )
     prepare_torch(runtime)
-    fabric = Fabric(
+    logging.getLogger(lightning_fabric.__name__).setLevel(logging.WARNING)  # no banner of its own
+    fabric = lightning_fabric.Fabric(
         accelerator=kind,
         devices=runtime.devices,
-        strategy="ddp" if runtime.devices > 1 else "auto",
+        num_nodes=in_all // started,
+        strategy="ddp" if by_torchrun() else "auto",
         precision="bf16-mixed" if precision == "bf16" else "32-true",
     )
     fabric.launch()

@@ -1,11 +1,13 @@
 """What every method must satisfy, over the whole registry: a new file in methods/ is tested here without an edit."""
 
 import csv
+import os
+import signal
 
 import pytest
 import torch
 
-from ambidex.errors import ModelError
+from ambidex.errors import ModelError, PreemptedError
 from ambidex.method import METHODS
 from helpers.memory_store import build, engine, make_method
 
@@ -120,6 +122,33 @@ def test_resumed_run_is_bit_identical(tmp_path, name, options):
     second.fit()
     assert second.number == whole.number
     assert _same(_state(second), expected)
+    assert (tmp_path / "cut" / "history.csv").read_text() == (tmp_path / "whole" / "history.csv").read_text()
+
+
+@pytest.mark.parametrize(("name", "options"), _trained())
+def test_stopped_within_an_epoch_it_resumes_bit_identical(tmp_path, name, options):
+    """SIGTERM in the first step, in the middle of an epoch, and in an epoch's last step: three batches make one."""
+    modalities = TWO if METHODS.get(name).needs.max_modalities == 2 else THREE
+    settings = {"modalities": modalities, "epochs": 3, "optimizer": "adam", "schedule": "cosine"}
+    whole = engine(tmp_path / "whole", name, options, **settings)
+    whole.fit()
+    for stop in (1, 5, 6):
+        cut = engine(tmp_path / "cut", name, options, **settings)
+        original = cut.method.step
+
+        def asked(step, cut=cut, stop=stop, original=original):
+            original(step)
+            if cut.number + 1 == stop:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        cut.method.step = asked
+        with pytest.raises(PreemptedError, match=f"after step {stop} of epoch"):
+            cut.fit()
+        torch.manual_seed(999)
+    last = engine(tmp_path / "cut", name, options, **settings)
+    last.fit()
+    assert last.number == whole.number == 9
+    assert _same(last.model.state_dict(), whole.model.state_dict())
     assert (tmp_path / "cut" / "history.csv").read_text() == (tmp_path / "whole" / "history.csv").read_text()
 
 

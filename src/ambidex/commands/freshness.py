@@ -51,6 +51,8 @@ def relevant(stage: str, method: str, resolved: dict[str, Any]) -> dict[str, Any
     part = {name: dict(resolved.get(name) or {}) for name in SECTIONS[stage]}
     if stage in ("extract", "merge"):
         part["extract"].pop("workers", None)  # the number of processes changes nothing
+    if "runtime" in part:
+        part["runtime"].pop("checkpoints", None)  # nor does the place of unfinished work
     if stage == "crossfit":
         known = resolved.get("evaluate") or {}
         part["evaluate"] = {name: known.get(name) for name in Evaluate.SHAPES_CONTRIBUTIONS}

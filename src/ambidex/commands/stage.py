@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ambidex import stages
 from ambidex.commands.verbs import Verb
 from ambidex.commands.wiring import Places, calls, places
 from ambidex.configuration import load_params
+from ambidex.distributed import run_stage
 from ambidex.errors import ParamsError
 from ambidex.layout import Layout
+from ambidex.torchrun import first_rank
 
 _SHOWN = 6
 
@@ -34,7 +35,9 @@ def run(options: Namespace) -> int:
         _replace(inputs, verb.reads, options)
         _replace(outputs, (verb.writes,), options)
         start = time.monotonic()
-        metrics = stages.run(verb.name, one, inputs, outputs)
+        metrics = run_stage(verb.name, one, inputs, outputs)
+        if not first_rank():
+            continue
         print(f"{verb.name}: wrote {outputs[verb.writes]} in {time.monotonic() - start:.1f} s")
         if verb.name != "compare":
             print_numbers(metrics)

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ambidex import stages
 from ambidex.commands.freshness import up_to_date
 from ambidex.commands.stage import print_numbers, show_study
 from ambidex.commands.wiring import calls, places, with_values
 from ambidex.configuration import load_params
-from ambidex.errors import AmbidexError, TrainingError
+from ambidex.distributed import run_stage
+from ambidex.errors import AmbidexError, PreemptedError, TrainingError
 from ambidex.layout import Layout
 from ambidex.params import Params
 
@@ -51,6 +51,8 @@ def _run_cells(params: Params, layout: Layout) -> Iterator[str]:
         try:
             for stage in ("train", *fitted, "evaluate"):
                 _bring_up_to_date(stage, one, layout)
+        except PreemptedError:
+            raise
         except AmbidexError as error:
             yield f"{method}-{regime}-{seed} failed: {error}"
 
@@ -62,7 +64,7 @@ def _bring_up_to_date(stage: str, params: Params, layout: Layout) -> None:
         print(f"{stage}: {output} is up to date", flush=True)
         return
     start = time.monotonic()
-    metrics: dict[str, Any] = stages.run(stage, params, inputs, outputs)
+    metrics: dict[str, Any] = run_stage(stage, params, inputs, outputs)
     print(f"{stage}: wrote {output} in {time.monotonic() - start:.1f} s", flush=True)
     if stage != "compare":
         print_numbers(metrics)

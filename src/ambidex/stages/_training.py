@@ -11,7 +11,7 @@ from torch import nn
 from ambidex.encoders import InputSpec
 from ambidex.engine import BEST_FILE, Engine
 from ambidex.errors import DataError, ModelError
-from ambidex.files import digest, finish, partial
+from ambidex.files import digest, finish, workplace
 from ambidex.fusion.concat import Concat
 from ambidex.media.store import FeatureStore
 from ambidex.method import Method
@@ -19,6 +19,7 @@ from ambidex.model import Architecture, ModalityInput, MultimodalNet, save_model
 from ambidex.params import Choice, Optimisation, Params
 from ambidex.records import code_fingerprint, write_records
 from ambidex.runtime import make_fabric
+from ambidex.torchrun import first_rank
 from ambidex.training.batches import Batches, derived_seed
 from ambidex.training.checkpoint import CHECKPOINT_FILE, load_checkpoint
 
@@ -62,7 +63,7 @@ def run_engine(
     frozen: bool = False,
     depends: Any = None,
 ) -> tuple[Path, dict[str, Any], Any]:
-    """Train in the folder that grows beside `output`; a rerun goes on from its last checkpoint.
+    """Train in the folder that grows beside `output` or in `runtime.checkpoints`; a rerun goes on from its checkpoint.
 
     `depends`: whatever else the result depends on. Returns the folder, the selected epoch, and the fabric.
     """
@@ -80,10 +81,14 @@ def run_engine(
             "store": store.fingerprint,
             "code": code_fingerprint(),
             "frozen": frozen,
+            "ranks": fabric.world_size,
             "depends": depends,
         }
     )
-    folder = _unfinished(output, fingerprint)
+    folder = workplace(output, params.runtime.checkpoints, fingerprint)
+    if fabric.is_global_zero:
+        _clear_others(folder, fingerprint)
+    fabric.barrier()
     engine = Engine(model, method, section, batches, fabric, folder, fingerprint, frozen, split)
     return folder, engine.fit(), fabric
 
@@ -115,13 +120,16 @@ def deliver(
     metrics: dict[str, Any],
     **facts: Any,
 ) -> None:
-    """Write model and records into the unfinished `folder`, drop the checkpoint, and give it its final name."""
+    """Write model and records into the unfinished `folder`, drop the checkpoint, and give it its final name.
+
+    Of several processes that trained together the first one does.
+    """
+    if not first_rank():
+        return
     save_model(model, folder, features=store.fingerprint, extract=store.info.get("extract"))
     known = {key: store.info[key] for key in ("protocol", "leaky") if key in store.info}
     write_records(folder, stage, params, metrics, features=store.fingerprint, **known, **facts)
-    for name in (CHECKPOINT_FILE, BEST_FILE):
-        (folder / name).unlink(missing_ok=True)
-    finish(folder, output)
+    finish(folder, output, leave=(CHECKPOINT_FILE, BEST_FILE))
 
 
 def load_encoder(model: MultimodalNet, modality: str, folder: Path, *, classifier: bool) -> nn.Linear:
@@ -151,10 +159,8 @@ def load_encoder(model: MultimodalNet, modality: str, folder: Path, *, classifie
     return trained.fusion.linear
 
 
-def _unfinished(output: Path, fingerprint: str) -> Path:
-    """The folder beside `output` to train in; what another run (other parameters, data, code) left there goes."""
-    folder = partial(output)
+def _clear_others(folder: Path, fingerprint: str) -> None:
+    """Make the folder to train in; what another run (other parameters, data, code) left there goes."""
     if load_checkpoint(folder, fingerprint) is None:
         shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
-    return folder

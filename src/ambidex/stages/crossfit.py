@@ -19,7 +19,7 @@ from torch import Tensor
 from ambidex.configuration import method_params
 from ambidex.decide._folds import folds
 from ambidex.errors import DataError, ParamsError
-from ambidex.files import digest, finish, partial, read_json, write_json
+from ambidex.files import digest, finish, read_json, workplace, write_json
 from ambidex.media.store import FeatureStore
 from ambidex.params import Evaluate, Params
 from ambidex.records import code_fingerprint, write_records
@@ -61,8 +61,9 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
 
 
 def _one_device(params: Params) -> Params:
-    """Folds run one after the other: several processes would each want to write them."""
-    return params.model_copy(update={"runtime": params.runtime.model_copy(update={"devices": 1})})
+    """Folds run one after the other on one device, and grow inside crossfit's own unfinished folder."""
+    here = params.runtime.model_copy(update={"devices": 1, "checkpoints": None})
+    return params.model_copy(update={"runtime": here})
 
 
 def _report(number: int, count: int, told: dict[str, Any]) -> None:
@@ -114,12 +115,12 @@ def _metrics(whole: CrossFitted, by_fold: list[dict[str, Any]]) -> dict[str, Any
 
 
 def _unfinished(output: Path, params: Params, store: FeatureStore) -> Path:
-    """The folder beside `output` with the folds that are done; what another run left there goes."""
+    """The folder with the folds that are done; what another run left there goes."""
     sections = {"crossfit", "pretrain", "train", "model", "augment", "methods", "runtime"}
     shapes = {name: getattr(params.evaluate, name) for name in Evaluate.SHAPES_CONTRIBUTIONS}
-    depends = params.model_dump(mode="json", include=sections)
+    depends = params.model_dump(mode="json", include=sections, exclude={"runtime": {"checkpoints"}})
     state = {"fingerprint": digest([depends, shapes, store.fingerprint, code_fingerprint()])}
-    folder = partial(output)
+    folder = workplace(output, params.runtime.checkpoints, state["fingerprint"])
     if not (folder / _STATE).exists() or read_json(folder / _STATE) != state:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

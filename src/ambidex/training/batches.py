@@ -47,16 +47,24 @@ class Batches:
     ranks: int = 1
 
     def epoch(
-        self, split: str, epoch: int, batch_size: int, accumulate: int
+        self, split: str, epoch: int, batch_size: int, accumulate: int, skip: int = 0
     ) -> Iterator[tuple[int, list[Batch]]]:
-        """One pass in random order: each optimiser step's number of samples and this rank's micro-batches."""
+        """One pass in random order: each optimiser step's number of samples and this rank's micro-batches.
+
+        The first `skip` steps are left out; the others are the same as without.
+        """
         rows = self.store.rows(split)
         order = rows[torch.randperm(len(rows), generator=generator("order", self.seed, epoch))]
-        for number, chunk in enumerate(split_batches(order, batch_size, 2 * self.ranks)):
+        chunks = split_batches(order, batch_size, 2 * self.ranks)
+        for number, chunk in list(enumerate(chunks))[skip:]:
             mine = chunk.tensor_split(self.ranks)[self.rank]
             draws = generator("augment", self.seed, epoch, number, self.rank)
             micro = [part for part in mine.tensor_split(accumulate) if len(part)]
             yield len(chunk), [self.load(part, draws) for part in micro]
+
+    def steps(self, split: str, batch_size: int) -> int:
+        """Optimiser steps of one pass."""
+        return len(split_batches(self.store.rows(split), batch_size, 2 * self.ranks))
 
     def sweep(self, split: str, batch_size: int) -> Iterator[Batch]:
         """One pass in store order, without augmentation."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ambidex.errors import TrainingError
 from ambidex.files import write_bytes
@@ -37,16 +38,14 @@ def load_checkpoint(folder: Path, fingerprint: str) -> dict[str, Any] | None:
     return state if state.get("fingerprint") == fingerprint else None
 
 
-def random_state() -> dict[str, Any]:
-    """State of torch's global random generators."""
-    return {
-        "cpu": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-    }
+def random_state() -> dict[str, Tensor]:
+    """State of torch's global random generators, of the CPU and of this process's GPU where there is one."""
+    state = {"random/cpu": torch.get_rng_state()}
+    return state | ({"random/cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {})
 
 
-def restore_random_state(state: dict[str, Any]) -> None:
-    """The inverse of random_state."""
-    torch.set_rng_state(state["cpu"])
-    if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"])
+def restore_random_state(state: dict[str, Tensor]) -> None:
+    """The inverse of random_state; other keys of `state` are not looked at."""
+    torch.set_rng_state(state["random/cpu"])
+    if "random/cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["random/cuda"])

@@ -11,6 +11,7 @@ from ambidex.errors import TrainingError
 from ambidex.files import write_csv
 from ambidex.method import Step
 from ambidex.model import MultimodalNet
+from ambidex.training.ranks import Ranks
 
 HISTORY_FILE = "history.csv"
 TENSORBOARD_FOLDER = "tensorboard"
@@ -22,6 +23,31 @@ class Totals:
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
         self.samples = 0
+
+    def state(self) -> dict[str, Tensor]:
+        """All of it as tensors."""
+        sums = {f"totals/{name}": value for name, value in self.sums.items()}
+        return {"samples": torch.tensor(self.samples), **sums}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Tensor], device: torch.device) -> "Totals":
+        """The inverse of `state`; other keys are not looked at."""
+        totals = cls()
+        totals.samples = int(state["samples"])
+        found = {name.removeprefix("totals/"): v for name, v in state.items() if name.startswith("totals/")}
+        totals.sums = {name: value.to(device) for name, value in found.items()}
+        return totals
+
+    def over(self, ranks: Ranks) -> "Totals":
+        """The totals of all ranks together."""
+        if ranks.count == 1:
+            return self
+        whole = Totals()
+        whole.samples = sum(
+            int(one["samples"]) for one in ranks.gather({"samples": torch.tensor(self.samples)})
+        )
+        whole.sums = {name: ranks.sum(value) for name, value in self.sums.items()}
+        return whole
 
     @torch.no_grad()
     def add(self, step: Step, terms: Mapping[str, Tensor]) -> None:
@@ -92,20 +118,21 @@ class FiniteGuard:
 
 
 class Monitor:
-    """Writes TensorBoard points and the history table of one run."""
+    """Writes TensorBoard points and the history table of one run; with `writes` false it only remembers."""
 
-    def __init__(self, folder: Path, first_step: int) -> None:
+    def __init__(self, folder: Path, first_step: int, writes: bool = True) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
         self.folder = folder
         self.history: list[dict[str, Any]] = []
-        self.writer: Any = SummaryWriter(  # type: ignore[no-untyped-call]
-            str(folder / TENSORBOARD_FOLDER), purge_step=first_step or None
-        )
+        self.writer: Any = None
+        if writes:
+            place = str(folder / TENSORBOARD_FOLDER)
+            self.writer = SummaryWriter(place, purge_step=first_step or None)  # type: ignore[no-untyped-call]
 
     def points(self, values: Mapping[str, float | Tensor], number: int) -> None:
         """Write scalars at optimiser step `number`."""
-        for name, value in values.items():
+        for name, value in values.items() if self.writer else ():
             self.writer.add_scalar(name, float(value), number)
 
     def epoch(self, epoch: int, number: int, values: dict[str, float]) -> None:
@@ -113,11 +140,13 @@ class Monitor:
         self.points({f"epoch/{name}": value for name, value in values.items()}, number)
         self.history.append({"epoch": epoch, **values})
         columns = list(dict.fromkeys(name for row in self.history for name in row))
-        write_csv(self.folder / HISTORY_FILE, self.history, columns)
+        if self.writer:
+            write_csv(self.folder / HISTORY_FILE, self.history, columns)
 
     def close(self) -> None:
         """Flush and close the event file."""
-        self.writer.close()
+        if self.writer:
+            self.writer.close()
 
 
 def gradient_norms(model: MultimodalNet) -> dict[str, Tensor]:
