@@ -98,7 +98,10 @@ def finish(unfinished: Path, path: Path, leave: Sequence[str] = ()) -> None:
 def _copy(source: Path, target: Path) -> None:
     """Copy a folder whole or not at all."""
     try:
-        shutil.copytree(source, target)
+        target.mkdir()
+        for path in sorted(source.rglob("*")):  # a folder comes before what is in it
+            there = target / path.relative_to(source)
+            there.mkdir() if path.is_dir() else shutil.copyfile(path, there)
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
         raise
