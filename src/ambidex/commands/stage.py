@@ -56,7 +56,7 @@ def overrides(options: Namespace) -> list[str]:
 
 def print_numbers(metrics: Mapping[str, Any]) -> None:
     """Print the first few numbers of a stage's metrics, on one line."""
-    found = list(_numbers(metrics).items())[:_SHOWN]
+    found = list(numbers(metrics).items())[:_SHOWN]
     if found:
         print("  " + ", ".join(f"{name} {value:.4g}" for name, value in found))
 
@@ -74,7 +74,7 @@ def _replace(found: Places, names: tuple[str, ...], options: Namespace) -> None:
             found[name] = Path(given)
 
 
-def _numbers(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+def numbers(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
     """Leaves that are numbers, by their dotted path, the outer ones first."""
     flat = {
         f"{prefix}{k}": v
@@ -83,5 +83,5 @@ def _numbers(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
     }
     for key, value in metrics.items():
         if isinstance(value, Mapping):
-            flat.update(_numbers(value, f"{prefix}{key}."))
+            flat.update(numbers(value, f"{prefix}{key}."))
     return flat

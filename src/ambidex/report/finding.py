@@ -67,6 +67,14 @@ def evidence_of(result: Result) -> Evidence:
     )
 
 
+def verdict(result: Result) -> list[str]:
+    """The finding, first in one sentence, then why; of a single modality what the repair changed."""
+    evidence = evidence_of(result)
+    if len(result.evaluation.modalities) > 1:
+        return finding(evidence).sentences
+    return repair(evidence) or [""]
+
+
 def finding(evidence: Evidence) -> Finding:
     """Decision-layer imbalance, representation deficit, both, neither, or undecided, with the numbers."""
     behind = {m: gap for m, gap in evidence.representation.items() if gap.low > 0}

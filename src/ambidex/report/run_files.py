@@ -16,12 +16,14 @@ from ambidex.repair.allocation import Allocation
 from ambidex.report import theme
 from ambidex.report.cells import CACHE_FILE, DIAGNOSIS_FILE
 from ambidex.report.chart import draw, rounded
+from ambidex.report.finding import verdict
+from ambidex.report.headline import headline
 from ambidex.report.result import Result
 from ambidex.report.run_charts import run_charts
 from ambidex.report.run_page import run_page
 from ambidex.report.tensorboard import allocator_scalars, write_tensorboard
 
-PAGE_FILE = "report.html"
+PAGE_FILE, FINDING_FILE, CONFUSION_FILE = "report.html", "finding.md", "confusion.csv"
 PLOTS, TABLES, ALLOCATORS = "plots", "tables", "allocators"
 
 
@@ -42,6 +44,21 @@ def write_report(
     _write_plot_data(folder / PLOTS, result)
     card = read_json(folder / CARD_FILE)
     write_text(folder / PAGE_FILE, run_page(result, metrics, drawn, card))
+    write_text(folder / FINDING_FILE, _in_short(result, metrics))
+
+
+def _in_short(result: Result, metrics: dict[str, Any]) -> str:
+    """The first lines of the page as Markdown, for where a page is too much."""
+    found, *reasons = verdict(result)
+    leaky = "Leaky protocol: groups stand on both sides of the split, so every accuracy is too high."
+    oracle = "Oracle selection: the epoch was chosen on test."
+    told = [
+        leaky if result.store.get("leaky") else "",
+        oracle if result.evaluation.card.get("selection") == "oracle" else "",
+        headline(result, metrics),
+        found and f"**{found}**",
+    ]
+    return "\n\n".join([*filter(None, told), "\n".join(f"- {reason}" for reason in reasons)]) + "\n"
 
 
 def _write_tables(folder: Path, result: Result) -> None:
@@ -58,7 +75,7 @@ def _write_plot_data(folder: Path, result: Result) -> None:
     classes, labels = result.evaluation.classes, result.evaluation.test.labels.tolist()
     said = result.headline.logits["test"].argmax(dim=1).tolist()
     pairs = zip(labels, said, strict=True)
-    write_csv(folder / "confusion.csv", [{"actual": classes[a], "predicted": classes[p]} for a, p in pairs])
+    write_csv(folder / CONFUSION_FILE, [{"actual": classes[a], "predicted": classes[p]} for a, p in pairs])
 
 
 def _cache(result: Result) -> dict[str, Tensor]:

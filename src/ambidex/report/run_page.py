@@ -7,7 +7,7 @@ from ambidex.report import html, terms
 from ambidex.report.chart import Drawn
 from ambidex.report.class_table import class_tables
 from ambidex.report.disagreements import disagreements
-from ambidex.report.finding import evidence_of, finding, repair
+from ambidex.report.finding import verdict
 from ambidex.report.headline import headline, tiles
 from ambidex.report.html import Html, Text
 from ambidex.report.notices import notices
@@ -103,15 +103,13 @@ def _subtitle(result: Result) -> str:
 
 
 def _overview(result: Result, metrics: Mapping[str, Any]) -> list[Html]:
-    evidence = evidence_of(result)
-    several = len(result.evaluation.modalities) > 1
-    found, *reasons = finding(evidence).sentences if several else [*repair(evidence), ""]
+    found, *reasons = verdict(result)
     return [
         *notices(result, metrics),
         html.paragraph(headline(result, metrics), "headline"),
         html.paragraph(found, "verdict"),
         html.tiles(tiles(result, metrics)),
-        html.bullets([reason for reason in reasons if reason]),
+        html.bullets(reasons),
         *_in_detail(result, "performance", "probes"),
     ]
 
