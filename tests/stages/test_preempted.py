@@ -16,8 +16,10 @@ from ambidex.cli import main
 from ambidex.commands import study
 from ambidex.commands.freshness import up_to_date
 from ambidex.errors import PreemptedError
+from ambidex.method import Phase
 from ambidex.stages import run
 from ambidex.training.stopping import stop_on_sigterm
+from helpers.memory_store import engine
 from helpers.runs import extracted, small_params, write_params
 from helpers.stopping import command, same_model, sigterm_in_step, started
 
@@ -76,6 +78,27 @@ def test_a_rerun_takes_only_the_steps_that_are_left(layout, tmp_path):
     assert same_model(tmp_path / "whole", tmp_path / "model")
 
 
+def test_passes_of_one_epoch_are_told_apart(tmp_path):
+    """Two passes of three steps each, over the fusion and then over all: stopped in the first and in the second."""
+
+    def two_passes():
+        found = engine(tmp_path / "cut", "multi_task", epochs=2)
+        found.method.phases = lambda run: (Phase("head", tuple(run.model.fusion.parameters())), Phase())
+        return found
+
+    for number in (2, 3, 5):  # after steps 2, 5 (the second of pass two) and 10
+        with pytest.raises(PreemptedError), sigterm_in_step(number):
+            two_passes().fit()
+    last = two_passes()
+    last.fit()
+    shutil.rmtree(tmp_path / "cut")
+    whole = two_passes()
+    whole.fit()
+    assert last.number == whole.number == 12
+    expected = whole.model.state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in last.model.state_dict().items())
+
+
 def test_cells_that_share_the_folder_do_not_mix(layout, tmp_path):
     volume = tmp_path / "volume"
     for seed in (0, 1):
@@ -114,6 +137,8 @@ def test_pretrain_and_crossfit_keep_their_work_there_too(layout, tmp_path):
         run("crossfit", small_params(**given, runtime=runtime), parts, {"crossfit": tmp_path / "cut"})
     (place,) = volume.iterdir()
     assert (place / "fold-0").exists()
+    volume = volume.rename(tmp_path / "mounted-elsewhere")
+    runtime = {"checkpoints": str(volume)}
     found = run("crossfit", small_params(**given, runtime=runtime), parts, {"crossfit": tmp_path / "cut"})
     assert found == run("crossfit", small_params(**given), parts, {"crossfit": tmp_path / "whole-crossfit"})
     assert list(volume.iterdir()) == []
