@@ -1,0 +1,134 @@
+"""From what Kubeflow gives a component to one call of a stage. Knows the library, and nothing of Kubeflow.
+
+Two texts of YAML carry the parameters: `data` (prepare, extract), which data steps alone get, so that nothing else
+can make them run again; and `params`, all other sections.
+"""
+
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ambidex.commands.wiring import with_values
+from ambidex.configuration import apply_override, parse_params
+from ambidex.configuration.mistakes import explain
+from ambidex.configuration.yaml_text import parse_yaml
+from ambidex.distributed import run_stage
+from ambidex.errors import AmbidexError, ParamsError, PreemptedError
+from ambidex.files import read_json, whole_folder
+from ambidex.layout import cell_name
+from ambidex.params import Params
+from ambidex.records import CARD_FILE
+from components._notes import note_failure, shared_folder
+
+_NO_MODEL: dict[str, Any] = {"encoders": {}}
+
+
+def call(
+    stage: str,
+    texts: Sequence[str],
+    inputs: Mapping[str, str | Sequence[str]],
+    outputs: Mapping[str, str],
+    values: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Run `stage` and return its metrics; a mistake of the user ends the process with one line and its exit code.
+
+    `texts`: parameters as YAML. `values`: dotted key -> YAML text that replaces one; empty text: as it is. `inputs`:
+    name -> folder, or several folders that the stage wants to find in one; empty: left out.
+    """
+    key = "-".join([stage, *(re.sub(r"\W+", "-", text) for text in (values or {}).values() if text)])
+    try:
+        params = read_params(stage, texts, values or {})
+        with tempfile.TemporaryDirectory(prefix="ambidex-") as folder:
+            given = {name: found for name, found in inputs.items() if found}
+            places = {name: _place(stage, name, found, Path(folder), params) for name, found in given.items()}
+            metrics = run_stage(stage, params, places, {name: Path(path) for name, path in outputs.items()})
+    except AmbidexError as error:
+        if not isinstance(error, PreemptedError):
+            note_failure(key, str(error))
+        print("ambidex: " + " ".join(str(error).split()), file=sys.stderr, flush=True)
+        raise SystemExit(error.exit_code) from None
+    except Exception as error:
+        note_failure(key, f"{type(error).__name__}: {error}")
+        raise
+    note_failure(key, "")
+    return metrics
+
+
+def read_params(stage: str, texts: Sequence[str], values: Mapping[str, str]) -> Params:
+    """The parameters of one call. Raises ParamsError with one line."""
+    raw: dict[str, Any] = {}
+    for text in texts:
+        raw |= parse_yaml(text, "params") or {}
+    for key, value in values.items():
+        if value:
+            apply_override(raw, f"{key}={value}")
+    if "model" not in raw:
+        return _without_model(raw)
+    params = parse_params(raw)
+    if stage == "pretrain" and not values.get("pretrain.seed"):
+        params = with_values(params, "pretrain", seed=params.train.seed)
+    if work := shared_folder():
+        params = with_values(params, "runtime", checkpoints=str(work))
+    return params
+
+
+def _without_model(raw: Mapping[str, Any]) -> Params:
+    """Parameters of a data step, which looks at no model. Its plug-in checks its own options."""
+    try:
+        return Params.model_validate({**raw, "model": _NO_MODEL})
+    except ValidationError as error:
+        raise ParamsError(explain(error, Params, "params")) from None
+
+
+def inside(folder: str, source: str) -> str:
+    """Where the `source` of params.yaml stands in the pulled `folder`: data/my/list.csv is list.csv in that of my.dvc.
+
+    Without folder: "" (the source stays as it is); the folder itself where nothing in it has such a path.
+    """
+    if not folder:
+        return ""
+    parts = Path(source).parts
+    candidates = (Path(folder, *parts[start:]) for start in range(1, len(parts)))
+    return str(next((path for path in candidates if path.exists()), folder))
+
+
+def gather_outputs(folders: Iterable[str], target: str) -> None:
+    """Copy outputs of pretrain into one folder, named as the layout of a run names them: <seed>/<modality>."""
+    with whole_folder(Path(target)) as whole:
+        for folder in folders:
+            shutil.copytree(folder, whole / _name_of(Path(folder)))
+
+
+def _place(stage: str, name: str, found: str | Sequence[str], folder: Path, params: Params) -> Path:
+    """Where the stage finds one of its inputs."""
+    if name == "encoders" and isinstance(found, str):
+        return Path(found) if stage == "compare" else Path(found) / str(params.train.seed)
+    return Path(found) if isinstance(found, str) else _linked(found, folder / name)
+
+
+def _linked(folders: Sequence[str], target: Path) -> Path:
+    """Make the folder `target` in which each of `folders` stands under its own name, as links to its files."""
+    for number, folder in enumerate(folders):
+        source = Path(folder).resolve()
+        place = target / (_name_of(source) or str(number))
+        place.mkdir(parents=True)
+        for path in sorted(source.rglob("*")):
+            if path.is_dir():
+                (place / path.relative_to(source)).mkdir()
+            else:
+                (place / path.relative_to(source)).symlink_to(path)
+    return target
+
+
+def _name_of(output: Path) -> str:
+    """What its card makes of it: seed/modality of a classifier, the cell of a report; empty: a part, which has none."""
+    card = read_json(output / CARD_FILE)
+    if card["stage"] == "pretrain":
+        return f"{card['seed']}/{card['modality']}"
+    return cell_name(card["method"], card["regime"], card["seed"]) if card["stage"] == "evaluate" else ""

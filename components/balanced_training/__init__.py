@@ -1,0 +1,1 @@
+"""One model, all modalities together."""

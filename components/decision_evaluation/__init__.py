@@ -1,0 +1,1 @@
+"""Diagnosis and repair of trained models, and the comparison of many."""

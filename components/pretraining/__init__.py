@@ -1,0 +1,1 @@
+"""One classifier per modality, alone."""

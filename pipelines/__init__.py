@@ -1,0 +1,1 @@
+"""Kubeflow pipelines: what runs in which order, where, and with which parameters."""

@@ -1,0 +1,62 @@
+"""`python -m pipelines.compile`: write pipelines/compiled/*.yaml, for the platform of params.yaml and an example."""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+
+from kfp import compiler
+
+from ambidex.configuration import parse_params, read_yaml
+from ambidex.errors import AmbidexError
+from ambidex.params import Params
+from pipelines import balanced_learning, method_study
+
+HERE = Path(__file__).resolve().parent
+PARAMS, EXAMPLE, COMPILED = HERE.parent / "params.yaml", HERE / "gpu_pool.yaml", HERE / "compiled"
+PIPELINES: dict[str, ModuleType] = {"balanced_learning": balanced_learning, "method_study": method_study}
+
+
+def compile_pipeline(name: str, params: Params, path: Path) -> Path:
+    """Write the pipeline `name` for `params` to `path`. Raises ParamsError where the data's pointer is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    compiler.Compiler().compile(PIPELINES[name].build(params), str(path))
+    return path
+
+
+def with_platform(params: Path, platform: Path | None) -> Params:
+    """The parameters of a file, with the sections of another one (a platform block) in place of its own."""
+    raw = read_yaml(params)
+    return parse_params(raw | (read_yaml(platform) if platform else {}), source=str(platform or params))
+
+
+def write_all(folder: Path, params: Path = PARAMS) -> Iterator[Path]:
+    """Compile every pipeline for the platform of `params`, and once more for the example with GPU nodes."""
+    for suffix, platform in (("", None), ("_gpu", EXAMPLE)):
+        given = with_platform(params, platform)
+        for name in PIPELINES:
+            yield compile_pipeline(name, given, folder / f"{name}{suffix}.yaml")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write all files and print their paths."""
+    parser = argparse.ArgumentParser(prog="python -m pipelines.compile", description=__doc__)
+    parser.add_argument(
+        "--params", type=Path, default=PARAMS, metavar="FILE", help="parameters (default: params.yaml)"
+    )
+    parser.add_argument(
+        "--to", type=Path, default=COMPILED, metavar="DIR", help="default: pipelines/compiled"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        for path in write_all(options.to, options.params):
+            print(path)
+    except AmbidexError as error:
+        print(f"ambidex: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

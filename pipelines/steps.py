@@ -1,0 +1,62 @@
+"""What both pipelines begin with: from the data to the feature store, and one classifier per modality and seed."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from components.data_versioning.component import pull_data
+from components.feature_extraction.component import extract_features, merge_features, prepare_data
+from components.pretraining.component import gather_encoders, pretrain_encoder
+from kfp import dsl
+
+from ambidex.params import Params
+from pipelines.placement import Placement
+
+
+def feature_store(params: Params, place: Placement, data: str, pointer: str) -> Any:
+    """pull (where there is a remote and something to pull) -> prepare -> extract, in parts -> merge.
+
+    `data`, `pointer`: arguments of the pipeline. Returns the feature store, an output of a task.
+    """
+    s3, optional = params.platform.s3, {}
+    if s3 and s3.pull:
+        pulled = place.remote(
+            pull_data(pointer=pointer, remote=s3.remote, endpoint=s3.endpoint, region=s3.region), cached=True
+        ).set_display_name("pull")
+        optional["source"] = pulled.outputs["data"]
+    prepared = place.data(prepare_data(data=data, **optional)).set_display_name("prepare")
+    given = {"manifest": prepared.outputs["manifest"], "data": data, **optional}
+    parts = params.platform.parts
+    if parts == 1:
+        extracted = place.data(extract_features(**given)).set_display_name("extract")
+        return extracted.outputs["features"]
+    with loop(params, [f"{index}/{parts}" for index in range(parts)]) as part:
+        extracted = place.data(extract_features(part=part, **given)).set_display_name("extract")
+    merged = place.data(merge_features(parts=dsl.Collected(extracted.outputs["features"]), data=data))
+    return merged.set_display_name("merge").outputs["features"]
+
+
+def encoders(params: Params, place: Placement, features: Any, texts: dict[str, Any], classifiers: Any) -> Any:
+    """One classifier for each of `classifiers` (see alone). Returns all of them as one output.
+
+    A task of its own gathers them: kfp 2.17 cannot hand a Collected of artifacts into a loop.
+    """
+    with loop(params, classifiers) as item:
+        task = place.training(
+            pretrain_encoder(features=features, modality=item.modality, seed=item.seed, **texts)
+        ).set_display_name("pretrain")
+    found = place.light(gather_encoders(found=dsl.Collected(task.outputs["encoder"])))
+    return found.set_display_name("gather").outputs["encoders"]
+
+
+def alone(params: Params, seeds: Iterable[int]) -> list[dict[str, str]]:
+    """The classifiers to pretrain, as the default of a pipeline's argument.
+
+    An argument and not a constant: kfp 2.17 miscompiles loops over constant mappings inside an exit handler. Seeds are
+    text, because all values of a loop's item must be of one type.
+    """
+    return [{"modality": modality, "seed": str(seed)} for seed in seeds for modality in params.modalities]
+
+
+def loop(params: Params, items: Any) -> dsl.ParallelFor:
+    """ParallelFor, with at most `platform.parallel` at a time."""
+    return dsl.ParallelFor(items, parallelism=params.platform.parallel or None)

@@ -1,0 +1,58 @@
+"""Parameters as they travel: YAML texts, because Kubeflow turns the 1 of a mapping into 1.0."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ambidex.commands.wiring import with_values
+from ambidex.datasets import DATASETS
+from ambidex.errors import ParamsError
+from ambidex.params import Params
+
+DATA = ("prepare", "extract")
+"""sections that data steps get, and nothing else, so that nothing else makes them run again"""
+
+
+def data_text(params: Params) -> str:
+    """Sections prepare and extract, as far as they were set."""
+    values = _set(params)
+    values["extract"].pop("part", None)  # the pipeline hands out the parts
+    return _yaml({name: values[name] for name in DATA if name in values})
+
+
+def learning_text(params: Params) -> str:
+    """All other sections that shape a result, as far as they were set; the platform's accelerators are in `runtime`."""
+    if accelerator := params.platform.accelerator:
+        params = with_values(params, "runtime", accelerator="cuda", devices=accelerator.count)
+    return _yaml({name: value for name, value in _set(params).items() if name not in (*DATA, "platform")})
+
+
+def pointer_text(params: Params) -> str:
+    """What `platform.s3.pull` names: the text of a .dvc file, or the md5 as it is; empty where nothing is pulled.
+
+    Raises ParamsError where the file is missing.
+    """
+    wanted = params.platform.s3.pull if params.platform.s3 else ""
+    if not wanted.endswith(".dvc"):
+        return wanted
+    try:
+        return Path(wanted).read_text()
+    except OSError as error:
+        raise ParamsError(
+            f"platform.s3.pull: {wanted} cannot be read ({error.strerror}); `dvc add` writes it"
+        ) from None
+
+
+def pinned(params: Params) -> bool:
+    """Whether the data steps always give the same: the image by digest, the data by md5 or made from a seed."""
+    made_up = not DATASETS.get(params.prepare.dataset).needs_source
+    return "@sha256:" in params.platform.image and (made_up or bool(pointer_text(params)))
+
+
+def _set(params: Params) -> dict[str, Any]:
+    return params.model_dump(mode="json", exclude_unset=True)
+
+
+def _yaml(value: dict[str, Any]) -> str:
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
