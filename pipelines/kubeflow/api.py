@@ -11,6 +11,8 @@ from pipelines.kubeflow.errors import ClientError, NoAnswerError, TransientError
 from pipelines.kubeflow.package import Package
 from pipelines.kubeflow.transport import Reply, Transport
 
+_EQUALS = 1  # of the enumeration Predicate.Operation; kfp's own client sends the number too
+
 
 @dataclass(frozen=True)
 class Order:
@@ -115,7 +117,7 @@ class Api:
         self, path: str, key: str, field: str, value: str, **query: str
     ) -> Callable[[], Reply | None]:
         """A function that looks up the one entry of a list whose `field` is `value`."""
-        predicate = {"operation": "EQUALS", "key": field, "stringValue": value}
+        predicate = {"operation": _EQUALS, "key": field, "stringValue": value}
         wanted = json.dumps({"predicates": [predicate]})
 
         def find() -> Reply | None:

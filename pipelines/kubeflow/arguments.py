@@ -1,6 +1,8 @@
 """The arguments of a run, from KEY=VALUE and files, checked against the pipeline before anything is sent."""
 
+import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,10 @@ def _check(package: Package, name: str, value: Any) -> None:
     )
     if not fits:
         raise ClientError(f"argument {name}: {value!r} is {type(value).__name__}, expected {kind}")
+    try:
+        json.dumps(value, allow_nan=False)
+    except (ValueError, TypeError):
+        raise ClientError(f"argument {name}: {value!r} cannot be sent as JSON") from None
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -74,6 +80,9 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _parse(name: str, text: str) -> Any:
+    """JSON, or else YAML: to YAML 1e-3 would be a word."""
+    with suppress(ValueError):
+        return json.loads(text)
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:

@@ -1,6 +1,7 @@
 """A compiled pipeline: read, checked in its outline, and its caching switched."""
 
 import copy
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,7 @@ def find(pipeline: str) -> Path:
     path = Path(pipeline)
     if path.is_file():
         return path
-    compiled = COMPILED / f"{pipeline}.yaml"
+    compiled = COMPILED / f"{pipeline.replace('-', '_')}.yaml"
     if compiled.is_file():
         return compiled
     names = ", ".join(sorted(file.stem for file in COMPILED.glob("*.yaml"))) or "none; compile first"
@@ -109,3 +110,7 @@ def _check(path: Path, spec: Spec, platform: Spec) -> None:
         raise ClientError(
             f"{path}: the second document has the keys {sorted(platform)}, expected platforms only"
         )
+    try:
+        json.dumps([spec, platform], allow_nan=False)
+    except (ValueError, TypeError) as error:
+        raise ClientError(f"{path}: holds what cannot be sent as JSON: {error}") from None
