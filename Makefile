@@ -4,6 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+IMAGE ?= ambidex
+TAG ?= local
+BASE_CPU ?= $(BASE)
+BASE_GPU ?= $(BASE)
 PARALLEL := --numprocesses auto --maxprocesses 4
 
 # dvc runs `ambidex` and `python` by name: they must be the ones of the environment.
@@ -11,7 +15,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-all lint format bench docs doctor constraints clean
+.PHONY: help setup repro test test-all images image-cpu image-gpu test-images lint format bench docs doctor constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +38,17 @@ test: $(STAMP) ## run the fast tests
 
 test-all: $(STAMP) ## run all tests, the slow ones too
 	python -m pytest $(PARALLEL) -m 'not images'
+
+images: image-cpu image-gpu ## build both images with docker, podman or buildah, see docs/containers.md
+
+image-cpu: ## build the cpu image alone: make image-cpu [IMAGE=name] [TAG=local] [BASE=image] [PIP_CONF=file]
+	IMAGE=$(IMAGE):$(TAG) BASE=$(BASE_CPU) docker/build.sh cpu
+
+image-gpu: ## build the gpu image alone, the same way
+	IMAGE=$(IMAGE):$(TAG)-gpu BASE=$(BASE_GPU) docker/build.sh gpu
+
+test-images: $(STAMP) ## build the cpu image here and run stages and pipelines in it (minutes; root on Debian, or BASE)
+	docker/test.sh
 
 lint: $(STAMP) ## check style and types
 	ruff check .

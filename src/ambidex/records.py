@@ -1,5 +1,6 @@
 """What is written beside every output: resolved parameters and a run card that says where it came from."""
 
+import os
 import platform
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -90,13 +91,13 @@ def provenance() -> dict[str, Any]:
 
 @cache
 def revision() -> str | None:
-    """The git revision of the code, with `+` where it was changed since; None outside a checkout."""
+    """The git revision of the code, with `+` where it was changed since; outside a checkout what the image says."""
     here = Path(__file__).resolve().parent
     try:
         head = _git(here, "rev-parse", "HEAD")
         return head + ("+" if _git(here, "status", "--porcelain", "--", ".") else "")
     except (OSError, subprocess.SubprocessError):
-        return None
+        return os.environ.get("AMBIDEX_REVISION") or None
 
 
 @cache

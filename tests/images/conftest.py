@@ -1,0 +1,36 @@
+"""One store of images and one built image for all tests of this folder."""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from helpers.containers import Containers
+from helpers.images import BASE, Image, copy_checkout
+
+
+@pytest.fixture(scope="session")
+def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
+    """A store of images for this session alone."""
+    missing = [program for program in ("podman", "runc") if shutil.which(program) is None]
+    if missing:
+        pytest.skip(f"missing: {', '.join(missing)}; `make test-images` installs them on Debian")
+    own = Containers(tmp_path_factory.mktemp("store"))
+    yield own
+    own.remove()
+
+
+@pytest.fixture(scope="session")
+def image(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> Image:
+    """The cpu image, on a base whose name has a registry in it, built with this machine's settings of pip."""
+    base = os.environ.get("BASE")
+    if not base:
+        pytest.skip("no BASE to build on; `make test-images` makes one")
+    containers.podman("tag", base, BASE)
+    context = tmp_path_factory.mktemp("context")
+    copy_checkout(context)
+    pip_conf = tmp_path_factory.mktemp("pip") / "pip.conf"
+    built = Image(containers, "localhost/ambidex:test", context, pip_conf)
+    built.build()
+    return built
