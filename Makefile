@@ -15,7 +15,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-all images image-cpu image-gpu test-images lint format bench docs doctor constraints clean
+.PHONY: help setup repro test test-all images image-cpu image-gpu test-images lint format bench docs compile remote doctor constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,8 +66,14 @@ bench: $(STAMP) ## measure speed against the limits and print a table of ratios
 docs: $(STAMP) ## write the generated pages again
 	ambidex params > docs/parameters.md
 
-doctor: $(STAMP) ## check this machine
-	ambidex doctor
+compile: $(STAMP) ## write the Kubeflow pipelines again: pipelines/compiled/*.yaml
+	@python -m pipelines.compile
+
+remote: $(STAMP) ## keep data and models on S3: make remote URL=s3://bucket/prefix [ENDPOINT=http://...] [REGION=...]
+	@python -m components.data_versioning.config '$(URL)' --endpoint '$(ENDPOINT)' --region '$(REGION)'
+
+doctor: $(STAMP) ## check this machine and, where there is one, the remote on S3
+	@python -m components.data_versioning.doctor
 
 constraints: ## resolve all versions afresh into constraints.txt (seconds; asks the package registry)
 	$(PYTHON) -m venv $(VENV)/resolve

@@ -23,10 +23,9 @@ def pull_data(
         endpoint: URL of the S3 service; empty: AWS, or AWS_ENDPOINT_URL.
         region: Region of the bucket; empty: AWS_DEFAULT_REGION.
     """
-    from components.data_versioning.pull import pull
-    from components.data_versioning.remote import Remote
+    from components.data_versioning import tasks
 
-    data.metadata.update(pull(pointer, Remote.parse(remote, endpoint, region), data.path))
+    data.metadata.update(tasks.pull_data(pointer, remote, endpoint, region, data.path))
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
@@ -50,9 +49,6 @@ def publish_model(
         endpoint: URL of the S3 service; empty: AWS, or AWS_ENDPOINT_URL.
         region: Region of the bucket; empty: AWS_DEFAULT_REGION.
     """
-    from components.data_versioning.publish import publish_to_page
-    from components.data_versioning.remote import Remote
+    from components.data_versioning import tasks
 
-    return publish_to_page(
-        {"model": model.path, "report": report.path}, Remote.parse(remote, endpoint, region), name, page.path
-    )
+    return tasks.publish_model(model.path, report.path, remote, endpoint, region, name, page.path)

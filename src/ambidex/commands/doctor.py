@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -37,13 +37,27 @@ class Finding:
 
 def run(options: Namespace) -> int:
     """Print all findings. Exit code 1 where one of them is FAIL."""
-    findings = []
-    for finding in examine(Path(options.params), Path(options.runs), options.set):
+    code = report(examine(Path(options.params), Path(options.runs), options.set))
+    if _has_remote(Path.cwd()):
+        print("the DVC remote of this project was not looked at: `make doctor` checks it too")
+    return code
+
+
+def report(findings: Iterable[Finding]) -> int:
+    """Print each finding as it comes, then a summary; 1 where one of them is FAIL, otherwise 0."""
+    shown = []
+    for finding in findings:
         print(f"{finding.level:<5} {finding.subject:<11} {finding.text}", flush=True)
-        findings.append(finding)
-    failed = sum(finding.level == FAIL for finding in findings)
-    print(f"\n{failed} of {len(findings)} checks failed" if failed else "\nready")
+        shown.append(finding)
+    failed = sum(finding.level == FAIL for finding in shown)
+    print(f"\n{failed} of {len(shown)} checks failed" if failed else "\nready")
     return 1 if failed else 0
+
+
+def _has_remote(project: Path) -> bool:
+    """Whether DVC here has a default remote; its configuration is read as text, since dvc may not be installed."""
+    config = project / ".dvc/config"
+    return config.is_file() and "remote = " in config.read_text()
 
 
 def examine(params: Path, runs: Path, overrides: Sequence[str] = ()) -> Iterator[Finding]:

@@ -1,0 +1,17 @@
+"""A mistake costs one line and an exit code in the commands of this folder too."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ambidex.errors import AmbidexError
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """Turn an AmbidexError into one line on standard error and its exit code."""
+    try:
+        yield
+    except AmbidexError as error:
+        print(f"ambidex: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(error.exit_code)
