@@ -412,6 +412,10 @@ def test_credentials_over_plain_http_are_warned_of():
             "{pipelineInfo: {name: x}, root: {}, components: {}, deploymentSpec: {}, schemaVersion: 1.0}",
             "2.x",
         ),
+        (
+            "{pipelineInfo: {name: x}, root: {}, components: {a: .nan}, deploymentSpec: {}, schemaVersion: 2.1.0}",
+            "holds what cannot be sent as JSON",
+        ),
     ],
 )
 def test_a_bad_package_names_the_file_and_sends_nothing(call, server, tmp_path, content, expected):
