@@ -34,13 +34,25 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one verb and return its exit code; what the user can mend costs one line."""
-    options = make_parser().parse_args(arguments)
+    options = _parse(arguments)
     try:
         return int(options.verb(options))
     except AmbidexError as error:
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
+
+
+def _parse(given: Sequence[str] | None) -> Options:
+    """Options and arguments in any order: argparse itself takes no KEY=VALUE after an option."""
+    parser = make_parser()
+    options, rest = parser.parse_known_args(given)
+    late = [word for word in rest if "=" in word and not word.startswith("-") and "arguments" in options]
+    if wrong := [word for word in rest if word not in late]:
+        parser.error(f"unrecognized arguments: {' '.join(wrong)}")
+    if late:
+        options.arguments += late
+    return options
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pipelines.kubeflow.package import containers
@@ -31,12 +32,21 @@ def details(run: Reply) -> list[Reply]:
 
 def states(run: Reply) -> Iterator[tuple[str, str, str]]:
     """Key, name and state of the tasks that a person wrote, in the server's order."""
-    shown = containers(_spec(run))
-    for task in details(run):
-        given = str(task.get("display_name", ""))
-        name = shown.get(_base(given), "") if shown else "" if _HELPERS.fullmatch(given) else given
-        if name:
-            yield str(task.get("task_id") or given), name, str(task.get("state", ""))
+    for task, name in _named(run):
+        yield str(task.get("task_id") or task["display_name"]), name, str(task.get("state", ""))
+
+
+def times(run: Reply) -> dict[str, list[float]]:
+    """Seconds from start to end of each task that ran, by name; several where it stands in a loop.
+
+    Waiting for a node is counted. Tasks that were skipped or taken from the cache count with what that took.
+    """
+    found: dict[str, list[float]] = {}
+    for task, name in _named(run):
+        began, ended = (_moment(task.get(key)) for key in ("start_time", "end_time"))
+        if began and ended and ended > began:
+            found.setdefault(name, []).append((ended - began).total_seconds())
+    return found
 
 
 def failures(run: Reply) -> list[Failure]:
@@ -64,6 +74,23 @@ def failures(run: Reply) -> list[Failure]:
 def message(run: Reply) -> str:
     """The run's own error message, or nothing."""
     return _said(run)
+
+
+def _named(run: Reply) -> Iterator[tuple[Reply, str]]:
+    """Each task that a person wrote, and its name."""
+    shown = containers(_spec(run))
+    for task in details(run):
+        given = str(task.get("display_name", ""))
+        name = shown.get(_base(given), "") if shown else "" if _HELPERS.fullmatch(given) else given
+        if name:
+            yield task, name
+
+
+def _moment(text: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
 
 
 def _spec(run: Reply) -> Reply:

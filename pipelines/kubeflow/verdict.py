@@ -2,6 +2,7 @@
 
 from pipelines.kubeflow import tasks
 from pipelines.kubeflow.api import Api
+from pipelines.kubeflow.schedule import readable
 from pipelines.kubeflow.transport import Reply
 from pipelines.kubeflow.wait import logs_command
 
@@ -18,7 +19,7 @@ def verdict(api: Api, run: Reply) -> tuple[int, list[str]]:
     page = api.transport.settings.page("runs", "details", run_id)
     failed = tasks.failures(run)
     if state == "SUCCEEDED" and not failed:
-        return SUCCEEDED, [f"run {run_id} succeeded: {page}"]
+        return SUCCEEDED, [f"run {run_id} succeeded: {page}", *_times(run)]
     lines = [f"run {run_id} {_ended(state)}: {page}"]
     for failure in failed:
         lines.append(
@@ -29,6 +30,16 @@ def verdict(api: Api, run: Reply) -> tuple[int, list[str]]:
         lines.append(f"  {tasks.message(run) or 'the server names no failed task'}")
     lines.append(f"  logs: {logs_command(api, run_id)}")
     return FAILED, lines
+
+
+def _times(run: Reply) -> list[str]:
+    """What each task took: the base of an estimate of costs."""
+    found = tasks.times(run)
+    width = max(map(len, found), default=0)
+    return [
+        f"  {name:<{width}}  {readable(sum(all_)):>9}" + (f" in {len(all_)} pods" if len(all_) > 1 else "")
+        for name, all_ in found.items()
+    ]
 
 
 def _ended(state: str) -> str:

@@ -127,6 +127,22 @@ def test_wait_shows_every_change_once_and_succeeds(call, server, tiny):
     ]
 
 
+def test_a_run_that_succeeded_tells_what_each_task_took(call, server, tiny):
+    def took(start: str, end: str) -> dict[str, str]:
+        return {"start_time": f"2026-01-01T{start}Z", "end_time": f"{end}Z"}
+
+    done = [
+        task("tell-2", "SUCCEEDED", **took("00:00:00", "2026-01-01T00:00:59")),
+        task("learn", "SUCCEEDED", **took("00:01:00", "2026-01-01T01:01:00.5")),
+        task("learn", "SUCCEEDED", **took("00:01:00", "2026-01-01T00:31:00.5")),
+        task("root-driver", "SUCCEEDED", **took("00:00:00", "2026-01-01T09:00:00")),
+        task("tell", "SUCCEEDED", **took("00:02:00", "1970-01-01T00:00:00")),
+    ]
+    server.plot = [scene("SUCCEEDED", done)]
+    _, out, _ = call("run", tiny, "data=x", *waiting())
+    assert out.splitlines()[3:] == ["  prepare       0:59", "  learn      1:30:01 in 2 pods"]
+
+
 def test_a_failed_run_names_the_task_its_error_and_its_log(call, server, tiny, monkeypatch):
     monkeypatch.setenv("KFP_NAMESPACE", "team-a")
     monkeypatch.setenv("KFP_UI", "https://kubeflow.example.org/pipeline")
@@ -565,8 +581,14 @@ def test_a_still_run_gets_a_hint(server, monkeypatch, capsys):
     assert "kubectl get pods --namespace kubeflow --selector pipeline/runid=r" in capsys.readouterr().err
 
 
-def test_wrong_usage_is_one_line(capsys):
+def test_arguments_may_stand_between_options(call, server, tiny):
+    assert call("run", tiny, "--cache", "off", "data=x", "--experiment", "e", "rate=2")[0] == 0
+    assert server.of("runs")[0]["runtime_config"]["parameters"] == {"data": "x", "rate": 2}
+
+
+@pytest.mark.parametrize("words", [["run"], ["run", "x", "--no-such=1"], ["wait", "r", "a=1"]])
+def test_wrong_usage_is_one_line(words, capsys):
     with pytest.raises(SystemExit) as stopped:
-        client.main(["run"])
+        client.main(words)
     assert stopped.value.code == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
