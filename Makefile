@@ -15,7 +15,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-all images image-cpu image-gpu test-images lint format bench docs compile remote doctor constraints clean
+.PHONY: help setup repro test test-all images image-cpu image-gpu test-images lint format bench docs compile submit remote doctor constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ docs: $(STAMP) ## write the generated pages again
 
 compile: $(STAMP) ## write the Kubeflow pipelines again: pipelines/compiled/*.yaml
 	@python -m pipelines.compile
+
+submit: $(STAMP) ## run a compiled pipeline on Kubeflow and wait: make submit PIPELINE=balanced_learning [ARGS='--cache off']
+	@python -m pipelines.client run $(or $(PIPELINE),balanced_learning) --wait $(ARGS)
 
 remote: $(STAMP) ## keep data and models on S3: make remote URL=s3://bucket/prefix [ENDPOINT=http://...] [REGION=...]
 	@python -m components.data_versioning.config '$(URL)' --endpoint '$(ENDPOINT)' --region '$(REGION)'
