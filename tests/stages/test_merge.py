@@ -247,11 +247,14 @@ def test_a_part_may_be_written_as_a_fraction() -> None:
 
 
 def test_linked_shards_read_back(halves: Path, whole: Path, tmp_path: Path) -> None:
-    """Also through links to the parts, as a cluster hands them over."""
+    """Also through links to the parts or to their files, as a cluster hands them over; the store holds no link."""
     links = tmp_path / "links"
-    links.mkdir()
-    for k in range(2):
-        (links / str(k)).symlink_to(halves / f"part-{k}")
+    (links / "0").mkdir(parents=True)
+    for path in (halves / "part-0").iterdir():
+        (links / "0" / path.name).symlink_to(path)
+    (links / "1").symlink_to(halves / "part-1")
     merge(links, tmp_path / "features")
+    shutil.rmtree(links)
+    shutil.rmtree(halves)
     found, expected = FeatureStore.open(tmp_path / "features"), FeatureStore.open(whole)
     assert torch.equal(found.gather("visual", torch.arange(13)), expected.gather("visual", torch.arange(13)))

@@ -51,7 +51,7 @@ def _take(source: Path, target: Path, sha256: str) -> None:
     if not source.exists():
         raise DataError(f"{source}: is missing; extract this part again")
     try:
-        os.link(source, target, follow_symlinks=True)
+        os.link(source.resolve(), target)  # a link to a link would be one more name for the link
     except OSError:  # another file system, or one without links
         shutil.copyfile(source, target)
     if files.sha256(target) != sha256:
