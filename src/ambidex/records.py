@@ -69,10 +69,11 @@ def _records(folder: Path) -> list[str]:
 def write_records(folder: Path, stage: str, params: Params, metrics: dict[str, Any], **facts: Any) -> None:
     """Write params.yaml (resolved), card.json and metrics.json into an output `folder`.
 
-    `facts` go into the card: data fingerprint, split protocol, selection rule, ... The section `platform` is left
-    out: it changes no result, and these files tell the stages that read them whether to run again.
+    `facts` go into the card: data fingerprint, split protocol, selection rule, ... The section `platform` and the
+    place of unfinished work are left out: they change no result, and these files tell the stages that read them
+    whether to run again.
     """
-    resolved = params.model_dump(mode="json", exclude={"platform"})
+    resolved = params.model_dump(mode="json", exclude={"platform": True, "runtime": {"checkpoints"}})
     write_text(folder / PARAMS_FILE, yaml.safe_dump(resolved, sort_keys=False))
     write_json(folder / METRICS_FILE, metrics)
     write_json(folder / CARD_FILE, {"stage": stage, **provenance(), "inputs": _inputs.get() or {}, **facts})

@@ -148,7 +148,9 @@ def test_where_unfinished_work_stands_makes_no_output_stale(layout, tmp_path):
     output = tmp_path / "model"
     _train(layout, _params(tmp_path / "volume", epochs=1), output)
     inputs = {"features": layout.features}
+    assert "volume" not in (output / "params.yaml").read_text()
     assert up_to_date("train", _params(None, epochs=1), inputs, output)
+    assert up_to_date("train", _params(tmp_path / "another", epochs=1), inputs, output)
     assert not up_to_date("train", _params(None, epochs=2), inputs, output)
 
 
