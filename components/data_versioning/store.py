@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -132,7 +132,7 @@ def for_all(title: str, action: Callable[[T], object], items: Iterable[T]) -> No
     with progress(title, len(todo), "files") as advance, ThreadPoolExecutor(_WORKERS) as pool:
         waiting = [pool.submit(action, item) for item in todo]
         try:
-            for done in waiting:
+            for done in as_completed(waiting):
                 done.result()
                 advance()
         except BaseException:

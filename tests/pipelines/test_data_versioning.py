@@ -29,6 +29,7 @@ from helpers.s3 import BreakingConnection, Service, refusing
 KEY, SECRET = "AKIATESTTESTTEST", "the-secret-that-nobody-may-read"
 BUCKET, URL = "bucket", "s3://bucket/some/prefix"
 MIB = 2**20
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +164,7 @@ def test_a_published_model_predicts_in_a_fresh_clone(
     )
     project = new_project(tmp_path / "project")
     config.write_remote(project, Remote.parse(URL))
+    shutil.copy(ROOT / ".gitignore", project)
     commit(project)
     run("git", "clone", "-q", project, "clone", cwd=tmp_path)
 
@@ -177,6 +179,8 @@ def test_a_published_model_predicts_in_a_fresh_clone(
     assert content(clone / "published/joint-0/model") == content(model)
     assert set(content(clone / "published/joint-0/report")) == {"report.html", "plots/a.csv"}
     assert "up to date" in dvc(clone, "status")
+    run("git", "add", "-A", cwd=clone)
+    assert run("git", "status", "--short", cwd=clone) == "A  published/joint-0.dvc\n"
     dvc(clone, "commit", "--force")
     assert (clone / "published/joint-0.dvc").read_text() == text
 
@@ -218,8 +222,7 @@ def test_the_components_run_in_kubeflow(
         folder = pulled.outputs["data"]
         return publish_model(model=folder, report=folder, remote=URL, name="again").outputs["Output"]
 
-    root = Path(__file__).resolve().parents[2]
-    monkeypatch.setenv("PYTHONPATH", f"{root / 'src'}{os.pathsep}{root}")
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT / 'src'}{os.pathsep}{ROOT}")
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path / "root"))
     returned = round_trip(pointer=pointer).output
     pull(returned, remote, tmp_path / "back")
