@@ -1,5 +1,9 @@
-"""Parameters as they travel: YAML texts, because Kubeflow turns the 1 of a mapping into 1.0."""
+"""Parameters as they travel: YAML texts, because Kubeflow turns the 1 of a mapping into 1.0.
 
+In one line, because a text field of the browser drops line ends.
+"""
+
+import math
 from pathlib import Path
 from typing import Any
 
@@ -55,4 +59,7 @@ def _set(params: Params) -> dict[str, Any]:
 
 
 def _yaml(value: dict[str, Any]) -> str:
-    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+    text: str = yaml.safe_dump(
+        value, sort_keys=False, allow_unicode=True, default_flow_style=True, width=math.inf
+    )
+    return text.strip()

@@ -3,37 +3,19 @@
 from pathlib import Path
 
 import pytest
-import yaml
 
 from ambidex.cli import main
 from ambidex.files import read_json, sha256
 from ambidex.model import WEIGHTS_FILE
-from helpers.checkout import ROOT, checkout, dvc
+from helpers.checkout import checkout, dvc
+from helpers.small import small_params
 
 CELL = "joint-pretrained-0"
 
 
 @pytest.fixture(scope="module")
 def params(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped parameters, made small: real clips of a third of a second, one cell, one epoch."""
-    raw = yaml.safe_load((ROOT / "params.yaml").read_text())
-    small = {
-        "samples_per_class": 18,
-        "classes": 3,
-        "train_speakers": 3,
-        "val_speakers": 2,
-        "test_speakers": 2,
-    }
-    raw["prepare"]["options"] = {**small, "seconds": 0.3, "size": 16}
-    raw["extract"]["modalities"]["visual"]["size"] = 16
-    raw["pretrain"]["epochs"] = raw["train"]["epochs"] = 1
-    raw["train"] |= {"method": "joint", "regime": "pretrained"}
-    raw["evaluate"]["resamples"] = 100
-    raw["compare"]["resamples"] = 100
-    raw["study"] = {"methods": ["joint"], "regimes": ["pretrained"], "seeds": [0]}
-    path = tmp_path_factory.mktemp("params") / "params.yaml"
-    path.write_text(yaml.safe_dump(raw))
-    return path
+    return small_params(tmp_path_factory.mktemp("params") / "params.yaml")
 
 
 @pytest.fixture(scope="module")
