@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pipelines.kubeflow import settings
+from pipelines.kubeflow import package, settings
 
 from helpers.kubeflow_server import StandIn, scene, serving, task
 from helpers.tiny_pipeline import compile_tiny
@@ -592,3 +592,16 @@ def test_wrong_usage_is_one_line(words, capsys):
         client.main(words)
     assert stopped.value.code == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in package.COMPILED.glob("*.yaml")))
+def test_the_compiled_pipelines_can_be_submitted_as_they_are(call, server, name):
+    code, _, err = call("run", name)
+    assert [code, err] == [0, ""]
+    assert "train" in package.containers(package.load(package.find(name)).spec)
+
+
+def test_the_guide_names_every_variable_and_exit_code():
+    guide = (package.COMPILED.parents[1] / "docs" / "kubeflow.md").read_text()
+    assert all(f"| `{name}` |" in guide for name in client.VARIABLES)
+    assert all(f"\n| {code} |" in guide for code in (0, 1, 2, 75, 130))
