@@ -1,62 +1,66 @@
-"""Kubeflow's own local runner runs a pipeline in containers of the image."""
+"""Kubeflow's own local runner runs the pipelines in containers of the image."""
 
+import csv
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kfp import dsl, local
+from kfp import local
+from pipelines.compile import PIPELINES
 
+from ambidex.cli import main
+from ambidex.configuration import load_params
 from ambidex.files import read_json
+from helpers.checkout import ROOT
 from helpers.images import Image
+from helpers.small import small_params
 
 pytestmark = pytest.mark.images
 
-SMALL = "prepare.options={classes: 3, samples_per_class: 48, seconds: 0.3, size: 16}"
+CELL = "joint-pretrained-0"
 
 
 @pytest.fixture
-def docker(image: Image, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The docker SDK speaks to podman."""
+def root(image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where tasks write, with kfp's DockerRunner speaking to podman; no task has a network."""
+    folder = tmp_path / "root"
+    folder.mkdir()
+    folder.chmod(0o777)  # the user of the image is not the one of this test
     with image.containers.service() as address:
         monkeypatch.setenv("DOCKER_HOST", address)
-        yield
+        local.init(local.DockerRunner(network_mode="none"), pipeline_root=str(folder))
+        yield folder
 
 
-@dsl.component(base_image="localhost/ambidex:test", install_kfp_package=False)
-def manifest(out: dsl.Output[dsl.Dataset], option: str) -> int:
-    """Run prepare; returns the number of samples."""
-    from pathlib import Path
-
-    from ambidex.cli import main
-    from ambidex.files import read_json
-
-    main(["prepare", "--manifest", out.path, "--set", option])
-    return sum(read_json(Path(out.path) / "metrics.json")["samples"].values())
+@pytest.fixture
+def params(image: Image, tmp_path: Path) -> Path:
+    """Small parameters, with the image under test and the extraction in two parts."""
+    return small_params(tmp_path / "params.yaml", platform={"image": image.name, "parts": 2})
 
 
-@dsl.component(base_image="localhost/ambidex:test", install_kfp_package=False)
-def features(source: dsl.Input[dsl.Dataset], out: dsl.Output[dsl.Dataset], option: str, samples: int) -> None:
-    """Run extract on what the step before wrote."""
-    from ambidex.cli import main
-
-    out.metadata["samples"] = samples
-    main(["extract", "--manifest", source.path, "--features", out.path, "--set", option])
+def only(root: Path, task: str, output: str) -> Path:
+    """The one output of this name. podman forgets the code of a task that failed, so what counts is what it wrote."""
+    (found,) = root.rglob(f"{task}/{output}")
+    return found
 
 
-@pytest.mark.usefixtures("docker")
-def test_two_components_pass_an_artifact_and_a_number(tmp_path: Path) -> None:
-    root = tmp_path / "root"
-    root.mkdir()
-    root.chmod(0o777)  # the user of the image is not the one of this test
+def test_the_pipeline_in_containers_equals_the_command_line(
+    root: Path, params: Path, image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    PIPELINES["balanced_learning"].build(load_params(params))()
+    report = only(root, "evaluate-model", "report")
 
-    @dsl.pipeline
-    def two(option: str) -> dsl.Dataset:
-        made = manifest(option=option)
-        return features(source=made.outputs["out"], option=option, samples=made.outputs["Output"]).outputs[
-            "out"
-        ]
+    monkeypatch.chdir(ROOT)
+    for stage in ("prepare", "extract", "pretrain", "train", "evaluate"):
+        assert main([stage, "--params", str(params), "--runs", str(tmp_path / "here")]) == 0
+    assert read_json(report / "metrics.json") == read_json(tmp_path / "here/reports" / CELL / "metrics.json")
+    assert read_json(report / "card.json")["revision"] == image.revision
+    assert "succeeded" in only(root, "report-status", "page").read_text()
 
-    local.init(local.DockerRunner(network_mode="none"), pipeline_root=str(root))
-    written = two(option=SMALL).output
-    assert written.metadata["samples"] == 144
-    assert read_json(Path(written.path) / "metrics.json")["samples"] == 144
+
+def test_a_study_in_containers_writes_the_comparison(root: Path, params: Path) -> None:
+    PIPELINES["method_study"].build(load_params(params))()
+    study = only(root, "compare-models", "study")
+    with (study / "compare.csv").open() as table:
+        assert {row["regime"] for row in csv.DictReader(table) if row["method"] == "joint"} == {"pretrained"}
+    assert only(root, "compare-models", "page").stat().st_size > 10_000
