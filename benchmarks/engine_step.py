@@ -188,10 +188,10 @@ class SteppedBatches(Batches):
     """(engine, reference) seconds of each training step"""
 
     def epoch(
-        self, split: str, epoch: int, batch_size: int, accumulate: int
+        self, split: str, epoch: int, batch_size: int, accumulate: int, skip: int = 0
     ) -> Iterator[tuple[int, list[Batch]]]:
         """As in Batches."""
-        batches = super().epoch(split, epoch, batch_size, accumulate)
+        batches = super().epoch(split, epoch, batch_size, accumulate, skip)
         start = cpu_seconds()
         for batch in batches:
             yield batch

@@ -207,7 +207,7 @@ def test_an_oracle_selection_is_marked(layout, tmp_path):
 
 
 def test_a_refused_headline_falls_back_to_the_plain_sum_and_says_so(layout, tmp_path, monkeypatch):
-    from ambidex import heldout
+    from ambidex.repair import heldout
 
     monkeypatch.setattr(heldout, "TOLERANCE", -2.0)
     params = _params(allocator="temperature", diagnostics=["probes"], standalone="refuse")

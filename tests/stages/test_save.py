@@ -97,7 +97,7 @@ def test_a_saved_model_is_judged_by_its_trained_head_and_fitted_afresh(
 def test_a_refused_allocator_leaves_the_report_and_no_model(
     layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ambidex import heldout
+    from ambidex.repair import heldout
 
     monkeypatch.setattr(heldout, "TOLERANCE", -2.0)
     with pytest.raises(

@@ -9,7 +9,7 @@ from helpers.heldouts import draw, fit, habitual, made
 
 NEEDS_CLASSIFIERS = ("calibrated", "capability", "confidence", "gate", "stacking", "temperature")
 HAVE_THEIR_OWN = {"confusion": "both", "pooled": "both", "ensemble": "probes"}
-ANY = ("category", "modality", "norm", "uniform")
+ANY = ("category", "modality", "norm", "uniform", "scale")
 LABELS = torch.arange(100) % 2
 
 
