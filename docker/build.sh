@@ -32,7 +32,7 @@ docker)
 podman | buildah)
   # podman and buildah write the base's name, with its registry, into the image: as an annotation, which the format
   # docker does not have, and into the history, where any other name of the same image does as well.
-  options+=(--layers --format docker --ignorefile docker/Dockerfile.dockerignore)
+  options+=(--layers --format docker)
   [ -z "$base" ] || base=$(local_name "$builder" "$base")
   ;;
 *) complain "BUILDER is $builder, it must be docker, podman or buildah" ;;

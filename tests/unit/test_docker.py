@@ -113,7 +113,7 @@ def test_the_first_builder_that_works_is_used(tmp_path: Path, there: tuple[str, 
     assert call.startswith(f"{used} build --file docker/Dockerfile --target gpu --tag mine:1 ")
     assert f" --build-arg ACCELERATOR=gpu --build-arg REVISION={machine.revision} " in call
     assert " --secret id=pip.conf,src=/some/pip.conf --pull ." in call
-    assert ("--ignorefile docker/Dockerfile.dockerignore" in call) == (used != "docker")
+    assert ("--layers --format docker" in call) == (used != "docker")
 
 
 def test_a_docker_without_a_daemon_is_passed_over(tmp_path: Path) -> None:
