@@ -10,6 +10,8 @@ from pipelines.texts import data_text, learning_text
 
 from ambidex.configuration import load_params, parse_params
 from ambidex.errors import ParamsError
+from ambidex.files import write_json
+from ambidex.records import CARD_FILE
 from helpers.small import small_params
 
 
@@ -103,6 +105,56 @@ def test_the_last_page_names_what_failed(work: Path, tmp_path: Path) -> None:
     ]
     assert page.read_text().strip() == text
     assert show_status("SUCCEEDED", "everything", "", "run-1", str(page)) == "Run run-1: succeeded."
+
+
+def output(folder: Path, **card: object) -> str:
+    folder.mkdir(parents=True)
+    write_json(folder / CARD_FILE, card)
+    (folder / "weights").write_text(folder.name)
+    return str(folder)
+
+
+def test_each_seed_gets_its_own_classifiers(
+    texts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [
+        output(tmp_path / f"{modality}{seed}", stage="pretrain", seed=seed, modality=modality)
+        for seed in (1, 0)
+        for modality in ("visual", "audio")
+    ]
+    _call.gather_outputs(made, str(tmp_path / "all"))
+    places = {}
+    monkeypatch.setattr(
+        _call, "run_stage", lambda stage, params, inputs, outputs: places.update(inputs) or {}
+    )
+    for seed in ("0", "1"):
+        _call.call("train", texts, {"encoders": str(tmp_path / "all")}, {}, {"train.seed": seed})
+        for modality in ("audio", "visual"):
+            assert (places["encoders"] / modality / "weights").read_text() == f"{modality}{seed}"
+    _call.call("compare", texts, {"encoders": str(tmp_path / "all")}, {})
+    assert places["encoders"] == tmp_path / "all"
+
+
+def test_a_stage_finds_several_outputs_in_one_folder(
+    texts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports = [
+        output(tmp_path / f"r{seed}", stage="evaluate", method="joint", regime="scratch", seed=seed)
+        for seed in (3, 4)
+    ]
+    parts = [output(tmp_path / f"p{number}", stage="extract") for number in range(2)]
+    found: dict[str, dict[str, str]] = {}
+
+    def look(stage: str, params: object, inputs: dict[str, Path], outputs: object) -> dict[str, str]:
+        found.update(
+            {k: {d.name: (d / "weights").read_text() for d in p.iterdir()} for k, p in inputs.items()}
+        )
+        return {}
+
+    monkeypatch.setattr(_call, "run_stage", look)
+    _call.call("compare", texts, {"reports": reports, "parts": parts}, {})
+    assert found["reports"] == {"joint-scratch-3": "r3", "joint-scratch-4": "r4"}
+    assert found["parts"] == {"0": "p0", "1": "p1"}
 
 
 def test_the_source_is_found_in_what_was_pulled(tmp_path: Path) -> None:

@@ -87,16 +87,15 @@ def test_the_run_knows_nothing_of_the_platform(learned: Run) -> None:
 @pytest.mark.slow
 def test_a_failing_task_is_named_and_what_was_finished_stays(tmp_path: Path) -> None:
     """A learning rate with which training overflows."""
-    params = small_params(
-        tmp_path / "params.yaml", train={"learning_rate": 1e30, "optimizer": "sgd"}, platform={"retries": 0}
-    )
+    wild = {"learning_rate": 1e30, "optimizer": "sgd", "epochs": 2}
+    params = small_params(tmp_path / "params.yaml", train=wild, platform={"retries": 0})
     run = run_here("balanced_learning", params, tmp_path / "root", {"AMBIDEX_WORK": str(tmp_path / "work")})
     assert run.code != 0
     assert "Inner task failed: 'train-model' inside 'exit-handler-1'" in run.output
-    assert "ambidex: " in run.output
     page = run.output_of("report-status", "page").read_text()
     assert ": failed." in page
-    assert "- train failed: " in page
+    assert "- train failed: loss term 'task' is not finite at step 1" in page
+    assert "ambidex: loss term 'task' is not finite" in run.output
     for task, name in (("extract-features", "features"), ("gather-encoders", "encoders")):
         assert (run.output_of(task, name)).is_dir()
     assert not run.outputs("train-model", "model")
@@ -104,9 +103,10 @@ def test_a_failing_task_is_named_and_what_was_finished_stays(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_all_three_doors_give_the_same_study(tmp_path: Path) -> None:
-    """dvc, Kubeflow and the command line, two methods and two seeds."""
-    study = {"methods": ["joint", "multi_task"], "regimes": ["pretrained"], "seeds": [0, 1]}
+    """dvc, Kubeflow and the command line, two methods."""
+    study = {"methods": ["joint", "multi_task"], "regimes": ["pretrained"], "seeds": [0]}
     params = small_params(tmp_path / "params.yaml", study=study, platform={"retries": 0})
     assert main(["study", "--params", str(params), "--runs", str(tmp_path / "verbs")]) == 0
     run = run_here("method_study", params, tmp_path / "root")
