@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 PREFIX = "/apis/v2beta1"
 # Faults: `drop` closes the connection before the request is carried out and `lose` after it; `hang` carries it out and
-# never answers; a number is a status, with JSON or (`page`) HTML for a body.
+# never answers; `cut` stops in mid-answer; a number is a status, with JSON or (`page`) HTML for a body.
 Fault = str | int
 
 
@@ -182,7 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "hang":
             self.state.stop.wait(10)
             return None
-        return self._reply(status, reply)
+        return self._reply(status, reply, missing=1 if fault == "cut" else 0)
 
     def _read(self) -> Request:
         parts = urlsplit(self.path)
@@ -199,18 +199,18 @@ class _Handler(BaseHTTPRequestHandler):
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         return Request(self.command, parts.path.removeprefix(PREFIX), query, token, body)
 
-    def _reply(self, status: int, reply: dict[str, Any]) -> None:
+    def _reply(self, status: int, reply: dict[str, Any], missing: int = 0) -> None:
         # An uploaded file is in no reply of the API; its length stands for it here.
-        self._send(
-            status,
-            json.dumps(reply, default=len).encode() if reply or status < 400 else b"",
-            "application/json",
-        )
+        body = json.dumps(reply, default=len).encode() if reply or status < 400 else b""
+        self._send(status, body, "application/json", missing)
 
-    def _send(self, status: int, body: bytes, kind: str) -> None:
+    def _send(self, status: int, body: bytes, kind: str, missing: int = 0) -> None:
+        """`missing`: bytes that are announced and never sent."""
         self.send_response(status)
         self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(len(body) + missing))
+        if status in range(300, 400):
+            self.send_header("Location", f"{self.state.address}/login")
         self.end_headers()
         self.wfile.write(body)
 
