@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ambidex.errors import AmbidexError
-from components._call import note_failure
+from components._notes import note_failure
 from components.data_versioning.command import one_line
 from components.data_versioning.publish import publish_to_page
 from components.data_versioning.pull import pull
