@@ -28,7 +28,7 @@ def build(params: Params) -> Any:
     def balanced_learning(
         data: str = data_text(params),
         learning: str = learning_text(params),
-        classifiers: list[dict[str, str]] = alone(params, [params.train.seed]),  # noqa: B008
+        classifiers: list[dict[str, str]] = alone(params, [""]),  # noqa: B008
         pointer: str = pointer_text(params),
     ) -> None:
         texts = {"data": data, "params": learning}

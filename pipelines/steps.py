@@ -48,8 +48,8 @@ def encoders(params: Params, place: Placement, features: Any, texts: dict[str, A
     return found.set_display_name("gather").outputs["encoders"]
 
 
-def alone(params: Params, seeds: Iterable[int]) -> list[dict[str, str]]:
-    """The classifiers to pretrain, as the default of a pipeline's argument.
+def alone(params: Params, seeds: Iterable[int | str]) -> list[dict[str, str]]:
+    """The classifiers to pretrain, as the default of a pipeline's argument; seed "": train.seed.
 
     An argument and not a constant: kfp 2.17 miscompiles loops over constant mappings inside an exit handler. Seeds are
     text, because all values of a loop's item must be of one type.
