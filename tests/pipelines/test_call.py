@@ -9,7 +9,7 @@ from components.final_status.page import show_status
 from pipelines.texts import data_text, learning_text
 
 from ambidex.configuration import load_params, parse_params
-from ambidex.errors import ParamsError
+from ambidex.errors import ParamsError, PreemptedError
 from ambidex.files import write_json
 from ambidex.records import CARD_FILE
 from helpers.small import small_params
@@ -81,10 +81,28 @@ def test_a_mistake_ends_the_process_with_one_line(
     assert not (tmp_path / "model").exists()
 
 
-def test_a_task_that_succeeds_in_the_end_takes_its_note_back(work: Path) -> None:
+def test_a_task_that_succeeds_in_the_end_takes_its_note_back(
+    texts: list[str], work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _notes.note_failure("train", "went\nwrong")
     assert _notes.failures() == {"train": "went wrong"}
-    _notes.note_failure("train", "")
+    monkeypatch.setattr(_call, "run_stage", lambda *_: {})
+    _call.call("train", texts, {}, {})
+    assert _notes.failures() == {}
+
+
+def test_a_task_that_was_stopped_has_not_failed(
+    texts: list[str], work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends with the code that asks for another try."""
+
+    def stop(*_: object) -> None:
+        raise PreemptedError("stopped by SIGTERM")
+
+    monkeypatch.setattr(_call, "run_stage", stop)
+    with pytest.raises(SystemExit) as ended:
+        _call.call("train", texts, {}, {})
+    assert ended.value.code == 75
     assert _notes.failures() == {}
 
 
