@@ -213,6 +213,7 @@ class Engine:
 
     def _select(self, values: dict[str, float]) -> None:
         accuracy, nll = values.get("val/accuracy/fused"), values.get("val/nll")
+        self.guard.check_score(nll, self.run.epoch)
         rule, score = self.params.selection, float(self.run.epoch)
         if rule != "last" and accuracy is not None and nll is not None:
             score = -nll if rule == "val_nll" else accuracy

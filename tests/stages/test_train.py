@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ambidex.errors import DataError, ModelError
+from ambidex.errors import DataError, ModelError, TrainingError
 from ambidex.model import load_model
 from ambidex.stages import run
 from helpers.runs import extracted, pretrained, small_params, write_params
@@ -114,6 +114,15 @@ def test_classifiers_of_other_classes_are_one_line_unless_the_head_is_new(layout
                 run("train", params, inputs, output)
         else:
             run("train", params, inputs, output)
+
+
+def test_an_only_step_that_diverges_is_one_line(layout):
+    """No later step shows it: validation does."""
+    given = {"method": "joint", "regime": "scratch", "epochs": 1, "batch_size": 10_000}
+    params = small_params(train={**given, "optimizer": "sgd", "learning_rate": 1e38, "momentum": 0.0})
+    with pytest.raises(TrainingError, match="loss of validation is not finite after epoch 0; no checkpoint"):
+        _train(layout, params, "diverged")
+    assert not (layout.models / "diverged").exists()
 
 
 def test_a_model_carries_what_it_came_from(layout):

@@ -1,5 +1,6 @@
 """What a person watches while a model trains: TensorBoard, history.csv, and the guard against bad losses."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ class FiniteGuard:
             value = value.detach()
             if value.device.type == "cpu":
                 if not bool(torch.isfinite(value)):
-                    self._stop(name, number)
+                    self._stop(f"term '{name}'", f"at step {number}")
                 continue
             here = torch.where(torch.isfinite(value), torch.inf, float(number))
             self._first_bad[name] = (
@@ -104,16 +105,21 @@ class FiniteGuard:
         """Fetch the verdict from the device. Raises TrainingError at the first bad term."""
         for name, first in self._first_bad.items():
             if (number := float(first)) != float("inf"):
-                self._stop(name, int(number))
+                self._stop(f"term '{name}'", f"at step {int(number)}")
 
-    def _stop(self, term: str, number: int) -> None:
+    def check_score(self, nll: float | None, epoch: int) -> None:
+        """The last step of an epoch is judged by validation alone. Raises TrainingError where its NLL is no number."""
+        if nll is not None and not math.isfinite(nll):
+            self._stop("of validation", f"after epoch {epoch}")
+
+    def _stop(self, term: str, where: str) -> None:
         kept = (
             "no checkpoint was written yet"
             if self.saved_epoch is None
             else f"the last good checkpoint is of epoch {self.saved_epoch} in {self.folder}"
         )
         raise TrainingError(
-            f"loss term '{term}' is not finite at step {number}; {kept}; try a smaller learning rate or clip_norm"
+            f"loss {term} is not finite {where}; {kept}; try a smaller learning rate or clip_norm"
         )
 
 
