@@ -41,7 +41,7 @@ local_name() {
     podman image exists "$2" || podman pull --quiet "$2" >/dev/null || complain "there is no image $2"
     number=$(podman image inspect --format '{{.Id}}' "$2")
   else
-    number=$(buildah pull --quiet --policy ifmissing "$2") || complain "there is no image $2"
+    number=$(buildah pull --quiet --policy missing "$2") || complain "there is no image $2"
   fi
   "$1" tag "$number" "localhost/ambidex-base:${number:0:12}"
   echo "localhost/ambidex-base:${number:0:12}"

@@ -45,12 +45,12 @@ class Image:
         paths = {str(self.context), str(self.pip_conf.parent), str(ROOT)}
         return {CANARY, BASE.split("/")[0]} | paths | pip_settings().private
 
-    def build(self) -> str:
+    def build(self, builder: str = "podman") -> str:
         """Run docker/build.sh in the context, with a secret in the environment too; return what it printed."""
         settings = pip_settings()
         self.pip_conf.write_text(f"# {CANARY}\n{settings.text}")
         env = self.containers.env | {
-            "BUILDER": "podman",
+            "BUILDER": builder,
             "BASE": BASE,
             "IMAGE": self.name,
             "PIP_CONF": str(self.pip_conf),

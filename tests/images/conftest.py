@@ -13,7 +13,7 @@ from helpers.images import BASE, Image, copy_checkout
 @pytest.fixture(scope="session")
 def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
     """A store of images for this session alone."""
-    missing = [program for program in ("podman", "runc") if shutil.which(program) is None]
+    missing = [program for program in ("podman", "buildah", "runc") if shutil.which(program) is None]
     if missing:
         pytest.skip(f"missing: {', '.join(missing)}; `make test-images` installs them on Debian")
     own = Containers(tmp_path_factory.mktemp("store"))
