@@ -7,6 +7,7 @@ for epoch in epochs:
         for batch in batches(phase):
             step                            method.step      (default: all that follows)
                 zero the gradients
+                see the whole batch     method.survey    (where method.surveys)
                 for micro-batch in batch:
                     h = encode(inputs)
                     h = features(h)         method.features
@@ -34,6 +35,7 @@ from torch import Tensor
 
 from ambidex.errors import PreemptedError
 from ambidex.files import PARTIAL
+from ambidex.fusion import Features
 from ambidex.method import Method, Phase, Run, Step
 from ambidex.model import MultimodalNet
 from ambidex.params import Optimisation
@@ -43,6 +45,7 @@ from ambidex.training.checkpoint import load_checkpoint, random_state, restore_r
 from ambidex.training.monitor import FiniteGuard, Monitor, Totals, gradient_norms
 from ambidex.training.optimise import build_optimizer, build_schedule
 from ambidex.training.ranks import Ranks
+from ambidex.training.rehearsal import rehearsal
 from ambidex.training.stopping import Stop, stop_on_sigterm
 
 BEST_FILE = "best.safetensors"
@@ -125,14 +128,17 @@ class Engine:
         """The ordinary optimiser step over this rank's micro-batches of a batch of `whole` samples."""
         self.logging = self.number % self.params.log_every == 0
         self.optimizer.zero_grad(set_to_none=True)
+        step.whole = whole
+        encoded = self._survey(step, micro_batches) if self.method.surveys(step.run) else None
         seen: list[tuple[Tensor, Tensor, dict[str, Tensor] | None]] = []
         for batch in micro_batches:
-            loss = self._forward(step, batch)
+            loss = self._forward(step, batch, encoded)
             # uneven micro-batches and ranks together give the gradient of the whole batch's mean
             part = len(batch.labels) * self.batches.ranks / whole
             self.method.backward(step, loss if part == 1 else loss * part)
             seen.append(_detached(step))
         step.labels, step.logits, step.contributions = _joined(seen)
+        step.place = _joined_place(micro_batches)
         self.ranks.average_gradients(self.model.parameters())
         if self.logging:
             self.guard.check()
@@ -142,12 +148,30 @@ class Engine:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.params.clip_norm)
         self.optimizer.step()
 
-    def _forward(self, step: Step, batch: Batch) -> Tensor:
+    def _survey(self, step: Step, micro_batches: list[Batch]) -> Features | None:
+        """Show the method this rank's whole step. Returns the features where the forward pass can go on from them."""
         with self.fabric.autocast():
-            step.inputs, step.labels = batch.inputs, batch.labels
-            with torch.set_grad_enabled(not self.frozen):
-                features = self.model.encode(batch.inputs)
-            step.features = self.method.features(step, features)
+            if len(micro_batches) == 1:
+                encoded = [self._encode(micro_batches[0])]
+            else:
+                with rehearsal(self.model):
+                    encoded = [self._encode(batch) for batch in micro_batches]
+            with torch.no_grad():
+                step.labels = torch.cat([batch.labels for batch in micro_batches])
+                step.features = {m: torch.cat([part[m] for part in encoded]) for m in self.model.modalities}
+                step.logits, step.contributions = self.model.fuse(step.features)
+                step.place = _joined_place(micro_batches)
+                self.method.survey(step)
+        return encoded[0] if len(encoded) == 1 else None
+
+    def _encode(self, batch: Batch) -> Features:
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            return self.model.encode(batch.inputs)
+
+    def _forward(self, step: Step, batch: Batch, encoded: Features | None) -> Tensor:
+        with self.fabric.autocast():
+            step.inputs, step.labels, step.place = batch.inputs, batch.labels, batch.place
+            step.features = self.method.features(step, self._encode(batch) if encoded is None else encoded)
             step.logits, step.contributions = self.model.fuse(step.features)
             terms = self.method.objective(step)
         self.guard.watch(self.number, terms)
@@ -292,6 +316,10 @@ def _weights(model: MultimodalNet) -> dict[str, Tensor]:
 def _detached(step: Step) -> tuple[Tensor, Tensor, dict[str, Tensor] | None]:
     contributions = step.contributions and {m: z.detach() for m, z in step.contributions.items()}
     return step.labels, step.logits.detach(), contributions
+
+
+def _joined_place(micro_batches: list[Batch]) -> slice:
+    return slice(micro_batches[0].place.start, micro_batches[-1].place.stop)
 
 
 def _joined(

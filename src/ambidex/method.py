@@ -83,7 +83,7 @@ class Run:
 class Step:
     """One optimiser step. Within a micro-batch the tensors are that micro-batch's, with gradient.
 
-    In `gradients` they are those of the whole step on this rank, detached: micro-batches concatenated.
+    In `survey` and `gradients` they are those of the whole step on this rank, detached: micro-batches concatenated.
     """
 
     run: Run
@@ -95,6 +95,10 @@ class Step:
     features: Features = field(default_factory=dict)
     logits: Tensor = field(default_factory=lambda: torch.empty(0))
     contributions: dict[str, Tensor] | None = None
+    whole: int = 0
+    """samples of the whole step, over all ranks and micro-batches"""
+    place: slice = field(default_factory=lambda: slice(None))
+    """where among them the samples stand that the tensors are of"""
 
     def update(self) -> None:
         """The ordinary step: forward, backward, gradients, clipping, optimiser."""
@@ -132,6 +136,8 @@ class Method:
     """options under each of which the method must equal joint training, bit for bit"""
     variants: ClassVar[tuple[dict[str, Any], ...]] = ({},)
     """option sets the contract tests run, beside the defaults"""
+    early: ClassVar[dict[str, Any]] = {}
+    """options with which it acts from the first step on; the contract tests add them to defaults and variants"""
 
     def __init__(self, config: Any) -> None:
         self.config = config
@@ -156,6 +162,19 @@ class Method:
         """Called after the last batch of `run.epoch`, before validation."""
 
     # each step, in this order
+    def surveys(self, run: Run) -> bool:
+        """Whether this step needs `survey`: coefficients of the whole batch before its first backward pass.
+
+        It costs one more pass of the head, and where micro-batches accumulate, one of the encoders.
+        """
+        return False
+
+    def survey(self, step: Step) -> None:
+        """Before the forward pass: coefficients and random draws of the whole step (`whole` and `place`).
+
+        Labels, features, logits and contributions are those before `features`, and without gradient.
+        """
+
     def features(self, step: Step, features: Features) -> Features:
         """Between encoders and fusion: drop, mask."""
         return features

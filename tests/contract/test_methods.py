@@ -24,8 +24,12 @@ def _cases(attribute):
 
 
 def _with_defaults():
-    defaults = [pytest.param(name, {}, id=f"{name}-defaults") for name in METHODS.names()]
-    return defaults + [case for case in _cases("variants") if case.values[1]]
+    """Defaults and variants, acting from the first epoch on."""
+    return [
+        pytest.param(name, cls.early | options, id=f"{name}-{options or 'defaults'}")
+        for name, cls in METHODS.all().items()
+        for options in ({}, *filter(None, cls.variants))
+    ]
 
 
 def _trained():

@@ -1,6 +1,6 @@
 """A feature store that lives in memory, and small models for it: fast ground for engine and method tests."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +15,7 @@ from ambidex.method import METHODS, Method
 from ambidex.model import Architecture, ModalityInput, MultimodalNet
 from ambidex.params import Choice, Optimisation, Runtime
 from ambidex.runtime import make_fabric
+from ambidex.torchrun import processes
 from ambidex.training.batches import Batches
 
 SHAPES = {"audio": ("spectrogram", (16, 16)), "visual": ("frames", (2, 3, 16, 16)), "touch": ("vector", (8,))}
@@ -23,6 +24,12 @@ ENCODERS = {
     "visual": Choice(name="small_cnn", width=4, dim=8),
     "touch": Choice(name="mlp", hidden=[8], dim=8, dropout=0.2),
 }
+PLAIN_ENCODERS = {
+    "audio": Choice(name="small_cnn", width=4, dim=8, norm="group"),
+    "visual": Choice(name="small_cnn", width=4, dim=8, norm="group"),
+    "touch": Choice(name="mlp", hidden=[8], dim=8),
+}
+"""without batch norm and dropout: what they compute for a sample does not depend on the others of its batch"""
 CLASSES = ("one", "two", "three")
 
 
@@ -77,10 +84,13 @@ def architecture(modalities: tuple[str, ...], fusion: str = "concat") -> Archite
 
 
 def build(
-    method: Method, modalities: tuple[str, ...], fusion: str = "concat", seed: int = 0
+    method: Method, modalities: tuple[str, ...], fusion: str = "concat", seed: int = 0, plain: bool = False
 ) -> MultimodalNet:
+    plan = architecture(modalities, fusion)
+    if plain:
+        plan = replace(plan, encoders={m: PLAIN_ENCODERS[m] for m in modalities})
     torch.manual_seed(seed)
-    return MultimodalNet(method.architecture(architecture(modalities, fusion)))
+    return MultimodalNet(method.architecture(plan))
 
 
 def make_method(name: str, options: dict[str, Any] | None = None) -> Method:
@@ -102,7 +112,9 @@ def engine(
     method = make_method(name, options)
     settings = {"epochs": 1, "batch_size": 8, "optimizer": "sgd", "learning_rate": 0.05, "log_every": 1}
     params = Optimisation.model_validate(settings | optimisation)
-    fabric = make_fabric(Runtime(accelerator="cpu"), params.precision)
-    batches = Batches(MemoryStore(modalities), modalities, {}, 0, fabric.device)  # type: ignore[arg-type]
+    fabric = make_fabric(Runtime(accelerator="cpu", devices=processes()[0]), params.precision)
+    store: Any = MemoryStore(modalities)
+    rank, ranks = fabric.global_rank, fabric.world_size
+    batches = Batches(store, modalities, {}, 0, fabric.device, rank, ranks)
     built = build(method, modalities, fusion) if model is None else model
     return Engine(built, method, params, batches, fabric, folder, "test", frozen)

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+TINY = 1e-8
+
 
 @torch.no_grad()
 def true_class_scores(contributions: dict[str, Tensor], labels: Tensor) -> Tensor:
@@ -10,3 +12,12 @@ def true_class_scores(contributions: dict[str, Tensor], labels: Tensor) -> Tenso
     stacked = torch.stack(list(contributions.values())).float()
     index = labels.expand(len(stacked), -1).unsqueeze(-1)
     return stacked.softmax(-1).gather(-1, index).sum((1, 2))
+
+
+def lead_ratios(scores: Tensor) -> Tensor:
+    """Scores S [M] -> rho_m = mean over j != m of S_m / S_j [M]: above 1 for who leads.
+
+    Never above 1 for the modality with the lowest score, for each of its ratios is at most 1.
+    """
+    ratio = scores[:, None] / scores[None, :].clamp_min(TINY)
+    return (ratio.sum(1) - ratio.diagonal()) / (len(scores) - 1)

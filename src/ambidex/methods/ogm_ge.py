@@ -19,9 +19,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from ambidex.method import Method, MethodConfig, Needs, Run, Step
-from ambidex.methods._scores import true_class_scores
-
-_TINY = 1e-8
+from ambidex.methods._scores import TINY, lead_ratios, true_class_scores
 
 
 class OGMGE(Method):
@@ -61,8 +59,7 @@ class OGMGE(Method):
 
     def coefficients(self, scores: Tensor) -> Tensor:
         """Scores S [M] -> factors k [M] (1 for every modality that is not ahead)."""
-        ratio = scores[:, None] / scores[None, :].clamp_min(_TINY)
-        rho = (ratio.sum(1) - ratio.diagonal()) / (len(scores) - 1)
+        rho = lead_ratios(scores)
         lead = rho - 1 if self.config.continuous else rho
         return torch.where(rho > 1, 1 - torch.tanh(self.config.alpha * lead), torch.ones_like(rho))
 
@@ -84,6 +81,6 @@ def _spreads(gradients: list[Tensor]) -> list[Tensor]:
     for gradient, norm in zip(gradients, torch._foreach_norm(gradients), strict=True):
         count = gradient.numel()
         squares = norm.double().square() - gradient.sum().double().square() / count
-        spread = (squares.clamp_min(0) / max(count - 1, 1)).sqrt() + _TINY
+        spread = (squares.clamp_min(0) / max(count - 1, 1)).sqrt() + TINY
         spreads.append(spread.to(gradient.dtype))
     return spreads

@@ -1,7 +1,7 @@
 """The order of samples and the batches of an epoch: a function of seed and epoch alone, so a resumed run repeats it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -32,6 +32,8 @@ class Batch:
     inputs: dict[str, Tensor]
     labels: Tensor
     rows: Tensor
+    place: slice = field(default_factory=lambda: slice(None))
+    """of these samples among those of the whole optimiser step, over all ranks and micro-batches"""
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,11 @@ class Batches:
         order = rows[torch.randperm(len(rows), generator=generator("order", self.seed, epoch))]
         chunks = split_batches(order, batch_size, 2 * self.ranks)
         for number, chunk in list(enumerate(chunks))[skip:]:
-            mine = chunk.tensor_split(self.ranks)[self.rank]
+            mine = torch.arange(len(chunk)).tensor_split(self.ranks)[self.rank]
             draws = generator("augment", self.seed, epoch, number, self.rank)
-            micro = [part for part in mine.tensor_split(accumulate) if len(part)]
-            yield len(chunk), [self.load(part, draws) for part in micro]
+            parts = [part.tolist() for part in mine.tensor_split(accumulate) if len(part)]
+            places = [slice(part[0], part[-1] + 1) for part in parts]
+            yield len(chunk), [replace(self.load(chunk[place], draws), place=place) for place in places]
 
     def steps(self, split: str, batch_size: int) -> int:
         """Optimiser steps of one pass."""

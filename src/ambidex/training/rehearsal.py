@@ -1,0 +1,24 @@
+"""A forward pass ahead of the one that trains, and without a trace of it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from ambidex.training.checkpoint import random_state, restore_random_state
+
+
+@contextmanager
+def rehearsal(model: nn.Module) -> Iterator[None]:
+    """Passes within have no gradient; after them the random state and the buffers (batch norm) are as before.
+
+    So the pass that trains drops the same features in dropout, and counts in the running statistics alone.
+    """
+    random = random_state()
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    with torch.no_grad():
+        yield
+        for buffer, before in buffers:
+            buffer.copy_(before)
+    restore_random_state(random)
