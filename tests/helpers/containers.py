@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -37,7 +36,6 @@ class Containers:
             "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"),
             "BUILDAH_ISOLATION": "chroot",
         }
-        # remove() deletes all there is: make sure that it is this store
         used = json.loads(self.podman("info", "--format", "json"))["store"]["graphRoot"]
         assert used == str(folder / "images"), f"podman works on {used}, not on a store of its own"
 
@@ -64,10 +62,12 @@ class Containers:
             process.wait(timeout=30)
 
     def remove(self) -> None:
-        """Delete every container and image of this store."""
+        """Delete every container and the whole store. The driver keeps a mount in it, which would be in the way."""
         self.podman("rm", "--all", "--force", "--time", "0")
-        self.podman("rmi", "--all", "--force")
-        shutil.rmtree(self.folder, ignore_errors=True)
+        overlay, own = self.folder / "images/overlay", [] if os.geteuid() == 0 else ["podman", "unshare"]
+        if overlay.is_mount():
+            _output([*own, "umount", str(overlay)])
+        _output([*own, "rm", "-rf", str(self.folder)])
 
 
 def _output(command: list[str], env: dict[str, str] | None = None) -> str:
