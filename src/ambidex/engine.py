@@ -45,7 +45,7 @@ from ambidex.training.checkpoint import load_checkpoint, random_state, restore_r
 from ambidex.training.monitor import FiniteGuard, Monitor, Totals, gradient_norms
 from ambidex.training.optimise import build_optimizer, build_schedule
 from ambidex.training.ranks import Ranks
-from ambidex.training.rehearsal import rehearsal
+from ambidex.training.rehearsal import evaluating, rehearsal
 from ambidex.training.stopping import Stop, stop_on_sigterm
 
 BEST_FILE = "best.safetensors"
@@ -99,6 +99,7 @@ class Engine:
         run, size, skip = self.run, self.params.batch_size, self.done
         if not self.done:  # else a stopped run began this epoch
             self.totals = Totals()
+            self.logging = True
             self.method.epoch_start(run)
         for phase in self.method.phases(run):
             self._train_mode(phase)
@@ -113,6 +114,7 @@ class Engine:
                     self._leave()
             skip = max(0, skip - self.batches.steps("train", size))
         self.ranks.share_buffers(self.model)
+        self.logging = True  # what a method says once an epoch is always written
         self.method.epoch_end(run)
         self.guard.check()
         values = {f"train/{k}": v for k, v in self.totals.over(self.ranks).means().items()}
@@ -200,6 +202,19 @@ class Engine:
         means = totals.means()
         return {k.replace("loss/nll", "nll"): v for k, v in means.items() if not k.startswith("share/")}
 
+    def sweep(self, split: str) -> tuple[Features, Tensor]:
+        """Features [N, D_m] and labels [N] of the whole split `train` or `val`: see Run.sweep."""
+        if split not in ("train", "val"):
+            raise ValueError(f"split '{split}': methods may see train and val alone")
+        with evaluating(self.model):
+            parts, labels = [], []
+            for batch in self.batches.sweep(split, 4 * self.params.batch_size):
+                with self.fabric.autocast():
+                    parts.append(self.model.encode(batch.inputs))
+                labels.append(batch.labels)
+        features = {m: torch.cat([part[m].float() for part in parts]) for m in self.model.modalities}
+        return features, torch.cat(labels)
+
     def _build(self) -> None:
         self.model.to(self.fabric.device)
         if self.frozen:
@@ -211,7 +226,9 @@ class Engine:
         rng = generator("method", seed, device=device)
         epochs = self.params.epochs if self.method.trains else 1
         samples = len(self.batches.store.rows("train"))
+        held_out = len(self.batches.store.rows("val"))
         self.run = Run(self.model, self.model.modalities, epochs, samples, rng, self._log)
+        self.run.sweep, self.run.validation = self.sweep, held_out
         self.method.needs.check(type(self.method).__module__.rpartition(".")[2], self.model)
         self.method.setup(self.run)
         self.trained = [p for p in self.model.parameters() if p.requires_grad]

@@ -76,6 +76,12 @@ class Run:
     """the method's own random numbers, on the training device; nothing else draws from it"""
     log: Callable[[str, float | Tensor], None]
     """log(name, value): a point in TensorBoard under `method/`, at the logging interval"""
+    sweep: Callable[[str], tuple[Features, Tensor]] = field(default=lambda split: ({}, torch.empty(0)))
+    """sweep(split), train or val -> features h_m [N, D_m] and labels [N] of all its samples in store order.
+
+    In evaluation mode, without augmentation and gradient; on several ranks each sees the whole split."""
+    validation: int = 0
+    """samples in the validation split"""
     epoch: int = 0
 
 
@@ -137,7 +143,9 @@ class Method:
     variants: ClassVar[tuple[dict[str, Any], ...]] = ({},)
     """option sets the contract tests run, beside the defaults"""
     early: ClassVar[dict[str, Any]] = {}
-    """options with which it acts from the first step on; the contract tests add them to defaults and variants"""
+    """options with which it acts as soon as it can; the contract tests add them to defaults and variants"""
+    acts_from: ClassVar[int] = 0
+    """the epoch from which on it then acts, counted from 0; the contract tests train as many epochs more"""
 
     def __init__(self, config: Any) -> None:
         self.config = config

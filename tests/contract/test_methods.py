@@ -48,10 +48,11 @@ def _same(found, expected):
 
 @pytest.mark.parametrize(("name", "options"), _cases("neutral"))
 def test_neutral_equals_joint(tmp_path, name, options):
-    reference = engine(tmp_path / "joint", epochs=2)
+    epochs = 2 + METHODS.get(name).acts_from
+    reference = engine(tmp_path / "joint", epochs=epochs)
     reference.fit()
     expected = _state(reference)
-    trained = engine(tmp_path / name, name, options, epochs=2)
+    trained = engine(tmp_path / name, name, options, epochs=epochs)
     trained.fit()
     assert trained.number >= 3
     assert _same(_state(trained), expected)
@@ -59,8 +60,9 @@ def test_neutral_equals_joint(tmp_path, name, options):
 
 @pytest.mark.parametrize(("name", "options"), [case for case in _trained() if case.values[0] != "joint"])
 def test_active_differs_from_joint(tmp_path, name, options):
-    reference = engine(tmp_path / "joint", epochs=2)
-    trained = engine(tmp_path / name, name, options, epochs=2)
+    settings = {"epochs": 2 + METHODS.get(name).acts_from, "selection": "last"}
+    reference = engine(tmp_path / "joint", **settings)
+    trained = engine(tmp_path / name, name, options, **settings)
     initial = {k: v.clone() for k, v in reference.model.state_dict().items()}
     for key, value in initial.items():
         assert torch.equal(trained.model.state_dict()[key], value), "methods must start from the same weights"
@@ -131,12 +133,17 @@ def test_resumed_run_is_bit_identical(tmp_path, name, options):
 
 @pytest.mark.parametrize(("name", "options"), _trained())
 def test_stopped_within_an_epoch_it_resumes_bit_identical(tmp_path, name, options):
-    """SIGTERM in the first step, in the middle of an epoch, and in an epoch's last step: three batches make one."""
+    """SIGTERM in the first step, in the middle of an epoch, and in an epoch's last step: three batches make one.
+
+    And once more in the middle of the first epoch in which the method acts, where that is a later one.
+    """
     modalities = TWO if METHODS.get(name).needs.max_modalities == 2 else THREE
-    settings = {"modalities": modalities, "epochs": 3, "optimizer": "adam", "schedule": "cosine"}
+    acts = METHODS.get(name).acts_from
+    settings = {"modalities": modalities, "epochs": 3 + acts, "optimizer": "adam", "schedule": "cosine"}
+    settings["selection"] = "last"
     whole = engine(tmp_path / "whole", name, options, **settings)
     whole.fit()
-    for stop in (1, 5, 6):
+    for stop in (1, 5, 6, *([3 * acts + 2] if acts > 1 else [])):
         cut = engine(tmp_path / "cut", name, options, **settings)
         original = cut.method.step
 
@@ -151,7 +158,7 @@ def test_stopped_within_an_epoch_it_resumes_bit_identical(tmp_path, name, option
         torch.manual_seed(999)
     last = engine(tmp_path / "cut", name, options, **settings)
     last.fit()
-    assert last.number == whole.number == 9
+    assert last.number == whole.number == 9 + 3 * acts
     assert _same(last.model.state_dict(), whole.model.state_dict())
     assert (tmp_path / "cut" / "history.csv").read_text() == (tmp_path / "whole" / "history.csv").read_text()
 

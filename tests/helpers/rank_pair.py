@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from ambidex.method import METHODS
 from helpers.memory_store import build, engine, make_method
 
 Job = dict[str, Any]
@@ -22,7 +23,11 @@ def train(folder: Path, job: Job) -> dict[str, Tensor]:
     """Train the plain model on the memory store in this process, as a rank if it is one. Returns the weights."""
     modalities = tuple(job["modalities"])
     model = build(make_method(job["name"], job["options"]), modalities, plain=True)
-    settings = {"batch_size": 9, "epochs": 2, "selection": "last"} | job.get("optimisation", {})
+    settings = {
+        "batch_size": 9,
+        "epochs": 2 + METHODS.get(job["name"]).acts_from,
+        "selection": "last",
+    } | job.get("optimisation", {})
     trained = engine(folder, job["name"], job["options"], modalities, model=model, **settings)
     trained.fit()
     return {name: value.clone() for name, value in trained.model.state_dict().items()}

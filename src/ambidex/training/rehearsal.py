@@ -1,4 +1,4 @@
-"""A forward pass ahead of the one that trains, and without a trace of it."""
+"""Forward passes beside those that train, and without a trace of them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,4 +21,17 @@ def rehearsal(model: nn.Module) -> Iterator[None]:
         yield
         for buffer, before in buffers:
             buffer.copy_(before)
+    restore_random_state(random)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Passes within are in evaluation mode and without gradient; after them modes and random state are as before."""
+    random = random_state()
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    with torch.no_grad():
+        yield
+    for module, training in modes:
+        module.training = training
     restore_random_state(random)
