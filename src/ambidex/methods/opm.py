@@ -1,0 +1,81 @@
+"""OPM: on-the-fly prediction modulation.
+
+Paper: Wei, Hu, Du, Wen, "On-the-fly Modulation for Balanced Multimodal Learning", TPAMI 2024, the section on
+prediction modulation. Intervenes in the forward pass, between encoders and fusion. With S_m and rho_m of the whole
+batch as in OGM-GE, q_m = min(1, base (1 + slope tanh(rho_m - 1))) where rho_m > 1, else 0. With probability
+`execute` a batch is modulated: each sample loses modality m (its feature becomes 0) with probability q_m, and all
+features are divided by 1 - theta, theta = sum_m D_m q_m / sum_m D_m. Prediction modulates nothing.
+
+M = 2 in the released code; beyond, the mean of pairwise ratios. The modality with the lowest score has rho <= 1 and
+is never dropped, so no sample is left without any: the removal of such samples, which the paper provides for, has
+nothing to do. q jumps from 0 to `base` at rho = 1, as published. Where paper and released code differ: `base` 0.5 is
+the released script's, its library says 0.4; the code draws the batch's coin with NumPy and the masks with torch, here
+both come from the method's own numbers. OGM-GE's gradient modulation on top (OPM + OGM) is not part of this file.
+"""
+
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from ambidex.fusion import Features
+from ambidex.method import Method, MethodConfig, Needs, Run, Step
+from ambidex.methods._scores import lead_ratios, true_class_scores
+
+
+class OPM(Method):
+    """Drop the features of whichever modality is ahead, from samples drawn at random."""
+
+    class Config(MethodConfig):
+        """Defaults: the released script's."""
+
+        base: float = Field(
+            0.5, ge=0, le=1, description="probability of a drop at the smallest lead (q_base)"
+        )
+        slope: float = Field(0.5, ge=0, description="how much more at a larger lead (lambda)")
+        execute: float = Field(0.7, ge=0, le=1, description="probability that a batch is modulated (p_exe)")
+        warm_up: int = Field(6, ge=0, description="epochs of plain joint training before")
+
+    config: Config
+    needs = Needs(additive_head=True, min_modalities=2)
+    early: ClassVar = {"warm_up": 0}
+    neutral = ({"warm_up": 1_000}, {"warm_up": 0, "execute": 0.0}, {"warm_up": 0, "base": 0.0})
+    variants: ClassVar = ({"execute": 1.0, "slope": 2.0},)
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.factors: dict[str, Tensor] = {}
+        """what each sample's feature is multiplied by in this step, [whole] per modality"""
+
+    def surveys(self, run: Run) -> bool:
+        """After the warm-up."""
+        return run.epoch >= self.config.warm_up
+
+    def survey(self, step: Step) -> None:
+        """Who leads in the whole batch, and which of its samples lose what."""
+        assert step.contributions is not None
+        run = step.run
+        scores = step.global_sum(true_class_scores(step.contributions, step.labels))
+        device = run.rng.device
+        coin = torch.rand((), generator=run.rng, device=device)
+        rows = torch.rand((len(run.modalities), step.whole), generator=run.rng, device=device)
+        draws = dict(zip(sorted(run.modalities), rows, strict=True))  # the same in whatever order they stand
+        rates = self.rates(scores) * (coin < self.config.execute)  # no branch: the host need not know
+        sizes = rates.new_tensor([step.features[m].shape[1] for m in run.modalities])
+        theta = (sizes * rates).sum() / sizes.sum()
+        for name, rate in zip(run.modalities, rates, strict=True):
+            self.factors[name] = (draws[name] >= rate) / (1 - theta)
+            run.log(f"q/{name}", rate)
+
+    def features(self, step: Step, features: Features) -> Features:
+        """h_m times 0 or 1 / (1 - theta), sample by sample."""
+        if not self.surveys(step.run):
+            return features
+        return {name: h * self.factors[name][step.place, None] for name, h in features.items()}
+
+    def rates(self, scores: Tensor) -> Tensor:
+        """Scores S [M] -> probabilities of a drop q [M], 0 for every modality that is not ahead."""
+        rho = lead_ratios(scores)
+        rates = self.config.base * (1 + self.config.slope * torch.tanh(rho - 1))
+        return torch.where(rho > 1, rates.clamp(max=1), torch.zeros_like(rho))
