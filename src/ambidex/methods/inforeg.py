@@ -1,0 +1,174 @@
+"""InfoReg: hold back whichever modality is ahead while its encoder is in its prime learning window.
+
+Paper: Huang, Wei, Yang, Hu, "Adaptive Unimodal Regulation for Balanced Multimodal Information Acquisition", CVPR
+2025, the section on unimodal regulation. Intervenes on gradients. Tr_m = mean over the batches of an epoch of
+|grad of L wrt theta_m|^2. In epoch t >= 2 modality m's window is open where (Tr[t-1] - Tr[t-2]) / Tr[t-1] > K. With
+s_m = mean log softmax(z_m)[y] of the batch and Delta_m = mean over the modalities weaker than m of s_m - s_j, where
+the window is open and Delta_m > 0 the encoder's gradient gains a (theta_m - w_m), a = exp(beta tanh(Delta_m)), w_m
+the weights at the end of the epoch before: the gradient of a/2 |theta_m - w_m|^2. Heads are untouched. InfoReg* is
+`unimodal_losses: true`, which adds sum_m CE(z_m, y); its reference is multi_task on the split head, not joint.
+
+Paper against itself and the released code: the paper's s is printed as a negative log-likelihood and used as if more
+were better; here more is better. The trace is of the task's gradient, before the pull is added. `mode: released` is
+what the code does: InfoReg*; S_m = sum_i softmax(z_m)[i, y_i]; a = f_m exp(tanh(Delta)), f = 0.95 for audio and 0.1
+for visual; both windows follow audio's trace, smoothed over ten epochs that begin as zeros, so they are open from the
+first epoch on; the trace is the sum over weight tensors of the mean squared gradient, with the pull in it.
+"""
+
+from typing import Any, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from ambidex.errors import ModelError
+from ambidex.method import Method, MethodConfig, Needs, Run, Step
+from ambidex.methods._scores import true_class_log_likelihoods, true_class_scores
+
+RELEASED = {"audio": 0.95, "visual": 0.1}
+"""what a is multiplied by in the released code"""
+SMOOTHED = 10
+"""epochs that the released code's traces are averaged over"""
+
+
+class InfoReg(Method):
+    """Pull the encoder of whoever leads towards its weights of the last epoch, while it learns fast."""
+
+    class Config(MethodConfig):
+        """Defaults: the paper's."""
+
+        mode: Literal["paper", "released"] = Field("paper", description="released: what the code does")
+        unimodal_losses: bool = Field(False, description="InfoReg*; always so in mode released")
+        beta: float = Field(0.9, ge=0, description="strength of the pull; mode released has its own")
+        threshold: float | None = Field(
+            None,
+            description="growth K of the Fisher trace above which a window is open; none: 0.04, released 0.05",
+        )
+
+    config: Config
+    needs = Needs(additive_head=True, min_modalities=2)
+    early: ClassVar = {"threshold": -1e9}
+    acts_from = 2
+    neutral = ({"threshold": 1.0},)
+    variants: ClassVar = ({"unimodal_losses": True},)
+
+    def setup(self, run: Run) -> None:
+        """Begin without a trace. Raises ModelError where mode released is asked for other modalities than its own."""
+        self.released = self.config.mode == "released"
+        if self.released and set(run.modalities) != set(RELEASED):
+            raise ModelError(
+                f"method inforeg: mode 'released' knows the modalities {' and '.join(RELEASED)} alone, "
+                f"the model has {', '.join(run.modalities)}; use mode: paper"
+            )
+        self.device = next(run.model.parameters()).device
+        self.traces: list[list[float]] = []
+        """Tr of each modality, of each finished epoch"""
+        self.sums, self.batches = torch.zeros(len(run.modalities), device=self.device), 0
+        self.snapshot: dict[str, list[Tensor]] = {}
+        """weights that the encoders with an open window are pulled to"""
+
+    def epoch_start(self, run: Run) -> None:
+        """Judge the windows, and remember the weights of the encoders whose window is open."""
+        for name, growth in zip(run.modalities, self.growths(run.modalities), strict=True):
+            if growth > self._threshold():
+                self.snapshot[name] = [p.detach().clone() for p in run.model.own(name)]
+            run.log(f"window/{name}", float(name in self.snapshot))
+
+    def epoch_end(self, run: Run) -> None:
+        """Keep the epoch's traces."""
+        self.traces.append((self.sums / max(self.batches, 1)).tolist())
+        self.sums, self.batches, self.snapshot = torch.zeros_like(self.sums), 0, {}
+
+    def objective(self, step: Step) -> dict[str, Tensor]:
+        """The fused loss; with InfoReg* one of each contribution too."""
+        terms = super().objective(step)
+        if self.config.unimodal_losses or self.released:
+            assert step.contributions is not None
+            terms |= {m: F.cross_entropy(z, step.labels) for m, z in step.contributions.items()}
+        return terms
+
+    @torch.no_grad()
+    def gradients(self, step: Step) -> None:
+        """Measure the traces, then add the pull."""
+        if self.released:
+            self._pull(step)
+        self.sums += torch.stack([self._trace(step.run, name) for name in step.run.modalities])
+        self.batches += 1
+        if not self.released:
+            self._pull(step)
+
+    def growths(self, modalities: tuple[str, ...]) -> list[float]:
+        """How much of each modality's last trace is new: at most 1, and -inf where that is not known yet."""
+        if not self.released:
+            return [
+                _growth(self.traces[-1][i], self.traces[-2][i]) if len(self.traces) > 1 else -torch.inf
+                for i in range(len(modalities))
+            ]
+        audio = modalities.index("audio")
+        known = [0.0] * (SMOOTHED + 1) + [trace[audio] for trace in self.traces]
+        growth = _growth(sum(known[-SMOOTHED:]), sum(known[-SMOOTHED - 1 : -1])) if self.traces else 1.0
+        return [growth] * len(modalities)
+
+    def strengths(self, scores: Tensor, modalities: tuple[str, ...]) -> Tensor:
+        """Scores s [M], more is better -> a [M], 0 for the weakest."""
+        gaps = scores[:, None] - scores[None, :]
+        weaker = gaps > 0
+        delta = (gaps * weaker).sum(1) / weaker.sum(1).clamp_min(1)
+        factors = scores.new_tensor([RELEASED[m] if self.released else 1.0 for m in modalities])
+        pull = factors * torch.exp((1.0 if self.released else self.config.beta) * torch.tanh(delta))
+        return torch.where(delta > 0, pull, torch.zeros_like(pull))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Traces of all epochs, sums of the running one, and the weights to pull to."""
+        kept = {"traces": self.traces, "sums": self.sums, "batches": self.batches}
+        return kept | {"snapshot": self.snapshot}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of state_dict."""
+        self.traces, self.batches = state["traces"], state["batches"]
+        self.sums = state["sums"].to(self.device)
+        self.snapshot = {m: [w.to(self.device) for w in kept] for m, kept in state["snapshot"].items()}
+
+    def _threshold(self) -> float:
+        default = 0.05 if self.released else 0.04
+        return default if self.config.threshold is None else self.config.threshold
+
+    def _trace(self, run: Run, modality: str) -> Tensor:
+        gradients = [p.grad for p in run.model.own(modality) if p.grad is not None]
+        if self.released:
+            gradients = [g for g in gradients if g.ndim > 1]
+        if not gradients:
+            return torch.zeros((), device=self.device)
+        squares = torch.stack(torch._foreach_norm(gradients)).square()
+        return (
+            squares / squares.new_tensor([g.numel() for g in gradients]) if self.released else squares
+        ).sum()
+
+    def _pull(self, step: Step) -> None:
+        run = step.run
+        if not self.snapshot:
+            return
+        assert step.contributions is not None
+        score = true_class_scores if self.released else true_class_log_likelihoods
+        scores = step.global_sum(score(step.contributions, step.labels))
+        scores = scores if self.released else scores / step.whole
+        for name, strength in zip(run.modalities, self.strengths(scores, run.modalities), strict=True):
+            if name in self.snapshot:
+                _add_pull(zip(run.model.own(name), self.snapshot[name], strict=True), strength)
+                run.log(f"pull/{name}", strength)
+
+
+def _growth(last: float, before: float) -> float:
+    """(last - before) / last; where nothing was learned, no growth."""
+    return (last - before) / last if last > 0 else -torch.inf
+
+
+def _add_pull(pairs: Any, strength: Tensor) -> None:
+    """Add strength (theta - w) to the gradient of each (theta, w) that has one."""
+    found = [(p.grad, p, w) for p, w in pairs if p.grad is not None]
+    if found:
+        gradients, now, then = map(list, zip(*found, strict=True))
+        apart = torch._foreach_sub(now, then)
+        torch._foreach_mul_(apart, strength.to(apart[0].dtype))
+        torch._foreach_add_(gradients, apart)
