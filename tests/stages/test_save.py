@@ -55,6 +55,21 @@ def test_the_saved_model_predicts_the_headline(
     ]  # fmt: skip
 
 
+def test_a_saved_auto_keeps_the_options_of_the_one_it_chose(layout: Layout, tmp_path: Path) -> None:
+    asked = {"candidates": ["confidence"], "standard_errors": 0}
+    options = {"auto": asked, "confidence": {"measure": "margin"}}
+    evaluate(layout, tmp_path, layout.models / "concat", allocator="auto", options=options)
+    decision = read_json(tmp_path / "model/card.json")["decision"]
+    assert (decision["asked"], decision["allocator"]) == ("auto", "confidence")
+    assert decision["options"]["measure"] == "margin"
+    assert decision["record"]["candidates"][1]["options"] == {"measure": "margin"}
+    said = load_file(tmp_path / "predictions.safetensors")["allocator/auto"]
+    model, store = load_model(tmp_path / "model"), FeatureStore.open(layout.features)
+    inputs = {name: store.gather(name, store.rows("test")) for name in model.modalities}
+    with torch.no_grad():
+        torch.testing.assert_close(model(inputs).softmax(1), said, atol=1e-6, rtol=0)
+
+
 def test_the_card_says_what_was_fitted_and_on_what(layout: Layout, tmp_path: Path) -> None:
     metrics = evaluate(layout, tmp_path, options={"modality": {"shrinkage": 2.0}})
     card = read_json(tmp_path / "model/card.json")

@@ -109,6 +109,11 @@ def test_the_last_override_wins(file: Path) -> None:
         ("study.methods=[joint, mmm]", "study.methods: method 'mmm' does not exist; allowed: "),
         ("methods.tuned.use=ogm", "methods.tuned: method 'ogm' does not exist; did you mean 'ogm_ge'?"),
         ("evaluate.allocators=[uniform, modal]", "evaluate.allocators.1: allocator 'modal' does not exist"),
+        (
+            "evaluate.options.confusoin.folds=3",
+            "evaluate.options.confusoin: allocator 'confusoin' does not exist",
+        ),
+        ("evaluate.options.norm.shrinkage=3", "evaluate.options.norm.shrinkage: unknown key"),
         ("evaluate.allocator=catgory", "evaluate.allocator: allocator 'catgory' does not exist"),
         ("evaluate.diagnostics=[shaply]", "evaluate.diagnostics.0: diagnostic 'shaply' does not exist"),
         # wrong types

@@ -152,6 +152,35 @@ def test_folds_seed_and_options_come_from_the_parameters():
     assert (config.folds, config.seed, config.shrinkage) == (3, 8, 9.0)
 
 
+def test_auto_asks_its_candidates_with_the_options_of_each():
+    asked = {"candidates": ["modality", "confidence"], "standard_errors": 0}
+    params = Evaluate(
+        folds=3,
+        resamples=100,
+        options={"auto": asked, "modality": {"shrinkage": 9.0}, "confidence": {"measure": "margin"}},
+    )
+    found = by_name(make_evaluation(ONE_SIDED, params=params), ["modality", "confidence", "auto"])
+    record = found["auto"].record
+    assert {row["name"]: row["options"] for row in record["candidates"]} == {
+        "uniform": {},
+        "modality": {"shrinkage": 9.0},
+        "confidence": {"measure": "margin"},
+    }
+    chosen = found[record["chosen"]]
+    assert record["chosen"] != "uniform"
+    assert found["auto"].allocator.config == chosen.allocator.config
+    assert torch.equal(found["auto"].logits["test"], chosen.logits["test"])
+
+
+def test_what_auto_says_of_a_candidate_comes_before_what_the_candidate_says():
+    own = {"candidates": ["modality"], "options": {"modality": {"shrinkage": 2.0}}}
+    params = Evaluate(
+        folds=2, resamples=100, options={"auto": own, "modality": {"shrinkage": 9.0, "folds": 4}}
+    )
+    found = by_name(make_evaluation(ONE_SIDED, params=params), ["auto"])["auto"]
+    assert found.record["candidates"][1]["options"] == {"shrinkage": 2.0, "folds": 4}
+
+
 def test_mistakes_are_one_line():
     evaluation = make_evaluation(ONE_SIDED)
     with pytest.raises(ParamsError, match="allocator 'modallity' does not exist; did you mean 'modality'"):

@@ -89,6 +89,30 @@ def test_the_one_that_is_picked_is_fitted_on_all_samples(wanted):
     assert {**alone.allocator.record, **fitted.allocator.record} == fitted.allocator.record
 
 
+def test_candidates_are_judged_and_fitted_with_their_own_parameters():
+    held = changed(habitual(), lambda z: z * torch.tensor([0.2, 0.1])[:, None])
+    own = {"modality": {"shrinkage": 300.0, "folds": 3}}
+    common = {"candidates": ("modality",), "standard_errors": 0.0, "folds": 2}
+    tight = fit("auto", held, options=own, **common).allocator
+    loose = fit("auto", held, **common).allocator
+    alone = fit("modality", held, shrinkage=300.0).allocator
+    assert torch.equal(tight.factor, alone.factor)
+    assert not torch.equal(loose.factor, alone.factor)
+    assert (tight.config.shrinkage, tight.config.folds, loose.config.folds) == (300.0, 3, 2)
+    judged, as_shipped = tight.record["candidates"], loose.record["candidates"]
+    assert judged[1]["nll"] > as_shipped[1]["nll"] + 1e-3  # held near 1 in the folds, too
+    assert [row["options"] for row in judged] == [{}, own["modality"]]
+    assert [row["options"] for row in as_shipped] == [{}, {}]
+
+
+def test_mistakes_in_the_parameters_of_a_candidate_are_one_line():
+    held = draw([[2.0] * 3] * 2, 30)
+    with pytest.raises(ParamsError, match=r"^evaluate\.options\.norm\.shrinkage: unknown key"):
+        fit("auto", held, candidates=("norm",), options={"norm": {"shrinkage": 1.0}})
+    with pytest.raises(ParamsError, match="allocator 'norn' does not exist; did you mean 'norm'"):
+        fit("auto", held, candidates=("norm",), options={"norn": {}})
+
+
 def refusable():
     """Contributions that are no classifiers, and probes that are: whoever may read the probes wins."""
     held = draw([[2.0] * 3] * 2)

@@ -148,6 +148,9 @@ def _check_evaluation(params: Params) -> None:
     for index, name in enumerate(params.evaluate.diagnostics or []):
         _check_name(DIAGNOSTICS, name, f"evaluate.diagnostics.{index}")
     _check_name(ALLOCATORS, params.evaluate.allocator, "evaluate.allocator")
+    for name, options in params.evaluate.options.items():
+        _check_name(ALLOCATORS, name, f"evaluate.options.{name}")
+        plugin_config(ALLOCATORS, name, options, f"evaluate.options.{name}")
 
 
 def _check_name(plugins: Plugins[Any], name: str, path: str, also: Sequence[str] = ()) -> None:

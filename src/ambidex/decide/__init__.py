@@ -51,6 +51,8 @@ class Allocator(nn.Module):
     """what it is always fitted on; None: the head's contributions, or what stands in for them"""
     rank: ClassVar[int] = 0
     """how complex it is: `auto` prefers the lower"""
+    picks: ClassVar[bool] = False
+    """True where it picks among the others: its `options` then hold their own parameters, by name"""
 
     record: dict[str, Any]
     """how the fit went, JSON-able: gradient_norm, iterations, strength ...; empty where nothing is fitted"""

@@ -1,11 +1,13 @@
 """The allocator that cross-validation trusts: the simplest within one standard error of the lowest NLL.
 
-"Simplest" is the order of `rank`: the plain sum; then `confusion`, whose own one-standard-error rule makes it `pooled`
-and whose opinions are shrunk to each other; then one number per modality; then more.
+"Simplest" is the order of `rank`: the plain sum; then `scale`, one temperature for it, which changes no prediction;
+then `confusion`, whose own one-standard-error rule makes it `pooled` and whose opinions are shrunk to each other; then
+one number per modality; then more.
 Every candidate is fitted without each fold in turn (folds by group, so that weights are judged on unseen speakers)
 and judged on that fold; differences are paired, their standard errors count groups. Nothing is picked because it is
 newest or largest: where the gain over the plain sum is not clear, the plain sum stays. A refused candidate is never
-picked. The saved model holds the allocator that was picked.
+picked. Candidates are judged and fitted with their own parameters (`evaluate.options`); the record names those that
+were given. The saved model holds the allocator that was picked.
 """
 
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from ambidex.configuration.options import plugin_config
 from ambidex.convex import Array
 from ambidex.decide import ALLOCATORS, Allocator, Fitted, Source, simplest_first
 from ambidex.decide._folds import cluster_of, folds, margin, standard_error
@@ -33,19 +36,32 @@ class Auto(Allocator):
         standard_errors: float = Field(
             1.0, ge=0, description="a simpler one is kept while its NLL is within so many of the best"
         )
+        options: dict[str, dict[str, Any]] = Field(
+            default_factory=dict,
+            description="the candidates' own parameters by name, on top of those in evaluate.options",
+        )
 
     rank = 99
+    picks = True
 
     @classmethod
     def fit_on(cls, config: Any, held_out: HeldOut, otherwise: str = "probes") -> Fitted:
         """Cross-validate all candidates, then fit the one that is picked on all samples."""
+        for name in config.options:
+            ALLOCATORS.get(name)
         candidates = [_Candidate.of(name, config, held_out, otherwise) for name in _names(config)]
         allowed = [candidate for candidate in candidates if candidate.source is not None]
         losses, hits = _cross_validate(held_out, allowed, config)
         units = cluster_of(held_out.groups)
         place = _pick(losses, units, config.standard_errors)
         fitted = allowed[place].kind.fit_on(allowed[place].config, held_out, otherwise)
-        rows = [_row(candidate, allowed, losses, hits, units) for candidate in candidates]
+        rows = [
+            {
+                **_row(candidate, allowed, losses, hits, units),
+                "options": config.options.get(candidate.name, {}),
+            }
+            for candidate in candidates
+        ]
         fitted.allocator.record = {
             **fitted.allocator.record,
             "chosen": allowed[place].name,
@@ -64,7 +80,8 @@ class _Candidate(NamedTuple):
     @classmethod
     def of(cls, name: str, config: Any, held_out: HeldOut, otherwise: str) -> "_Candidate":
         kind = ALLOCATORS.get(name)
-        own = kind.Config(folds=config.folds, seed=config.seed)
+        options = {"folds": config.folds, "seed": config.seed, **config.options.get(name, {})}
+        own = plugin_config(ALLOCATORS, name, options, f"evaluate.options.{name}")
         try:
             return cls(name, kind, own, held_out.source_for(kind, otherwise)[0])
         except RefusedError:

@@ -13,6 +13,7 @@ from ambidex.errors import DataError
 from ambidex.evaluation import Evaluation
 from ambidex.imbalance import class_totals, decision_imbalance, decision_share, shares
 from ambidex.memo import once_per_evaluation
+from ambidex.params import Evaluate
 from ambidex.probes import fit_probes
 from ambidex.repair.heldout import HeldOut, RefusedError, Standing, stack
 from ambidex.statistics import (
@@ -92,12 +93,9 @@ def fit_allocators(evaluation: Evaluation, names: Sequence[str]) -> list[Allocat
 
 
 def _fit(evaluation: Evaluation, name: str) -> Allocation:
-    params = evaluation.params
-    common = {"folds": params.folds, "seed": params.seed}
-    options = {**common, **params.options.get(name, {})}
-    config = plugin_config(ALLOCATORS, name, options, f"evaluate.options.{name}")
+    config = _config(evaluation.params, name)
     try:
-        fitted = ALLOCATORS.get(name).fit_on(config, held_out(evaluation), params.standalone)
+        fitted = ALLOCATORS.get(name).fit_on(config, held_out(evaluation), evaluation.params.standalone)
     except RefusedError as reason:
         return Allocation(name, refusal=str(reason))
     allocator = fitted.allocator.eval()
@@ -116,6 +114,19 @@ def _fit(evaluation: Evaluation, name: str) -> Allocation:
         record=allocator.record,
         weights=_weight_rows(evaluation, allocator),
     )
+
+
+def _config(params: Evaluate, name: str) -> Any:
+    """The parameters of one allocator; one that picks among the others is handed theirs as well."""
+    options = {"folds": params.folds, "seed": params.seed, **params.options.get(name, {})}
+    config = plugin_config(ALLOCATORS, name, options, f"evaluate.options.{name}")
+    if not ALLOCATORS.get(name).picks:
+        return config
+    known = {other: given for other, given in params.options.items() if other != name}
+    both = {
+        other: {**known.get(other, {}), **config.options.get(other, {})} for other in known | config.options
+    }
+    return config.model_copy(update={"options": both})
 
 
 def _metrics(evaluation: Evaluation, fitted: Fitted, logits: Tensor) -> dict[str, float | None]:
