@@ -36,8 +36,8 @@ def named(fusion: Fusion) -> dict[str, Tensor]:
 
 
 def test_the_plugins_and_which_are_additive():
-    assert set(FUSIONS.names()) == {"concat", "sum", "shared", "gated", "film"}
-    assert set(ADDITIVE) == {"concat", "sum", "shared"}
+    assert set(FUSIONS.names()) == {"concat", "concat_map", "sum", "shared", "gated", "film"}
+    assert set(ADDITIVE) == {"concat", "concat_map", "sum", "shared"}
 
 
 @pytest.mark.parametrize("name", ADDITIVE)
@@ -77,7 +77,20 @@ def test_sum_adds_layers_with_a_bias_each():
     assert torch.allclose(fusion.contributions(h)["a"], z["a"])
 
 
-@pytest.mark.parametrize("name", ["concat", "sum"])
+def test_concat_map_is_a_linear_layer_on_the_logits_of_concat():
+    dims = {"a": 3, "v": 5}
+    fusion, h = build("concat_map", dims), features(dims)
+    p = named(fusion)
+    logits = torch.cat(list(h.values()), dim=1) @ p["linear.weight"].T + p["linear.bias"]
+    assert torch.allclose(fusion(h), logits @ p["map.weight"].T + p["map.bias"])
+    assert torch.allclose(sum(fusion.inner(h).values()), logits)
+    own = (h["v"] @ p["linear.weight"][:, 3:].T + p["linear.bias"] / 2) @ p["map.weight"].T + p[
+        "map.bias"
+    ] / 2
+    assert torch.allclose(fusion.contributions(h)["v"], own)
+
+
+@pytest.mark.parametrize("name", ["concat", "concat_map", "sum"])
 def test_starting_from_classifiers_the_logits_are_their_sum(name: str):
     dims = {"audio": 3, "visual": 5, "text": 2}
     h = {m: torch.randn(4, dim, dtype=torch.float64) for m, dim in dims.items()}

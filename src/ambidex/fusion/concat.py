@@ -30,7 +30,7 @@ class Concat(Fusion):
     def contributions(self, features: Features) -> dict[str, Tensor]:
         """h_m [B, D_m] -> z_m = h_m W_m^T + b / M [B, C]."""
         share = self.linear.bias / len(self.dims)
-        return {name: F.linear(features[name], block, share) for name, block in self.blocks().items()}
+        return {name: F.linear(features[name], block, share) for name, block in self.columns().items()}
 
     def start_from(self, classifiers: Mapping[str, nn.Linear]) -> bool:
         """W_m is classifier m's weight, b the sum of their biases."""
@@ -40,6 +40,10 @@ class Concat(Fusion):
         return True
 
     def blocks(self) -> dict[str, Tensor]:
+        """W_m [C, D_m]."""
+        return self.columns()
+
+    def columns(self) -> dict[str, Tensor]:
         """W_m [C, D_m]: views of the one weight."""
         views = torch.split(self.linear.weight, list(self.dims.values()), dim=1)
         return dict(zip(self.dims, views, strict=True))
