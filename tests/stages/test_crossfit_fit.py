@@ -76,6 +76,17 @@ def test_allocators_are_fitted_on_the_cross_fitted_rows_and_nothing_else(layout,
     assert [card["fit_on"] for card in cards] == ["crossfit", "val"]
 
 
+def test_a_refusal_and_a_note_name_the_cross_fitted_split(layout, tmp_path, monkeypatch):
+    from ambidex.repair import heldout
+
+    monkeypatch.setattr(heldout, "TOLERANCE", -2.0)  # nothing stands alone
+    for standalone, key in (("refuse", "refusal"), ("probes", "note")):
+        evaluate(layout, tmp_path / key, {"standalone": standalone})
+        told = json.loads((tmp_path / key / "allocators/temperature.json").read_text())[key]
+        assert "% on the cross-fitted training split where a probe" in told
+        assert "validation" not in told
+
+
 def test_held_out_labels_change_the_fit_and_test_labels_do_not(layout, report, tmp_path, monkeypatch):
     changed = tmp_path / "changed"
     shutil.copytree(layout.crossfit("joint", "scratch", 0), changed)

@@ -11,6 +11,7 @@ from ambidex.errors import DataError, ParamsError
 from ambidex.params import Evaluate
 from ambidex.probes import fit_probes
 from ambidex.repair.allocation import fit_allocators, held_out, sources, standalone
+from ambidex.repair.heldout import CROSS_FITTED
 from ambidex.statistics import accuracy, macro_f1
 from helpers.evaluations import make_evaluation
 
@@ -191,5 +192,10 @@ def test_mistakes_are_one_line():
 def test_validation_that_is_too_small_is_one_line(count):
     evaluation = make_evaluation(ONE_SIDED, sizes={"train": 60, "val": 6, "test": 6})
     small = held_out(evaluation).subset(range(count))
-    with pytest.raises(DataError, match=f"split 'val': has {count} samples, allocators need 2"):
+    with pytest.raises(DataError, match=f"split 'val': has {count} samples, allocators need 2; see `ambidex"):
         fit_allocators(dataclasses.replace(evaluation, held_out=small), NAMES)
+    crossed = dataclasses.replace(small, origin=CROSS_FITTED)
+    with pytest.raises(
+        DataError, match=f"^the cross-fitted training split: has {count} samples, allocators need 2$"
+    ):
+        fit_allocators(dataclasses.replace(evaluation, held_out=crossed), NAMES)

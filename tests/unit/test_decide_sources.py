@@ -1,10 +1,12 @@
 """What an allocator is fitted on: contributions, own heads, probes or both, and what is refused."""
 
+import dataclasses
+
 import pytest
 import torch
 
 from ambidex.decide import ALLOCATORS
-from ambidex.repair.heldout import HeldOut, RefusedError, stack
+from ambidex.repair.heldout import CROSS_FITTED, HeldOut, RefusedError, stack
 from helpers.heldouts import draw, fit, habitual, made
 
 NEEDS_CLASSIFIERS = ("calibrated", "capability", "confidence", "gate", "stacking", "temperature")
@@ -75,6 +77,15 @@ def test_else_the_probes_do_or_it_is_refused(kind, own_heads):
     with pytest.raises(RefusedError) as refusal:
         held.source_for(kind, "refuse")
     assert str(refusal.value) == f"needs contributions that are classifiers of their own; {numbers}"
+
+
+def test_the_reason_names_the_samples_that_were_looked_at():
+    crossed = dataclasses.replace(sources((40, 60)), origin=CROSS_FITTED)
+    some = crossed.subset(range(100))
+    expected = "'ear' alone reaches 40.0% on the cross-fitted training split where a probe"
+    assert expected in some.source_for(ALLOCATORS.get("temperature"))[1]
+    with pytest.raises(RefusedError, match=expected):
+        some.source_for(ALLOCATORS.get("temperature"), "refuse")
 
 
 @kinds((*ANY, *HAVE_THEIR_OWN))

@@ -1,4 +1,4 @@
-"""Fit allocators on validation, apply them to every split, and judge them on test against the plain sum."""
+"""Fit allocators on held-out samples, apply them to every split, and judge them on test against the plain sum."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from ambidex.imbalance import class_totals, decision_imbalance, decision_share, 
 from ambidex.memo import once_per_evaluation
 from ambidex.params import Evaluate
 from ambidex.probes import fit_probes
-from ambidex.repair.heldout import HeldOut, RefusedError, Standing, stack
+from ambidex.repair.heldout import VALIDATION, HeldOut, RefusedError, Standing, stack
 from ambidex.statistics import (
     correct,
     mcnemar_exact,
@@ -85,10 +85,12 @@ def fit_allocators(evaluation: Evaluation, names: Sequence[str]) -> list[Allocat
     none, or is refused (`evaluate.standalone`).
     Raises ParamsError for an unknown name or option, DataError where there are fewer than 2 held-out samples.
     """
-    if (count := len(held_out(evaluation).labels)) < MINIMUM_SAMPLES:
-        raise DataError(
-            f"split 'val': has {count} samples, allocators need {MINIMUM_SAMPLES}; see `ambidex crossfit`"
-        )
+    given = held_out(evaluation)
+    if (count := len(given.labels)) < MINIMUM_SAMPLES:
+        told = f"has {count} samples, allocators need {MINIMUM_SAMPLES}"
+        if given.origin == VALIDATION:
+            raise DataError(f"split 'val': {told}; see `ambidex crossfit`")
+        raise DataError(f"{given.origin}: {told}")
     return [_fit(evaluation, name) for name in names]
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from ambidex.decide import Source
 from ambidex.errors import DataError
 from ambidex.files import read_json, write_json
-from ambidex.repair.heldout import HeldOut
+from ambidex.repair.heldout import CROSS_FITTED, HeldOut
 
 TENSORS_FILE = "crossfit.safetensors"
 SAMPLES_FILE = "crossfit.json"
@@ -64,7 +64,9 @@ def read_cross_fitted(folder: Path) -> CrossFitted:
         for name in _SOURCES:
             if name in names["sources"]:
                 sources[name] = tensors[name]
-        held_out = HeldOut(tuple(names["modalities"]), tensors["labels"], names["groups"], sources)
+        held_out = HeldOut(
+            tuple(names["modalities"]), tensors["labels"], names["groups"], sources, CROSS_FITTED
+        )
         found = CrossFitted(held_out, names["sample_ids"], tensors["folds"], tuple(names["classes"]))
     except (KeyError, TypeError) as error:
         raise DataError(f"{path}: does not fit {SAMPLES_FILE} ({error}); {_AGAIN}") from None
@@ -87,6 +89,7 @@ def join(parts: Sequence[CrossFitted], rows: Tensor) -> CrossFitted:
         torch.cat([one.labels for one in known]),
         [group for one in known for group in one.groups],
         {name: torch.cat([one.sources[name] for one in known]) for name in known[0].sources},
+        CROSS_FITTED,
     )
     folds = torch.cat([part.folds for part in parts])[place]
     return CrossFitted(whole.subset(place), [ids[i] for i in place.tolist()], folds, parts[0].classes)

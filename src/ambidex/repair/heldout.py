@@ -1,7 +1,7 @@
 """What allocators are fitted on: held-out samples, and what the head, own heads and probes say about them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -9,6 +9,8 @@ from torch import Tensor
 from ambidex.decide import Allocator, Source
 from ambidex.statistics import accuracy
 
+VALIDATION = "validation"
+CROSS_FITTED = "the cross-fitted training split"
 TOLERANCE = 0.03
 """a branch stands alone where its accuracy is at most this much below its probe's"""
 
@@ -38,6 +40,8 @@ class HeldOut:
     """speaker, source video: [N]"""
     sources: Mapping[Source, Tensor]
     """`contributions`, `probes` and, where the model has them, `own_heads`: each [N, M, C]"""
+    origin: str = VALIDATION
+    """where the samples come from, in words"""
 
     def stack(self, source: Source) -> Tensor:
         """What an allocator that reads `source` is given: [N, M, C], for `both` [N, 2 M, C]."""
@@ -48,7 +52,7 @@ class HeldOut:
         chosen = torch.as_tensor(rows, dtype=torch.int64)
         sources = {name: values[chosen] for name, values in self.sources.items()}
         groups = [self.groups[i] for i in chosen.tolist()]
-        return HeldOut(self.modalities, self.labels[chosen], groups, sources)
+        return replace(self, labels=self.labels[chosen], groups=groups, sources=sources)
 
     def standing(self, source: Source) -> dict[str, Standing]:
         """Modality -> does its part of `source` stand alone, by accuracy against its own linear probe."""
@@ -83,7 +87,7 @@ class HeldOut:
         for m, standing in self.standing(source).items():
             if not standing.stands:
                 return (
-                    f"'{m}' alone reaches {standing.accuracy:.1%} on validation where a probe on its features "
+                    f"'{m}' alone reaches {standing.accuracy:.1%} on {self.origin} where a probe on its features "
                     f"reaches {standing.probe_accuracy:.1%} (at most {TOLERANCE:.0%} less is allowed)"
                 )
         return None
