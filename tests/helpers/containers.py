@@ -62,11 +62,13 @@ class Containers:
             process.wait(timeout=30)
 
     def remove(self) -> None:
-        """Delete every container and the whole store. The driver keeps a mount in it, which would be in the way."""
+        """Delete every container and the whole store, of which podman may leave parts mounted."""
         self.podman("rm", "--all", "--force", "--time", "0")
-        overlay, own = self.folder / "images/overlay", [] if os.geteuid() == 0 else ["podman", "unshare"]
-        if overlay.is_mount():
-            _output([*own, "umount", str(overlay)])
+        own = [] if os.geteuid() == 0 else ["podman", "unshare"]
+        mounts = _output([*own, "cat", "/proc/self/mounts"]).splitlines()
+        for place in sorted((line.split()[1] for line in mounts), reverse=True):
+            if Path(place).is_relative_to(self.folder):
+                _output([*own, "umount", place])
         _output([*own, "rm", "-rf", str(self.folder)])
 
 

@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,14 +13,16 @@ from helpers.images import BASE, Image, copy_checkout
 
 
 @pytest.fixture(scope="session")
-def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
+def containers() -> Iterator[Containers]:
     """A store of images for this session alone."""
     missing = [program for program in ("podman", "buildah", "runc") if shutil.which(program) is None]
     if missing:
         pytest.skip(f"missing: {', '.join(missing)}; `make test-images` installs them on Debian")
-    own = Containers(tmp_path_factory.mktemp("store"))
-    yield own
-    own.remove()
+    own = Containers(Path(tempfile.mkdtemp(prefix="ambidex-images-")))
+    try:
+        yield own
+    finally:
+        own.remove()
 
 
 @pytest.fixture(scope="session")
