@@ -1,0 +1,1 @@
+"""What allocators do to trained heads, shipped ones and ones that were tried. `python -m benchmarks.allocators`."""
