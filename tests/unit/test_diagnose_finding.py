@@ -6,10 +6,12 @@ import pytest
 
 from ambidex.diagnose import DIAGNOSTICS
 from ambidex.evaluation import Unimodal
-from ambidex.repair.allocation import fit_allocators
+from ambidex.repair.allocation import fit_allocators, held_out
+from ambidex.repair.heldout import CROSS_FITTED
 from ambidex.report.finding import Evidence, evidence_of, finding, repair
 from ambidex.report.notices import notices
 from ambidex.report.result import Result, run_metrics
+from ambidex.report.run_page import run_page
 from ambidex.statistics import Comparison
 from helpers.evaluations import make_evaluation, make_features
 
@@ -211,3 +213,58 @@ def test_a_class_that_validation_lacks_reaches_the_reader():
         dataclasses.replace(evaluation, splits={**evaluation.splits, "val": fewer}), ("uniform", "category")
     )
     assert any("class3" in notice for notice in notices(result, run_metrics(result)))
+
+
+def with_groups(found, groups, crossed=False):
+    """The result of an evaluation whose held-out samples belong to `groups`, one speaker after the other."""
+    evaluation = found.evaluation
+    own = [f"{groups[i % len(groups)]}" for i in range(len(evaluation.val.labels))]
+    split = dataclasses.replace(evaluation.val, groups=own)
+    evaluation = dataclasses.replace(evaluation, splits={**evaluation.splits, "val": split})
+    if crossed:
+        held = dataclasses.replace(held_out(evaluation), origin=CROSS_FITTED)
+        rest = {name: outputs for name, outputs in evaluation.splits.items() if name != "val"}
+        evaluation = dataclasses.replace(evaluation, splits=rest, held_out=held)
+    return result_of(evaluation, ("uniform", "modality", "auto"))
+
+
+def test_one_speaker_in_validation_is_named_with_the_way_out(quiet):
+    alone = with_groups(quiet, ["lucas"])
+    (found,) = notices(alone, {**run_metrics(alone), "branches": {}})
+    assert found.endswith(
+        "validation holds one group (&#x27;lucas&#x27;): nothing can be learnt about how groups differ; auto keeps "
+        "the plain sum; `ambidex crossfit` (evaluate.fit_on: crossfit) judges over the 60 groups of training.</div>"
+    )
+    two = with_groups(quiet, ["lucas", "nora"])
+    assert notices(two, {**run_metrics(two), "branches": {}}) == []
+
+
+def test_auto_is_not_said_to_keep_what_it_did_not_keep(quiet):
+    alone = with_groups(quiet, ["lucas"])
+    auto = alone.allocation("auto")
+    bold = dataclasses.replace(auto, record={**auto.record, "chosen": "modality"})
+    for given in ([alone.uniform, alone.allocation("modality")], [alone.uniform, bold]):
+        other = dataclasses.replace(alone, allocations=given, asked=given[-1].name)
+        (found,) = notices(other, {**run_metrics(alone), "branches": {}})
+        assert "how groups differ; `ambidex crossfit`" in found
+    plain = dataclasses.replace(alone, allocations=[alone.uniform], asked="uniform")
+    assert notices(plain, {**run_metrics(alone), "branches": {}}) == []  # nothing was fitted
+
+
+def test_allocators_fitted_on_a_cross_fitted_split_say_so(quiet):
+    crossed = with_groups(quiet, ["lucas", "nora"], crossed=True)
+    (found,) = notices(crossed, run_metrics(crossed))
+    assert (
+        "the allocators were fitted on the cross-fitted training split (60 samples, 2 groups), not on validation"
+        in found
+    )
+    fitted, alone = notices(one := with_groups(quiet, ["lucas"], crossed=True), run_metrics(one))
+    assert "(60 samples, 1 group)" in fitted
+    assert "the cross-fitted training split holds one group (&#x27;lucas&#x27;)" in alone
+    assert "ambidex crossfit" not in alone
+    page = run_page(crossed, run_metrics(crossed), [], {})
+    assert "cross-fitted training split (60 samples" in page
+    assert "Everything is fitted on train; every number" in page
+    assert "Everything is fitted on train and validation; every number" in run_page(
+        quiet, run_metrics(quiet), [], {}
+    )

@@ -1,8 +1,10 @@
 """What a reader must know before believing a number."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ambidex.repair.allocation import REFERENCE, held_out
+from ambidex.repair.heldout import VALIDATION
 from ambidex.report.html import Html, notice
 from ambidex.report.result import Result
 from ambidex.statistics import two_proportions
@@ -45,6 +47,8 @@ def notices(result: Result, metrics: Mapping[str, Any]) -> list[Html]:
                 f"the allocator '{result.asked}' was refused, the headline is the plain sum: it {refusal}."
             )
         )
+    if any(allocation is not result.uniform for allocation in result.fitted):
+        found += [*_not_on_validation(result), *_one_group(result)]
     found += _fallbacks(result)
     return found
 
@@ -69,6 +73,42 @@ def _far_apart(metrics: Mapping[str, Any]) -> list[Html]:
         )
         for side, names in wild.items()
     ]
+
+
+def _not_on_validation(result: Result) -> list[Html]:
+    """Where allocators were fitted on a cross-fitted training split."""
+    given = held_out(result.evaluation)
+    if given.origin == VALIDATION:
+        return []
+    text = (
+        f"the allocators were fitted on {given.origin} ({len(given.labels)} samples, {_groups(given.groups)}), not on "
+        "validation: what is said there about a sample comes from a model that never saw its group, trained on fewer "
+        "samples than the one that is judged here."
+    )
+    return [notice(text, "note")]
+
+
+def _one_group(result: Result) -> list[Html]:
+    """Where the samples that allocators were fitted on are all of one group."""
+    given = held_out(result.evaluation)
+    groups = set(given.groups)
+    if len(groups) != 1:
+        return []
+    told = [
+        f"{given.origin} holds one group ('{groups.pop()}'): nothing can be learnt about how groups differ"
+    ]
+    if any(allocation.record.get("chosen") == REFERENCE for allocation in result.fitted):
+        told.append("auto keeps the plain sum")
+    of_training = result.evaluation.train.groups
+    if given.origin == VALIDATION and len(set(of_training)) > 1:
+        way_out = "`ambidex crossfit` (evaluate.fit_on: crossfit) judges over"
+        told.append(f"{way_out} the {_groups(of_training)} of training")
+    return [notice(f"{'; '.join(told)}.")]
+
+
+def _groups(groups: Sequence[str]) -> str:
+    count = len(set(groups))
+    return f"{count} group{'s' * (count > 1)}"
 
 
 def _fallbacks(result: Result) -> list[Html]:

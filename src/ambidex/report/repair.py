@@ -62,9 +62,9 @@ def gains_chart(gains: Sequence[Gain]) -> Chart:
         _gains_title(gains),
         figure,
         f"Accuracy gained over the plain sum in points: {', '.join(told) or 'no allocator was fitted'}.",
-        "Each row is one way to weight the modalities, fitted on validation and judged on test against the plain "
-        "sum; the line is the 95 % interval of the difference. A hollow marker means that the difference may be "
-        "chance.",
+        "Each row is one way to weight the modalities, fitted on held-out samples and judged on test against the "
+        "plain sum; the line is the 95 % interval of the difference. A hollow marker means that the difference may "
+        "be chance.",
         [_gain_row(g) for g in gains],
     )
 

@@ -96,9 +96,10 @@ def _title(result: Result) -> str:
 def _subtitle(result: Result) -> str:
     evaluation = result.evaluation
     counts = ", ".join(f"{len(split.labels)} {name}" for name, split in evaluation.splits.items())
+    seen = "train and validation" if "val" in evaluation.splits else "train"
     return (
         f"{' + '.join(evaluation.modalities)}, {len(evaluation.classes)} classes, samples: {counts}. "
-        "Everything is fitted on train and validation; every number is measured on test."
+        f"Everything is fitted on {seen}; every number is measured on test."
     )
 
 
