@@ -240,3 +240,15 @@ def test_one_forward_and_one_backward_a_step(tmp_path):
     trained.method.backward = lambda step, loss: (losses.append(F.relu(loss).item()), backward(step, loss))
     trained.fit()
     assert len(calls) == len(losses) == trained.number == 9
+
+
+def test_a_window_that_has_shut_pulls_no_more(tmp_path):
+    trained = engine(tmp_path, "inforeg", epochs=1)
+    trained.fit()
+    method, run = trained.method, trained.run
+    method.traces = [[1.0, 1.0], [2.0, 2.0]]
+    method.epoch_start(run)
+    assert set(method.snapshot) == set(TWO)
+    method.epoch_end(run)  # no batch: a trace of 0
+    method.epoch_start(run)
+    assert not method.snapshot
