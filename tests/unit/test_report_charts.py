@@ -14,6 +14,7 @@ from ambidex.report import (
     performance,
     repair,
     selection,
+    shapley,
     study_charts,
     theme,
     training,
@@ -98,9 +99,9 @@ def charts_of(m, c):
     per_class = {n: draws.random(c).tolist() for n in names}
     yield head.head_chart(classes, per_class, per_class)
     yield head.head_chart(classes, {}, per_class)
-    yield decision.shapley_chart(
-        names, [(0.3 - 0.1 * i, 0.2 - 0.1 * i, 0.4 - 0.1 * i) for i in range(m)], 1 / c
-    )
+    worth = [(0.3 - 0.1 * i, 0.2 - 0.1 * i, 0.4 - 0.1 * i) for i in range(m)]
+    yield shapley.shapley_chart(names, worth, 1 / c)
+    yield shapley.shapley_chart(names, worth, 1 / c, [0.02] * m, 64)
     bins = [calibration.Bin(x, 0.9 * x, 10 * k) for k, x in enumerate((0.2, 0.5, 0.8), 1)]
     yield calibration.reliability_chart(
         [calibration.Curve(f"{n}, its part", 0.04, bins, i) for i, n in enumerate(names)]
@@ -208,6 +209,26 @@ def test_a_gain_is_marked_only_where_its_interval_leaves_zero_out():
     for axes in figure.axes[:2]:
         markers = [line.get_marker() for line in axes.lines if line.get_marker() not in ("None", "", None)]
         assert markers == ["^", "v", "o"]
+
+
+def test_shapley_values_that_were_sampled_show_their_error_beside_the_interval():
+    values = [(0.3, 0.2, 0.45), (0.1, 0.05, 0.15)]
+    with theme.style():
+        exact = shapley.shapley_chart(["a", "b"], values, 0.25)
+        sampled = shapley.shapley_chart(["a", "b"], values, 0.25, [0.02, 0.0], 64)
+    (axes,) = sampled.figure.axes
+    bands = [line for line in axes.lines if line.get_gid() == "error of the orders"]
+    assert [tuple(line.get_xdata()) for line in bands] == [pytest.approx((28, 32)), pytest.approx((10, 10))]
+    assert [row["error"] for row in sampled.rows] == [0.02, 0.0]
+    told = "means over 64 random orders; the grey band is their standard error (at most 2.00 points)"
+    assert told in sampled.how
+    assert "standard error of the orders at most 2.00" in sampled.alt
+    legend = [text.get_text() for text in sampled.figure.legends[0].get_texts()]
+    assert legend == ["95 % interval over test samples", "standard error of the orders"]
+    assert not [line for line in exact.figure.axes[0].lines if line.get_gid()]
+    assert exact.figure.legends == []
+    assert "order" not in exact.alt
+    assert set(exact.rows[0]) == {"modality", "shapley", "low", "high"}
 
 
 def test_history_without_curves_gives_no_chart():

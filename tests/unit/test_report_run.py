@@ -113,6 +113,21 @@ def test_any_number_of_modalities_and_any_head_make_a_page(modalities, fusion, t
     assert (head.rows[0]["weight_norm"] is None) == (fusion == "gated")
 
 
+def test_the_error_of_sampled_shapley_values_reaches_chart_and_page(tmp_path):
+    result = result_of(7, "gated", diagnostics=["shapley"])
+    with theme.style():
+        chart = run_charts.shapley(result)
+        picture = draw(chart, tmp_path)
+    rows = result.table("shapley", "shapley")
+    assert max(row["phi_error"] for row in rows) > 0
+    assert [row["error"] for row in chart.rows] == [row["phi_error"] for row in rows]
+    page = run_page(result, run_metrics(result), [picture], {})
+    assert "means over 64 random orders; the grey band is their standard error" in page
+    two = result_of(2, "gated", diagnostics=["shapley"])
+    with theme.style():
+        assert "error" not in run_charts.shapley(two).rows[0]
+
+
 def test_notices_speak_only_where_there_is_something_to_say(result):
     metrics = run_metrics(result)
     close = {**metrics, "branches": {"m0": {"val": {"accuracy": 0.70}, "test": {"accuracy": 0.56}}}}

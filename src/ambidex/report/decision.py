@@ -1,4 +1,4 @@
-"""Charts of who decides: share against capability, contributions, Shapley values."""
+"""Charts of who decides: share against capability, and the distribution of contributions."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -206,46 +206,3 @@ def _margin_title(margins: Mapping[str, NDArray[np.float32]]) -> str:
     best, worst = max(agrees, key=lambda m: agrees[m]), min(agrees, key=lambda m: agrees[m])
     told = f"{best} argues for the true class in {agrees[best]:.0f} % of the samples"
     return told if len(agrees) == 1 else f"{told}, {worst} in {agrees[worst]:.0f} %"
-
-
-def shapley_chart(
-    modalities: Sequence[str], values: Sequence[tuple[float, float, float]], base: float
-) -> Chart:
-    """Shapley values of accuracy with 95 % intervals (value, low, high), in points above `base` = v(empty)."""
-    figure = theme.figure(height=theme.rows_height(len(modalities), 0.4, 2.0))
-    axes = figure.subplots()
-    for index, (value, low, high) in enumerate(values):
-        axes.barh(
-            index, 100 * value, 0.6, color=theme.colour(index), hatch=theme.hatch(index), edgecolor="white"
-        )
-        axes.errorbar(
-            50 * (low + high), index, xerr=50 * (high - low), fmt="none", color=theme.INK, linewidth=1.1
-        )
-        end = max(value, high)
-        axes.annotate(
-            f"{100 * value:+.1f}", (100 * end, index), (6, 0), textcoords="offset points", va="center"
-        )
-    axes.axvline(0, color=theme.INK, linewidth=1)
-    axes.margins(x=0.12)
-    theme.rows_axis(axes, list(modalities))
-    axes.set_xlabel(f"points of test accuracy owed to the modality; their sum starts from {100 * base:.1f} %")
-    told = ", ".join(f"{m} {100 * v[0]:+.1f}" for m, v in zip(modalities, values, strict=True))
-    return Chart(
-        "shapley",
-        _shapley_title(modalities, values),
-        figure,
-        f"Shapley values of test accuracy in points: {told}.",
-        "The Shapley value shares the accuracy out fairly: a modality's mean gain over all orders in which "
-        "modalities could join. The bars add up to the fused model's accuracy above that of no input at all.",
-        [
-            {"modality": m, "shapley": v, "low": low, "high": high}
-            for m, (v, low, high) in zip(modalities, values, strict=True)
-        ],
-    )
-
-
-def _shapley_title(modalities: Sequence[str], values: Sequence[tuple[float, float, float]]) -> str:
-    points = {m: 100 * v[0] for m, v in zip(modalities, values, strict=True)}
-    most, least = max(points, key=lambda m: points[m]), min(points, key=lambda m: points[m])
-    told = f"{most} is worth {points[most]:.1f} points of accuracy"
-    return told if len(points) == 1 else f"{told}, {least} {points[least]:.1f}"

@@ -19,6 +19,7 @@ from ambidex.report import (
     training,
     weights,
 )
+from ambidex.report import shapley as shapley_bars
 from ambidex.report.chart import Chart
 from ambidex.report.result import Result
 from ambidex.statistics import bootstrap_interval, confusion_matrix, correct, ece, reliability
@@ -110,8 +111,9 @@ def shapley(result: Result) -> Chart | None:
     if not rows:
         return None
     values = [(row["phi"], row["phi_low"], row["phi_high"]) for row in rows]
-    base = float(result.metric("shapley", "coalitions", "none"))
-    return decision.shapley_chart([row["modality"] for row in rows], values, base)
+    errors = [row["phi_error"] for row in rows if "phi_error" in row]
+    base, orders = (result.metric("shapley", *path) for path in (("coalitions", "none"), ("orders",)))
+    return shapley_bars.shapley_chart([row["modality"] for row in rows], values, float(base), errors, orders)
 
 
 def reliabilities(result: Result) -> Chart:
