@@ -252,3 +252,22 @@ def test_a_window_that_has_shut_pulls_no_more(tmp_path):
     method.epoch_end(run)  # no batch: a trace of 0
     method.epoch_start(run)
     assert not method.snapshot
+
+
+@pytest.mark.parametrize("name", TWO)
+def test_only_who_has_an_open_window_is_pulled(tmp_path, name):
+    """Both lead in turn (their strengths are forced), one window is open."""
+    trained = engine(tmp_path, "inforeg", epochs=1)
+    method, moved, gradients = trained.method, [], trained.method.gradients
+    method.growths = lambda modalities: [1.0 if m == name else -1.0 for m in modalities]
+    method.strengths = lambda scores, modalities: torch.ones(2)
+
+    def spy(step):
+        before = _gradients(step.run)
+        gradients(step)
+        after = _gradients(step.run)
+        moved.append({m for m in TWO if not all(map(torch.equal, before[m], after[m]))})
+
+    method.gradients = spy
+    trained.fit()
+    assert moved == [set(), {name}, {name}]
