@@ -80,7 +80,7 @@ def charts_of(m, c):
     scores.append(performance.Score("linear probe, all features", 0.8, 0.7, 0.9, "probe"))
     scores.append(performance.Score("bound: always the right one", 0.9, kind="bound"))
     yield performance.accuracy_chart(scores, 1 / c)
-    recall = [None, *draws.random(c - 1).tolist()]
+    recall = [(0, 0), *((int(hits), 40) for hits in draws.integers(0, 41, c - 1))]
     yield class_charts.recall_chart(classes, recall, dict.fromkeys(names, recall))
     yield class_charts.confusion_chart(classes, draws.integers(0, 90, (c, c)))
     yield class_charts.confusion_chart(classes, np.diag(draws.integers(1, 90, c)), names[0])
@@ -97,8 +97,9 @@ def charts_of(m, c):
         {n: draws.normal(i, 1 + i, 60).astype("f4") for i, n in enumerate(names)}
     )
     per_class = {n: draws.random(c).tolist() for n in names}
-    yield head.head_chart(classes, per_class, per_class)
-    yield head.head_chart(classes, {}, per_class)
+    ends = {n: [None, *((v - 0.2, v + 0.3) for v in values[1:])] for n, values in per_class.items()}
+    yield head.head_chart(classes, per_class, per_class, ends)
+    yield head.head_chart(classes, {}, per_class, ends)
     worth = [(0.3 - 0.1 * i, 0.2 - 0.1 * i, 0.4 - 0.1 * i) for i in range(m)]
     yield shapley.shapley_chart(names, worth, 1 / c)
     yield shapley.shapley_chart(names, worth, 1 / c, [0.02] * m, 64)
@@ -264,14 +265,63 @@ def test_titles_say_what_is_seen():
     assert gains(worse) == "No allocator is clearly more accurate than the plain sum, 1 of 1 clearly less"
     assert gains((0.0, -0.1, 0.1)) == "No allocator differs clearly in accuracy from the plain sum"
     assert gains(None) == "No allocator could be fitted"
-    recalls = {"a": [0.5, None, 0.9], "b": [0.1, 0.2, 0.3]}
-    assert title_of(lambda: class_charts.recall_chart(["x", "y", "z"], [0.4, 0.5, 0.6], recalls)) == (
+    recalls = {"a": [(5, 10), (0, 0), (9, 10)], "b": [(1, 10), (0, 0), (3, 10)]}
+    fused = [(4, 10), (0, 0), (6, 10)]
+    assert title_of(lambda: class_charts.recall_chart(["x", "y", "z"], fused, recalls)) == (
         "a alone recognises more than the fused model on 2 of 3 classes"
     )
     counts = np.array([[5, 3], [1, 5]])
     assert title_of(lambda: class_charts.confusion_chart(["x", "y"], counts)) == (
         "Most frequent error: x taken for y (3 times)"
     )
+
+
+def intervals(axes):
+    """Ends and height of every interval that is drawn: [low, high, y], NaN left out."""
+    found = [line for line in axes.lines if line.get_gid() == "interval"]
+    drawn = [(*line.get_xdata(), line.get_ydata()[0]) for line in found]
+    return [ends for ends in drawn if ends[0] == ends[0]]
+
+
+def test_recalls_carry_the_interval_that_the_table_has():
+    """Against SciPy's Wilson interval."""
+    from scipy.stats import binomtest
+
+    with theme.style():
+        counts = [(3, 4), (0, 0), (40, 40)]
+        chart = class_charts.recall_chart(["x", "y", "z"], counts, {"a": [(1, 4), (0, 0), (20, 40)]})
+    drawn = intervals(chart.figure.axes[0])
+    wilson = [
+        binomtest(*pair).proportion_ci(method="wilson") for pair in ((3, 4), (40, 40), (1, 4), (20, 40))
+    ]
+    assert [d[:2] for d in drawn] == [pytest.approx((100 * w.low, 100 * w.high)) for w in wilson]
+    assert [row["fused"] for row in chart.rows] == [0.75, None, 1.0]
+    first, absent, _ = chart.rows
+    assert (first["a_low"], first["a_high"]) == (pytest.approx(wilson[2].low), pytest.approx(wilson[2].high))
+    assert (first["fused_low"], first["fused_high"]) == (
+        pytest.approx(wilson[0].low),
+        pytest.approx(wilson[0].high),
+    )
+    assert (absent["a"], absent["a_low"], absent["fused_high"]) == (None, None, None)
+    assert "95 % interval" in chart.how
+
+
+def test_contributions_of_the_head_carry_their_interval_and_weights_none():
+    norms, evidence = {"a": [1.0, 2.0], "b": [1.0, 1.0]}, {"a": [0.5, None], "b": [-0.1, 0.2]}
+    ends = {"a": [(0.4, 0.8), None], "b": [(-0.2, 0.1), (0.1, 0.3)]}
+    with theme.style():
+        chart = head.head_chart(["x", "y"], norms, evidence, ends)
+    left, right = chart.figure.axes
+    assert intervals(left) == []
+    drawn = intervals(right)
+    assert [d[:2] for d in drawn] == [(0.4, 0.8), (-0.2, 0.1), (0.1, 0.3)]
+    points = {(line.get_label(), x): y for line in right.lines for x, y in zip(*line.get_data(), strict=True)}
+    assert drawn[0][2] == points["a", 0.5]  # each through its own point, above or below the other modality's
+    assert drawn[1][2] == points["b", -0.1] > drawn[0][2]
+    assert [(row["contribution_low"], row["contribution_high"]) for row in chart.rows] == [
+        (0.4, 0.8), (None, None), (-0.2, 0.1), (0.1, 0.3)
+    ]  # fmt: skip
+    assert "95 % interval" in chart.how
 
 
 def test_a_bin_of_few_samples_has_a_wide_interval():

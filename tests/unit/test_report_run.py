@@ -68,6 +68,15 @@ def test_recall_and_confusion_are_those_of_scikit_learn(result):
         assert written == [str(count) for count in matrix.flatten() if count]
 
 
+def test_contributions_carry_the_interval_of_the_diagnostic(result):
+    with theme.style():
+        chart = run_charts.preference(result)
+    measured = result.table("logits", "contributions")
+    keys = ("contribution", "contribution_low", "contribution_high")
+    assert [[row[k] for k in keys] for row in chart.rows] == [[row[k] for k in keys] for row in measured]
+    assert all(row["contribution_low"] < row["contribution_high"] for row in chart.rows)
+
+
 def test_reliability_points_are_means_over_their_samples(result):
     with theme.style():
         rows = [

@@ -9,22 +9,24 @@ from numpy.typing import NDArray
 from ambidex.report import theme
 from ambidex.report.chart import Chart
 from ambidex.report.heat import heat_map
+from ambidex.report.proportion import Counts, wilson
 
 FEW = 3
 """modalities that dots in one row can still tell apart"""
 
 
 def recall_chart(
-    classes: Sequence[str], fused: Sequence[float | None], branches: Mapping[str, Sequence[float | None]]
+    classes: Sequence[str], fused: Sequence[Counts], branches: Mapping[str, Sequence[Counts]]
 ) -> Chart:
-    """Recall by class, in percent: the fused model and each modality's branch; None where a class is absent."""
+    """Recall by class, in percent: the fused model and each modality's branch, from (recognised, samples)."""
     figure = theme.figure(height=theme.rows_height(len(classes), theme.pitch(len(classes)), 2.6, 1.3))
     axes = figure.subplots()
     if len(branches) <= FEW:
         _recall_dots(axes, classes, fused, branches)
         look = (
-            "The black bar is the fused model, each marker one modality deciding alone. A marker to the right of the "
-            "bar is a class that this modality would have recognised better than the fused decision did."
+            "The black bar is the fused model, each marker one modality deciding alone, both with a 95 % interval "
+            "(Wilson's). A marker to the right of the bar is a class that this modality would have recognised better "
+            "than the fused decision did."
         )
     else:
         values = np.array([_percent(v) for v in (fused, *branches.values())]).T
@@ -35,11 +37,15 @@ def recall_chart(
             "A row for each class: the fused model, then each modality deciding alone. A number above that of the "
             "first column is a class that this modality would have recognised better."
         )
+    said = {"fused": fused, **branches}
     table = [
-        {"class": c, "fused": fused[i], **{name: recall[i] for name, recall in branches.items()}}
+        {
+            "class": c,
+            **{key: v for name, counts in said.items() for key, v in _numbers(name, counts[i]).items()},
+        }
         for i, c in enumerate(classes)
     ]
-    known = [(c, r) for c, r in zip(classes, fused, strict=True) if r is not None]
+    known = [(c, hits / samples) for c, (hits, samples) in zip(classes, fused, strict=True) if samples]
     worst = min(known, key=lambda pair: pair[1], default=("none", 0.0))
     return Chart(
         "recall",
@@ -52,19 +58,28 @@ def recall_chart(
     )
 
 
+def _numbers(name: str, counts: Counts) -> dict[str, float | None]:
+    """A recall and its interval, as fractions; None where the class is absent."""
+    low, high = wilson(*counts) if counts[1] else (None, None)
+    return {name: _recall(counts), f"{name}_low": low, f"{name}_high": high}
+
+
+def _recall(counts: Counts) -> float | None:
+    return counts[0] / counts[1] if counts[1] else None
+
+
 def _recall_dots(
-    axes: Axes,
-    classes: Sequence[str],
-    fused: Sequence[float | None],
-    branches: Mapping[str, Sequence[float | None]],
+    axes: Axes, classes: Sequence[str], fused: Sequence[Counts], branches: Mapping[str, Sequence[Counts]]
 ) -> None:
     rows = range(len(classes))
     for row in rows:
         axes.axhline(row, color=theme.PALE, linewidth=0.6, zorder=0)
+    _intervals(axes, fused, rows, theme.PALE, 5.0)  # broad and pale: behind those of the modalities
     for index, (name, recall) in enumerate(branches.items()):
-        offset = 0.2 * (index - (len(branches) - 1) / 2)
+        heights = [row + theme.offset(index, len(branches)) for row in rows]
+        _intervals(axes, recall, heights, theme.colour(index))
         axes.plot(
-            _percent(recall), [row + offset for row in rows], linestyle="none", markersize=6.5,
+            _percent(recall), heights, linestyle="none", markersize=6.5,
             label=f"{name} alone", clip_on=False, **theme.dot(index),
         )  # fmt: skip
     axes.plot(
@@ -77,12 +92,21 @@ def _recall_dots(
     theme.legend_above(axes, columns=5)
 
 
+def _intervals(
+    axes: Axes, recall: Sequence[Counts], heights: Sequence[float], colour: str, width: float = 1.1
+) -> None:
+    for counts, y in zip(recall, heights, strict=True):
+        if counts[1]:
+            low, high = wilson(*counts)
+            theme.interval(axes, 100 * low, 100 * high, y, colour, width)
+
+
 def _recall_title(
-    classes: Sequence[str], fused: Sequence[float | None], branches: Mapping[str, Sequence[float | None]]
+    classes: Sequence[str], fused: Sequence[Counts], branches: Mapping[str, Sequence[Counts]]
 ) -> str:
     """On how many classes a modality alone reaches a higher recall than the fused model."""
     better = {
-        name: sum(1 for a, b in zip(recall, fused, strict=True) if a is not None and b is not None and a > b)
+        name: sum(1 for own, all_of in zip(recall, fused, strict=True) if own[0] > all_of[0])  # same samples
         for name, recall in branches.items()
     }
     if not any(better.values()):
@@ -91,8 +115,8 @@ def _recall_title(
     return f"{name} alone recognises more than the fused model on {better[name]} of {len(classes)} classes"
 
 
-def _percent(values: Sequence[float | None]) -> list[float]:
-    return [float("nan") if value is None else 100 * value for value in values]
+def _percent(recall: Sequence[Counts]) -> list[float]:
+    return [100 * hits / samples if samples else float("nan") for hits, samples in recall]
 
 
 def confusion_chart(classes: Sequence[str], counts: NDArray[np.int64], modality: str | None = None) -> Chart:

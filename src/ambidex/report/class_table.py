@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ambidex.probes import fit_probes
 from ambidex.report import html
 from ambidex.report.html import Html, Text
-from ambidex.report.proportion import wilson
+from ambidex.report.proportion import recalls, wilson
 from ambidex.report.result import Result
-from ambidex.statistics import confusion_matrix
 
 TOGETHER = 2
 """modalities beside each other in one table; of more, a table for each so many"""
@@ -35,11 +33,11 @@ def _table(result: Result, modalities: Sequence[str]) -> Html:
     probes = fit_probes(evaluation).own
     known = {(row["modality"], row["class"]): row for row in result.table("capability", "capability")}
     weights = _weights(result)
-    fused = _recalls(result.headline.logits["test"], test.labels, len(classes))
+    fused = recalls(result.headline.logits["test"], test.labels, len(classes))
     columns = [[_recall(*r) for r in fused]]
     for m in modalities:
         for logits in (test.branches[m], probes[m].logits["test"]):
-            columns.append([_recall(*r) for r in _recalls(logits, test.labels, len(classes))])
+            columns.append([_recall(*r) for r in recalls(logits, test.labels, len(classes))])
         columns.append([_share(known.get((m, c), {})) for c in classes])
         columns.append([_part(known.get((m, c), {}), "capability") for c in classes])
         columns.append([weights.get((m, c), "-") for c in classes])
@@ -48,12 +46,6 @@ def _table(result: Result, modalities: Sequence[str]) -> Html:
     head = ["class", "n", f"{result.headline.name} %", *(OWN * len(modalities))]
     groups = [("", 2), ("fused", 1), *((m, len(OWN)) for m in modalities)]
     return html.table(head, rows, groups=groups)
-
-
-def _recalls(logits: Tensor, labels: Tensor, classes: int) -> list[tuple[int, int]]:
-    """(recognised, samples) by class."""
-    matrix = confusion_matrix(logits.argmax(dim=1), labels, classes)
-    return list(zip(matrix.diagonal().tolist(), matrix.sum(dim=1).tolist(), strict=True))
 
 
 def _recall(hits: int, samples: int) -> Text:

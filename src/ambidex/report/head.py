@@ -14,37 +14,32 @@ FEW = 3
 """modalities that dots in one row can still tell apart"""
 Values = Mapping[str, Sequence[float | None]]
 """modality -> a value per class"""
+Ends = Mapping[str, Sequence[tuple[float | None, float | None] | None]]
+"""modality -> the 95 % interval of each class, None where there is none"""
 
 
-def head_chart(classes: Sequence[str], norms: Values, evidence: Values) -> Chart:
-    """By class: the norm of each modality's head weights (empty: no split head) and E z_m[y] on test."""
+def head_chart(classes: Sequence[str], norms: Values, evidence: Values, ends: Ends) -> Chart:
+    """By class: the norm of each modality's head weights (empty: no split head) and E z_m[y] on test with `ends`.
+
+    Weights are no sample: their norms have no interval.
+    """
     dots = len(evidence) <= FEW
     figure = theme.figure(height=theme.rows_height(len(classes), theme.pitch(len(classes)), 2.2, 1.5))
     panels = figure.subplots(1, 1 + bool(norms), sharey=dots, squeeze=False)[0]
-    parts = [(norms, "norm of the head's weights (weight units)")] if norms else []
-    parts.append((evidence, "mean contribution to the true class (logit units)"))
-    for axes, (values, label) in zip(panels, parts, strict=True):
+    parts: list[tuple[Values, Ends, str]] = [(norms, {}, "norm of the head's weights (weight units)")]
+    parts.append((evidence, ends, "mean contribution to the true class (logit units)"))
+    for axes, (values, own, label) in zip(panels, parts if norms else parts[1:], strict=True):
         if dots:
-            _dots(axes, values)
+            _dots(axes, values, own)
             axes.set_xlim(left=min(0.0, axes.get_xlim()[0]))
         else:
-            _heat(axes, classes, values, 9.6 / len(parts) - 1.6)
+            _heat(axes, classes, values, 9.6 / len(panels) - 1.6)
         axes.set_xlabel(label)
         if axes is not panels[0]:
             axes.tick_params(axis="y", labelleft=False)
     if dots:
         theme.rows_axis(panels[0], list(classes))
         theme.legend_above(figure, panels[-1].get_legend_handles_labels()[0])
-    rows = [
-        {
-            "modality": m,
-            "class": c,
-            "weight_norm": norms[m][i] if m in norms else None,
-            "contribution": evidence[m][i],
-        }
-        for m in evidence
-        for i, c in enumerate(classes)
-    ]
     means = [f"{m} {np.mean([v for v in values if v is not None]):.2f}" for m, values in norms.items()]
     return Chart(
         "head",
@@ -53,20 +48,41 @@ def head_chart(classes: Sequence[str], norms: Values, evidence: Values) -> Chart
         "By class: norm of the head's weights and mean contribution to the true class, per modality. "
         + (f"Mean norms: {', '.join(means)}." if means else "The head has no block of weights per modality."),
         "The norm of a modality's weights is the head's own preference, before any sample is seen; the mean "
-        "contribution is what comes of it on test. A modality with larger weights for every class leads whatever "
-        "the input.",
-        rows,
+        "contribution is what comes of it on test"
+        + (", with its 95 % interval. " if dots else ". ")
+        + "A modality with larger weights for every class leads whatever the input.",
+        _rows(classes, norms, evidence, ends),
     )
 
 
-def _dots(axes: Axes, values: Values) -> None:
+def _rows(classes: Sequence[str], norms: Values, evidence: Values, ends: Ends) -> list[dict[str, object]]:
+    return [
+        {
+            "modality": m,
+            "class": c,
+            "weight_norm": norms[m][i] if m in norms else None,
+            "contribution": evidence[m][i],
+            "contribution_low": low,
+            "contribution_high": high,
+        }
+        for m in evidence
+        for i, c in enumerate(classes)
+        for low, high in [ends[m][i] or (None, None)]
+    ]
+
+
+def _dots(axes: Axes, values: Values, ends: Ends) -> None:
     count = max((len(v) for v in values.values()), default=0)
     for row in range(count):
         axes.axhline(row, color=theme.PALE, linewidth=0.6, zorder=0)
     axes.axvline(0, color=theme.INK, linewidth=1)
     for index, (name, numbers) in enumerate(values.items()):
         x = [float("nan") if v is None else v for v in numbers]
-        axes.plot(x, range(len(x)), linestyle="none", markersize=6.5, label=name, **theme.dot(index))
+        y = [row + theme.offset(index, len(values)) for row in range(len(x))]
+        for height, own in zip(y, ends.get(name, ()), strict=False):
+            if own and own[0] is not None and own[1] is not None:
+                theme.interval(axes, own[0], own[1], height, theme.colour(index))
+        axes.plot(x, y, linestyle="none", markersize=6.5, label=name, **theme.dot(index))
     axes.grid(visible=False, axis="y")
 
 

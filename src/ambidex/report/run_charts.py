@@ -21,6 +21,7 @@ from ambidex.report import (
 )
 from ambidex.report import shapley as shapley_bars
 from ambidex.report.chart import Chart
+from ambidex.report.proportion import recalls
 from ambidex.report.result import Result
 from ambidex.statistics import bootstrap_interval, confusion_matrix, correct, ece, reliability
 
@@ -94,8 +95,9 @@ def preference(result: Result) -> Chart | None:
     if not rows:
         return None
     norms = _by_modality(result.table("weights", "weight_norms"), "norm")
-    evidence = _by_modality(rows, "contribution")
-    return head.head_chart(result.evaluation.classes, norms, {m: evidence[m] for m in modalities})
+    evidence, low, high = (_by_modality(rows, f"contribution{end}") for end in ("", "_low", "_high"))
+    ends = {m: list(zip(low[m], high[m], strict=True)) for m in modalities}
+    return head.head_chart(result.evaluation.classes, norms, {m: evidence[m] for m in modalities}, ends)
 
 
 def _by_modality(rows: list[dict[str, Any]], key: str) -> dict[str, list[float | None]]:
@@ -196,16 +198,9 @@ def recall(result: Result) -> Chart:
     """Recall by class of the headline and of each branch."""
     evaluation = result.evaluation
     labels, count = evaluation.test.labels, len(evaluation.classes)
-    branches = {m: _recall(z, labels, count) for m, z in evaluation.test.branches.items()}
-    return class_charts.recall_chart(
-        evaluation.classes, _recall(result.headline.logits["test"], labels, count), branches
-    )
-
-
-def _recall(logits: Tensor, labels: Tensor, classes: int) -> list[float | None]:
-    matrix = confusion_matrix(logits.argmax(dim=1), labels, classes)
-    pairs = zip(matrix.diagonal().tolist(), matrix.sum(dim=1).tolist(), strict=True)
-    return [right / total if total else None for right, total in pairs]
+    branches = {m: recalls(z, labels, count) for m, z in evaluation.test.branches.items()}
+    fused = recalls(result.headline.logits["test"], labels, count)
+    return class_charts.recall_chart(evaluation.classes, fused, branches)
 
 
 def confusions(result: Result) -> list[Chart]:

@@ -93,6 +93,18 @@ def dot(index: int) -> dict[str, Any]:
     return {"marker": marker(index), "color": colour(index), "markeredgecolor": INK, "markeredgewidth": 0.6}
 
 
+def offset(index: int, count: int) -> float:
+    """How far below the middle of its row the point of number `index` of `count` stands, so that intervals part."""
+    return 0.2 * (index - (count - 1) / 2)
+
+
+def interval(axes: Axes, low: float, high: float, y: float, colour: str, width: float = 1.1) -> None:
+    """A 95 % interval as a line behind its point."""
+    axes.plot(
+        [low, high], [y, y], color=colour, linewidth=width, solid_capstyle="butt", zorder=1.8, gid="interval"
+    )
+
+
 def pitch(rows: int) -> float:
     """Inches from one row to the next: many rows stand closer."""
     return 0.27 if rows <= 12 else 0.21
