@@ -151,16 +151,17 @@ def interval(draws: Tensor, level: float = 0.95) -> list[Interval]:
     return [Interval(low, high) for low, high in ends.T.tolist()]
 
 
-def reflected(estimate: Tensor, draws: Tensor, level: float = 0.95) -> list[Interval]:
-    """Intervals of quantities that are sums of absolute values: `estimate` [K], `draws` [R, K]; never below 0.
+def reflected(estimate: Tensor, draws: Tensor, level: float = 0.95, least: float = 0.0) -> list[Interval]:
+    """Intervals of quantities that are sums of absolute values: `estimate` [K], `draws` [R, K]; never below `least`.
 
     Such a quantity (ECE, decision imbalance) is biased upwards, and its bootstrap draws are so twice: percentiles
     lie above the truth. The basic bootstrap reflects them at the estimate, 2 e - q, which undoes that; the interval
-    is widened to hold the estimate where the bias is larger than the spread.
+    is widened to hold the estimate where the bias is larger than the spread. For a difference of two such
+    quantities, whose biases need not be equal, `least` is -infinity.
     """
     found = []
     for e, (low, high) in zip(estimate.double().tolist(), interval(draws, level), strict=True):
-        found.append(Interval(min(e, max(0.0, 2 * e - high)), max(e, 2 * e - low)))
+        found.append(Interval(min(e, max(least, 2 * e - high)), max(e, 2 * e - low)))
     return found
 
 

@@ -125,6 +125,47 @@ def test_intervals_agree_with_independent_resampling(tmp_path):
     assert [ours["low"], ours["high"]] == pytest.approx(np.quantile(draws, [0.025, 0.975]), abs=0.006)
 
 
+def test_the_imbalance_has_the_reflected_interval(tmp_path):
+    """DI is a mean of absolute values: noise lifts it, and its resamples twice; 2 e - q, against NumPy's resampling.
+
+    In truth it is 1 / 60: the shares are equal, the recalls 5 / 8 to 7 / 12.
+    """
+    right = {"left": every(4), "right": every(3)}
+    for method, noise in (("joint", 1.0), ("ogm_ge", 3.0)):
+        write(tmp_path, method, "scratch", 0, {"left": 2.0, "right": 2.0}, right, noise=noise)
+    found = judge(tmp_path, ["joint", "ogm_ge"], resamples=4000)
+    study = small_params(study={"methods": ["joint", "ogm_ge"], "regimes": ["scratch"], "seeds": [0]}).study
+    reports = read_reports(tmp_path, study).found
+    hits, labels = np.stack([r.numpy() for r in right.values()]).astype(float), LABELS.numpy()
+    z = {
+        cell[0]: np.stack([c.gather(1, LABELS[:, None])[:, 0].numpy() for c in r.contributions().values()])
+        for cell, r in reports.items()
+    }
+
+    def imbalance(method, rows):
+        by_class = []
+        for c in range(3):
+            own = rows[labels[rows] == c]
+            share, can = z[method][:, own].sum(1), hits[:, own].sum(1)
+            by_class.append(np.abs(share / share.sum() - can / can.sum()).mean())
+        return np.mean(by_class)
+
+    rng, everyone = np.random.default_rng(3), np.arange(SAMPLES)
+    chosen = [rng.integers(SAMPLES, size=SAMPLES) for _ in range(2000)]
+    draws = {method: np.array([imbalance(method, rows) for rows in chosen]) for method in z}
+    point = {method: imbalance(method, everyone) for method in z}
+    for method, tolerance in (("joint", 0.003), ("ogm_ge", 0.012)):
+        low, high = 2 * point[method] - np.quantile(draws[method], [0.975, 0.025])
+        ours = found[method, "scratch"].imbalance
+        assert ours["value"] == pytest.approx(point[method])
+        assert ours["low"] == pytest.approx(max(0.0, low), abs=tolerance)
+        assert ours["high"] == pytest.approx(max(high, point[method]), abs=tolerance)
+    change, both = found["ogm_ge", "scratch"].imbalance_change["reference"], draws["ogm_ge"] - draws["joint"]
+    expected = 2 * (point["ogm_ge"] - point["joint"]) - np.quantile(both, [0.975, 0.025])
+    assert expected[0] < 0  # a change may be negative: nothing is cut off there
+    assert [change["low"], change["high"]] == pytest.approx(expected, abs=0.012)
+
+
 @pytest.mark.parametrize("values", [(0.1, 0.3), (0.0, 0.1, 0.5), (1.0, 2.0, 4.0, 4.0, 9.0)])
 def test_resampled_seeds_have_the_variance_of_their_mean(values):
     drawn = [torch.full((20_001, 1), v, dtype=torch.float64) for v in values]

@@ -13,9 +13,11 @@ Biases of single classes may cancel in the mean, so the classes with a clear one
 
 Intervals: 95 %, over all modalities (and classes) together (Bonferroni; two modalities are one number).
 Every resample draws the test samples, the same ones for all models, and one seed fewer than there are, which gives
-the mean over seeds its right variance (Rao and Wu 1988). They so allow for new samples and for new seeds.
+the mean over seeds its right variance (Rao and Wu 1988). They so allow for new samples and for new seeds. Those of
+DI and of its change are reflected (`statistics.reflected`): noise lifts a mean of absolute values.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import fmean
@@ -27,7 +29,7 @@ from torch import Tensor
 from ambidex.imbalance import class_totals, decision_imbalance, shares, spread_by_class, true_class
 from ambidex.params import Params
 from ambidex.report.cells import Report, Reports
-from ambidex.statistics import bootstrap_means, interval
+from ambidex.statistics import Interval, bootstrap_means, interval, reflected
 
 MARGIN = 0.05
 COLUMNS = (
@@ -164,7 +166,7 @@ def _bias(
     level = level_of_one(len(modalities))
     by_modality = dict(zip(modalities, _estimates(point, draws, level), strict=True))
     leading = max(modalities, key=lambda m: by_modality[m]["value"] or 0.0)
-    imbalance = _estimates(*over_seeds([d.imbalance for d in drawn.values()], params.compare.seed))[0]
+    imbalance = _imbalance([d.imbalance for d in drawn.values()], params)
     return Bias(
         method=first.cell[0],
         regime=first.cell[1],
@@ -225,14 +227,21 @@ def over_seeds(drawn: Sequence[Tensor], seed: int) -> tuple[Tensor, Tensor]:
 
 def _change(here: dict[int, _Draws], there: dict[int, _Draws], params: Params) -> Estimate | None:
     paired = [here[s].imbalance - there[s].imbalance for s in here if s in there]
-    return _estimates(*over_seeds(paired, params.compare.seed))[0] if paired else None
+    return _imbalance(paired, params, least=-math.inf) if paired else None
 
 
-def _estimates(point: Tensor, draws: Tensor, level: float = 0.95) -> list[Estimate]:
-    return [
-        {"value": _defined(value), "low": _defined(ends.low), "high": _defined(ends.high)}
-        for value, ends in zip(point.tolist(), interval(draws, level), strict=True)
-    ]
+def _imbalance(drawn: Sequence[Tensor], params: Params, least: float = 0.0) -> Estimate:
+    """DI, or a change of it, with its reflected interval: noise lifts a mean of absolute values."""
+    point, draws = over_seeds(drawn, params.compare.seed)
+    return _estimate(point.item(), reflected(point, draws, least=least)[0])
+
+
+def _estimates(point: Tensor, draws: Tensor, level: float) -> list[Estimate]:
+    return [_estimate(*found) for found in zip(point.tolist(), interval(draws, level), strict=True)]
+
+
+def _estimate(value: float, ends: Interval) -> Estimate:
+    return {"value": _defined(value), "low": _defined(ends.low), "high": _defined(ends.high)}
 
 
 def _points(
