@@ -11,7 +11,7 @@ import pytest
 from ambidex.cli import main
 from ambidex.commands import freshness, study
 from ambidex.configuration import method_params
-from ambidex.errors import TrainingError
+from ambidex.errors import ModelError, TrainingError
 from ambidex.params import Params
 from ambidex.records import write_records
 from ambidex.stages import STAGES
@@ -25,6 +25,8 @@ class Stages:
     def __init__(self) -> None:
         self.ran: list[str] = []
         self.broken = ""
+        self.unsaved = ""
+        """a report that is written whole, but without the model that was asked for"""
 
     def module(self, stage: str) -> SimpleNamespace:
         def run(params: Params, inputs: Mapping[str, Path], outputs: Mapping[str, Path]) -> dict[str, Any]:
@@ -34,6 +36,10 @@ class Stages:
             self.ran.append(f"{stage} {output.name}")
             known = method_params(params, params.train.method) if stage == "train" else params
             write_records(output, stage, known, {"accuracy": 0.5})
+            if stage == "evaluate" and params.evaluate.save:
+                if output.name == self.unsaved:
+                    raise ModelError("no model was saved")
+                write_records(output / "model", stage, known, {})
             return {"accuracy": 0.5}
 
         return SimpleNamespace(run=run)
@@ -166,3 +172,32 @@ def test_a_cell_that_fails_does_not_stop_the_others(
     assert run(tmp_path) == 3
     assert fakes.since_last_time() == [name for name in EVERYTHING if "joint" not in name]
     assert capsys.readouterr().err == "ambidex: joint-pretrained-0 failed: step 3: loss is not finite\n"
+
+
+def test_a_model_that_could_not_be_saved_is_missed_every_time(
+    fakes: Stages, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fakes.unsaved = "joint-pretrained-0"
+    save = ("--set", "evaluate.save=true")
+    assert run(tmp_path, *save) == 3
+    assert fakes.since_last_time() == EVERYTHING  # its report is there, and in the table
+    for _ in range(2):
+        capsys.readouterr()
+        assert run(tmp_path, *save) == 3
+        assert fakes.since_last_time() == ["evaluate joint-pretrained-0"]
+        assert capsys.readouterr().err == "ambidex: joint-pretrained-0 failed: no model was saved\n"
+    fakes.unsaved = ""
+    assert run(tmp_path, *save) == 0
+    assert fakes.since_last_time() == [
+        "evaluate joint-pretrained-0",
+        "compare study",
+    ]  # the model is part of it
+    assert run(tmp_path, *save) == 0
+    assert fakes.since_last_time() == []
+
+
+def test_a_report_without_a_model_is_whole_where_none_was_asked_for(fakes: Stages, tmp_path: Path) -> None:
+    run(tmp_path)
+    fakes.since_last_time()
+    assert run(tmp_path, "--set", "evaluate.save=false") == 0
+    assert fakes.since_last_time() == []

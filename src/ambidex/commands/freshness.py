@@ -28,6 +28,8 @@ _OF_A_METHOD = ("train", "crossfit")
 
 def up_to_date(stage: str, params: Params, inputs: Paths, output: Path) -> bool:
     """Whether `output` is complete and was written by this code from these inputs and parameters."""
+    if stage == "evaluate" and params.evaluate.save and not _has_model(output):
+        return False
     try:
         card = read_json(output / CARD_FILE)
         written = parse_yaml((output / PARAMS_FILE).read_text(), PARAMS_FILE)
@@ -44,6 +46,13 @@ def up_to_date(stage: str, params: Params, inputs: Paths, output: Path) -> bool:
     return same_origin and relevant(stage, params.train.method, written) == relevant(
         stage, params.train.method, _resolved(stage, params)
     )
+
+
+def _has_model(report: Path) -> bool:
+    """Whether a report holds the model that was asked for: where that was refused, the report is there without it."""
+    from ambidex.report.model_files import MODEL_FOLDER  # with all of torch
+
+    return (report / MODEL_FOLDER / CARD_FILE).exists()
 
 
 def relevant(stage: str, method: str, resolved: dict[str, Any]) -> dict[str, Any]:
