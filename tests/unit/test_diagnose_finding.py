@@ -151,6 +151,25 @@ def test_what_repair_changed_tells_gain_loss_and_chance_apart():
     )
 
 
+def test_of_many_clear_gains_and_losses_the_largest_three_are_listed():
+    changes = {f"gain{i}": clear(i) for i in (2, 5, 3, 4, 6)} | {f"loss{i}": clear(-i) for i in (2, 3)}
+    others = {**changes, "chance": vague(4)}
+    gains, losses = repair(Evidence("modality", {"modality": vague(2), **others}))[1:]
+    assert gains == (
+        "Other allocators show a clear gain (gain6 +6.0 points (95 % interval +5.0 to +7.0), gain5 +5.0 points (95 % "
+        "interval +4.0 to +6.0), gain4 +4.0 points (95 % interval +3.0 to +5.0) and 2 more); to pick one of them for "
+        "that would be to pick on test."
+    )
+    assert losses == (
+        "Other allocators show a clear loss (loss3 -3.0 points (95 % interval -4.0 to -2.0), loss2 -2.0 points (95 % "
+        "interval -3.0 to -1.0))."
+    )
+    (_, four) = repair(
+        Evidence("modality", {"modality": vague(2), **{f"g{i}": clear(i) for i in (2, 3, 4, 5)}})
+    )
+    assert "g3 +3.0 points (95 % interval +2.0 to +4.0) and 1 more)" in four
+
+
 @pytest.fixture(scope="module")
 def quiet():
     return result_of(make_evaluation(BOTH, sizes={"train": 60, "val": 60, "test": 60}))

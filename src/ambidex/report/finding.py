@@ -19,6 +19,8 @@ Kind = Literal["decision", "representation", "both", "neither", "undecided"]
 SMALL = 0.02
 """an interval that ends below this says that nothing that matters was missed"""
 CERTAIN = 0.05
+LISTED = 3
+"""so many allocators are named in one sentence"""
 
 
 @dataclass(frozen=True)
@@ -101,15 +103,24 @@ def repair(evidence: Evidence) -> list[str]:
             f"{sure}."
         )
     for how in ("gain", "loss"):
-        clear = [
-            f"{name} {_points(change)}"
+        clear = {
+            name: change
             for name, change in evidence.recovered.items()
             if name != evidence.headline and _how(change) == how
-        ]
+        }
         if clear:
-            advice = "; to pick it for that would be to pick on test" if how == "gain" else ""
-            sentences.append(f"Another allocator shows a clear {how} ({', '.join(clear)}){advice}.")
+            one = len(clear) == 1
+            who = "Another allocator shows" if one else "Other allocators show"
+            pick = f"; to pick {'it' if one else 'one of them'} for that would be to pick on test"
+            sentences.append(f"{who} a clear {how} ({_largest(clear)}){pick if how == 'gain' else ''}.")
     return sentences
+
+
+def _largest(changes: Mapping[str, Comparison]) -> str:
+    """The largest changes with their intervals; of the others how many there are. The table has them all."""
+    order = sorted(changes, key=lambda name: -abs(changes[name].difference))
+    told = ", ".join(f"{name} {_points(changes[name])}" for name in order[:LISTED])
+    return told + (f" and {len(order) - LISTED} more" if len(order) > LISTED else "")
 
 
 def _how(change: Comparison) -> str:
