@@ -236,7 +236,8 @@ class Evaluate(Section):
     )
     standalone: Literal["probes", "refuse"] = Field(
         "probes",
-        description="for allocators that need classifiers, where the head's parts are none: probes or nothing",
+        description="where an allocator needs classifiers, and neither the head's parts nor own heads are such: it "
+        "reads linear probes, or it is refused",
     )
     save: bool = Field(False, description="write the model with the headline allocator inside: report/model")
     absent: Literal["zero", "mean", "permuted"] = Field("mean", description="feature of an absent modality")

@@ -347,6 +347,30 @@ def _refuse(**_: Any) -> None:
     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
+def test_what_an_allocator_needs_is_said_with_the_key_that_decides(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = ["--params", str(PARAMS)]
+    assert main(["allocators"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
+    assert "  classifiers  " in lines["temperature"]
+    assert "  classifiers  " not in lines["modality"]
+    refuse = ["--set", "evaluate.standalone=refuse", "--set", "evaluate.options.temperature.shrinkage=2"]
+    assert main(["allocators", "temperature", *file, *refuse]) == 0
+    text = capsys.readouterr().out
+    assert "\nNeeds: classifiers\n" in text
+    assert text.endswith(
+        "  it is fitted, as all are\n  evaluate.standalone: refuse\n  evaluate.options.temperature: shrinkage=2\n"
+    )
+    assert main(["allocators", "norm", *file, "--set", "evaluate.allocators=[modality]"]) == 0
+    assert capsys.readouterr().out.endswith("  not used\n")
+    assert main(["allocators", "norm", *file, "--set", "evaluate.allocators=[norm]"]) == 0
+    assert capsys.readouterr().out.endswith("  evaluate.allocators names it\n")
+    with pytest.raises(SystemExit):
+        main(["evaluate", "--help"])
+    assert "evaluate.standalone" in capsys.readouterr().out
+
+
 def test_an_explanation_ends_with_what_the_file_sets(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

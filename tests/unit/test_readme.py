@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ambidex.cli import make_parser
-from ambidex.decide import ALLOCATORS
+from ambidex.decide import ALLOCATORS, simplest_first
 from ambidex.method import METHODS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,7 +22,13 @@ def _table_names(text, header):
 def test_the_tables_list_what_the_registry_holds():
     text = (ROOT / "README.md").read_text()
     assert sorted(_table_names(text, "method")) == METHODS.names()
-    assert sorted(_table_names(text, "allocator")) == ALLOCATORS.names()
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/decision_layer.md"])
+def test_allocators_stand_in_the_order_in_which_auto_prefers_them(page):
+    """The table of the decision layer says so, and reports show them in this order too."""
+    listed = _table_names((ROOT / page).read_text(), "allocator")
+    assert listed == sorted(ALLOCATORS.names(), key=simplest_first)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

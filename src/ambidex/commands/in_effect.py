@@ -41,12 +41,20 @@ def _fusions(params: Params, name: str) -> list[str]:
 
 
 def _allocators(params: Params, name: str) -> list[str]:
+    from ambidex.decide import ALLOCATORS
+
     evaluate = params.evaluate
-    places = [
-        ("evaluate.allocators", name in (evaluate.allocators or ())),
-        ("evaluate.allocator", evaluate.allocator == name),
+    uses = ["evaluate.allocator names it"] if evaluate.allocator == name else []
+    if evaluate.allocators is None:
+        uses.append("it is fitted, as all are")
+    elif name in evaluate.allocators:
+        uses.insert(0, "evaluate.allocators names it")
+    if uses and ALLOCATORS.get(name).needs_standalone:
+        uses.append(f"evaluate.standalone: {evaluate.standalone}")
+    return [
+        *uses,
+        *(_line(f"evaluate.options.{key}", own) for key, own in evaluate.options.items() if key == name),
     ]
-    return [f"{path} names it" for path, named in places if named]
 
 
 def _diagnostics(params: Params, name: str) -> list[str]:

@@ -74,7 +74,9 @@ def _module_text(plugin: type[Any]) -> str:
 
 
 def _needs(plugin: type[Any]) -> str:
-    """What a method needs of the model, in words; nothing for other plug-ins."""
+    """What a method needs of the model, or an allocator of what it weighs; nothing for other plug-ins."""
+    if getattr(plugin, "needs_standalone", False):
+        return "classifiers"
     needs = getattr(plugin, "needs", None)
     if needs is None:
         return ""

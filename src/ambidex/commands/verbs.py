@@ -102,7 +102,9 @@ STAGE_VERBS = (
         name="evaluate",
         summary="diagnose one trained model and repair its decision layer",
         text="Measures the model on validation and test, shows how much each modality decides, fits the weights\n"
-        "of the decision layer on validation data (or a cross-fitted training split), and writes report.html.",
+        "of the decision layer on validation data (or a cross-fitted training split), and writes report.html.\n"
+        "Where an allocator needs classifiers and the model has none, evaluate.standalone says what happens:\n"
+        "it reads linear probes of the features (probes), or it is refused (refuse).",
         example="ambidex evaluate --method ogm_ge --regime pretrained --seed 1 --allocator modality --save",
         reads=("features", "model", "encoders", "crossfit"),
         writes="report",
