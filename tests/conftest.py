@@ -1,10 +1,16 @@
 """Fixtures for every test."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # inherited by a suite that was started in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import _thread
 import json
-import signal
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -559,16 +558,8 @@ def test_durations():
     assert [client.schedule.readable(value) for value in (7, 3723)] == ["0:07", "1:02:03"]
 
 
-@pytest.fixture
-def ctrl_c():
-    """Ctrl-C as in a terminal: a suite started in the background inherits that it is ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.parametrize("stop", [False, True])
-def test_an_interrupt_stops_the_waiting_and_the_run_only_when_asked(call, server, tiny, stop, ctrl_c):
+def test_an_interrupt_stops_the_waiting_and_the_run_only_when_asked(call, server, tiny, stop):
     server.plot = [scene("RUNNING")]
     server.on_look = lambda state: _thread.interrupt_main()
     option = ["--terminate-on-interrupt"] if stop else []
