@@ -102,20 +102,6 @@ def test_contradictions_are_ordered_by_the_second_surest_opinion(result):
     assert strengths == sorted(strengths, reverse=True)
 
 
-@pytest.mark.parametrize(
-    ("share", "told"),
-    [
-        (0.554, "share 55 %"),
-        (-9.99, "share -999 %"),
-        (43.69, "share above 1000 %"),
-        (-42.69, "share below -1000 %"),
-        (float("nan"), "share undefined"),
-    ],
-)
-def test_a_share_of_a_tiny_lead_is_not_given_in_digits(share, told):
-    assert disagreements._part(torch.tensor([[0.0, share]]), 0, 1) == told
-
-
 def test_each_contradiction_tells_answers_and_shares(result):
     test, classes = result.evaluation.test, result.evaluation.classes
     (table,) = tables_of(disagreements.disagreements(result))
