@@ -1,5 +1,6 @@
 """The test samples on which modalities contradict each other most: what each says, and whom the fused model follows."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,8 @@ from ambidex.report.result import Result
 
 SHOWN = 10
 """samples listed"""
+LARGE = 10.0
+"""a share beyond this says only that the parts nearly cancel: its digits mean nothing"""
 
 
 @dataclass(frozen=True)
@@ -99,4 +102,6 @@ def _part(shares: Tensor | None, i: int, m: int) -> str:
     if shares is None:
         return ""
     share = float(shares[i, m])
+    if abs(share) > LARGE:
+        return f"share {'above' if share > 0 else 'below'} {100 * math.copysign(LARGE, share):.0f} %"
     return "share undefined" if share != share else f"share {100 * share:.0f} %"

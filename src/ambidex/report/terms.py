@@ -34,5 +34,5 @@ CLASSES = {
 }
 SAMPLES = {
     "share": "A modality's part of the lead of the fused answer over the runner-up; the parts add up to 100 %, and "
-    "below 0 it argued for the runner-up.",
+    "below 0 it argued for the runner-up. Far above 100 % where the lead is small: the parts nearly cancel.",
 }
