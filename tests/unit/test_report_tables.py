@@ -102,6 +102,20 @@ def test_contradictions_are_ordered_by_the_second_surest_opinion(result):
     assert strengths == sorted(strengths, reverse=True)
 
 
+@pytest.mark.parametrize(
+    ("share", "told"),
+    [
+        (0.554, "share 55 %"),
+        (-9.99, "share -999 %"),
+        (43.69, "share above 1000 %"),
+        (-42.69, "share below -1000 %"),
+        (float("nan"), "share undefined"),
+    ],
+)
+def test_a_share_of_a_tiny_lead_is_not_given_in_digits(share, told):
+    assert disagreements._part(torch.tensor([[0.0, share]]), 0, 1) == told
+
+
 def test_each_contradiction_tells_answers_and_shares(result):
     test, classes = result.evaluation.test, result.evaluation.classes
     (table,) = tables_of(disagreements.disagreements(result))
@@ -118,7 +132,9 @@ def test_each_contradiction_tells_answers_and_shares(result):
             p = torch.softmax(list(test.branches.values())[m][i].double(), 0)
             mark = "✓" if p.argmax() == test.labels[i] else "✗"
             assert cell[0] == f"{mark} {classes[p.argmax()]} ({100 * p.max():.0f} %)"
-            assert cell[1] == f"share {100 * lead[m] / lead.sum():.0f} %"
+            share = lead[m] / lead.sum()
+            told = f"{100 * share:.0f}" if abs(share) <= 10 else "above 1000" if share > 0 else "below -1000"
+            assert cell[1] == f"share {told} %"
         for logits, cell in zip((test.logits, result.headline.logits["test"]), cells[3:], strict=True):
             p = torch.softmax(logits[i].double(), 0)
             assert cell[0][2:] == f"{classes[p.argmax()]} ({100 * p.max():.0f} %)"
