@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ambidex.augment import augment
+from ambidex.augment import Draws, augment
 from ambidex.media.store import FeatureStore
 from ambidex.params import FramesAugment
 from benchmarks.data import FIELD, make_store
@@ -119,7 +119,7 @@ class _Loader:
 
     def stored_and_cropped(self) -> dict[str, Tensor]:
         """A batch as training on a CPU sees it."""
-        return augment(self.stored(), {"visual": CROP}, self.crops, {})
+        return augment(self.stored(), {"visual": CROP}, Draws(self.crops, self.batch), {})
 
 
 def _write_files(store: FeatureStore, folder: Path) -> str:

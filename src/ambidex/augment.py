@@ -1,7 +1,8 @@
 """Augmentation of a batch of stored tensors, on the device they are on.
 
 Every random number is drawn from a CPU generator that the caller gives, never from torch's global one: a run
-on a GPU draws the same numbers as one on a CPU, and the rest of training's randomness is left alone.
+on a GPU draws the same numbers as one on a CPU, and the rest of training's randomness is left alone. What a sample
+gets depends on its place in the whole optimiser step, not on how ranks and micro-batches share the step out.
 
 - spectrogram: SpecAugment's frequency and time mask (Park et al., Interspeech 2019), one of each, and a
   circular time shift. A mask is filled with the sample's own mean, near zero after normalisation.
@@ -12,6 +13,7 @@ on a GPU draws the same numbers as one on a CPU, and the rest of training's rand
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from math import log
 
 import torch
@@ -23,76 +25,98 @@ from ambidex.params import Augment, FramesAugment, SpectrogramAugment, VectorAug
 WIDEST = 4 / 3
 
 
+@dataclass(frozen=True)
+class Draws:
+    """Random numbers for `whole` samples drawn at once, of which the B samples at `place` get theirs."""
+
+    generator: Generator
+    """on the CPU, at its start: each part of a step brings one of the same seed"""
+    whole: int
+    place: slice = field(default_factory=lambda: slice(None))
+
+    def integers(self, low: int, high: int) -> Tensor:
+        """[B, 1], from `low` up to but not `high`."""
+        return torch.randint(low, high, (self.whole, 1), generator=self.generator)[self.place]
+
+    def uniform(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """[*shape, B], from 0 up to but not 1."""
+        return torch.rand((*shape, self.whole), generator=self.generator, dtype=dtype)[..., self.place]
+
+    def normal(self, *shape: int) -> Tensor:
+        """[B, *shape], of mean 0 and variance 1."""
+        return torch.randn((self.whole, *shape), generator=self.generator)[self.place]
+
+
 def augment(
     inputs: Mapping[str, Tensor],
     params: Mapping[str, Augment],
-    generator: Generator,
+    draws: Draws,
     stds: Mapping[str, Tensor],
 ) -> dict[str, Tensor]:
     """Stored tensors, each [B, *shape] -> augmented tensors of the same shape, dtype and device.
 
     A modality without an entry in `params`, and one whose strengths are all zero, passes as the same object.
-    `stds` holds the standard deviations [size] of the vector modalities. `generator` lives on the CPU.
+    `stds` holds the standard deviations [size] of the vector modalities. `draws` are spent by one call.
     """
     return {
-        name: _one(x, params[name], generator, stds.get(name)) if name in params else x
+        name: _one(x, params[name], draws, stds.get(name)) if name in params else x
         for name, x in inputs.items()
     }
 
 
-def _one(x: Tensor, config: Augment, generator: Generator, std: Tensor | None) -> Tensor:
+def _one(x: Tensor, config: Augment, draws: Draws, std: Tensor | None) -> Tensor:
     match config:
         case SpectrogramAugment():
-            return _spectrogram(x, config, generator)
+            return _spectrogram(x, config, draws)
         case FramesAugment():
-            return _frames(x, config, generator)
+            return _frames(x, config, draws)
         case VectorAugment():
-            return _vector(x, config, generator, std)
+            return _vector(x, config, draws, std)
 
 
-def _spectrogram(x: Tensor, config: SpectrogramAugment, generator: Generator) -> Tensor:
+def _spectrogram(x: Tensor, config: SpectrogramAugment, draws: Draws) -> Tensor:
     """x [B, F, T] float."""
-    batch, bands, steps = x.shape
+    bands, steps = x.shape[1:]
     fill = x.mean((1, 2), keepdim=True)
     if largest := int(config.time_shift * steps):
-        shift = torch.randint(-largest, largest + 1, (batch, 1), generator=generator)
+        shift = draws.integers(-largest, largest + 1)
         source = (torch.arange(steps) - shift) % steps
         x = x.gather(2, source.to(x.device)[:, None, :].expand_as(x))
     if widest := int(config.frequency_mask * bands):
-        x = torch.where(_band(batch, bands, widest, generator).to(x.device)[:, :, None], fill, x)
+        x = torch.where(_band(bands, widest, draws).to(x.device)[:, :, None], fill, x)
     if widest := int(config.time_mask * steps):
-        x = torch.where(_band(batch, steps, widest, generator).to(x.device)[:, None, :], fill, x)
+        x = torch.where(_band(steps, widest, draws).to(x.device)[:, None, :], fill, x)
     return x
 
 
-def _band(batch: int, length: int, widest: int, generator: Generator) -> Tensor:
+def _band(length: int, widest: int, draws: Draws) -> Tensor:
     """[B, length], true on one run of 0..widest places that lies anywhere within the axis."""
-    width = torch.randint(0, widest + 1, (batch, 1), generator=generator)
-    start = (torch.rand((batch, 1), generator=generator) * (length - width + 1)).long()
+    width = draws.integers(0, widest + 1)
+    start = (draws.uniform()[:, None] * (length - width + 1)).long()
     place = torch.arange(length)
     return (place >= start) & (place < start + width)
 
 
-def _frames(x: Tensor, config: FramesAugment, generator: Generator) -> Tensor:
+def _frames(x: Tensor, config: FramesAugment, draws: Draws) -> Tensor:
     """x [B, N, C, H, W] uint8 or float."""
     if config.min_area == 1 and config.flip == 0:
         return x
-    boxes = _boxes(len(x), x.shape[-2], x.shape[-1], config.min_area, generator)
-    flips = torch.rand(len(x), generator=generator) < config.flip
+    boxes = _boxes(x.shape[-2], x.shape[-1], config.min_area, draws)
+    flips = draws.uniform() < config.flip
     if x.device.type == "cpu" and x.dtype == torch.uint8:
         return _crop_each(x, boxes, flips)
     return _crop_together(x, boxes, flips)
 
 
-def _boxes(batch: int, height: int, width: int, min_area: float, generator: Generator) -> Tensor:
+def _boxes(height: int, width: int, min_area: float, draws: Draws) -> Tensor:
     """[B, 4] int64: top, left, height and width of each sample's crop, in pixels."""
-    draws = torch.rand((4, batch), generator=generator, dtype=torch.float64)
-    area = min_area + (1 - min_area) * draws[0]
+    numbers = draws.uniform(4, dtype=torch.float64)
+    area = min_area + (1 - min_area) * numbers[0]
     limit = (-area.log()).clamp(max=log(WIDEST))  # a wider crop of this area would not fit
-    ratio = ((2 * draws[1] - 1) * limit).exp()
+    ratio = ((2 * numbers[1] - 1) * limit).exp()
     high = (height * (area / ratio).sqrt()).round().clamp(1, height).long()
     wide = (width * (area * ratio).sqrt()).round().clamp(1, width).long()
-    top, left = (draws[2] * (height - high + 1)).long(), (draws[3] * (width - wide + 1)).long()
+    top, left = (numbers[2] * (height - high + 1)).long(), (numbers[3] * (width - wide + 1)).long()
     return torch.stack([top, left, high, wide], dim=1)
 
 
@@ -130,11 +154,11 @@ def _positions(start: Tensor, length: Tensor, size: int) -> Tensor:
     return 2 * (start[:, None] + inside) / size - 1
 
 
-def _vector(x: Tensor, config: VectorAugment, generator: Generator, std: Tensor | None) -> Tensor:
+def _vector(x: Tensor, config: VectorAugment, draws: Draws, std: Tensor | None) -> Tensor:
     """x [B, size] float."""
     if config.noise == 0:
         return x
     if std is None:
         raise ValueError("vector augmentation needs the standard deviation of the features")
-    noise = torch.randn(x.shape, generator=generator).to(x)
+    noise = draws.normal(*x.shape[1:]).to(x)
     return x + config.noise * std.to(x) * noise

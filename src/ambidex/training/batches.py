@@ -1,4 +1,7 @@
-"""The order of samples and the batches of an epoch: a function of seed and epoch alone, so a resumed run repeats it."""
+"""The order of samples and the batches of an epoch: a function of seed and epoch alone, so a resumed run repeats it.
+
+So is the augmentation, whatever the number of ranks and micro-batches.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -7,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ambidex.augment import augment
+from ambidex.augment import Draws, augment
 from ambidex.files import digest
 from ambidex.params import Augment
 
@@ -60,10 +63,13 @@ class Batches:
         chunks = split_batches(order, batch_size, 2 * self.ranks)
         for number, chunk in list(enumerate(chunks))[skip:]:
             mine = torch.arange(len(chunk)).tensor_split(self.ranks)[self.rank]
-            draws = generator("augment", self.seed, epoch, number, self.rank)
             parts = [part.tolist() for part in mine.tensor_split(accumulate) if len(part)]
             places = [slice(part[0], part[-1] + 1) for part in parts]
-            yield len(chunk), [replace(self.load(chunk[place], draws), place=place) for place in places]
+            micro_batches = []
+            for place in places:  # each takes its own numbers from the same stream, that of a single rank
+                draws = Draws(generator("augment", self.seed, epoch, number, 0), len(chunk), place)
+                micro_batches.append(replace(self.load(chunk[place], draws), place=place))
+            yield len(chunk), micro_batches
 
     def steps(self, split: str, batch_size: int) -> int:
         """Optimiser steps of one pass."""
@@ -74,7 +80,7 @@ class Batches:
         for chunk in torch.split(self.store.rows(split), batch_size):
             yield self.load(chunk, None)
 
-    def load(self, rows: Tensor, draws: torch.Generator | None) -> Batch:
+    def load(self, rows: Tensor, draws: Draws | None) -> Batch:
         """Gather store `rows`, move them to the device, augment them there when `draws` is given."""
         inputs = {m: self.store.gather(m, rows).to(self.device, non_blocking=True) for m in self.modalities}
         if draws is not None and self.augment:
