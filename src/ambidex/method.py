@@ -3,7 +3,7 @@
 A method overrides the hooks it needs; `joint` overrides none. The engine's docstring shows when each is called.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ambidex.card import Card, Preset
 from ambidex.errors import ModelError
 from ambidex.fusion import Features
 from ambidex.params import Section
@@ -135,6 +136,10 @@ class Method:
     class Config(MethodConfig):
         """The method's own parameters."""
 
+    card: ClassVar[Card]
+    """what its page says beside what is derived; the contract tests ask for it"""
+    presets: ClassVar[Mapping[str, Preset]] = {}
+    """published settings by data set, for `train: {preset: NAME}`"""
     needs: ClassVar[Needs] = Needs()
     trains: ClassVar[bool] = True
     """False: nothing is trained; the model is validated once as it was built, and delivered"""

@@ -17,6 +17,7 @@ PLUMBING = frozenset(
     f"ambidex{name}"
     for name in (
         "",
+        ".card",
         ".configuration",
         ".errors",
         ".files",
@@ -27,6 +28,7 @@ PLUMBING = frozenset(
         ".params",
         ".platform",
         ".progress",
+        ".published",
         ".records",
         ".registry",
         ".section",

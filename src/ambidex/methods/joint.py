@@ -1,10 +1,17 @@
 """Joint training: one cross-entropy on the fused logits, nothing else.
 
-The reference of every comparison. Intervenes nowhere; any fusion, any number of modalities.
+L = CE(z, y).
 """
 
+from ambidex.card import Card, Cost
 from ambidex.method import Method
 
 
 class Joint(Method):
-    """L = CE(z, y)."""
+    """Train everything on the fused loss: the reference of every comparison."""
+
+    card = Card(
+        intervenes=(),
+        cost=Cost(words="the reference: every other cost is given relative to it"),
+        guards=("tests/unit/test_engine.py",),
+    )
