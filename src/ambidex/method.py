@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ambidex.card import Card, Preset
+from ambidex.encoders import Staged, staged_names
 from ambidex.errors import ModelError
 from ambidex.fusion import Features
 from ambidex.params import Section
@@ -35,6 +36,8 @@ class Needs:
     max_modalities: int | None = None
     classifiers: bool = False
     """the unimodal classifiers of pretrain, in every regime: the model starts as they are, heads included"""
+    stages: bool = False
+    """encoders that run in stages, between which modalities can exchange"""
 
     def check(self, name: str, model: "MultimodalNet") -> None:
         """Raise ModelError with one line that says what is needed and what would do."""
@@ -53,6 +56,13 @@ class Needs:
             raise ModelError(
                 f"method {name}: works on {self.max_modalities} modalities, the model has {count}"
             )
+        for modality in model.modalities if self.stages else ():
+            if not isinstance(model.encoder(modality), Staged):
+                found = model.architecture.encoders[modality].name
+                raise ModelError(
+                    f"method {name}: exchanges between the stages of encoders, '{found}' of {modality} has none; "
+                    f"use {' or '.join(staged_names())}"
+                )
 
 
 @dataclass(frozen=True)
@@ -118,7 +128,8 @@ class Step:
 
     def branches(self) -> dict[str, Tensor] | None:
         """What each modality says alone [B, C], see MultimodalNet.branches."""
-        return self.contributions if self.run.model.heads is None else self.run.model.branches(self.features)
+        model = self.run.model
+        return model.alone(self.contributions) if model.heads is None else model.branches(self.features)
 
     def ablate(self, drop: Collection[str]) -> Tensor:
         """Logits [B, C] with the features of the modalities in `drop` set to zero."""

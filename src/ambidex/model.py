@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ambidex.configuration.options import choice_config
 from ambidex.encoders import ENCODERS, Encoder, InputSpec
 from ambidex.errors import AmbidexError, ModelError
+from ambidex.exchange import Exchange, ExchangeSpec
 from ambidex.files import read_json, write_json
 from ambidex.fusion import FUSIONS, Features, Fusion, sum_contributions
 from ambidex.params import Choice
@@ -48,6 +49,8 @@ class Architecture:
     """own linear heads, one per modality, beside the fusion (own-head multi-task)"""
     category_weights: bool = False
     """a learned factor for each modality's contribution to each class (adaptive head); additive fusions only"""
+    exchange: ExchangeSpec | None = None
+    """what the encoders tell each other while they run; None: nothing, a feature is its own modality's alone"""
     decision: DecisionSpec | None = None
     """the fitted decision layer that predicts in place of the head; None: the head does"""
 
@@ -69,6 +72,7 @@ class Architecture:
             "classes": list(self.classes),
             "heads": self.heads,
             "category_weights": self.category_weights,
+            "exchange": None if self.exchange is None else self.exchange.to_json(),
             "decision": None if self.decision is None else self.decision.to_json(),
         }
 
@@ -86,9 +90,11 @@ class Architecture:
             encoders = {name: Choice.model_validate(choice) for name, choice in value["encoders"].items()}
             fusion = Choice.model_validate(value["fusion"])
             own, weighted = bool(value["heads"]), bool(value.get("category_weights", False))
-            given_decision = value.get("decision")  # models written before there was one lack the key
+            given_exchange = value.get("exchange")  # models written before there was one lack the key
+            exchange = None if given_exchange is None else ExchangeSpec.from_json(given_exchange)
+            given_decision = value.get("decision")  # here too
             decision = None if given_decision is None else DecisionSpec.from_json(given_decision)
-            return cls(inputs, encoders, fusion, tuple(value["classes"]), own, weighted, decision)
+            return cls(inputs, encoders, fusion, tuple(value["classes"]), own, weighted, exchange, decision)
         except KeyError as error:
             raise ModelError(f"key {error} is missing") from None
         except (TypeError, ValueError, AttributeError):
@@ -115,7 +121,7 @@ class Normalise(nn.Module):
 
 
 class MultimodalNet(nn.Module):
-    """Encoders, fusion (the trained head), optional own heads and category weights, optional decision layer.
+    """Encoders (that may exchange), fusion (the trained head), optional own heads, category weights, decision layer.
 
     `encode` then `decide` is the whole forward pass. `fuse` is the trained head, whether or not a decision layer
     stands in for it; `contributions` splits its logits by modality.
@@ -151,6 +157,9 @@ class MultimodalNet(nn.Module):
         if architecture.decision is not None:
             architecture.decision.check(self.fusion.additive, architecture.heads)
             self.decision = Decision(architecture.decision, dims, classes)
+        self.exchange: Exchange | None = None
+        if architecture.exchange is not None:  # last: all else starts from the weights it has without
+            self.exchange = Exchange(architecture.exchange, self._encoders())
 
     def encoder(self, modality: str) -> Encoder:
         """The encoder phi_m."""
@@ -163,13 +172,20 @@ class MultimodalNet(nn.Module):
         return list(self.encoder(modality).parameters())
 
     def encode_one(self, modality: str, x: Tensor) -> Tensor:
-        """One modality's stored tensor x [B, *shape] -> feature h_m [B, D_m]."""
+        """One modality's stored tensor x [B, *shape] -> feature h_m [B, D_m], without any exchange."""
         feature: Tensor = self.encoder(modality)(self.normalise[modality](x))
         return feature
 
     def encode(self, inputs: Mapping[str, Tensor]) -> Features:
         """Stored tensors -> features h_m [B, D_m], in the order of `modalities`."""
-        return {name: self.encode_one(name, inputs[name]) for name in self.modalities}
+        if self.exchange is None:
+            return {name: self.encode_one(name, inputs[name]) for name in self.modalities}
+        features: Features = self.exchange(self._encoders(), self.normalised(inputs))
+        return features
+
+    def normalised(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Stored tensors -> what the encoders take, in the order of `modalities`."""
+        return {name: self.normalise[name](inputs[name]) for name in self.modalities}
 
     def fuse(self, features: Features) -> tuple[Tensor, dict[str, Tensor] | None]:
         """Features -> logits [B, C] and, for additive heads, contributions z_m [B, C] that sum to them."""
@@ -196,11 +212,18 @@ class MultimodalNet(nn.Module):
     def branches(self, features: Features) -> dict[str, Tensor] | None:
         """What each modality says alone [B, C]: its own head where there is one, else its contribution.
 
-        None where the head is not additive and there are no own heads.
+        Where the logits are a mean, a contribution is a part of what its classifier says. None where the head is
+        not additive and there are no own heads.
         """
         if self.heads is not None:
             return {name: self.heads[name](features[name]) for name in self.modalities}
-        return self.contributions(features)
+        return self.alone(self.contributions(features))
+
+    def alone(self, contributions: dict[str, Tensor] | None) -> dict[str, Tensor] | None:
+        """Contributions as what each modality says alone; None: head not additive."""
+        if contributions is None or self.fusion.alone == 1:
+            return contributions
+        return {name: self.fusion.alone * z for name, z in contributions.items()}
 
     def decide(self, features: Features) -> tuple[Tensor, dict[str, Tensor] | None]:
         """Features -> the logits that are predicted [B, C], and what each modality adds to them [B, C].
@@ -215,6 +238,9 @@ class MultimodalNet(nn.Module):
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Stored tensors, each [B, *shape] -> the logits that are predicted [B, C]."""
         return self.decide(self.encode(inputs))[0]
+
+    def _encoders(self) -> dict[str, Encoder]:
+        return {name: self.encoder(name) for name in self.modalities}
 
     def _weighted(self, parts: dict[str, Tensor], classes_first: bool = False) -> dict[str, Tensor]:
         if self.category_weights is None:

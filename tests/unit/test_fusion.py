@@ -90,6 +90,19 @@ def test_concat_map_is_a_linear_layer_on_the_logits_of_concat():
     assert torch.allclose(fusion.contributions(h)["v"], own)
 
 
+def test_sum_with_mean_is_the_mean_of_what_each_modality_says_alone():
+    dims = {"a": 3, "v": 5, "t": 2}
+    plain, fusion, h = build("sum", dims), build("sum", dims, mean=True), features(dims)
+    said = plain.contributions(h)
+    assert plain.alone == 1
+    assert fusion.alone == 3
+    assert torch.allclose(fusion(h), sum(said.values()) / 3)
+    for m, z in fusion.contributions(h).items():
+        assert torch.allclose(z, said[m] / 3)
+        nothing = fusion.contributions({m: torch.zeros_like(x) for m, x in h.items()})[m]
+        assert torch.allclose(z - nothing, h[m] @ fusion.blocks()[m].T)
+
+
 @pytest.mark.parametrize("name", ["concat", "concat_map", "sum"])
 def test_starting_from_classifiers_the_logits_are_their_sum(name: str):
     dims = {"audio": 3, "visual": 5, "text": 2}

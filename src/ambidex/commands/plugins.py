@@ -85,6 +85,8 @@ def _needs(plugin: type[Any]) -> str:
         words.append(f"at most {needs.max_modalities} modalities")
     if needs.min_modalities > 1:
         words.append(f"at least {needs.min_modalities} modalities")
+    if needs.stages:
+        words.append("encoders with stages")
     if needs.classifiers:
         words.append("the classifiers of pretrain")
     return ", ".join(words)

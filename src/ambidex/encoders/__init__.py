@@ -44,4 +44,38 @@ class Encoder(nn.Module):
         """
 
 
+class Staged(Encoder):
+    """An encoder that runs in stages, between which encoders can exchange what they see (`ambidex.exchange`).
+
+    `forward` is `begin`, every `stage` in turn, `finish`. Frames are folded into the batch: n is B, or B * N.
+    """
+
+    widths: tuple[int, ...]
+    """channels C of the maps after each stage"""
+
+    def begin(self, x: Tensor) -> Tensor:
+        """x [B, *spec.shape] -> what the first stage takes [n, ...]."""
+        raise NotImplementedError
+
+    def stage(self, number: int, maps: Tensor) -> Tensor:
+        """One stage, counted from 0 -> maps [n, widths[number], height, width]."""
+        raise NotImplementedError
+
+    def finish(self, maps: Tensor, samples: int) -> Tensor:
+        """The last stage's maps of `samples` B -> h [B, dim]."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [B, *spec.shape], normalised float -> h [B, dim]."""
+        maps = self.begin(x)
+        for number in range(len(self.widths)):
+            maps = self.stage(number, maps)
+        return self.finish(maps, len(x))
+
+
 ENCODERS: Plugins[Encoder] = Plugins("encoder", "ambidex.encoders", "ambidex.encoders.Encoder")
+
+
+def staged_names() -> list[str]:
+    """Names of the encoders that run in stages."""
+    return [name for name, kind in ENCODERS.all().items() if issubclass(kind, Staged)]

@@ -1,7 +1,7 @@
 """ResNet-18 (He et al., CVPR 2016) with the common parameter names, so that published ImageNet weights load.
 
 As the audio-visual papers use it (OGM-GE and after): a spectrogram is an image of one channel, frames are
-folded into the batch, and the feature is the average over frames and positions.
+folded into the batch, and the feature is the average over frames and positions. The stages are layers 1 and 2, 3, 4.
 """
 
 from pathlib import Path
@@ -10,13 +10,13 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from ambidex.encoders import Encoder, InputSpec
+from ambidex.encoders import InputSpec, Staged
 from ambidex.encoders._images import fold, image_shape, initialise
 from ambidex.encoders._published import load_resnet
 from ambidex.params import Section
 
 
-class ResNet18(Encoder):
+class ResNet18(Staged):
     """Spectrogram [B, F, T] or frames [B, N, 3, H, W] -> feature [B, 8 * width]."""
 
     class Config(Section):
@@ -30,6 +30,7 @@ class ResNet18(Encoder):
         channels = image_shape(spec, "resnet18")[0]
         width = config.width
         self.dim = 8 * width
+        self.widths = (2 * width, 4 * width, 8 * width)
         self.weights = config.weights
         self.conv1 = nn.Conv2d(channels, width, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
@@ -40,12 +41,22 @@ class ResNet18(Encoder):
         self.layer4 = _stage(4 * width, 8 * width, stride=2)
         initialise(self)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x [B, F, T] or [B, N, 3, H, W] -> h [B, dim]."""
-        maps = self.maxpool(F.relu(self.bn1(self.conv1(fold(x))), inplace=True))
-        maps = self.layer4(self.layer3(self.layer2(self.layer1(maps))))
-        per_image: Tensor = maps.mean((2, 3))
-        return per_image.view(len(x), -1, self.dim).mean(1)
+    def begin(self, x: Tensor) -> Tensor:
+        """x [B, F, T] or [B, N, 3, H, W] -> maps before `layer1` [n, width, height, width]."""
+        maps: Tensor = self.maxpool(F.relu(self.bn1(self.conv1(fold(x))), inplace=True))
+        return maps
+
+    def stage(self, number: int, maps: Tensor) -> Tensor:
+        """0: `layer1` and `layer2`, 1: `layer3`, 2: `layer4`."""
+        if number == 0:
+            maps = self.layer1(maps)
+        layer = (self.layer2, self.layer3, self.layer4)[number]
+        found: Tensor = layer(maps)
+        return found
+
+    def finish(self, maps: Tensor, samples: int) -> Tensor:
+        """Maps of `layer4` -> h [B, dim]."""
+        return maps.mean((2, 3)).view(samples, -1, self.dim).mean(1)
 
     def load_published(self) -> None:
         """Load `weights` where the config names a file. Raises ModelError where it does not fit."""

@@ -3,9 +3,10 @@
 Three blocks (3x3 convolution, norm, ReLU, 2x2 max pooling), then averages over a coarse grid instead of one
 global average, because sounds and shapes are told apart by where things are: frequency stays whole, time is
 averaged (or kept in `steps` cells), image position is kept in at most `grid` cells per axis. A linear layer with
-ReLU makes the feature.
+ReLU makes the feature. A stage is a block.
 """
 
+from itertools import islice
 from math import ceil, gcd
 from typing import Literal
 
@@ -13,14 +14,15 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from ambidex.encoders import Encoder, InputSpec
+from ambidex.encoders import InputSpec, Staged
 from ambidex.encoders._images import fold, image_shape, initialise
 from ambidex.params import Section
 
 BLOCKS = 3
+LAYERS = 4  # of a block
 
 
-class SmallCnn(Encoder):
+class SmallCnn(Staged):
     """Spectrogram [B, F, T] or frames [B, N, 3, H, W] -> feature [B, dim], the mean over frames."""
 
     class Config(Section):
@@ -36,9 +38,9 @@ class SmallCnn(Encoder):
         super().__init__(config, spec)
         channels, height, width = image_shape(spec, "small_cnn")
         self.dim = config.dim
+        self.widths = tuple(config.width * 2**block for block in range(BLOCKS))
         layers: list[nn.Module] = []
-        for block in range(BLOCKS):
-            out = config.width * 2**block
+        for out in self.widths:
             norm = nn.BatchNorm2d(out) if config.norm == "batch" else nn.GroupNorm(gcd(8, out), out)
             convolution = nn.Conv2d(channels, out, 3, padding=1, bias=False)
             # ceil_mode: an axis never shrinks to nothing, however small the input
@@ -51,8 +53,18 @@ class SmallCnn(Encoder):
         self.project = nn.Linear(channels * positions, config.dim)
         initialise(self)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x [B, F, T] or [B, N, 3, H, W] -> h [B, dim]."""
-        maps = F.avg_pool2d(self.blocks(fold(x)), self.cell, ceil_mode=True)
-        feature = F.relu(self.project(maps.flatten(1)))
-        return feature.view(len(x), -1, self.dim).mean(1)
+    def begin(self, x: Tensor) -> Tensor:
+        """x [B, F, T] or [B, N, 3, H, W] -> images [n, channels, height, width]."""
+        return fold(x)
+
+    def stage(self, number: int, maps: Tensor) -> Tensor:
+        """Block `number`."""
+        for layer in islice(iter(self.blocks), LAYERS * number, LAYERS * (number + 1)):
+            maps = layer(maps)
+        return maps
+
+    def finish(self, maps: Tensor, samples: int) -> Tensor:
+        """Maps of the last block -> h [B, dim]."""
+        cells = F.avg_pool2d(maps, self.cell, ceil_mode=True)
+        feature = F.relu(self.project(cells.flatten(1)))
+        return feature.view(samples, -1, self.dim).mean(1)

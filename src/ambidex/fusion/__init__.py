@@ -22,6 +22,8 @@ class Fusion(nn.Module):
         """The fusion's own parameters (`model.fusion`)."""
 
     additive: ClassVar[bool] = False
+    alone: int = 1
+    """what a contribution is multiplied by to be what its modality says alone: M where the logits are a mean"""
 
     def __init__(self, config: Any, dims: Mapping[str, int], classes: int) -> None:
         super().__init__()
@@ -38,7 +40,7 @@ class Fusion(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} is not additive")
 
     def start_from(self, classifiers: Mapping[str, nn.Linear]) -> bool:
-        """Take over unimodal classifiers (modality -> Linear D_m -> C): their logits' sum becomes the logits.
+        """Take over unimodal classifiers (modality -> Linear D_m -> C): their logits' sum (or mean) becomes the logits.
 
         False, and nothing changes, where this fusion cannot be such a sum.
         """
