@@ -65,6 +65,7 @@ bench: $(STAMP) ## measure speed against the limits and print a table of ratios
 
 docs: $(STAMP) ## write the generated pages again
 	ambidex params > docs/parameters.md
+	ambidex methods --page > docs/methods.md
 
 compile: $(STAMP) ## write the Kubeflow pipelines again: pipelines/compiled/*.yaml
 	@python -m pipelines.compile

@@ -93,7 +93,7 @@ class Preset:
     train: Mapping[str, Any] = field(default_factory=dict)
     """keys of `train`: epochs, batch_size, optimizer, learning_rate, ..."""
     unknown: str = ""
-    """what the source does not say, and therefore stays as it is without the preset"""
+    """what the source does not say, or there is not here: it stays as it is without the preset"""
 
 
 @dataclass(frozen=True)
@@ -110,5 +110,7 @@ class Card:
     published: tuple[Published, ...] = ()
     modalities: str = ""
     """what the source says about their number, where the method's limits do not say it all"""
+    needs: str = ""
+    """what `Method.needs` cannot say: needs of the data, or of some options"""
     guards: tuple[str, ...] | None = None
     """test files other than tests/unit/test_method_NAME.py; None: that one"""

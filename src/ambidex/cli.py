@@ -133,6 +133,8 @@ def _add_parameters(parser: _Parser, example: str) -> None:
 def _add_list(verbs: "argparse._SubParsersAction[_Parser]", name: str, summary: str) -> None:
     parser = _add(verbs, name, f"list {summary}")
     parser.add_argument("name", metavar="NAME", nargs="?", help="explain this one and its parameters")
+    if name == "methods":
+        parser.add_argument("--page", action="store_true", help="print the page on all of them, as Markdown")
     _add_parameters(parser, f"ambidex {name}")
     parser.set_defaults(command="plugins", kind=name)
 

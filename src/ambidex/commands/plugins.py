@@ -1,12 +1,12 @@
 """`ambidex methods|datasets|encoders|fusions|allocators|diagnostics [NAME]`: what there is, and its parameters."""
 
 import importlib
-import inspect
 from argparse import Namespace
-from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+from ambidex.commands import plugin_text
 from ambidex.commands.entries import blocks
 from ambidex.commands.in_effect import in_effect
 from ambidex.registry import Plugins
@@ -24,6 +24,9 @@ _COLUMNS = ("key", "type", "default", "allowed", "meaning")
 
 def run(options: Namespace) -> int:
     """List the plug-ins of `options.kind`, or explain the one called `options.name`."""
+    if getattr(options, "page", False):
+        print(_method_page().page(), end="")
+        return 0
     plugins = registry(options.kind)
     if not options.name:
         print(listing(plugins, options.kind))
@@ -42,17 +45,23 @@ def registry(kind: str) -> Plugins[Any]:
 
 def listing(plugins: Plugins[Any], kind: str) -> str:
     """A line for each plug-in: name, what it needs, what it is."""
-    rows = [[name, _needs(plugin), _summary(plugin)] for name, plugin in plugins.all().items()]
+    rows = [
+        [name, plugin_text.needs(plugin), plugin_text.title(plugin)] for name, plugin in plugins.all().items()
+    ]
     if not any(needs for _, needs, _ in rows):
         rows = [[name, summary] for name, _, summary in rows]
-    return "\n".join([*_aligned(rows), "", f"`ambidex {kind} NAME` explains one of them and its parameters."])
+    return "\n".join(
+        [*plugin_text.aligned(rows), "", f"`ambidex {kind} NAME` explains one of them and its parameters."]
+    )
 
 
 def explanation(plugins: Plugins[Any], name: str) -> str:
-    """The docstring of a plug-in's file and its parameters. Raises ParamsError where there is no such plug-in."""
+    """What there is to say of a plug-in, its parameters included. Raises ParamsError where there is no such one."""
     plugin = plugins.get(name)
-    lines = [name, "=" * len(name), "", inspect.cleandoc(_module_text(plugin)), ""]
-    if needs := _needs(plugin):
+    if plugins.kind == "method":
+        return str(_method_page().section(name, plugin))
+    lines = [name, "=" * len(name), "", plugin_text.text(plugin), ""]
+    if needs := plugin_text.needs(plugin):
         lines += [f"Needs: {needs}", ""]
     found = blocks(plugin.Config)
     if not found:
@@ -61,40 +70,10 @@ def explanation(plugins: Plugins[Any], name: str) -> str:
     for block in found:
         rows = [[e.key, e.type, e.default, e.allowed, e.meaning] for e in block.entries]
         lines += [f"  in {block.path}:"] if block.path else []
-        lines += [f"  {line}" for line in _aligned([list(_COLUMNS), *rows])]
+        lines += [f"  {line}" for line in plugin_text.aligned([list(_COLUMNS), *rows])]
     return "\n".join(lines)
 
 
-def _summary(plugin: type[Any]) -> str:
-    return _module_text(plugin).partition("\n\n")[0].replace("\n", " ")
-
-
-def _module_text(plugin: type[Any]) -> str:
-    return (inspect.getdoc(inspect.getmodule(plugin)) or inspect.getdoc(plugin) or "").strip()
-
-
-def _needs(plugin: type[Any]) -> str:
-    """What a method needs of the model, or an allocator of what it weighs; nothing for other plug-ins."""
-    if getattr(plugin, "needs_standalone", False):
-        return "classifiers"
-    needs = getattr(plugin, "needs", None)
-    if needs is None:
-        return ""
-    words = ["additive fusion"] if needs.additive_head else []
-    if needs.max_modalities is not None:
-        words.append(f"at most {needs.max_modalities} modalities")
-    if needs.min_modalities > 1:
-        words.append(f"at least {needs.min_modalities} modalities")
-    if needs.stages:
-        words.append("encoders with stages")
-    if needs.classifiers:
-        words.append("the classifiers of pretrain")
-    return ", ".join(words)
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of cells as lines with aligned columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
+def _method_page() -> ModuleType:
+    """Imported when it is asked for: it needs all of torch."""
+    return importlib.import_module("ambidex.commands.method_page")

@@ -1,19 +1,13 @@
 """Adaptive head: category weights of the decision layer learned together with the model.
 
-The training-time counterpart of the allocator `category`, so that learning the weights end to end can be compared
-with fitting them afterwards. Not from a paper: arXiv 2510.14411 asks for weights allocated at the decision layer by
-category and proposes no algorithm. The saved model's logits are z[c] = sum_m A[m, c] z_m[c], and its contributions
-A[m] z_m; the allocator `uniform` on it is the learned weighting.
-
-Loss: CE(sum_m z_m, y) + weight * sum_m CE(z_m, y), which is `multi_task` on the split head, plus for A >= 0 alone
+The saved model's logits are z[c] = sum_m A[m, c] z_m[c], and its contributions A[m] z_m; the allocator `uniform` on it
+is the learned weighting. Loss: CE(sum_m z_m, y) + weight * sum_m CE(z_m, y), which is `multi_task` on the split head,
+plus for A >= 0 alone
     CE(sum_m A[m] sg(z_m), y) + strength / 2N sum_mc (A[m, c] - a_m)^2 + shrinkage / 2N sum_m (a_m - 1)^2
 with a_m the mean over c of A[m, c], N training samples and sg the stopped gradient: encoders and head train as if A
 were not there. A takes one step of proximal gradient descent per batch at its own rate: down the gradient of the
 cross-entropy, then the penalty's proximal step, which is stable for any strength, then projection to A >= 0. Where
 it rests with every A > 0 the stated loss is at its minimum; with some A = 0, up to an error of rate * strength / N.
-
-Known weakness: A is fitted on training logits. They saturate as training goes on, so the weights see an overconfident
-model and little of its errors on new samples; the allocator `category` is fitted on validation and does not have this.
 """
 
 from dataclasses import replace
@@ -24,13 +18,15 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from ambidex.card import Card, Cost
 from ambidex.fusion import sum_contributions
 from ambidex.method import Method, MethodConfig, Needs, Run, Step
 from ambidex.model import Architecture
 
 
 class AdaptiveHead(Method):
-    """Multi-task training on the split head, with category weights learned from the stopped contributions."""
+    """Multi-task training on the split head, with a weight per modality and class learned beside it: the counterpart in
+    training of the allocator `category`, so that learning the weights can be compared with fitting them afterwards."""
 
     class Config(MethodConfig):
         """Defaults: penalties of the allocators `category` and `modality`."""
@@ -44,6 +40,17 @@ class AdaptiveHead(Method):
             4.0, ge=0, description="precision of the prior on a modality's mean around 1"
         )
 
+    card = Card(
+        intervenes=("objective", "head", "prediction"),
+        cost=Cost(words="a cross-entropy per modality, and one of the weighted sum"),
+        deviations=(
+            "Not from a paper: arXiv 2510.14411 asks for weights allocated at the decision layer by category and "
+            "proposes no algorithm.",
+            "Known weakness: A is fitted on training logits. They saturate as training goes on, so that the weights "
+            "see an overconfident model and little of its errors on new samples; the allocator `category` is fitted on "
+            "validation and does not have this.",
+        ),
+    )
     config: Config
     needs = Needs(additive_head=True)
     neutral = ({"rate": 0.0, "weight": 0.0},)

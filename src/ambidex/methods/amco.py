@@ -1,19 +1,14 @@
-"""AMCo: adaptive mask co-optimisation. A reconstruction: the paper's code is not public.
+"""AMCo: adaptive mask co-optimisation.
 
-Paper: "Adaptive Mask Co-Optimization for Modal Dependence in Multimodal Learning", ICASSP 2023. Intervenes in the
-forward pass and in the loss. The modality that the prediction depends on is masked, harder and harder, while a loss per
-modality trains every branch. The head is fusion `concat_map`: u_m = h_m W_m^T + b / M, z = A sum_m u_m + a, in training
-and prediction, whatever `model.fusion` says. Modality m is dependent where its block of softmax([u_1 | ... | u_M]), the
-mean over the batch, exceeds `threshold` (by default 1 / M: 0.5 for two); the verdict on a batch masks the next one, and
-every epoch starts without. The mask has int(p n) zeros of n at random places, the same for all samples of a batch,
-p = sin(pi / 2 min(l, limit) / limit).
+The head is fusion `concat_map`: u_m = h_m W_m^T + b / M, z = A sum_m u_m + a, in training and prediction, whatever
+`model.fusion` says. Modality m is dependent where its block of softmax([u_1 | ... | u_M]), the mean over the batch,
+exceeds `threshold` (by default 1 / M: 0.5 for two); the verdict on a batch masks the next one, and every epoch starts
+without. The mask has int(p n) zeros of n at random places, the same for all samples of a batch,
+p = sin(pi / 2 min(l, limit) / limit). Loss: CE(z, y) + weight sum_m CE(u_m, y), z of what is masked.
 
-Two readings. `features`, the abstract's: n = D_m, masks h_m; l = epoch / epochs, so that the mask grows over
-training; the modalities' losses and the verdict are those of the unmasked u_m. `logits`, the one that the toolkit
-BalanceBenchmark runs: n = C, masks u_m; the losses and the verdict are those of the masked u_m, and l grows by
-epoch / 10 with each batch, from 0 in every epoch. There nothing is masked in epoch 0, and soon after all of the
-dependent modality is: its logits and their gradients are zero. Loss in both: CE(z, y) + weight sum_m CE(u_m, y), z of
-what is masked. The values that the paper used are not known: these are the toolkit's, l of `features` is this file's.
+`reading: features`: n = D_m, masks h_m; l = epoch / epochs, so that the mask grows over training; the modalities'
+losses and the verdict are those of the unmasked u_m. `reading: logits`: n = C, masks u_m; the losses and the verdict
+are those of the masked u_m, and l grows by epoch / 10 with each batch, from 0 in every epoch.
 """
 
 from dataclasses import replace
@@ -25,15 +20,17 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from ambidex.card import Card, Cost, Paper
 from ambidex.fusion import Features, sum_contributions
 from ambidex.fusion.concat_map import ConcatMap
 from ambidex.method import Method, MethodConfig, Needs, Run, Step
 from ambidex.model import Architecture
 from ambidex.params import Choice
+from ambidex.published import midas_table, toolkit
 
 
 class AMCo(Method):
-    """Mask whichever modality the prediction depends on; a loss for each modality."""
+    """Mask the modality that the prediction depends on, harder and harder; a loss per modality trains every branch."""
 
     class Config(MethodConfig):
         """Defaults: the toolkit's."""
@@ -51,6 +48,31 @@ class AMCo(Method):
         limit: float = Field(0.3, gt=0, le=1, description="l at which all of it is masked (eps)")
         weight: float = Field(1.0, ge=0, description="of each modality's own loss")
 
+    card = Card(
+        intervenes=("features", "objective", "head"),
+        cost=Cost(
+            words="one more pass of the head, without gradient; where micro-batches accumulate, of the encoders"
+        ),
+        paper=Paper(
+            "",
+            "Adaptive Mask Co-Optimization for Modal Dependence in Multimodal Learning",
+            "ICASSP",
+            2023,
+        ),
+        modalities="any number in the toolkit",
+        deviations=(
+            "A reconstruction: the paper's code is not public, and the values that it used are not known. The "
+            "defaults are the toolkit BalanceBenchmark's; l of `reading: features` is this file's.",
+            "`reading: features` is what the paper's abstract says; `reading: logits` is what the toolkit runs. There "
+            "nothing is masked in epoch 0, and soon after all of the dependent modality is: its logits and their "
+            "gradients are zero.",
+            "`threshold` is 1 / M by default; the toolkit's 0.5 may find none of three modalities dependent.",
+        ),
+        published=(
+            *toolkit(73.30, 70.54),
+            *midas_table((69.91, 3.23), (67.04, 0.68)),
+        ),
+    )
     config: Config
     needs = Needs(min_modalities=2)
     neutral = ()

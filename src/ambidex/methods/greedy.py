@@ -1,10 +1,8 @@
 """Greedy: hold back the exchange into whichever stream learns too much through it, for a few steps at a time.
 
-Paper: Wu, Jastrzebski, Cho, Geras, "Characterizing and Overcoming the Greedy Nature of Learning in Multi-modal Deep
-Neural Networks", ICML 2022, the sections on conditional learning speed and on balanced multi-modal learning. Intervenes
-in the architecture and the forward pass. Two streams with an MMTM after every stage (`ambidex.exchange`), each with a
-classifier of its own: L = CE(y_0, y) + CE(y_1, y), the prediction is the mean of y_0 and y_1. That is fusion `sum` with
-`mean`, whatever `model.fusion` says; a contribution is y_m / 2.
+Two streams with an MMTM after every stage (`ambidex.exchange`), each with a classifier of its own:
+L = CE(y_0, y) + CE(y_1, y), the prediction is the mean of y_0 and y_1. That is fusion `sum` with `mean`, whatever
+`model.fusion` says; a contribution is y_m / 2.
 
     mu(S) = sum over S of |gradient|^2 / sum over S of |theta|^2, for a set S of parameters, in every regular step
     bypass_m += mu(all gates into m, and what they squeeze);  main_m += mu(m's encoder and classifier)

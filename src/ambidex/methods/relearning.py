@@ -1,17 +1,11 @@
 """Diagnosing & Re-learning: reset softly, now and then, the encoders that have over-trained.
 
-Paper: Wei, Li, Feng, Hu, "Diagnosing and Re-learning for Balanced Multimodal Learning", ECCV 2024, the sections on
-diagnosis and on re-learning. Intervenes between epochs, on weights. After epochs E, 2E, ... R E: the features h_m of
-the training and of the validation split, in evaluation mode and without augmentation, are each scaled to [-1, 1] per
-dimension and put in C clusters by k-means; purity = the part of the samples that are of their cluster's most frequent
-class. a_m = tanh(lambda |purity_train - purity_val|) and theta_m <- a_m theta_m at the start + (1 - a_m) theta_m,
-for all parameters of the encoder. A wide gap, which is memorising, means a strong reset: not the weak modality is
-reset. The head, batch norm's running statistics and the optimiser's momentum stay, as in the released code.
-
-Modalities are judged one by one: any number, any fusion. "The start" is before the first step of this run: in the
-regime `pretrained` the pretrained encoders. Epochs count from 0, as in the released code. Here k-means has `n_init`
-10 (the code leaves it to scikit-learn, whose default has changed since), and nothing is reset after the last epoch,
-which no training follows. The gap is measured on validation, never on test; a released toolkit passes the test set.
+After epochs E, 2E, ... R E, counted from 0: the features h_m of the training and of the validation split, in evaluation
+mode and without augmentation, are each scaled to [-1, 1] per dimension and put in C clusters by k-means; purity = the
+part of the samples that are of their cluster's most frequent class. a_m = tanh(lambda |purity_train - purity_val|) and
+theta_m <- a_m theta_m at the start + (1 - a_m) theta_m, for all parameters of the encoder. The head, batch norm's
+running statistics and the optimiser's momentum stay. "The start" is before the first step of this run: in the regime
+`pretrained` the pretrained encoders.
 """
 
 import math
@@ -23,12 +17,15 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
+from ambidex.card import Card, Cost, Paper
 from ambidex.errors import ModelError, TrainingError
 from ambidex.method import Method, MethodConfig, Run
+from ambidex.published import mcr_table, pdmp_table, toolkit
 
 
 class Relearning(Method):
-    """The further training features cluster better than validation features, the stronger the reset."""
+    """Now and then measure how much better an encoder's features cluster in training than in validation; the wider
+    the gap, which is memorising, the further it goes back to its start. Not the weak modality is reset."""
 
     class Config(MethodConfig):
         """Defaults: the released script's."""
@@ -37,6 +34,28 @@ class Relearning(Method):
         every: int = Field(20, ge=1, description="epochs between two resets (E)")
         times: int = Field(3, ge=0, description="resets at most (R)")
 
+    card = Card(
+        intervenes=("weights", "outer loop"),
+        cost=Cost(
+            words="per reset a pass over both splits and two k-means per modality; a copy of the encoders"
+        ),
+        paper=Paper(
+            "Wei, Li, Feng, Hu", "Diagnosing and Re-learning for Balanced Multimodal Learning", "ECCV", 2024
+        ),
+        modalities="judged one by one",
+        needs="a validation split, with a sample per class or more",
+        deviations=(
+            "Running statistics, momentum and the head stay at a reset, as in the released code.",
+            "k-means has `n_init` 10; the released code leaves it to scikit-learn, whose default has changed since.",
+            "Nothing is reset after the last epoch, which no training follows.",
+            "The gap is measured on validation, never on test; a released toolkit passes the test set.",
+        ),
+        published=(
+            *toolkit(71.02, 65.92),
+            *mcr_table(70.6, 1.3),
+            *pdmp_table(73.52),
+        ),
+    )
     config: Config
     early: ClassVar = {"every": 1}
     acts_from = 1

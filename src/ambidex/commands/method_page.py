@@ -1,0 +1,160 @@
+"""The page on the methods, docs/methods.md: a table of all, and the sections that `ambidex methods NAME` prints."""
+
+import json
+import textwrap
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ambidex.card import Cost, Paper, Preset, Published
+from ambidex.commands import plugin_text
+from ambidex.commands.entries import blocks
+from ambidex.method import METHODS, Method
+
+_HEAD = """\
+# Methods
+
+All methods, from the data beside their classes in `src/ambidex/methods`. Written by `make docs`; do not edit.
+`ambidex methods NAME` prints a section. [training.md](training.md) says how a method is chosen and how one is added.
+
+A cost counts passes of a batch through the encoders; joint training makes one forward and one backward. Measured times
+stand in [benchmarks.md](benchmarks.md). Published numbers come from several laboratories with other splits, frames and
+epochs: compare one with joint training of the same row, and with nothing else. Ours stand in [results.md](results.md).
+"""
+_WIDTH = 110
+_OVERVIEW = ("method", "intervenes in", "modalities", "cost", "paper")
+_NUMBERS = ("data", "result", "joint there", "backbone", "protocol", "source", "how it is known")
+_PRESETS = ("preset", "parameters", "train", "source", "how it is known", "left as it is")
+
+
+def page() -> str:
+    """The whole page."""
+    found = METHODS.all()
+    rows = [
+        (
+            f"[`{name}`](#{name})",
+            _places(cls),
+            _modalities(cls),
+            _passes(cls.card.cost),
+            _venue(cls.card.paper),
+        )
+        for name, cls in found.items()
+    ]
+    sections = [section(name, cls) for name, cls in found.items()]
+    return "\n".join(
+        [_HEAD, *plugin_text.table(_OVERVIEW, rows), "", *"\n\n".join(sections).splitlines(), ""]
+    )
+
+
+def section(name: str, method: type[Method]) -> str:
+    """All that is known of one method."""
+    card = method.card
+    lines = [
+        f"## {name}",
+        "",
+        plugin_text.title(method),
+        "",
+        *_wrapped(method.__doc__ or ""),
+        "",
+        *_facts(name, method),
+    ]
+    _, _, mathematics = plugin_text.text(method).partition("\n\n")
+    lines += ["", "```text", *mathematics.splitlines(), "```"]
+    lines += _parameters(name, method)
+    if method.presets:
+        rows = [_preset(key, preset) for key, preset in method.presets.items()]
+        lines += ["", "Presets, `train: {preset: NAME}`:", "", *plugin_text.table(_PRESETS, rows)]
+    if card.deviations:
+        lines += ["", "Where paper, released code and this file differ:", "", *_points(card.deviations)]
+    if card.published:
+        rows = list(map(_number, card.published))
+        lines += ["", "Published, in percent:", "", *plugin_text.table(_NUMBERS, rows)]
+    return "\n".join(lines)
+
+
+def _facts(name: str, method: type[Method]) -> list[str]:
+    card = method.card
+    guards = (f"tests/unit/test_method_{name}.py",) if card.guards is None else card.guards
+    facts = {
+        "Intervenes in": _places(method),
+        "Modalities": "; ".join(filter(None, (_modalities(method), card.modalities))),
+        "Needs": "; ".join(filter(None, (*plugin_text.beside_modalities(method.needs), card.needs)))
+        or "nothing else",
+        "Cost": f"{_passes(card.cost)}; {card.cost.words}",
+        "Paper": _citation(card.paper),
+        "Guarded by": ", ".join((*(f"`{file}`" for file in guards), f"`pytest tests/contract -k {name}`")),
+    }
+    return _points(f"{what}: {text}" for what, text in facts.items())
+
+
+def _parameters(name: str, method: type[Method]) -> list[str]:
+    """A table for each block of the method's own parameters."""
+    lines: list[str] = []
+    for block in blocks(method.Config, f"methods.{name}"):
+        rows = [(f"`{e.key}`", e.type, f"`{e.default}`", e.allowed, e.meaning) for e in block.entries]
+        lines += ["", f"Parameters, in `{block.path}`. {block.about}".rstrip(), ""]
+        lines += plugin_text.table(("key", "type", "default", "allowed", "meaning"), rows)
+    return lines or ["", "It has no parameters."]
+
+
+def _places(method: type[Method]) -> str:
+    return ", ".join(method.card.intervenes) or "nowhere"
+
+
+def _modalities(method: type[Method]) -> str:
+    least, most = method.needs.min_modalities, method.needs.max_modalities
+    if most is None:
+        return f"{least} or more" if least > 1 else "any number"
+    return f"{most}" if least == most else f"{least} to {most}"
+
+
+def _passes(cost: Cost) -> str:
+    """Forward and backward passes; with two and three modalities where these differ."""
+    two, three = cost.passes(2), cost.passes(3)
+    if two == three == (1, 1):
+        return "as joint"
+    words = "{:.3g} forward, {:.3g} backward".format(*two)
+    return words if two == three else words + " for M = 2; {:.3g}, {:.3g} for M = 3".format(*three)
+
+
+def _venue(paper: Paper | None) -> str:
+    return f"{paper.venue} {paper.year}" if paper else "-"
+
+
+def _citation(paper: Paper | None) -> str:
+    if paper is None:
+        return "none"
+    return ", ".join(filter(None, (paper.authors, f'"{paper.title}"', _venue(paper), paper.link)))
+
+
+def _number(number: Published) -> tuple[str, ...]:
+    spread = "" if number.spread is None else f" ± {number.spread:g}"
+    joint = "-" if number.joint is None else f"{number.joint:g}"
+    result = f"{number.metric} {number.value:g}{spread}"
+    return (number.data, result, joint, number.backbone, number.protocol, number.source, number.evidence)
+
+
+def _preset(key: str, preset: Preset) -> tuple[str, ...]:
+    own, train = _settings(preset.options), _settings(preset.train)
+    return (f"`{key}`", own, train, preset.source, preset.evidence, preset.unknown or "-")
+
+
+def _settings(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}: {json.dumps(value).strip(chr(34))}" for key, value in values.items()) or "-"
+
+
+def _points(lines: Iterable[str]) -> list[str]:
+    """A list, wrapped."""
+    return [part for line in lines for part in _wrapped(line, "- ")]
+
+
+def _wrapped(text: str, mark: str = "") -> list[str]:
+    """A paragraph as lines that fit a screen."""
+    flat, after = " ".join(text.split()), " " * len(mark)
+    return textwrap.wrap(
+        flat,
+        _WIDTH,
+        initial_indent=mark,
+        subsequent_indent=after,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

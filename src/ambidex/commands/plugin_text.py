@@ -1,0 +1,61 @@
+"""What can be said of any plug-in from its class and file: title, text, needs; and columns that are aligned."""
+
+import inspect
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ambidex.method import Needs
+
+
+def text(plugin: type[Any]) -> str:
+    """The docstring of the plug-in's file, or its own."""
+    return inspect.cleandoc(inspect.getdoc(inspect.getmodule(plugin)) or inspect.getdoc(plugin) or "")
+
+
+def title(plugin: type[Any]) -> str:
+    """The first sentence of that, on one line."""
+    return text(plugin).partition("\n\n")[0].replace("\n", " ")
+
+
+def needs(plugin: type[Any]) -> str:
+    """What a method needs of the model, or an allocator of what it weighs; nothing for other plug-ins."""
+    if getattr(plugin, "needs_standalone", False):
+        return "classifiers"
+    found = getattr(plugin, "needs", None)
+    if found is None:
+        return ""
+    words = beside_modalities(found)
+    if found.max_modalities is not None:
+        words.append(f"at most {found.max_modalities} modalities")
+    if found.min_modalities > 1:
+        words.append(f"at least {found.min_modalities} modalities")
+    return ", ".join(words)
+
+
+def beside_modalities(found: "Needs") -> list[str]:
+    """What a method needs of the model other than a number of modalities."""
+    wanted = {
+        "additive fusion": found.additive_head,
+        "the classifiers of pretrain": found.classifiers,
+        "encoders with stages": found.stages,
+    }
+    return [words for words, asked in wanted.items() if asked]
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of cells as lines with aligned columns."""
+    widths = _widths(rows)
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table as Markdown that reads well as plain text too: aligned columns."""
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in (head, *rows)]
+    widths = _widths(cells)
+    lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in cells]
+    return [lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]]
+
+
+def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*rows, strict=True)]
