@@ -6,7 +6,7 @@ import torch
 
 from ambidex.decide import ALLOCATORS, simplest_first
 from ambidex.decide._folds import folds
-from ambidex.decide.auto import _pick, _splits
+from ambidex.decide.auto import _evidence, _pick, _splits
 from ambidex.decide.modality import Modality
 from ambidex.errors import ParamsError
 from helpers.heldouts import changed, draw, fit, habitual, made, said
@@ -156,6 +156,52 @@ def test_a_single_speaker_leaves_the_plain_sum():
     assert [row["nll_standard_error"] for row in record["candidates"]] == [None] * 3
     many = made(held.sources["contributions"], held.labels)
     assert fit("auto", many, folds=2, candidates=("category",)).allocator.record["chosen"] == "category"
+
+
+def surprised(mistakes=1):
+    """240 samples, sure by 12 nats and right; `mistakes` of them are as sure and wrong."""
+    labels = torch.arange(240) % 3
+    z = 6.0 * torch.nn.functional.one_hot(labels, 3).float()[:, None].repeat(1, 2, 1)
+    z[:mistakes] = z[:mistakes].roll(1, dims=2)
+    return z, labels
+
+
+@pytest.mark.parametrize(
+    ("mistakes", "groups", "needed", "expected"),
+    [
+        (1, 240, np.inf, "uniform"),  # without the fold of the mistake, the others ask for more confidence
+        (1, 240, 3.0, "scale"),  # but p[y] = exp(-12) once in 240
+        (1, 12, 3.0, "uniform"),  # one speaker in twelve, right in 19 of 20
+        (60, 1, 3.0, "uniform"),  # a single speaker
+    ],
+)
+def test_one_mistake_of_great_confidence_softens_the_sum(mistakes, groups, needed, expected):
+    z, labels = surprised(mistakes)
+    held = made(z, labels, [f"g{i % groups}" for i in range(240)])
+    allocator = fit("auto", held, candidates=("scale",), bayes_factor=needed).allocator
+    assert allocator.record["chosen"] == expected
+    assert allocator.record["decided_by"] == ("bayes factor" if expected == "scale" else "standard error")
+
+
+def test_the_bayes_factor_only_takes_the_place_of_the_plain_sum():
+    z, labels = surprised()
+    held = made(z, labels)
+    assert fit("auto", held, candidates=("norm",)).allocator.record["chosen"] == "uniform"
+    loud = habitual()
+    record = fit("auto", loud, candidates=("scale", "category"), folds=2).allocator.record
+    assert record["log_bayes_factor"] > np.log(3)
+    assert (record["chosen"], record["decided_by"]) == ("category", "standard error")
+
+
+def test_a_temperature_that_is_right_is_seldom_touched():
+    """Labels drawn from the plain sum itself: a Bayes factor of 20 once in 20 draws at most."""
+    touched = 0
+    for seed in range(60):
+        draws = torch.Generator().manual_seed(seed)
+        z = 2 * torch.randn((150, 2, 3), generator=draws)
+        labels = torch.multinomial(z.sum(1).softmax(1), 1, generator=draws)[:, 0]
+        touched += _evidence(made(z, labels), np.arange(150)) > np.log(20)
+    assert touched <= 3
 
 
 def test_candidates_are_fitted_without_the_groups_that_judge_them(monkeypatch):

@@ -1,5 +1,6 @@
 """The tables of a run's page against independent numbers, and its sentences against made-up results."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -177,13 +178,13 @@ def test_the_allocator_table_marks_differences_sources_and_refusals(result):
 
 
 def test_what_auto_chose_is_said_with_its_reason(result):
-    def told(chosen, *candidates):
+    def told(chosen, *candidates, **record):
         rows = [
             {"name": name, "nll": nll, "nll_difference": nll - 0.5, "nll_standard_error": 0.02}
             for name, nll in candidates
         ]
         rows.append({"name": "gate", "status": "refused"})
-        auto = replace(result.headline, name="auto", record={"chosen": chosen, "candidates": rows})
+        auto = replace(result.headline, name="auto", record={"chosen": chosen, "candidates": rows} | record)
         return choice(replace(result, allocations=[result.uniform, auto], asked="auto"))
 
     assert choice(result) == ""
@@ -198,6 +199,10 @@ def test_what_auto_chose_is_said_with_its_reason(result):
         "NLL is 0.500. modality reached 0.490, but uniform is simpler and within one standard error"
         in simpler
     )
+    record = {"decided_by": "bayes factor", "log_bayes_factor": math.log(25)}
+    softer = told("scale", ("uniform", 0.5), ("scale", 0.52), **record)
+    assert "would keep the plain sum" in softer
+    assert "25 times as likely" in softer
 
 
 def test_the_headline_tells_gain_loss_and_chance_apart(result):

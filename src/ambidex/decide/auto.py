@@ -6,8 +6,14 @@ one number per modality; then more.
 Every candidate is fitted without each fold in turn (folds by group, so that weights are judged on unseen speakers)
 and judged on that fold; differences are paired, their standard errors count groups. Nothing is picked because it is
 newest or largest: where the gain over the plain sum is not clear, the plain sum stays. A refused candidate is never
-picked. Candidates are judged and fitted with their own parameters (`evaluate.options`); the record names those that
-were given. The saved model holds the allocator that was picked.
+picked.
+
+`scale` has a second way to take the place of the plain sum, as no prediction is at stake there: a Bayes factor of
+`bayes_factor` or more on the same samples (decide/_evidence.py). It sees mistakes of great confidence that are too rare
+for cross-validation.
+
+Candidates are judged and fitted with their own parameters (`evaluate.options`); the record names those that were
+given. The saved model holds the allocator that was picked.
 """
 
 from collections.abc import Iterator
@@ -21,9 +27,14 @@ from torch import Tensor
 from ambidex.configuration.options import plugin_config
 from ambidex.convex import Array
 from ambidex.decide import ALLOCATORS, Allocator, Fitted, Source, simplest_first
+from ambidex.decide._evidence import log_bayes_factor
+from ambidex.decide._fit import Likelihood
 from ambidex.decide._folds import cluster_of, folds, margin, standard_error
 from ambidex.repair.heldout import HeldOut, RefusedError
 from ambidex.statistics import correct, sample_nll
+
+SOFTER = "scale"
+"""the plain sum with one temperature"""
 
 
 class Auto(Allocator):
@@ -35,6 +46,11 @@ class Auto(Allocator):
         candidates: tuple[str, ...] | None = Field(None, description="names; missing: all others")
         standard_errors: float = Field(
             1.0, ge=0, description="a simpler one is kept while its NLL is within so many of the best"
+        )
+        bayes_factor: float = Field(
+            3.0,
+            ge=1,
+            description="or the plain sum goes to `scale` where one temperature is so many times as likely",
         )
         options: dict[str, dict[str, Any]] = Field(
             default_factory=dict,
@@ -53,7 +69,10 @@ class Auto(Allocator):
         allowed = [candidate for candidate in candidates if candidate.source is not None]
         losses, hits = _cross_validate(held_out, allowed, config)
         units = cluster_of(held_out.groups)
-        place = _pick(losses, units, config.standard_errors)
+        place, favour = _pick(losses, units, config.standard_errors), _evidence(held_out, units)
+        softer = [i for i, candidate in enumerate(allowed) if candidate.name == SOFTER]
+        calmed = place == 0 and bool(softer) and favour >= np.log(config.bayes_factor)
+        place = softer[0] if calmed else place
         fitted = allowed[place].kind.fit_on(allowed[place].config, held_out, otherwise)
         rows = [
             {
@@ -66,6 +85,8 @@ class Auto(Allocator):
             **fitted.allocator.record,
             "chosen": allowed[place].name,
             "candidates": rows,
+            "log_bayes_factor": favour,
+            "decided_by": "bayes factor" if calmed else "standard error",
         }
         return fitted
 
@@ -123,6 +144,10 @@ def _predict(candidate: _Candidate, outside: HeldOut, inside: HeldOut) -> Tensor
     with torch.no_grad():
         logits: Tensor = allocator(inside.stack(candidate.source))
     return logits
+
+
+def _evidence(held_out: HeldOut, units: Any) -> float:
+    return log_bayes_factor(Likelihood.of(held_out.sources["contributions"], held_out.labels), units)
 
 
 def _pick(losses: Array, units: Any, allowance: float) -> int:

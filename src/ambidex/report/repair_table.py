@@ -1,5 +1,6 @@
 """The table of the allocators, what each was fitted on, and in words what `auto` chose and why."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -115,6 +116,12 @@ def choice(result: Result) -> str:
         error = chosen.get("nll_standard_error")
         spread = "" if error is None else f" with a standard error of {error:.3f}"
         told += f", {chosen['nll_difference']:+.3f} against the plain sum{spread}"
+    if auto.record.get("decided_by") == "bayes factor":
+        favour = math.exp(auto.record["log_bayes_factor"])
+        return (
+            f"{told}. Cross-validation would keep the plain sum; but a softer or louder one makes the held-out answers "
+            f"{favour:.3g} times as likely (Bayes factor), and changes no prediction."
+        )
     if best["name"] == chosen["name"]:
         return f"{told}: the lowest of all."
     return (
