@@ -187,11 +187,9 @@ class SteppedBatches(Batches):
     taken: list[tuple[float, float]] = field(default_factory=list)
     """(engine, reference) seconds of each training step"""
 
-    def epoch(
-        self, split: str, epoch: int, batch_size: int, accumulate: int, skip: int = 0
-    ) -> Iterator[tuple[int, list[Batch]]]:
+    def epoch(self, *given: Any, **named: Any) -> Iterator[tuple[int, list[Batch]]]:
         """As in Batches."""
-        batches = super().epoch(split, epoch, batch_size, accumulate, skip)
+        batches = super().epoch(*given, **named)
         start = cpu_seconds()
         for batch in batches:
             yield batch

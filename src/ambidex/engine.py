@@ -2,7 +2,7 @@
 
 setup                                       method.setup
 for epoch in epochs:
-    epoch start                             method.epoch_start
+    epoch start                             method.epoch_start, method.resample
     for phase in phases:                    method.phases
         for batch in batches(phase):
             step                            method.step      (default: all that follows)
@@ -46,6 +46,7 @@ from ambidex.training.monitor import FiniteGuard, Monitor, Totals, gradient_norm
 from ambidex.training.optimise import build_optimizer, build_schedule
 from ambidex.training.ranks import Ranks
 from ambidex.training.rehearsal import evaluating, rehearsal
+from ambidex.training.resample import agreed
 from ambidex.training.stopping import Stop, stop_on_sigterm
 
 BEST_FILE = "best.safetensors"
@@ -101,10 +102,11 @@ class Engine:
             self.totals = Totals()
             self.logging = True
             self.method.epoch_start(run)
+        resample = agreed(self.method.resample(run), self.ranks)
         for phase in self.method.phases(run):
             self._train_mode(phase)
             for whole, micro_batches in self.batches.epoch(
-                "train", run.epoch, size, self.params.accumulate, skip
+                "train", run.epoch, size, self.params.accumulate, skip, resample
             ):
                 step = Step(run, phase, self.ranks.sum, partial(self.update, micro_batches, whole))
                 self.method.step(step)
@@ -112,12 +114,14 @@ class Engine:
                 self.done += 1
                 if self.ranks.any(self.stop.asked):
                     self._leave()
-            skip = max(0, skip - self.batches.steps("train", size))
+            skip = max(0, skip - self.batches.steps("train", size, resample))
         self.ranks.share_buffers(self.model)
         self.logging = True  # what a method says once an epoch is always written
         self.method.epoch_end(run)
         self.guard.check()
         values = {f"train/{k}": v for k, v in self.totals.over(self.ranks).means().items()}
+        if resample is not None:
+            values["train/samples"] = len(resample)
         if self.method.trains:
             values = {"learning_rate": self.optimizer.param_groups[0]["lr"]} | values
             self.schedule.step()
@@ -172,7 +176,8 @@ class Engine:
 
     def _forward(self, step: Step, batch: Batch, encoded: Features | None) -> Tensor:
         with self.fabric.autocast():
-            step.inputs, step.labels, step.place = batch.inputs, batch.labels, batch.place
+            step.inputs, step.labels = batch.inputs, batch.labels
+            step.place, step.keep = batch.place, batch.keep
             step.features = self.method.features(step, self._encode(batch) if encoded is None else encoded)
             step.logits, step.contributions = self.model.fuse(step.features)
             terms = self.method.objective(step)

@@ -17,6 +17,7 @@ from ambidex.errors import ModelError
 from ambidex.fusion import Features
 from ambidex.params import Section
 from ambidex.registry import Plugins
+from ambidex.training.resample import Resample
 
 if TYPE_CHECKING:
     from ambidex.model import Architecture, MultimodalNet
@@ -116,6 +117,9 @@ class Step:
     """samples of the whole step, over all ranks and micro-batches"""
     place: slice = field(default_factory=lambda: slice(None))
     """where among them the samples stand that the tensors are of"""
+    keep: Tensor | None = None
+    """which modalities this micro-batch is trained with [B, M], bool, in order of run.modalities, for `features` and
+    `objective`; None: all. The method's own answer in `resample`: it is for the method to act on it."""
 
     def update(self) -> None:
         """The ordinary step: forward, backward, gradients, clipping, optimiser."""
@@ -177,6 +181,13 @@ class Method:
     # each epoch
     def epoch_start(self, run: Run) -> None:
         """Called before the first batch of `run.epoch`; not again where a run resumes within the epoch."""
+
+    def resample(self, run: Run) -> Resample | None:
+        """What `run.epoch` trains on in place of the training split; None: the split. Called after epoch_start.
+
+        Each phase passes over it. Where a run resumes within the epoch it is asked again: the same answer.
+        """
+        return None
 
     def phases(self, run: Run) -> Iterable[Phase]:
         """The passes over the training split that make this epoch: the same when asked again in mid-epoch."""

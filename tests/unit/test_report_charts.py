@@ -237,6 +237,22 @@ def test_history_without_curves_gives_no_chart():
     assert training.history_chart([{"epoch": "0", "learning_rate": "0.1"}], ("audio",), 0) is None
 
 
+def test_history_says_how_long_resampled_epochs_were():
+    history = [
+        {"epoch": str(e), "train/accuracy/fused": "0.4", "train/samples": n}
+        for e, n in enumerate(["", "60", "48"])
+    ]
+    with theme.style():
+        resampled = training.history_chart(history, (), 1)
+        plain = training.history_chart(
+            [{k: v for k, v in row.items() if "samples" not in k} for row in history], (), 1
+        )
+    assert "over 3 epochs, 2 of them resampled to 48 to 60 samples; at the end: " in resampled.alt
+    assert [row["train/samples"] for row in resampled.rows] == ["", "60", "48"]
+    assert "resampled" not in plain.alt
+    assert set(plain.rows[0]) == {"epoch", "train/accuracy/fused"}
+
+
 def title_of(chart):
     with theme.style():
         return chart().title

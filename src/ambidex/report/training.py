@@ -12,13 +12,14 @@ History = Sequence[Mapping[str, str]]
 MOST = 8
 """curves in one panel; more cannot be told apart"""
 FUSED = "fused"
+SAMPLES = "train/samples"
 
 
 def history_chart(history: History, modalities: Sequence[str], kept: int | None) -> Chart | None:
     """Losses and accuracies by epoch, from rows of history.csv; None where there is nothing to draw.
 
     `kept`: the epoch whose weights were kept. Columns: `train/loss/<term>`, `val/nll`,
-    `train|val/accuracy/<fused or modality>`.
+    `train|val/accuracy/<fused or modality>`, and `train/samples` where a method trains on samples more than once.
     """
     columns = list(history[0]) if history else []
     losses = [c for c in columns if c.startswith("train/loss/") or c == "val/nll"][:MOST]
@@ -45,18 +46,27 @@ def history_chart(history: History, modalities: Sequence[str], kept: int | None)
             axes.axvline(kept, color=theme.GREY, linewidth=1)
         if any(not str(line.get_label()).startswith("_") for line in axes.lines):
             theme.legend_above(axes, columns=3)
+    shown = [*losses, *accuracies, *(c for c in columns if c == SAMPLES)]
     last = history[-1]
     told = ", ".join(f"{c} {float(last[c]):.3f}" for c in [*losses, *accuracies] if last.get(c))
     return Chart(
         "history",
         _title(history, kept),
         figure,
-        f"Training curves over {len(history)} epochs; at the end: {told}.",
+        f"Training curves over {len(history)} epochs{_lengths(history)}; at the end: {told}.",
         "Losses left, accuracies right (dashed: training split, solid: the split that selects); the vertical line "
         "marks the epoch whose weights were kept. A modality whose curve stays flat while the fused one rises has "
         "been left behind.",
-        [{"epoch": row["epoch"], **{c: row.get(c, "") for c in [*losses, *accuracies]}} for row in history],
+        [{"epoch": row["epoch"], **{c: row.get(c, "") for c in shown}} for row in history],
     )
+
+
+def _lengths(history: History) -> str:
+    """How long the epochs are that a method resampled; a fair comparison takes as many steps, not epochs."""
+    counts = [int(row[SAMPLES]) for row in history if row.get(SAMPLES)]
+    if not counts:
+        return ""
+    return f", {len(counts)} of them resampled to {min(counts)} to {max(counts)} samples"
 
 
 def _title(history: History, kept: int | None) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor
 from ambidex.augment import Draws, augment
 from ambidex.files import digest
 from ambidex.params import Augment
+from ambidex.training.resample import Resample
 
 if TYPE_CHECKING:
     from ambidex.media.store import FeatureStore
@@ -37,6 +38,8 @@ class Batch:
     rows: Tensor
     place: slice = field(default_factory=lambda: slice(None))
     """of these samples among those of the whole optimiser step, over all ranks and micro-batches"""
+    keep: Tensor | None = None
+    """which modalities of each are trained with [B, M], bool; None: all"""
 
 
 @dataclass(frozen=True)
@@ -52,14 +55,21 @@ class Batches:
     ranks: int = 1
 
     def epoch(
-        self, split: str, epoch: int, batch_size: int, accumulate: int, skip: int = 0
+        self,
+        split: str,
+        epoch: int,
+        batch_size: int,
+        accumulate: int,
+        skip: int = 0,
+        resample: Resample | None = None,
     ) -> Iterator[tuple[int, list[Batch]]]:
         """One pass in random order: each optimiser step's number of samples and this rank's micro-batches.
 
-        The first `skip` steps are left out; the others are the same as without.
+        The first `skip` steps are left out; the others are the same as without. With `resample`, a pass over its
+        entries in place of the split's samples.
         """
-        rows = self.store.rows(split)
-        order = rows[torch.randperm(len(rows), generator=generator("order", self.seed, epoch))]
+        rows = self._rows(split, resample)
+        order = torch.randperm(len(rows), generator=generator("order", self.seed, epoch))
         chunks = split_batches(order, batch_size, 2 * self.ranks)
         for number, chunk in list(enumerate(chunks))[skip:]:
             mine = torch.arange(len(chunk)).tensor_split(self.ranks)[self.rank]
@@ -68,12 +78,18 @@ class Batches:
             micro_batches = []
             for place in places:  # each takes its own numbers from the same stream, that of a single rank
                 draws = Draws(generator("augment", self.seed, epoch, number, 0), len(chunk), place)
-                micro_batches.append(replace(self.load(chunk[place], draws), place=place))
+                batch = self.load(rows[chunk[place]], draws)
+                keep = None if resample is None else resample.keep[chunk[place]].to(self.device)
+                micro_batches.append(replace(batch, place=place, keep=keep))
             yield len(chunk), micro_batches
 
-    def steps(self, split: str, batch_size: int) -> int:
+    def steps(self, split: str, batch_size: int, resample: Resample | None = None) -> int:
         """Optimiser steps of one pass."""
-        return len(split_batches(self.store.rows(split), batch_size, 2 * self.ranks))
+        return len(split_batches(self._rows(split, resample), batch_size, 2 * self.ranks))
+
+    def _rows(self, split: str, resample: Resample | None) -> Tensor:
+        rows = self.store.rows(split)
+        return rows if resample is None else rows[resample.rows]
 
     def sweep(self, split: str, batch_size: int) -> Iterator[Batch]:
         """One pass in store order, without augmentation."""

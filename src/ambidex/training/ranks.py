@@ -71,6 +71,16 @@ class Ranks:
             dist.all_gather([one[name] for one in found], value, group=self._talk)
         return found
 
+    def from_first(self, value: Tensor) -> Tensor:
+        """The first rank's `value` on the CPU of all; only its length may differ between them."""
+        here = value.detach().cpu().contiguous()
+        if self.count > 1:
+            length = torch.tensor(len(here))
+            dist.broadcast(length, 0, group=self._talk)
+            here = here if self.first else here.new_empty((int(length), *here.shape[1:]))
+            dist.broadcast(here, 0, group=self._talk)
+        return here
+
     def wait(self) -> None:
         """Return when every rank is here."""
         if self.count > 1:
