@@ -103,6 +103,9 @@ def _add_stage(verbs: "argparse._SubParsersAction[_Parser]", verb: Verb) -> None
         )
     if verb.name == "compare":
         parser.add_argument("--show", action="store_true", help="only print the table written before")
+        parser.add_argument(
+            "--methods", action="store_true", help="print the table of methods: who decides, step cost"
+        )
         parser.add_argument("--quiet", action="store_true", help="do not print the table")
     places = parser.add_argument_group("places", "by default all under the folder of --runs")
     for name in verb.reads:

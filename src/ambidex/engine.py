@@ -42,6 +42,7 @@ from ambidex.params import Optimisation
 from ambidex.progress import progress
 from ambidex.training.batches import Batch, Batches, generator
 from ambidex.training.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
+from ambidex.training.clock import Clock
 from ambidex.training.monitor import FiniteGuard, Monitor, Totals, gradient_norms
 from ambidex.training.optimise import build_optimizer, build_schedule
 from ambidex.training.ranks import Ranks
@@ -71,7 +72,7 @@ class Engine:
     on_epoch: Callable[[int], None] = field(default=lambda epoch: None)
 
     def __post_init__(self) -> None:
-        self.ranks, self.stop = Ranks(self.fabric), Stop()
+        self.ranks, self.stop, self.clock = Ranks(self.fabric), Stop(), Clock()
 
     def fit(self) -> dict[str, Any]:
         """Train to the end and leave the selected epoch's weights in the model. Returns the selection."""
@@ -103,6 +104,7 @@ class Engine:
             self.logging = True
             self.method.epoch_start(run)
         resample = agreed(self.method.resample(run), self.ranks)
+        self.clock.start()
         for phase in self.method.phases(run):
             self._train_mode(phase)
             for whole, micro_batches in self.batches.epoch(
@@ -115,6 +117,7 @@ class Engine:
                 if self.ranks.any(self.stop.asked):
                     self._leave()
             skip = max(0, skip - self.batches.steps("train", size, resample))
+        self.clock.stop()
         self.ranks.share_buffers(self.model)
         self.logging = True  # what a method says once an epoch is always written
         self.method.epoch_end(run)
@@ -289,6 +292,7 @@ class Engine:
             "epoch": epoch,
             "done": self.done,
             "number": self.number,
+            "seconds": self.clock.read(),
             "best": self.best,
             "history": self.history,
             "model": self.model.state_dict(),
@@ -310,7 +314,7 @@ class Engine:
         self.method.load_state_dict(state["method"])
         self.run.rng.set_state(state["method_rng"])
         self.number, self.best, self.history = state["number"], state["best"], state["history"]
-        self.done = state["done"]
+        self.done, self.clock.seconds = state["done"], state["seconds"]
         own = state["ranks"][self.ranks.rank]
         restore_random_state(own)
         if self.done:
@@ -322,7 +326,8 @@ class Engine:
         self.model.load_state_dict(load_file(self.folder / BEST_FILE))
         self.ranks.wait()  # the first rank is about to move the folder
         self.model.cpu().eval()
-        return {key: value for key, value in self.best.items() if key != "score"}
+        chosen = {key: value for key, value in self.best.items() if key != "score"}
+        return chosen | {"steps": self.number, "seconds": self.clock.seconds}
 
 
 def _note(values: dict[str, float]) -> str:

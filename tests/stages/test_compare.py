@@ -232,7 +232,8 @@ def test_files_page_and_table(study, rows):
     for name in names:
         assert (study / "plots" / f"{name}.png").exists()
         assert (study / "plots" / f"{name}.csv").exists()
-    assert text.count('<th scope="row">') == len(rows) + 1  # and one for the allocator
+    # and one for the allocator, one for each method and regime
+    assert text.count('<th scope="row">') == len(rows) + 1 + 4
     assert "(reference)" in text
     assert (study / "metrics.json").exists()
     shown = render(rows)

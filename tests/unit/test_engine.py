@@ -225,3 +225,21 @@ def test_tensorboard_has_losses_norms_shares_and_rate(tmp_path):
     ):
         assert tag in tags, tag
     assert len(events.Scalars("loss/task")) == 6
+
+
+def test_the_time_of_the_steps_is_summed_over_all_parts_of_a_run(tmp_path, monkeypatch):
+    """A clock that gains a second at each look; validation and what lies between the parts count for nothing."""
+    looks = iter(range(10**6))
+    monkeypatch.setattr("ambidex.training.clock.time.monotonic", lambda: next(looks))
+    first = engine(tmp_path, epochs=3)
+
+    def stop(epoch):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    first.on_epoch = stop
+    with pytest.raises(KeyboardInterrupt):
+        first.fit()
+    assert load_checkpoint(tmp_path, "test")["seconds"] == 2.0
+    found = engine(tmp_path, epochs=3).fit()
+    assert (found["seconds"], found["steps"]) == (3.0, 9)

@@ -1,6 +1,6 @@
 """Everything that a study found, in one place for files and page."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from ambidex.report.rows import PLAIN_SUM, Row
 from ambidex.report.study_allocators import Effect, effects
 from ambidex.report.study_bias import Bias, biases
 from ambidex.report.study_claim import Verdict
+from ambidex.report.study_methods import MethodRow, method_rows
 from ambidex.report.study_recipe import Recipe, judge_recipe
 from ambidex.report.study_rows import measured_rows
 from ambidex.report.study_tests import with_tests
@@ -25,6 +26,7 @@ class Study:
     recipe: Recipe
     effects: list[Effect]
     verdicts: list[Verdict]
+    methods: list[MethodRow] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON-serialisable values: what compare.json holds."""
@@ -34,6 +36,7 @@ class Study:
             "recipe": self.recipe.to_json(),
             "allocators": [effect.to_json() for effect in self.effects],
             "verdicts": [verdict.to_json() for verdict in self.verdicts],
+            "methods": [row.to_json() for row in self.methods],
         }
 
 
@@ -47,4 +50,5 @@ def judge(reports: Reports, params: Params, encoders: Path | None) -> Study:
         for row in with_tests(measured, params.compare)
     ]
     found, changed = biases(reports, params), effects(rows)
-    return Study(rows, found, recipe, changed, verdicts(reports, rows, found, recipe, changed, params))
+    told = verdicts(reports, rows, found, recipe, changed, params)
+    return Study(rows, found, recipe, changed, told, method_rows(reports, rows, params))

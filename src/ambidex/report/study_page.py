@@ -6,6 +6,7 @@ from typing import Any
 from ambidex.report import html
 from ambidex.report.chart import Drawn
 from ambidex.report.html import Html, Text
+from ambidex.report.methods_table import methods_section
 from ambidex.report.rows import ALONE, HIGHER_IS_BETTER, METRICS, Comparison, Row
 from ambidex.report.study import Study
 from ambidex.report.study_allocators import Effect
@@ -31,7 +32,13 @@ CAPTION = (
 )
 FIRST = 4
 """sentences of a verdict that are seen at once"""
-CONTENTS = {"verdicts": "Verdicts", "charts": "Charts", "table": "Table", "method": "How it was tested"}
+CONTENTS = {
+    "verdicts": "Verdicts",
+    "charts": "Charts",
+    "table": "Table",
+    "methods": "Methods",
+    "method": "How it was tested",
+}
 SYMBOLS = {"better": ("▲", "better"), "worse": ("▼", "worse"), "same": ("=", "muted")}
 
 
@@ -42,6 +49,7 @@ def study_page(study: Study, drawn: Sequence[Drawn], card: Mapping[str, Any]) ->
         "verdicts": [*_notices(rows, card), *_overview(study), *map(_verdict, study.verdicts)],
         "charts": [html.picture(d) for d in drawn],
         "table": _tables(study),
+        "methods": [methods_section(study.methods)] if study.methods else [],
         "method": [_method(card)],
     }
     contents = {anchor: CONTENTS[anchor] for anchor, found in blocks.items() if found}

@@ -42,8 +42,7 @@ def render(rows: Sequence[Row]) -> str:
             lines.append([f"{regime}:" if regime != ALONE else "each modality alone:"])
         numbers = [cell(row, metric) for metric in _SHOWN]
         lines.append([f"  {row.name}", *numbers, _short(row.repair), _short(single_tests(row)), notes(row)])
-    widths = [max(len(line[i]) for line in [head, *lines] if i < len(line)) for i in range(len(head))]
-    text = "\n".join(_line(line, widths) for line in [head, *lines])
+    text = aligned([head, *lines])
     if left := len(rows) - len(chosen):
         text += f"\n{left} more rows (other allocators) stand in {TABLE_FILE} and {PAGE_FILE}."
     return f"{text}\n\n{LEGEND}"
@@ -162,6 +161,15 @@ def _cells(told: Sequence[tuple[Row, Mapping[str, str]]]) -> str:
 def _short(tests: Comparison) -> str:
     """`+ =`: the marks of accuracy and NLL."""
     return " ".join(MARKS[tests[metric]["mark"]] for metric in ("accuracy", "nll")) if tests else ""
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Cells in columns as wide as the first line has them: the first and the last to the left, numbers to the right.
+
+    A shorter line (the name of a group) stands as it is.
+    """
+    widths = [max(len(line[i]) for line in lines if i < len(line)) for i in range(len(lines[0]))]
+    return "\n".join(_line(line, widths) for line in lines)
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

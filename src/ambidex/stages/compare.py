@@ -12,6 +12,7 @@ from ambidex.report.rows import METRICS, TESTED, Comparison, Row
 from ambidex.report.study import judge
 from ambidex.report.study_bias import COLUMNS
 from ambidex.report.study_charts import study_charts
+from ambidex.report.study_methods import METHODS_FILE
 from ambidex.report.study_page import study_page
 from ambidex.report.table import PAGE_FILE, STUDY_FILE, TABLE_FILE, single_tests
 from ambidex.report.tensorboard import write_tensorboard
@@ -36,6 +37,8 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
         write_csv(
             folder / BIAS_FILE, [rounded(point) for bias in study.biases for point in bias.flat()], COLUMNS
         )
+        lines = [rounded(row.flat()) for row in study.methods]
+        write_csv(folder / METHODS_FILE, lines, list(dict.fromkeys(k for line in lines for k in line)))
         with theme.style():
             drawn = [draw(chart, folder / "plots") for chart in study_charts(study, reports)]
         write_tensorboard(folder, drawn, _scalars(metrics))

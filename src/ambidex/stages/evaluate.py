@@ -151,7 +151,7 @@ def _unimodal(
 
 def _facts(card: dict[str, Any], store: FeatureStore, model: Path) -> dict[str, Any]:
     """What the report's card carries on: which model, trained how, on what, seen through which store."""
-    kept = {key: card.get(key) for key in ("method", "regime", "seed", "selection")}
+    kept = {key: card.get(key) for key in ("method", "regime", "seed", "selection", "steps", "seconds")}
     return {
         **kept,
         "classes": list(store.classes),

@@ -44,6 +44,7 @@ def fit(params: Params, store: FeatureStore, encoders: Path | None, output: Path
     if selected["accuracy"] is not None:
         metrics["val"] = {key: selected[key] for key in ("accuracy", "nll")}
     facts = {"method": train.method, "regime": train.regime, "seed": train.seed, "selection": train.selection}
+    facts |= {"steps": selected["steps"], "seconds": round(selected["seconds"], 3)}
     deliver(folder, output, "train", params, model, store, metrics, **facts)
     return metrics
 
