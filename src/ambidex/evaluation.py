@@ -1,7 +1,12 @@
-"""One forward pass of a trained model over the store, cached: every diagnostic and allocator works on it."""
+"""One forward pass of a trained model over the store, cached: every diagnostic and allocator works on it.
 
-from collections.abc import Sequence
+A model whose encoders exchange needs one pass more over test: what a stream says without the others is in no feature.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +39,9 @@ class Outputs:
     """what each modality says alone [N, C]: its own head where it has one, else its contribution"""
     contribution_error: dict[str, Tensor] = field(default_factory=dict)
     """standard error [N, C] of each z_m where Shapley values are sampled (above six modalities); else empty"""
+    isolated: dict[str, Tensor] = field(default_factory=dict)
+    """h_m [N, D_m] where encoders that exchange are told the training split's average in place of the others; of
+    `test` alone, empty where they do not exchange"""
 
     def stacked(self) -> Tensor:
         """Contributions as one tensor [N, M, C], in the order of the modalities."""
@@ -117,14 +125,18 @@ def collect(
     model = model.to(device).eval()
     rows = {split: store.rows(split) for split in splits}
     features: dict[str, dict[str, Tensor]] = {}
+    told: list[Tensor] = []
+    batches = partial(_batches, store, model.modalities, batch_size=batch_size, device=device)
     with progress("evaluate", sum(len(r) for r in rows.values()), "samples") as advance:
         for split in splits:
-            parts: list[dict[str, Tensor]] = []
-            for batch in torch.split(rows[split], batch_size):
-                inputs = {m: store.gather(m, batch).to(device) for m in model.modalities}
-                parts.append({m: h.float().cpu() for m, h in model.encode(inputs).items()})
-                advance(len(batch))
-            features[split] = {m: torch.cat([part[m] for part in parts]) for m in model.modalities}
+            listening = nullcontext(told) if model.exchange is None else model.exchange.listening()
+            with listening as heard:
+                features[split] = _joined(model.encode(x) for x in batches(rows[split], advance=advance))
+            told = heard if split == "train" else told
+    alone: dict[str, Tensor] = {}
+    if model.exchange is not None and told and "test" in rows:
+        usual = [total / len(rows["train"]) for total in told]
+        alone = _joined(model.isolated(x, usual) for x in batches(rows["test"]))
     model = model.cpu()
     outputs: dict[str, Outputs] = {}
     for split in splits:
@@ -145,5 +157,25 @@ def collect(
             contributions=contributions,
             branches=model.branches(features[split]) or contributions,
             contribution_error=error,
+            isolated=alone if split == "test" else {},
         )
     return outputs
+
+
+def _batches(
+    store: FeatureStore,
+    modalities: Sequence[str],
+    rows: Tensor,
+    batch_size: int,
+    device: torch.device,
+    advance: Callable[[int], None] = lambda count: None,
+) -> Iterator[dict[str, Tensor]]:
+    for batch in torch.split(rows, batch_size):
+        yield {m: store.gather(m, batch).to(device) for m in modalities}
+        advance(len(batch))
+
+
+def _joined(parts: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Features of all batches, float32 on the CPU."""
+    kept = [{m: h.float().cpu() for m, h in part.items()} for part in parts]
+    return {m: torch.cat([part[m] for part in kept]) for m in kept[0]}

@@ -12,8 +12,10 @@ A gate belongs to a sample and is the same for all of its frames. The running me
 modalities stand in alphabetical order, so that the module is the same in whatever order the model names them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -129,16 +131,23 @@ class Exchange(nn.Module):
         """Normalised inputs [B, *shape] -> features h_m [B, D_m], in the order of the inputs."""
         return self._run(encoders, inputs, self._ordinary)
 
-    def squeezed(self, encoders: Mapping[str, Encoder], inputs: Mapping[str, Tensor]) -> list[Tensor]:
-        """What each stage's exchange is told [B, sum of C_m], in an ordinary pass."""
-        found = []
+    @contextmanager
+    def listening(self) -> Iterator[list[Tensor]]:
+        """Sums over all samples that pass meanwhile of what each stage is told: [sum of C_m] float64, on the CPU."""
+        sums = [torch.zeros(len(stage.means), dtype=torch.float64) for stage in self.transfers()]
 
-        def keep(number: int, stage: Mmtm, maps: dict[str, Tensor], samples: int) -> dict[str, Tensor]:
-            found.append(stage.squeezed(maps, samples))
-            return self._ordinary(number, stage, maps, samples)
+        def hear(stage: nn.Module, told: tuple[Tensor, ...], number: int) -> None:
+            sums[number] += told[0].float().sum(0).cpu()
 
-        self._run(encoders, inputs, keep)
-        return found
+        hooks = [
+            stage.squeeze.register_forward_pre_hook(partial(hear, number=number))
+            for number, stage in enumerate(self.transfers())
+        ]
+        try:
+            yield sums
+        finally:
+            for hook in hooks:
+                hook.remove()
 
     def isolated(
         self, encoders: Mapping[str, Encoder], inputs: Mapping[str, Tensor], usual: Sequence[Tensor]
@@ -147,7 +156,7 @@ class Exchange(nn.Module):
 
         def alone(number: int, stage: Mmtm, maps: dict[str, Tensor], samples: int) -> dict[str, Tensor]:
             actual = stage.squeezed(maps, samples)
-            average = torch.split(usual[number].expand_as(actual), stage.sizes, dim=1)
+            average = torch.split(usual[number].to(actual).expand_as(actual), stage.sizes, dim=1)
             gates = {}
             for place, own in enumerate(torch.split(actual, stage.sizes, dim=1)):
                 name = stage.names[place]

@@ -183,6 +183,11 @@ class MultimodalNet(nn.Module):
         features: Features = self.exchange(self._encoders(), self.normalised(inputs))
         return features
 
+    def isolated(self, inputs: Mapping[str, Tensor], usual: Sequence[Tensor]) -> Features:
+        """As `encode`, but the exchange tells every encoder `usual` in place of the others; see Exchange.isolated."""
+        assert self.exchange is not None
+        return self.exchange.isolated(self._encoders(), self.normalised(inputs), usual)
+
     def normalised(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Stored tensors -> what the encoders take, in the order of `modalities`."""
         return {name: self.normalise[name](inputs[name]) for name in self.modalities}

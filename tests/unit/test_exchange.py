@@ -164,18 +164,24 @@ def test_encoders_of_two_kinds_exchange_where_they_have_equally_many_stages():
 
 def test_isolated_streams_know_nothing_of_each_other():
     model, x = _model().eval(), _inputs()
-    encoders = {m: model.encoder(m) for m in TWO}
-    told = model.exchange.squeezed(encoders, model.normalised(x))
-    usual = [one.mean(0) for one in told]
-    found = model.exchange.isolated(encoders, model.normalised(x), usual)
+    with model.exchange.listening() as sums:
+        for part in (slice(2), slice(2, 5)):
+            model.encode({m: value[part] for m, value in x.items()})
+    usual = [total / 5 for total in sums]
+    model.encode(x)  # no one listens any more
+    found = model.isolated(x, usual)
 
     def replaced(number, name, squeezed):
-        own = usual[number].split([squeezed[m].shape[1] for m in sorted(squeezed)])
+        own = usual[number].float().split([squeezed[m].shape[1] for m in sorted(squeezed)])
         averages = {m: one.expand_as(squeezed[m]) for m, one in zip(sorted(squeezed), own, strict=True)}
         return averages | {name: squeezed[name]}
 
+    seen = []
+    by_hand(model, x, lambda number, name, squeezed: seen.append((number, squeezed)) or squeezed)
+    for number, squeezed in seen:
+        torch.testing.assert_close(sums[number].float(), torch.cat([squeezed[m].sum(0) for m in TWO]))
     expected, _ = by_hand(model, x, replaced)
-    other = model.exchange.isolated(encoders, model.normalised(x | {"audio": x["audio"].flip(0)}), usual)
+    other = model.isolated(x | {"audio": x["audio"].flip(0)}, usual)
     for name in TWO:
         torch.testing.assert_close(found[name], expected[name], rtol=1e-5, atol=1e-6)
     assert torch.equal(other["visual"], found["visual"])
@@ -184,7 +190,7 @@ def test_isolated_streams_know_nothing_of_each_other():
 
 def test_isolated_from_ones_own_partner_nothing_changes():
     model = _model().eval()
-    x, encoders = model.normalised(_inputs(1)), {m: model.encoder(m) for m in TWO}
-    actual = [one[0] for one in model.exchange.squeezed(encoders, x)]
-    for name, feature in model.exchange.isolated(encoders, x, actual).items():
-        assert torch.equal(feature, model.encode(_inputs(1))[name])
+    with model.exchange.listening() as actual:
+        expected = model.encode(_inputs(1))
+    for name, feature in model.isolated(_inputs(1), actual).items():
+        assert torch.equal(feature, expected[name])

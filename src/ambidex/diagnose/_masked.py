@@ -56,6 +56,16 @@ def origin(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
+def exchange_sentences(evaluation: Evaluation) -> list[str]:
+    """What an absent feature means where encoders exchange; nothing for other models."""
+    if evaluation.model.exchange is None:
+        return []
+    return [
+        "The encoders exchange: absent is a modality's feature alone, and what it let through to the other encoder is "
+        "still there; see utilisation."
+    ]
+
+
 def origin_sentences(evaluation: Evaluation) -> list[str]:
     """What `origin` says, for a head that is not additive; nothing for the others."""
     found = origin(evaluation)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from ambidex.diagnose import Diagnosis, Diagnostic
-from ambidex.diagnose._masked import without_one
+from ambidex.diagnose._masked import exchange_sentences, without_one
 from ambidex.diagnose._scores import scores, sources
 from ambidex.diagnose._values import with_ends
 from ambidex.evaluation import Evaluation
@@ -43,7 +43,7 @@ class Calibration(Diagnostic):
         vrr_rows = [{"modality": m, **numbers} for m, numbers in vrr.items()]
         tables = {"reliability": rows, "vrr": vrr_rows}
         sentences = [_sentence(name, metrics[name]) for name in said]
-        sentences += _vrr_sentence(vrr, evaluation.params.absent)
+        sentences += _vrr_sentence(vrr, evaluation.params.absent) + exchange_sentences(evaluation)
         return Diagnosis({**metrics, "vrr": vrr}, tables, sentences)
 
 

@@ -12,7 +12,15 @@ from torch import Tensor
 
 from ambidex.contributions.shapley import Coalition, Plan
 from ambidex.diagnose import Diagnosis, Diagnostic
-from ambidex.diagnose._masked import along, masked_on_test, origin, origin_sentences, plan_of, without_one
+from ambidex.diagnose._masked import (
+    along,
+    exchange_sentences,
+    masked_on_test,
+    origin,
+    origin_sentences,
+    plan_of,
+    without_one,
+)
 from ambidex.diagnose._values import with_ends
 from ambidex.evaluation import Evaluation
 from ambidex.statistics import bootstrap_interval, correct
@@ -45,7 +53,8 @@ class Shapley(Diagnostic):
             "shapley": rows,
             "coalitions": [{"coalition": name, "accuracy": v} for name, v in accuracy.items()],
         }
-        sentences = [_sentence(rows, plan, params.absent), *origin_sentences(evaluation)]
+        sentences = [_sentence(rows, plan, params.absent), *exchange_sentences(evaluation)]
+        sentences += origin_sentences(evaluation)
         return Diagnosis(metrics, tables, sentences)
 
 

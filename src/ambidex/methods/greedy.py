@@ -69,6 +69,7 @@ class Greedy(Method):
             "Every step weighs the same in a running mean, with all of its samples over ranks and micro-batches.",
             "Gates of a held stream have gradients of zero, as with older torch: weight decay and momentum move them.",
             "Gates multiply by a sigmoid, as in the released code; the paper of MMTM has twice the sigmoid.",
+            "The tables below set it against joint training of another head; its own reference is `mode: plain`.",
             "In mode random the step kinds are drawn from epoch `warm_up` on, whose first step is regular.",
             "The toolkit trains one concatenated head, with a threshold of 0.001 from the first epoch on, and "
             "MMTM after all four layers of ResNet-18; here, as published, two heads, and MMTM after layers 2, 3 and 4.",

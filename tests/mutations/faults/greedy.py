@@ -99,4 +99,25 @@ FAULTS = [
         after="return maps.view(-1, samples, *maps.shape[1:]).transpose(0, 1)",
         caught_by="tests/unit/test_exchange.py::test_features_are_those_of_mmtm_by_hand",
     ),
+    Fault(
+        name="utilisation: a stream is told its partner all the same",
+        file=EXCHANGE,
+        before="told = torch.cat([*average[:place], own, *average[place + 1 :]], dim=1)",
+        after="told = actual",
+        caught_by="tests/unit/test_diagnose_utilisation.py::test_of_encoders_that_exchange_it_is_that_of_the_paper",
+    ),
+    Fault(
+        name="utilisation: the average is over validation and test too",
+        file="src/ambidex/evaluation.py",
+        before='told = heard if split == "train" else told',
+        after="told = heard",
+        caught_by="tests/unit/test_diagnose_utilisation.py::test_of_encoders_that_exchange_it_is_that_of_the_paper",
+    ),
+    Fault(
+        name="utilisation: relative to the accuracy without",
+        file="src/ambidex/diagnose/utilisation.py",
+        before="(right - without) / right",
+        after="(right - without) / without",
+        caught_by="tests/unit/test_diagnose_utilisation.py::test_of_other_models_it_is_of_features_and_says_so",
+    ),
 ]
