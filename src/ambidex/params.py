@@ -208,6 +208,11 @@ class Train(Optimisation):
         "own, side by side, or with new weights",
     )
     seed: int = Field(0, ge=0, description="of initial weights and data order")
+    preset: str | None = Field(
+        None,
+        description="published settings of the method, by data set (`ambidex methods NAME` lists them); what is set "
+        "beside it or with `--set` wins",
+    )
 
 
 class Evaluate(Section):

@@ -24,6 +24,7 @@ PLUMBING = frozenset(
         ".layout",
         ".configuration.mistakes",
         ".configuration.options",
+        ".configuration.presets",
         ".manifest",
         ".params",
         ".platform",

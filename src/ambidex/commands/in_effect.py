@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ambidex.configuration import load_params, method_choice
+from ambidex.configuration.presets import labels
 from ambidex.params import Choice, Params
 
 
@@ -20,8 +21,7 @@ def in_effect(kind: str, name: str, file: Path, overrides: list[str]) -> list[st
 
 
 def _methods(params: Params, name: str) -> list[str]:
-    labels = dict.fromkeys([*params.methods, *params.study.methods, params.train.method])
-    chosen = {label: method_choice(params, label) for label in labels}
+    chosen = {label: method_choice(params, label) for label in labels(params)}
     return [
         _line(f"methods.{label}", options) for label, (plugin, options) in chosen.items() if plugin == name
     ]

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from ambidex.configuration.mistakes import explain, refuse_truth_values
 from ambidex.configuration.options import choice_config, plugin_config
+from ambidex.configuration.presets import apply_presets, check_preset, labels, names_preset
 from ambidex.configuration.yaml_text import parse_yaml
 from ambidex.errors import ParamsError
 from ambidex.params import Params
@@ -21,10 +22,12 @@ def load_params(path: Path, overrides: Iterable[str] = ()) -> Params:
     """
     raw = read_yaml(path)
     given = list(overrides)
+    alone: dict[str, Any] = {}
     for override in given:
         apply_override(raw, override)
+        apply_override(alone, override)
     try:
-        return parse_params(raw, source=str(path))
+        return parse_params(raw, source=str(path), overrides=alone)
     except ParamsError as error:
         raise ParamsError(_blame(str(error), path, given)) from None
 
@@ -68,10 +71,15 @@ def apply_override(raw: dict[str, Any], override: str) -> None:
         raise ParamsError(f"--set {override}: '{text}' is not a YAML value") from None
 
 
-def parse_params(raw: Mapping[str, Any], source: str = "params") -> Params:
-    """Validate a mapping as Params, plug-in options included. `source` names it in messages."""
+def parse_params(
+    raw: Mapping[str, Any], source: str = "params", overrides: Mapping[str, Any] | None = None
+) -> Params:
+    """Validate a mapping as Params, plug-in options included, and resolve presets.
+
+    `source` names the mapping in messages; `overrides`: the part of it that `--set` gave.
+    """
     try:
-        params = Params.model_validate(raw)
+        params = apply_presets(Params.model_validate(raw), overrides or {})
         refuse_truth_values(raw, params)
         params.check_modalities()
         _check_plugins(params)
@@ -91,8 +99,18 @@ def method_choice(params: Params, label: str) -> tuple[str, dict[str, Any]]:
 
 
 def method_params(params: Params, label: str) -> Params:
-    """`params` for training the method `label`: its own `train` overrides are applied (its best step size)."""
+    """`params` for training the method `label`: its own `train` overrides are applied (its best step size).
+
+    Raises ParamsError where it has no preset of the name that is asked for.
+    """
+    check_preset(params, label)
+    return _trained(params, label)
+
+
+def _trained(params: Params, label: str) -> Params:
     overrides = (params.methods.get(label) or {}).get("train") or {}
+    if not isinstance(overrides, Mapping):
+        raise ParamsError(f"methods.{label}.train: got {overrides!r}, expected a block of keys and values")
     raw = params.model_dump(mode="json")
     raw["train"] = {**raw["train"], **overrides, "method": label}
     try:
@@ -129,14 +147,16 @@ def _check_methods(params: Params) -> None:
     from ambidex.method import METHODS
 
     named = {"train.method": [params.train.method], "study.methods": params.study.methods}
-    for path, labels in named.items():
-        for label in labels:
+    for path, listed in named.items():
+        for label in listed:
             if label not in params.methods:
                 _check_name(METHODS, label, path, also=list(params.methods))
-    for label in dict.fromkeys([*params.methods, *params.study.methods, params.train.method]):
+    for label in labels(params):
         name, options = method_choice(params, label)
         plugin_config(METHODS, name, options, f"methods.{label}")
-        method_params(params, label)
+        _trained(params, label)
+        if label == params.train.method or names_preset(params, label):
+            check_preset(params, label)  # the others' when they are trained
 
 
 def _check_evaluation(params: Params) -> None:

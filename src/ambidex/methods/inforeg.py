@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from ambidex.card import Card, Cost, Paper, Published
+from ambidex.card import Card, Cost, Paper, Preset, Published, training
 from ambidex.errors import ModelError
 from ambidex.method import Method, MethodConfig, Needs, Run, Step
 from ambidex.methods._scores import true_class_log_likelihoods, true_class_scores
@@ -72,6 +72,21 @@ class InfoReg(Method):
             Published(CREMAD, 67.72, RESNETS, "five seeds", "a public note", "re-run by others", spread=0.83),
         ),
     )
+    presets: ClassVar = {
+        "paper": Preset(
+            "beta and K of the paper, the loop of the released script",
+            "read in the paper",
+            {"mode": "paper", "beta": 0.9, "threshold": 0.04},
+            training("sgd", 2e-3, 64, epochs=50, step_epochs=30),
+            "the paper's loop",
+        ),
+        "released": Preset(
+            "the released script",
+            "read in the released code",
+            {"mode": "released", "threshold": 0.05},
+            training("sgd", 2e-3, 64, epochs=50, step_epochs=30),
+        ),
+    }
     config: Config
     needs = Needs(additive_head=True, min_modalities=2)
     early: ClassVar = {"threshold": -1e9}

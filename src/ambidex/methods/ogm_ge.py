@@ -11,7 +11,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from ambidex.card import Card, Cost, Paper, Published
+from ambidex.card import Card, Cost, Paper, Preset, Published, training
 from ambidex.method import Method, MethodConfig, Needs, Run, Step
 from ambidex.methods._scores import TINY, lead_ratios, true_class_scores
 from ambidex.published import BEST_ON_TEST, CREMAD, RESNETS, inforeg_table, mcr_table, toolkit
@@ -83,6 +83,41 @@ class OGMGE(Method):
             ),
         ),
     )
+    presets: ClassVar = {
+        "cremad": Preset(
+            "the released script, with the README's alpha",
+            "read in the released code",
+            {"alpha": 0.8, "ge": True, "start": 0, "end": 50},
+            training("sgd", 1e-3, 64, epochs=100, step_epochs=70),
+        ),
+        "vggsound": Preset(
+            "the released script, with the README's alpha",
+            "read in the released code",
+            {"alpha": 0.1, "ge": True, "start": 0, "end": 50},
+            training("sgd", 1e-3, 64, epochs=100, step_epochs=70),
+        ),
+        "kinetics": Preset(
+            "the script of the journal version (TPAMI 2024)",
+            "read in the released code",
+            {"ge": True, "start": 6, "end": 60},
+            training("adamw", 5e-5, 32, 0.01, epochs=100, step_epochs=40),
+            "alpha, for the code has 1.0 and 0.8",
+        ),
+        "cremad_journal": Preset(
+            "the journal version (TPAMI 2024)",
+            "stated by the authors in an issue",
+            {"alpha": 2.6, "ge": True, "start": 0, "end": 80},
+            {
+                "optimizer": "adamw",
+                "learning_rate": 1e-3,
+                "batch_size": 32,
+                "schedule": "step",
+                "step_epochs": 20,
+                "step_factor": 0.1,
+            },
+            "epochs, weight_decay",
+        ),
+    }
     config: Config
     needs = Needs(additive_head=True, min_modalities=2)
     neutral = ({"alpha": 0.0, "ge": False}, {"start": 1_000, "end": 1_001})

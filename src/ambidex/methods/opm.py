@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ambidex.card import Card, Cost, Paper, Published
+from ambidex.card import Card, Cost, Paper, Preset, Published, training
 from ambidex.fusion import Features
 from ambidex.method import Method, MethodConfig, Needs, Run, Step
 from ambidex.methods._scores import lead_ratios, true_class_scores
@@ -65,6 +65,14 @@ class OPM(Method):
             ),
         ),
     )
+    presets: ClassVar = {
+        "kinetics": Preset(
+            "the released script",
+            "read in the released code",
+            {"base": 0.5, "slope": 0.5, "execute": 0.7, "warm_up": 6},
+            training("adamw", 5e-5, 32, 0.01, epochs=100, step_epochs=40),
+        ),
+    }
     config: Config
     needs = Needs(additive_head=True, min_modalities=2)
     early: ClassVar = {"warm_up": 0}

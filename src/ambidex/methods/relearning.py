@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from ambidex.card import Card, Cost, Paper
+from ambidex.card import Card, Cost, Paper, Preset, training
 from ambidex.errors import ModelError, TrainingError
 from ambidex.method import Method, MethodConfig, Run
 from ambidex.published import mcr_table, pdmp_table, toolkit
@@ -56,6 +56,14 @@ class Relearning(Method):
             *pdmp_table(73.52),
         ),
     )
+    presets: ClassVar = {
+        "released": Preset(
+            "the released script",
+            "read in the released code",
+            {"strength": 3.0, "every": 20, "times": 3},
+            training("sgd", 2e-3, 64, epochs=90),
+        ),
+    }
     config: Config
     early: ClassVar = {"every": 1}
     acts_from = 1

@@ -7,6 +7,7 @@ from torch import nn
 
 from ambidex.configuration import method_choice, method_params
 from ambidex.configuration.options import plugin_config
+from ambidex.configuration.presets import preset_note
 from ambidex.errors import DataError
 from ambidex.files import sha256
 from ambidex.media.store import FeatureStore
@@ -15,11 +16,16 @@ from ambidex.model import WEIGHTS_FILE, MultimodalNet
 from ambidex.params import Params
 from ambidex.stages import Paths
 from ambidex.stages._training import architecture_for, build_model, deliver, load_encoder, run_engine
+from ambidex.torchrun import first_rank
 
 
 def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     """inputs: features, encoders (a folder per modality; for scratch only if the method asks). outputs: model."""
     store = FeatureStore.open(inputs["features"])
+    if first_rank() and (
+        note := preset_note(method_params(params, params.train.method), params.train.method)
+    ):
+        print(f"train: {note}", flush=True)
     return fit(params, store, inputs.get("encoders"), outputs["model"])
 
 
