@@ -7,6 +7,7 @@ from math import log10
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ambidex.errors import ModelError
 from ambidex.exchange import ExchangeSpec
@@ -410,6 +411,38 @@ def test_one_pass_a_step(tmp_path, options):
     trained.method.backward = lambda step, loss: (losses.append(1), backward(step, loss))
     trained.fit()
     assert len(calls) / 3 == len(losses) == trained.number == 6
+
+
+class _Synchronisations(TorchDispatchMode):
+    """Counts what makes the host wait for the device: a tensor's value asked for."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.found += func in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("options", [{}, {"mode": "random"}])
+def test_no_step_waits_for_the_verdict(tmp_path, options):
+    trained = engine(tmp_path, "greedy", options | {"warm_up": 0}, epochs=2, log_every=1000)
+    counted, gradients, encode = [], trained.method.gradients, trained.model.encode
+
+    def watched(call):
+        def run(given):
+            with _Synchronisations() as mode:
+                found = call(given)
+            counted.append(mode.found)
+            return found
+
+        return run
+
+    trained.method.gradients, trained.model.encode = watched(gradients), watched(encode)
+    trained.fit()
+    assert len(counted) > 12
+    assert not any(counted[2:])  # the first step is logged
 
 
 def test_bf16_is_measured_in_single_precision(tmp_path):

@@ -120,4 +120,11 @@ FAULTS = [
         after="(right - without) / without",
         caught_by="tests/unit/test_diagnose_utilisation.py::test_of_other_models_it_is_of_features_and_says_so",
     ),
+    Fault(
+        name="greedy: the host asks for the verdict in every step",
+        file=METHOD,
+        before="        regular = self.left == 0\n",
+        after="        regular = torch.tensor(int(self.left) == 0)\n",
+        caught_by=TESTS + "test_no_step_waits_for_the_verdict",
+    ),
 ]
