@@ -170,6 +170,7 @@ class Engine:
                 step.features = {m: torch.cat([part[m] for part in encoded]) for m in self.model.modalities}
                 step.logits, step.contributions = self.model.fuse(step.features)
                 step.place = _joined_place(micro_batches)
+                step.parts = [batch.inputs for batch in micro_batches]
                 self.method.survey(step)
         return encoded[0] if len(encoded) == 1 else None
 

@@ -3,7 +3,7 @@
 A method overrides the hooks it needs; `joint` overrides none. The engine's docstring shows when each is called.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -113,6 +113,8 @@ class Step:
     features: Features = field(default_factory=dict)
     logits: Tensor = field(default_factory=lambda: torch.empty(0))
     contributions: dict[str, Tensor] | None = None
+    parts: Sequence[Mapping[str, Tensor]] = ()
+    """in `survey`: the inputs of each of this rank's micro-batches, in order, not joined"""
     whole: int = 0
     """samples of the whole step, over all ranks and micro-batches"""
     place: slice = field(default_factory=lambda: slice(None))
@@ -207,7 +209,8 @@ class Method:
     def survey(self, step: Step) -> None:
         """Before the forward pass: coefficients and random draws of the whole step (`whole` and `place`).
 
-        Labels, features, logits and contributions are those before `features`, and without gradient.
+        Labels, features, logits and contributions are those before `features`, and without gradient; the inputs
+        stand in `parts`.
         """
 
     def features(self, step: Step, features: Features) -> Features:

@@ -40,6 +40,9 @@ OPTIONS = {
     ("inforeg", "paper"): {"mode": "paper", "beta": 0.9, "threshold": 0.04},
     ("inforeg", "released"): {"mode": "released", "threshold": 0.05},
     ("relearning", "released"): {"strength": 3.0, "every": 20, "times": 3},
+    ("agm", "cremad"): {"alpha": 1.5},
+    ("agm", "av_mnist"): {"alpha": 2.5},
+    ("agm", "ur_funny"): {"alpha": 4.0},
     ("greedy", "modelnet40"): {"threshold": 0.01, "steps": 5, "warm_up": 1},
 }
 

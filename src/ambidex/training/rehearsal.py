@@ -28,10 +28,18 @@ def rehearsal(model: nn.Module) -> Iterator[None]:
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Passes within are in evaluation mode and without gradient; after them modes and random state are as before."""
     random = random_state()
+    with evaluation_mode(model), torch.no_grad():
+        yield
+    restore_random_state(random)
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Passes within are in evaluation mode, with gradient where there was one; then each module is as before."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
-    with torch.no_grad():
+    try:
         yield
-    for module, training in modes:
-        module.training = training
-    restore_random_state(random)
+    finally:
+        for module, training in modes:
+            module.training = training

@@ -1,0 +1,117 @@
+"""Faults in adaptive gradient modulation and in the responses that it compares."""
+
+from mutations.fault import Fault
+
+METHOD = "src/ambidex/methods/agm.py"
+RESPONSES = "src/ambidex.training.responses.py"
+OWN = "tests/unit/test_method_agm.py"
+STEPS = "tests/unit/test_method_agm_steps.py"
+
+FAULTS = [
+    Fault(
+        name="the ratio is upside down, as in the toolkit: who leads is boosted",
+        file=METHOD,
+        before="return torch.exp(others - losses)",
+        after="return torch.exp(losses - others)",
+        caught_by=f"{OWN}::test_who_leads_by_more_than_on_average_is_held_back",
+    ),
+    Fault(
+        name="the other modality is scaled",
+        file=METHOD,
+        before="zip(model.modalities, self._judge(step, self.sums), strict=True)",
+        after="zip(reversed(model.modalities), self._judge(step, self.sums), strict=True)",
+        caught_by=f"{OWN}::test_a_step_is_the_papers",
+    ),
+    Fault(
+        name="evaluation passes have no gradient in mode hook",
+        file=METHOD,
+        before="with torch.set_grad_enabled(single):",
+        after="with torch.set_grad_enabled(False):",
+        caught_by=f"{OWN}::test_late_fusion_expands_as_the_paper_says",
+    ),
+    Fault(
+        name="the running mean already holds this step",
+        file=METHOD,
+        before="        self.steps += 1\n        self.means = self.means + (losses - self.means) / self.steps\n",
+        after="        self.steps += 1\n        self.means = self.means + (losses - self.means) / self.steps\n"
+        "        gap = leads(self.means) - leads(losses)\n",
+        caught_by=f"{OWN}::test_the_running_mean_by_hand",
+    ),
+    Fault(
+        name="the coefficient is the last micro-batch's",
+        file=METHOD,
+        before="self.sums = self.sums + responses.losses(values, step.labels)",
+        after="self.sums = responses.losses(values, step.labels)",
+        caught_by=f"{OWN}::test_a_step_is_the_papers",
+    ),
+    Fault(
+        name="losses are not cleared between steps",
+        file=METHOD,
+        before="self.sums, self.kept = torch.zeros_like(self.sums), None",
+        after="self.kept = None",
+        caught_by=f"{OWN}::test_a_step_is_the_papers",
+    ),
+    Fault(
+        name="each rank judges by its own samples",
+        file=METHOD,
+        before="losses = step.global_sum(sums) / step.whole",
+        after="losses = sums / len(step.labels)",
+        caught_by="tests/contract/test_ranks.py::test_two_ranks_train_as_one",
+    ),
+    Fault(
+        name="clipping stretches small gradients",
+        file=METHOD,
+        before="(self.config.clip_norm / (norm + 1e-6)).clamp(max=1)",
+        after="(self.config.clip_norm / (norm + 1e-6))",
+        caught_by=f"{STEPS}::test_clipping_waits_for_an_entry_of_the_heads_weights",
+    ),
+    Fault(
+        name="the window's last epoch is left out",
+        file=METHOD,
+        before="run.epoch <= self.config.end",
+        after="run.epoch < self.config.end",
+        caught_by=f"{STEPS}::test_only_steps_within_the_window_count",
+    ),
+    Fault(
+        name="the host waits for kappa",
+        file=METHOD,
+        before="                if own:\n",
+        after="                if own and kappa != 1:\n",
+        caught_by=f"{STEPS}::test_no_step_waits_for_a_number",
+    ),
+    Fault(
+        name="evaluation passes are in training mode",
+        file=RESPONSES,
+        before="    with evaluation_mode(model.encoders):\n        return model.encode(inputs)",
+        after="    return model.encode(inputs)",
+        caught_by=f"{STEPS}::test_statistics_and_random_state_are_those_of_joint_training",
+    ),
+    Fault(
+        name="features are zeroed in place of inputs",
+        file=RESPONSES,
+        before="return {m: e(torch.zeros(1, *e.spec.shape, device=device)) for m, e in encoders.items()}",
+        after="return {m: torch.zeros(1, e.dim, device=device) for m, e in encoders.items()}",
+        caught_by=f"{OWN}::test_a_step_is_the_papers",
+    ),
+    Fault(
+        name="the loss is of the modulated sum of responses, not of T",
+        file=RESPONSES,
+        before="return values[-1].detach() + (flow - flow.detach())",
+        after="return flow",
+        caught_by=f"{OWN}::test_late_fusion_expands_as_the_paper_says",
+    ),
+    Fault(
+        name="the chance has no floor",
+        file=RESPONSES,
+        before="return (-chosen).clamp(max=LARGEST_LOSS).sum((1, 2))",
+        after="return (-chosen).sum((1, 2))",
+        caught_by=f"{OWN}::test_a_loss_is_at_most_that_of_a_chance_of_1e_minus_8",
+    ),
+    Fault(
+        name="gradients are weighed in bf16",
+        file=RESPONSES,
+        before="shares = ((factors - mean)[:, None] * self.weights).sum(0)",
+        after="shares = (factors - mean) @ self.weights",
+        caught_by=f"{STEPS}::test_bf16_is_judged_and_weighed_in_single_precision",
+    ),
+]
