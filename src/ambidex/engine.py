@@ -238,7 +238,7 @@ class Engine:
         held_out = len(self.batches.store.rows("val"))
         self.run = Run(self.model, self.model.modalities, epochs, samples, rng, self._log)
         self.run.sweep, self.run.validation = self.sweep, held_out
-        self.method.needs.check(type(self.method).__module__.rpartition(".")[2], self.model)
+        self.method.check(self.model.architecture, self.frozen)
         self.method.setup(self.run)
         self.trained = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = build_optimizer(self.trained, self.params)

@@ -12,9 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ambidex.card import Card, Preset
-from ambidex.encoders import Staged, staged_names
-from ambidex.errors import ModelError
 from ambidex.fusion import Features
+from ambidex.needs import Needs as Needs
 from ambidex.params import Section
 from ambidex.registry import Plugins
 from ambidex.training.resample import Resample
@@ -25,45 +24,6 @@ if TYPE_CHECKING:
 
 class MethodConfig(Section):
     """Base of the methods' own parameters (`methods.<name>` in params.yaml)."""
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What a method needs of the model; checked before training, so that nothing is silently a no-op."""
-
-    additive_head: bool = False
-    """contributions that sum to the logits exactly (fusion concat, sum or shared)"""
-    min_modalities: int = 1
-    max_modalities: int | None = None
-    classifiers: bool = False
-    """the unimodal classifiers of pretrain, in every regime: the model starts as they are, heads included"""
-    stages: bool = False
-    """encoders that run in stages, between which modalities can exchange"""
-
-    def check(self, name: str, model: "MultimodalNet") -> None:
-        """Raise ModelError with one line that says what is needed and what would do."""
-        count = len(model.modalities)
-        if self.additive_head and not model.fusion.additive:
-            found = model.architecture.fusion.name
-            raise ModelError(
-                f"method {name}: needs contributions that sum to the logits, fusion '{found}' has none; "
-                "use fusion concat, sum or shared"
-            )
-        if count < self.min_modalities:
-            raise ModelError(
-                f"method {name}: needs at least {self.min_modalities} modalities, the model has {count}"
-            )
-        if self.max_modalities is not None and count > self.max_modalities:
-            raise ModelError(
-                f"method {name}: works on {self.max_modalities} modalities, the model has {count}"
-            )
-        for modality in model.modalities if self.stages else ():
-            if not isinstance(model.encoder(modality), Staged):
-                found = model.architecture.encoders[modality].name
-                raise ModelError(
-                    f"method {name}: exchanges between the stages of encoders, '{found}' of {modality} has none; "
-                    f"use {' or '.join(staged_names())}"
-                )
 
 
 @dataclass(frozen=True)
@@ -171,6 +131,15 @@ class Method:
 
     def __init__(self, config: Any) -> None:
         self.config = config
+
+    # before anything is read or trained
+    def check(self, architecture: "Architecture", frozen: bool) -> None:
+        """Raise ModelError with one line where the method cannot work on such a model; `frozen`: encoders stand still.
+
+        `architecture` is what the method's own hook made of it; it may come without inputs and classes. Extend it for
+        needs that options decide.
+        """
+        self.needs.check(METHODS.name_of(type(self)), architecture)
 
     # once
     def architecture(self, architecture: "Architecture") -> "Architecture":

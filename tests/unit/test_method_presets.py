@@ -25,8 +25,8 @@ SMALL: dict[str, Any] = {
 LOOPS = {  # method, preset: optimizer, learning rate, batch size, weight decay, epochs, epochs to a drop (0: none)
     ("ogm_ge", "cremad"): ("sgd", 1e-3, 64, 1e-4, 100, 70),
     ("ogm_ge", "vggsound"): ("sgd", 1e-3, 64, 1e-4, 100, 70),
-    ("ogm_ge", "kinetics"): ("adamw", 5e-5, 32, 0.01, 100, 40),
-    ("opm", "kinetics"): ("adamw", 5e-5, 32, 0.01, 100, 40),
+    ("ogm_ge", "kinetics_sounds"): ("adamw", 5e-5, 32, 0.01, 100, 40),
+    ("opm", "kinetics_sounds"): ("adamw", 5e-5, 32, 0.01, 100, 40),
     ("inforeg", "paper"): ("sgd", 2e-3, 64, 1e-4, 50, 30),
     ("inforeg", "released"): ("sgd", 2e-3, 64, 1e-4, 50, 30),
     ("relearning", "released"): ("sgd", 2e-3, 64, 1e-4, 90, 0),
@@ -34,9 +34,9 @@ LOOPS = {  # method, preset: optimizer, learning rate, batch size, weight decay,
 OPTIONS = {
     ("ogm_ge", "cremad"): {"alpha": 0.8, "start": 0, "end": 50},
     ("ogm_ge", "vggsound"): {"alpha": 0.1, "start": 0, "end": 50},
-    ("ogm_ge", "kinetics"): {"start": 6, "end": 60},
+    ("ogm_ge", "kinetics_sounds"): {"start": 6, "end": 60},
     ("ogm_ge", "cremad_journal"): {"alpha": 2.6, "start": 0, "end": 80},
-    ("opm", "kinetics"): {"base": 0.5, "slope": 0.5, "execute": 0.7, "warm_up": 6},
+    ("opm", "kinetics_sounds"): {"base": 0.5, "slope": 0.5, "execute": 0.7, "warm_up": 6},
     ("inforeg", "paper"): {"mode": "paper", "beta": 0.9, "threshold": 0.04},
     ("inforeg", "released"): {"mode": "released", "threshold": 0.05},
     ("relearning", "released"): {"strength": 3.0, "every": 20, "times": 3},
@@ -91,8 +91,8 @@ def test_the_parameters_are_the_published_ones(name: str, preset: str) -> None:
 def test_what_a_source_does_not_say_stays_as_it_is() -> None:
     train = trained(params_of(method="ogm_ge", preset="cremad_journal"))
     assert (train.epochs, train.weight_decay) == (Train().epochs, Train().weight_decay)
-    assert "alpha" not in options(params_of(method="ogm_ge", preset="kinetics"))
-    assert "alpha" in METHODS.get("ogm_ge").presets["kinetics"].unknown
+    assert "alpha" not in options(params_of(method="ogm_ge", preset="kinetics_sounds"))
+    assert "alpha" in METHODS.get("ogm_ge").presets["kinetics_sounds"].unknown
 
 
 def test_what_stands_beside_it_wins() -> None:
@@ -154,7 +154,7 @@ def test_every_door_resolves_the_same(file: Path, sets: list[str]) -> None:
 
 def test_a_preset_in_the_file_reaches_a_component_for_any_method(file: Path) -> None:
     """The method is given to the component, after the parameters were written."""
-    file.write_text(yaml.safe_dump(SMALL | {"train": {"preset": "kinetics", "method": "opm"}}))
+    file.write_text(yaml.safe_dump(SMALL | {"train": {"preset": "kinetics_sounds", "method": "opm"}}))
     params = load_params(file)
     texts = [data_text(params), learning_text(params)]
     assert trained(read_params("train", texts, {"train.method": "ogm_ge"})).learning_rate == 5e-5
@@ -182,8 +182,8 @@ def test_another_preset_makes_an_output_out_of_date(file: Path) -> None:
             "train.preset: method joint has no preset 'cremad'; it has none",
         ),
         (
-            ["methods.ogm_ge.train.preset=kinetic"],
-            "methods.ogm_ge.train.preset: method ogm_ge has no preset 'kinetic'; did you mean 'kinetics'?",
+            ["methods.ogm_ge.train.preset=kinetics_sound"],
+            "methods.ogm_ge.train.preset: method ogm_ge has no preset 'kinetics_sound'; did you mean 'kinetics_s",
         ),
         (["train.preset=5"], "train.preset: got 5, expected text"),
         (["methods.ogm_ge.train=5"], "methods.ogm_ge.train: got 5, expected a block"),
@@ -220,17 +220,18 @@ def test_training_says_and_records_what_it_was_done_with(
 ) -> None:
     runs.extracted(tmp_path / "runs")
     given = runs.write_params(tmp_path / "params.yaml", train={"regime": "scratch"})
-    sets = ["--set", "train.preset=kinetics", "--set", "train.epochs=2", "--set", "train.log_every=1"]
+    sets = ["--set", "train.preset=kinetics_sounds", "--set", "train.epochs=2", "--set", "train.log_every=1"]
     assert (
         main(["train", "--method", "opm", "--params", str(given), "--runs", str(tmp_path / "runs"), *sets])
         == 0
     )
     assert (
-        "train: preset kinetics of opm: set otherwise: epochs 2 instead of 100\n" in capsys.readouterr().out
+        "train: preset kinetics_sounds of opm: set otherwise: epochs 2 instead of 100\n"
+        in capsys.readouterr().out
     )
     written = yaml.safe_load((tmp_path / "runs/models/opm-scratch-0/params.yaml").read_text())
     train = written["train"]
-    assert (train["preset"], train["epochs"], train["optimizer"]) == ("kinetics", 2, "adamw")
+    assert (train["preset"], train["epochs"], train["optimizer"]) == ("kinetics_sounds", 2, "adamw")
     assert (train["learning_rate"], train["batch_size"]) == (5e-5, 32)
     assert written["methods"]["opm"]["base"] == 0.5
 

@@ -10,6 +10,8 @@ import torch
 
 from ambidex.errors import ModelError
 from ambidex.methods.smv import valuations
+from ambidex.model import Architecture
+from ambidex.params import Choice
 from ambidex.training.batches import split_batches
 from ambidex.training.resample import Resample
 from helpers.memory_store import MemoryStore, build, engine, make_method
@@ -398,9 +400,9 @@ def test_it_costs_one_still_pass_an_epoch_and_one_pass_per_step(tmp_path):
 
 @pytest.mark.parametrize(("count", "words"), [(1, "at least 2"), (7, "works on 6")])
 def test_other_numbers_of_modalities_are_refused_in_one_line(count, words):
-    model = SimpleNamespace(modalities=tuple("abcdefg"[:count]))
+    encoders = dict.fromkeys("abcdefg"[:count], Choice(name="mlp"))
     with pytest.raises(ModelError, match=f"method smv: .*{words}") as caught:
-        make_method("smv").needs.check("smv", model)
+        make_method("smv").check(Architecture({}, encoders, Choice(name="concat"), ()), frozen=False)
     assert "\n" not in str(caught.value)
 
 

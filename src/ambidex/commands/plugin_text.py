@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ambidex.method import Needs
+    from ambidex.needs import Needs
 
 
 def text(plugin: type[Any]) -> str:

@@ -4,6 +4,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,17 @@ from ambidex.commands.wiring import calls, places, with_values
 from ambidex.configuration import load_params
 from ambidex.distributed import run_stage
 from ambidex.errors import AmbidexError, PreemptedError, TrainingError
-from ambidex.layout import Layout
+from ambidex.layout import Layout, cell_name
 from ambidex.params import Params
+from ambidex.stages._method import check_method
 
 
 def run(options: Namespace) -> int:
     """Run what is not up to date, print the table. A cell that fails is named at the end; the others go on."""
     params = load_params(Path(options.params), options.set)
     layout = Layout(Path(options.runs))
+    for cell in _cells(params):
+        check_method(cell)
     for stage, one in _shared(params):
         _bring_up_to_date(stage, one, layout)
     failures = list(_run_cells(params, layout))
@@ -42,19 +46,23 @@ def _shared(params: Params) -> Iterator[tuple[str, Params]]:
 
 def _run_cells(params: Params, layout: Layout) -> Iterator[str]:
     """Train, cross-fit where that is asked for, and evaluate every cell; yields one line for each that failed."""
-    study = params.study
     fitted = ["crossfit"] if params.evaluate.fit_on == "crossfit" else []
-    for method, regime, seed in [
-        (m, r, s) for m in study.methods for r in study.regimes for s in study.seeds
-    ]:
-        one = with_values(params, "train", method=method, regime=regime, seed=seed)
+    for one in _cells(params):
         try:
             for stage in ("train", *fitted, "evaluate"):
                 _bring_up_to_date(stage, one, layout)
         except PreemptedError:
             raise
         except AmbidexError as error:
-            yield f"{method}-{regime}-{seed} failed: {error}"
+            train = one.train
+            yield f"{cell_name(train.method, train.regime, train.seed)} failed: {error}"
+
+
+def _cells(params: Params) -> Iterator[Params]:
+    """The parameters of each cell."""
+    study = params.study
+    for method, regime, seed in product(study.methods, study.regimes, study.seeds):
+        yield with_values(params, "train", method=method, regime=regime, seed=seed)
 
 
 def _bring_up_to_date(stage: str, params: Params, layout: Layout) -> None:

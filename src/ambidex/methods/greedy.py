@@ -110,17 +110,21 @@ class Greedy(Method):
         exchange = ExchangeSpec(self.config.ratio) if possible else None
         return replace(architecture, fusion=Choice(name="sum", mean=True), exchange=exchange)
 
-    def setup(self, run: Run) -> None:
-        """Nothing is accumulated yet. Raises ModelError where the encoders are frozen."""
-        model = run.model
-        assert model.exchange is not None
-        assert isinstance(model.fusion, SumFusion)
-        self.exchange: Exchange = model.exchange
-        if not all(p.requires_grad for name in run.modalities for p in model.own(name)):
+    def check(self, architecture: Architecture, frozen: bool) -> None:
+        """Encoders that stand still exchange nothing new."""
+        super().check(architecture, frozen)
+        if frozen:
             raise ModelError(
                 "method greedy: trains the encoders and what they exchange, and they are frozen; "
                 "use regime scratch or pretrained"
             )
+
+    def setup(self, run: Run) -> None:
+        """Nothing is accumulated yet."""
+        model = run.model
+        assert model.exchange is not None
+        assert isinstance(model.fusion, SumFusion)
+        self.exchange: Exchange = model.exchange
         stages, heads = self.exchange.transfers(), model.fusion.linears
         names = self.exchange.names
         self.sets: list[list[nn.Parameter]] = [[*model.own(m), *heads[m].parameters()] for m in names]

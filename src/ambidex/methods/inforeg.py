@@ -24,6 +24,7 @@ from ambidex.card import Card, Cost, Paper, Preset, Published, training
 from ambidex.errors import ModelError
 from ambidex.method import Method, MethodConfig, Needs, Run, Step
 from ambidex.methods._scores import true_class_log_likelihoods, true_class_scores
+from ambidex.model import Architecture
 from ambidex.published import CREMAD, INFOREG, INFOREG_STAR, RESNETS
 
 RELEASED = {"audio": 0.95, "visual": 0.1}
@@ -94,14 +95,18 @@ class InfoReg(Method):
     neutral = ({"threshold": 1.0},)
     variants: ClassVar = ({"unimodal_losses": True},)
 
-    def setup(self, run: Run) -> None:
-        """Begin without a trace. Raises ModelError where mode released is asked for other modalities than its own."""
-        self.released = self.config.mode == "released"
-        if self.released and set(run.modalities) != set(RELEASED):
+    def check(self, architecture: Architecture, frozen: bool) -> None:
+        """Mode released has a factor for each of two modalities, by name."""
+        super().check(architecture, frozen)
+        if self.config.mode == "released" and set(architecture.encoders) != set(RELEASED):
             raise ModelError(
                 f"method inforeg: mode 'released' knows the modalities {' and '.join(RELEASED)} alone, "
-                f"the model has {', '.join(run.modalities)}; use mode: paper"
+                f"the model has {', '.join(architecture.encoders)}; use mode: paper"
             )
+
+    def setup(self, run: Run) -> None:
+        """Begin without a trace."""
+        self.released = self.config.mode == "released"
         self.device = next(run.model.parameters()).device
         self.traces: list[list[float]] = []
         """Tr of each modality, of each finished epoch"""

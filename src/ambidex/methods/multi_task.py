@@ -14,7 +14,8 @@ from torch import Tensor
 
 from ambidex.card import Card, Cost
 from ambidex.errors import ModelError
-from ambidex.method import Method, MethodConfig, Run, Step
+from ambidex.fusion import FUSIONS
+from ambidex.method import Method, MethodConfig, Step
 from ambidex.model import Architecture
 from ambidex.published import INFOREG_MULTI_TASK, mcr_table
 
@@ -52,12 +53,14 @@ class MultiTask(Method):
         """Own heads stand in the model, so that a saved model alone predicts."""
         return replace(architecture, heads=self.config.heads == "own")
 
-    def setup(self, run: Run) -> None:
-        """Refuse the split head where the fusion cannot be split."""
-        if self.config.heads == "split" and not run.model.fusion.additive:
+    def check(self, architecture: Architecture, frozen: bool) -> None:
+        """The split head needs a fusion that can be split."""
+        super().check(architecture, frozen)
+        fusion = architecture.fusion.name
+        if self.config.heads == "split" and not FUSIONS.get(fusion).additive:
             raise ModelError(
-                f"method multi_task: heads 'split' needs contributions that sum to the logits, fusion "
-                f"'{run.model.architecture.fusion.name}' has none; use heads: own, or fusion concat, sum or shared"
+                f"method multi_task: heads 'split' needs contributions that sum to the logits, fusion '{fusion}' has "
+                "none; use heads: own, or fusion concat, sum or shared"
             )
 
     def objective(self, step: Step) -> dict[str, Tensor]:

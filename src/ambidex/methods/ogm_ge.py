@@ -96,7 +96,7 @@ class OGMGE(Method):
             {"alpha": 0.1, "ge": True, "start": 0, "end": 50},
             training("sgd", 1e-3, 64, epochs=100, step_epochs=70),
         ),
-        "kinetics": Preset(
+        "kinetics_sounds": Preset(
             "the script of the journal version (TPAMI 2024)",
             "read in the released code",
             {"ge": True, "start": 6, "end": 60},

@@ -66,7 +66,7 @@ class OPM(Method):
         ),
     )
     presets: ClassVar = {
-        "kinetics": Preset(
+        "kinetics_sounds": Preset(
             "the released script",
             "read in the released code",
             {"base": 0.5, "slope": 0.5, "execute": 0.7, "warm_up": 6},

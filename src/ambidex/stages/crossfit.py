@@ -27,6 +27,7 @@ from ambidex.repair.crossfitted import CrossFitted, join, read_cross_fitted, wri
 from ambidex.runtime import prepare_torch
 from ambidex.stages import Paths
 from ambidex.stages._fold import FOLD_FILE, score_fold
+from ambidex.stages._method import check_method
 from ambidex.statistics import accuracy, nll
 
 _STATE = "state.json"
@@ -39,6 +40,7 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     run. Raises DataError where a class would be missing from what a fold's model is trained on, ParamsError for
     a selection that looks at the fold.
     """
+    check_method(params)
     params = method_params(params, params.train.method)
     _refuse_oracle(params)
     prepare_torch(params.runtime)

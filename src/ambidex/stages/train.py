@@ -5,22 +5,22 @@ from typing import Any
 
 from torch import nn
 
-from ambidex.configuration import method_choice, method_params
-from ambidex.configuration.options import plugin_config
+from ambidex.configuration import method_params
 from ambidex.configuration.presets import preset_note
 from ambidex.errors import DataError
 from ambidex.files import sha256
 from ambidex.media.store import FeatureStore
-from ambidex.method import METHODS
 from ambidex.model import WEIGHTS_FILE, MultimodalNet
 from ambidex.params import Params
 from ambidex.stages import Paths
+from ambidex.stages._method import check_method, make_method
 from ambidex.stages._training import architecture_for, build_model, deliver, load_encoder, run_engine
 from ambidex.torchrun import first_rank
 
 
 def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     """inputs: features, encoders (a folder per modality; for scratch only if the method asks). outputs: model."""
+    check_method(params)
     store = FeatureStore.open(inputs["features"])
     if first_rank() and (
         note := preset_note(method_params(params, params.train.method), params.train.method)
@@ -33,8 +33,7 @@ def fit(params: Params, store: FeatureStore, encoders: Path | None, output: Path
     """Train on the splits of `store`, from `encoders` where they are needed; `output` is the model's folder."""
     params = method_params(params, params.train.method)
     train = params.train
-    name, options = method_choice(params, train.method)
-    method = METHODS.get(name)(plugin_config(METHODS, name, options, f"methods.{train.method}"))
+    name, method = make_method(params)
     architecture = architecture_for(store, params, params.modalities, params.model.fusion)
     model = build_model(method.architecture(architecture), train.seed)
     depends: dict[str, Any] = {"method": [name, method.config.model_dump(mode="json")]}

@@ -1,0 +1,62 @@
+"""Needs: what a method needs of the model. Checked from the parameters alone, before anything is read or trained."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ambidex.encoders import ENCODERS, Staged, staged_names
+from ambidex.errors import ModelError
+from ambidex.fusion import FUSIONS
+
+if TYPE_CHECKING:
+    from ambidex.model import Architecture
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a method needs of the model, so that nothing is silently a no-op."""
+
+    additive_head: bool = False
+    """contributions that sum to the logits exactly (fusion concat, sum or shared)"""
+    min_modalities: int = 1
+    max_modalities: int | None = None
+    classifiers: bool = False
+    """the unimodal classifiers of pretrain, in every regime: the model starts as they are, heads included"""
+    stages: bool = False
+    """encoders that run in stages, between which modalities can exchange"""
+
+    def check(self, name: str, architecture: "Architecture") -> None:
+        """Raise ModelError with one line: what the method `name` needs, what was found, and what would do."""
+        for complaint in self._complaints(architecture):
+            raise ModelError(f"method {name}: {complaint}")
+
+    def takes(self, count: int) -> bool:
+        """Whether it works on so many modalities."""
+        return self.min_modalities <= count and (self.max_modalities is None or count <= self.max_modalities)
+
+    def _complaints(self, architecture: "Architecture") -> Iterator[str]:
+        """What is missing: what is needed, what was found, what would do."""
+        count, fusion = len(architecture.encoders), architecture.fusion.name
+        if not self.takes(count):
+            limit = f"needs at least {self.min_modalities}"
+            limit = limit if count < self.min_modalities else f"works on {self.max_modalities}"
+            found = f"the model has {count} ({', '.join(architecture.encoders)})"
+            yield f"{limit} modalities, {found}; methods for {count}: {', '.join(_takers(count))}"
+        if self.additive_head and not FUSIONS.get(fusion).additive:
+            yield (
+                f"needs contributions that sum to the logits, fusion '{fusion}' has none; "
+                "use fusion concat, sum or shared"
+            )
+        for modality, encoder in architecture.encoders.items() if self.stages else ():
+            if not issubclass(ENCODERS.get(encoder.name), Staged):
+                yield (
+                    f"exchanges between the stages of encoders, '{encoder.name}' of {modality} has none; "
+                    f"use {' or '.join(staged_names())}"
+                )
+
+
+def _takers(count: int) -> list[str]:
+    """The methods that work on so many modalities."""
+    from ambidex.method import METHODS
+
+    return [name for name, method in METHODS.all().items() if method.needs.takes(count)]

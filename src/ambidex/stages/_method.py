@@ -1,0 +1,26 @@
+"""The method that `train` asks for, and whether it can work on the model: before anything is read or trained."""
+
+from ambidex.configuration import method_choice, method_params
+from ambidex.configuration.options import plugin_config
+from ambidex.method import METHODS, Method
+from ambidex.model import Architecture
+from ambidex.params import Params
+
+
+def make_method(params: Params) -> tuple[str, Method]:
+    """Name and instance of the plug-in behind `train.method`."""
+    label = params.train.method
+    name, options = method_choice(params, label)
+    return name, METHODS.get(name)(plugin_config(METHODS, name, options, f"methods.{label}"))
+
+
+def check_method(params: Params) -> None:
+    """Raise where the method of `train` cannot work on the model, in the regime or with the preset asked for.
+
+    ModelError or ParamsError, one line that says what it needs and what would do. No data are looked at.
+    """
+    params = method_params(params, params.train.method)
+    _, method = make_method(params)
+    encoders = {name: params.model.encoders[name] for name in params.modalities}
+    planned = method.architecture(Architecture({}, encoders, params.model.fusion, ()))
+    method.check(planned, frozen=params.train.regime == "frozen")
