@@ -3,7 +3,7 @@
 from mutations.fault import Fault
 
 METHOD = "src/ambidex/methods/agm.py"
-RESPONSES = "src/ambidex.training.responses.py"
+RESPONSES = "src/ambidex/training/responses.py"
 OWN = "tests/unit/test_method_agm.py"
 STEPS = "tests/unit/test_method_agm_steps.py"
 
