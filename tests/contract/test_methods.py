@@ -9,7 +9,7 @@ import torch
 
 from ambidex.errors import ModelError, PreemptedError
 from ambidex.method import METHODS
-from helpers.memory_store import build, engine, make_method
+from helpers.memory_store import build, engine, in_order, make_method
 
 TWO = ("audio", "visual")
 THREE = ("audio", "visual", "touch")
@@ -192,12 +192,7 @@ def test_permuting_modalities_permutes_the_result(tmp_path, name, options):
     epochs = 1 + METHODS.get(name).acts_from
     first = engine(tmp_path / "a", name, quiet, modalities, model=model, epochs=epochs)
     model = build(make_method(name, quiet), swapped, plain=True)
-    weights = first.model.state_dict()
-    if "fusion.linear.weight" in weights:
-        dims = [first.model.encoder(m).dim for m in modalities]
-        blocks = dict(zip(modalities, weights["fusion.linear.weight"].split(dims, dim=1), strict=True))
-        weights = weights | {"fusion.linear.weight": torch.cat([blocks[m] for m in swapped], dim=1)}
-    model.load_state_dict(weights)
+    model.load_state_dict(in_order(first.model, swapped))
     second = engine(tmp_path / "b", name, quiet, swapped, model=model, epochs=epochs)
     first.fit()
     second.fit()

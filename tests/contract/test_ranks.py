@@ -28,13 +28,20 @@ def _in_parts(job, accumulate):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    return {key: train(tmp_path_factory.mktemp("whole"), job) for key, job in JOBS.items()}
+def asked(request):
+    """The jobs of the tests that this session runs: with -k, or an id, few."""
+    cases = [item.callspec.params for item in request.session.items if item.module is request.module]
+    return {key: JOBS[key] for key in dict.fromkeys(case["key"] for case in cases)}
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    jobs = {(key, split): _in_parts(job, n) for key, job in JOBS.items() for split, n in SPLITS.items()}
+def whole(tmp_path_factory, asked):
+    return {key: train(tmp_path_factory.mktemp("whole"), job) for key, job in asked.items()}
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory, asked):
+    jobs = {(key, split): _in_parts(job, n) for key, job in asked.items() for split, n in SPLITS.items()}
     found = train_in_pair(tmp_path_factory.mktemp("pair"), list(jobs.values()))
     return dict(zip(jobs, found, strict=True))
 

@@ -93,6 +93,16 @@ def build(
     return MultimodalNet(method.architecture(plan))
 
 
+def in_order(model: MultimodalNet, modalities: tuple[str, ...]) -> dict[str, Tensor]:
+    """The weights of `model` for the same model with its modalities in another order."""
+    weights = model.state_dict()
+    if "fusion.linear.weight" not in weights:
+        return weights
+    dims = [model.encoder(m).dim for m in model.modalities]
+    blocks = dict(zip(model.modalities, weights["fusion.linear.weight"].split(dims, dim=1), strict=True))
+    return weights | {"fusion.linear.weight": torch.cat([blocks[m] for m in modalities], dim=1)}
+
+
 def make_method(name: str, options: dict[str, Any] | None = None) -> Method:
     return METHODS.get(name)(plugin_config(METHODS, name, options or {}, f"methods.{name}"))
 

@@ -5,7 +5,7 @@ from math import exp, log, pi, sin
 import pytest
 import torch
 
-from helpers.memory_store import engine, make_method
+from helpers.memory_store import build, engine, in_order, make_method
 
 TWO = ("audio", "visual")
 THREE = ("audio", "visual", "touch")
@@ -164,6 +164,37 @@ def test_modalities_have_masks_of_their_own_and_logits_share_one(tmp_path):
     method.config = make_method("amco", {"reading": "logits"}).config
     shared = method._draw(run, 0.5, wide)
     assert torch.equal(shared["audio"], shared["visual"])
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_a_part_is_masked_alike_in_whatever_order_the_modalities_stand(tmp_path, reading):
+    options = {"reading": reading, "limit": 1.0, "threshold": 0.2}
+    settings = {"epochs": 3 if reading == "features" else 4, "learning_rate": 0.01}
+    trained, drawn, start = [], [], None
+    for order in (THREE, THREE[::-1]):
+        model = build(make_method("amco", options), order, plain=True)
+        if start is None:
+            start = in_order(model, THREE[::-1])
+            start = {name: value.clone() for name, value in start.items()}
+        else:
+            model.load_state_dict(start)
+        one = engine(tmp_path / order[0], "amco", options, order, model=model, **settings)
+        survey, masks = one.method.survey, []
+
+        def spy(step, survey=survey, masks=masks, method=one.method):
+            survey(step)
+            masks.append({m: mask.tolist() for m, mask in method.masks.items()})
+
+        one.method.survey = spy
+        one.fit()
+        trained.append(one.model)
+        drawn.append(masks)
+    assert drawn[0] == drawn[1]
+    zeros = [mask.count(0.0) for masks in drawn[0] for mask in masks.values()]
+    assert sum(0 < count < LENGTH[reading] for count in zeros) >= 3, "a part, and no more"
+    for name in THREE:
+        for a, b in zip(trained[0].own(name), trained[1].own(name), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
 
 def test_prediction_masks_nothing(tmp_path):

@@ -115,6 +115,20 @@ def test_noise_has_the_gradients_own_spread_on_both_modalities(tmp_path):
         assert 0.9 < float(noise.std()) < 1.1, modality
 
 
+def test_noise_is_of_the_gradient_before_it_is_scaled(tmp_path):
+    seen = _gradients(tmp_path, {"alpha": 2.0, "ge": True})
+    scores = seen.pop("scores")
+    leader = max(scores, key=scores.get)
+    k = 1 - np.tanh(2 * scores[leader] / min(scores.values()))
+    assert k < 0.1
+    noise = [
+        ((after - k * before).double() / before.double().std(correction=1)).flatten()
+        for name, (before, after) in seen.items()
+        if name.startswith(f"encoders.{leader}.") and before.ndim == 4
+    ]
+    assert 0.9 < float(torch.cat(noise).std()) < 1.1
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (4, 3, 3, 3), (64, 64, 3, 3)])
 def test_spread_is_the_standard_deviation_over_all_elements(shape):
     values = torch.randn(shape, generator=torch.Generator().manual_seed(1)) * 1e-3 + 2e-4

@@ -1,0 +1,1 @@
+"""Faults seeded into the code, each with the test that must turn red: `make mutations`."""

@@ -1,0 +1,1 @@
+"""One file for each method, and for what several share: `FAULTS`, a list of Fault."""
