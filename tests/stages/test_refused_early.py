@@ -44,7 +44,7 @@ REFUSED = [  # what is set, and what the line must say
         ["train.method=greedy", *THIRD],
         "method greedy: works on 2 modalities, the model has 3 (left, right, middle)",
     ),
-    (["train.method=greedy", *THIRD], "; methods for 3: adaptive_head, amco, "),
+    (["train.method=greedy", *THIRD], "; methods for 3: adaptive_head, "),
     (["train.method=joint", "train.preset=cremad"], "method joint has no preset 'cremad'; it has none"),
 ]
 IDS = [f"{number}-{sets[0].partition('=')[2]}" for number, (sets, _) in enumerate(REFUSED)]
