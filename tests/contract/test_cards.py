@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ambidex.card import Card
+from ambidex.commands.method_page import guards
 from ambidex.configuration.options import plugin_config
 from ambidex.method import METHODS
 from ambidex.params import Optimisation
@@ -36,6 +37,11 @@ def test_the_files_that_guard_it_are_there(name):
     guards = METHODS.get(name).card.guards
     for file in (f"tests/unit/test_method_{name}.py",) if guards is None else guards:
         assert (ROOT / file).exists(), file
+
+
+def test_it_has_deliberate_faults_where_its_page_says_so(name):
+    said = f"make mutations METHOD={name}" in guards(name, METHODS.get(name))
+    assert said == (ROOT / f"tests/mutations/faults/{name}.py").exists()
 
 
 def test_what_is_published_says_what_it_was_measured_on(name):

@@ -86,7 +86,7 @@ def test_a_section_says_everything_that_the_class_says():
         "- Needs: additive fusion; patience",
         "- Cost: 4 forward, 1.5 backward for M = 2; 8, 1.5 for M = 3; a second look",
         '- Paper: Ada, Bob, "On looking twice", ICML 2025, arXiv 1234.56789',
-        "- Guarded by: `tests/a.py`, `pytest tests/contract -k example`",
+        "- Guarded by: `tests/a.py`, `pytest tests/contract -k example`, `make mutations METHOD=example`",
         "Parameters, in `methods.example`. Defaults: nobody's.",
         "- The code does not look.",
     ):

@@ -71,9 +71,17 @@ def section(name: str, method: type[Method]) -> str:
     return "\n".join(lines)
 
 
+def guards(name: str, method: type[Method]) -> list[str]:
+    """What holds a method to its words: its own tests, those of every method, and the faults that these must catch."""
+    card = method.card
+    found = [f"tests/unit/test_method_{name}.py"] if card.guards is None else list(card.guards)
+    found.append(f"pytest tests/contract -k {name}")
+    acts = method.trains and card.intervenes  # in one that does not there is nothing to get wrong
+    return found + ([f"make mutations METHOD={name}"] if acts else [])
+
+
 def _facts(name: str, method: type[Method]) -> list[str]:
     card = method.card
-    guards = (f"tests/unit/test_method_{name}.py",) if card.guards is None else card.guards
     facts = {
         "Intervenes in": _places(method),
         "Modalities": "; ".join(filter(None, (_modalities(method), card.modalities))),
@@ -81,7 +89,7 @@ def _facts(name: str, method: type[Method]) -> list[str]:
         or "nothing else",
         "Cost": f"{_passes(card.cost)}; {card.cost.words}",
         "Paper": _citation(card.paper),
-        "Guarded by": ", ".join((*(f"`{file}`" for file in guards), f"`pytest tests/contract -k {name}`")),
+        "Guarded by": ", ".join(f"`{text}`" for text in guards(name, method)),
     }
     return _points(f"{what}: {text}" for what, text in facts.items())
 
