@@ -185,8 +185,8 @@ class Engine:
             step.features = self.method.features(step, self._encode(batch) if encoded is None else encoded)
             step.logits, step.contributions = self.model.fuse(step.features)
             terms = self.method.objective(step)
+            self.totals.add(step, terms)
         self.guard.watch(self.number, terms)
-        self.totals.add(step, terms)
         if self.logging:
             self.monitor.points(
                 {f"loss/{name}": value.detach() for name, value in terms.items()}, self.number
@@ -206,8 +206,8 @@ class Engine:
             with self.fabric.autocast():
                 step.labels, step.features = batch.labels, self.model.encode(batch.inputs)
                 step.logits, step.contributions = self.model.fuse(step.features)
-            nll = F.cross_entropy(step.logits.float(), batch.labels)
-            totals.add(step, {"nll": nll})
+                nll = F.cross_entropy(step.logits.float(), batch.labels)
+                totals.add(step, {"nll": nll})
         means = totals.means()
         return {k.replace("loss/nll", "nll"): v for k, v in means.items() if not k.startswith("share/")}
 

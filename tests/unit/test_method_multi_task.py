@@ -1,5 +1,7 @@
 """Multi-task: its terms against cross-entropies computed from the weights by hand."""
 
+import csv
+
 import numpy as np
 import pytest
 import torch
@@ -72,3 +74,13 @@ def test_bad_options_are_refused():
         MultiTask.Config(heads="both")
     with pytest.raises(ValidationError):
         MultiTask.Config(weight=-1)
+
+
+@pytest.mark.parametrize("precision", ["32", "bf16"])
+def test_own_heads_train_in_every_precision(tmp_path, precision):
+    """What each of them says is counted too, in training and in validation."""
+    trained = engine(tmp_path, "multi_task", {"heads": "own"}, precision=precision)
+    trained.fit()
+    (row,) = csv.DictReader((tmp_path / "history.csv").open())
+    for split in ("train", "val"):
+        assert {f"{split}/accuracy/{name}" for name in ("fused", "audio", "visual")} <= row.keys()
