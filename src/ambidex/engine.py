@@ -51,6 +51,8 @@ from ambidex.training.resample import agreed
 from ambidex.training.stopping import Stop, stop_on_sigterm
 
 BEST_FILE = "best.safetensors"
+Seen = tuple[Tensor, Tensor, Features, dict[str, Tensor] | None]
+"""labels, logits, features and contributions of a micro-batch, detached"""
 
 
 @dataclass
@@ -112,6 +114,8 @@ class Engine:
             ):
                 step = Step(run, phase, self.ranks.sum, partial(self.update, micro_batches, whole))
                 self.method.step(step)
+                if step.modalities is not None:  # in parts: the method says what they say together
+                    self.totals.count(step)
                 self.number += 1
                 self.done += 1
                 if self.ranks.any(self.stop.asked):
@@ -139,14 +143,14 @@ class Engine:
         self.optimizer.zero_grad(set_to_none=True)
         step.whole = whole
         encoded = self._survey(step, micro_batches) if self.method.surveys(step.run) else None
-        seen: list[tuple[Tensor, Tensor, dict[str, Tensor] | None]] = []
+        seen: list[Seen] = []
         for batch in micro_batches:
             loss = self._forward(step, batch, encoded)
             # uneven micro-batches and ranks together give the gradient of the whole batch's mean
             part = len(batch.labels) * self.batches.ranks / whole
             self.method.backward(step, loss if part == 1 else loss * part)
             seen.append(_detached(step))
-        step.labels, step.logits, step.contributions = _joined(seen)
+        step.labels, step.logits, step.features, step.contributions = _joined(seen)
         step.place = _joined_place(micro_batches)
         self.ranks.average_gradients(self.model.parameters())
         if self.logging:
@@ -174,15 +178,19 @@ class Engine:
                 self.method.survey(step)
         return encoded[0] if len(encoded) == 1 else None
 
-    def _encode(self, batch: Batch) -> Features:
+    def _encode(self, batch: Batch, modalities: tuple[str, ...] | None = None) -> Features:
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            return self.model.encode(batch.inputs)
+            if modalities is None:
+                return self.model.encode(batch.inputs)
+            return {m: self.model.encode_one(m, batch.inputs[m]) for m in modalities}
 
     def _forward(self, step: Step, batch: Batch, encoded: Features | None) -> Tensor:
         with self.fabric.autocast():
             step.inputs, step.labels = batch.inputs, batch.labels
             step.place, step.keep = batch.place, batch.keep
-            step.features = self.method.features(step, self._encode(batch) if encoded is None else encoded)
+            if encoded is None:
+                encoded = self._encode(batch, step.modalities)
+            step.features = self.method.features(step, encoded)
             step.logits, step.contributions = self.model.fuse(step.features)
             terms = self.method.objective(step)
             self.totals.add(step, terms)
@@ -238,6 +246,7 @@ class Engine:
         held_out = len(self.batches.store.rows("val"))
         self.run = Run(self.model, self.model.modalities, epochs, samples, rng, self._log)
         self.run.sweep, self.run.validation = self.sweep, held_out
+        self.run.steps = self.batches.steps("train", self.params.batch_size)
         self.method.check(self.model.architecture, self.frozen)
         self.method.setup(self.run)
         self.trained = [p for p in self.model.parameters() if p.requires_grad]
@@ -341,23 +350,23 @@ def _weights(model: MultimodalNet) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
 
 
-def _detached(step: Step) -> tuple[Tensor, Tensor, dict[str, Tensor] | None]:
+def _detached(step: Step) -> Seen:
     contributions = step.contributions and {m: z.detach() for m, z in step.contributions.items()}
-    return step.labels, step.logits.detach(), contributions
+    features = {m: h.detach() for m, h in step.features.items()}
+    return step.labels, step.logits.detach(), features, contributions
 
 
 def _joined_place(micro_batches: list[Batch]) -> slice:
     return slice(micro_batches[0].place.start, micro_batches[-1].place.stop)
 
 
-def _joined(
-    seen: list[tuple[Tensor, Tensor, dict[str, Tensor] | None]],
-) -> tuple[Tensor, Tensor, dict[str, Tensor] | None]:
+def _joined(seen: list[Seen]) -> Seen:
     if len(seen) == 1:
         return seen[0]
-    labels = torch.cat([labels for labels, _, _ in seen])
-    logits = torch.cat([logits for _, logits, _ in seen])
-    first = seen[0][2]
-    if first is None:
-        return labels, logits, None
-    return labels, logits, {m: torch.cat([part[2][m] for part in seen if part[2] is not None]) for m in first}
+    labels, logits, features, contributions = zip(*seen, strict=True)
+    parts = None if contributions[0] is None else _side_by_side(contributions)
+    return torch.cat(labels), torch.cat(logits), _side_by_side(features), parts
+
+
+def _side_by_side(parts: tuple[dict[str, Tensor], ...]) -> dict[str, Tensor]:
+    return {m: torch.cat([part[m] for part in parts]) for m in parts[0]}

@@ -54,6 +54,8 @@ class Run:
     In evaluation mode, without augmentation and gradient; on several ranks each sees the whole split."""
     validation: int = 0
     """samples in the validation split"""
+    steps: int = 0
+    """optimiser steps of one pass over the training split"""
     epoch: int = 0
 
 
@@ -77,15 +79,23 @@ class Step:
     """in `survey`: the inputs of each of this rank's micro-batches, in order, not joined"""
     whole: int = 0
     """samples of the whole step, over all ranks and micro-batches"""
+    modalities: tuple[str, ...] | None = None
+    """those that this update encodes, where it is not all"""
     place: slice = field(default_factory=lambda: slice(None))
     """where among them the samples stand that the tensors are of"""
     keep: Tensor | None = None
     """which modalities this micro-batch is trained with [B, M], bool, in order of run.modalities, for `features` and
     `objective`; None: all. The method's own answer in `resample`: it is for the method to act on it."""
 
-    def update(self) -> None:
-        """The ordinary step: forward, backward, gradients, clipping, optimiser."""
+    def update(self, modalities: tuple[str, ...] | None = None) -> None:
+        """The ordinary step: forward, backward, gradients, clipping, optimiser.
+
+        With `modalities` of these alone (no survey): the others are not encoded, have no gradient, and neither their
+        weights nor what the optimiser keeps of them moves. The fusion must take such features. Afterwards `logits` are
+        what these modalities say; for the epoch's accuracy `Method.step` leaves in it what all say together.
+        """
         assert self.ordinary is not None
+        self.modalities = modalities
         self.ordinary(self)
 
     def task_loss(self) -> Tensor:
@@ -95,7 +105,7 @@ class Step:
     def branches(self) -> dict[str, Tensor] | None:
         """What each modality says alone [B, C], see MultimodalNet.branches."""
         model = self.run.model
-        return model.alone(self.contributions) if model.heads is None else model.branches(self.features)
+        return model.branches(self.features) if model.standalone else model.alone(self.contributions)
 
     def ablate(self, drop: Collection[str]) -> Tensor:
         """Logits [B, C] with the features of the modalities in `drop` set to zero."""

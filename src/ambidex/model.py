@@ -155,7 +155,7 @@ class MultimodalNet(nn.Module):
             self.category_weights = nn.Parameter(torch.ones(len(dims), classes))
         self.decision: Decision | None = None
         if architecture.decision is not None:
-            architecture.decision.check(self.fusion.additive, architecture.heads)
+            architecture.decision.check(self.fusion.additive, self.standalone)
             self.decision = Decision(architecture.decision, dims, classes)
         self.exchange: Exchange | None = None
         if architecture.exchange is not None:  # last: all else starts from the weights it has without
@@ -215,13 +215,15 @@ class MultimodalNet(nn.Module):
         return self._weighted(self.fusion.blocks(), classes_first=True) if self.fusion.additive else None
 
     def branches(self, features: Features) -> dict[str, Tensor] | None:
-        """What each modality says alone [B, C]: its own head where there is one, else its contribution.
+        """What each modality says alone [B, C]: by its own head, else by a standalone fusion, else its contribution.
 
         Where the logits are a mean, a contribution is a part of what its classifier says. None where the head is
-        not additive and there are no own heads.
+        not additive and there is nothing of the others.
         """
         if self.heads is not None:
             return {name: self.heads[name](features[name]) for name in self.modalities}
+        if self.fusion.standalone:
+            return self.fusion.branches(features)
         return self.alone(self.contributions(features))
 
     def alone(self, contributions: dict[str, Tensor] | None) -> dict[str, Tensor] | None:
@@ -229,6 +231,11 @@ class MultimodalNet(nn.Module):
         if contributions is None or self.fusion.alone == 1:
             return contributions
         return {name: self.fusion.alone * z for name, z in contributions.items()}
+
+    @property
+    def standalone(self) -> bool:
+        """Whether `branches` are classifiers of the model's own, not contributions: own heads, a standalone fusion."""
+        return self.heads is not None or self.fusion.standalone
 
     def decide(self, features: Features) -> tuple[Tensor, dict[str, Tensor] | None]:
         """Features -> the logits that are predicted [B, C], and what each modality adds to them [B, C].

@@ -359,11 +359,16 @@ def test_a_tie_and_a_single_class_have_no_shares() -> None:
     assert margin_shares(alone.sum(dim=1), alone).isnan().all()
 
 
+@pytest.mark.parametrize("setting", ["model.fusion={name: gated}", "train.method=mla"])
 def test_a_head_that_does_not_split_gives_shares_once_it_is_saved_with_a_decision_layer(
-    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    project: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    setting: str,
 ) -> None:
     monkeypatch.chdir(project / "runs/manifest")
-    settings = ["--set", "model.fusion={name: gated}", "--model", str(tmp_path / "model")]
+    settings = ["--set", setting, "--model", str(tmp_path / "model")]
     assert ambidex(project, "train", *settings) == 0
     report = tmp_path / "report"
     arguments = [*settings, "--allocator", "uniform", "--save", "--report", str(report)]

@@ -45,6 +45,10 @@ REFUSED = [  # what is set, and what the line must say
         "method greedy: works on 2 modalities, the model has 3 (left, right, middle)",
     ),
     (["train.method=greedy", *THIRD], "; methods for 3: adaptive_head, "),
+    (
+        ["train.method=mla", "methods.mla.weights=fixed", "methods.mla.fixed={left: 1.0}"],
+        "fixed: got {'left': 1.0}, expected a weight of 0 or more for each of left, right",
+    ),
     (["train.method=joint", "train.preset=cremad"], "method joint has no preset 'cremad'; it has none"),
 ]
 IDS = [f"{number}-{sets[0].partition('=')[2]}" for number, (sets, _) in enumerate(REFUSED)]

@@ -36,7 +36,15 @@ def named(fusion: Fusion) -> dict[str, Tensor]:
 
 
 def test_the_plugins_and_which_are_additive():
-    assert set(FUSIONS.names()) == {"concat", "concat_map", "sum", "shared", "gated", "film"}
+    assert set(FUSIONS.names()) == {
+        "concat",
+        "concat_map",
+        "sum",
+        "shared",
+        "shared_entropy",
+        "gated",
+        "film",
+    }
     assert set(ADDITIVE) == {"concat", "concat_map", "sum", "shared"}
 
 
@@ -116,7 +124,7 @@ def test_starting_from_classifiers_the_logits_are_their_sum(name: str):
         torch.testing.assert_close(block, alone[m].weight)
 
 
-@pytest.mark.parametrize("name", ["shared", "gated", "film"])
+@pytest.mark.parametrize("name", ["shared", "shared_entropy", "gated", "film"])
 def test_a_head_that_is_no_sum_of_classifiers_keeps_its_own_start(name: str):
     dims = {"audio": 4, "visual": 4}
     head = build(name, dims)

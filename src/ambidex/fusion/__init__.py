@@ -15,13 +15,15 @@ class Fusion(nn.Module):
     """Base of all fusions, built for features of `dims` (modality -> D_m) and `classes` C.
 
     Additive fusions (`additive = True`) implement `contributions`, whose sum over modalities IS the logits,
-    exactly, bias included (a shared bias is split as b/M). The others implement `forward` only.
+    exactly, bias included (a shared bias is split as b/M); z_m depends on h_m alone. The others implement `forward`.
+    Standalone fusions (`standalone = True`) classify each modality by itself before they fuse: `branches`.
     """
 
     class Config(Section):
         """The fusion's own parameters (`model.fusion`)."""
 
-    additive: ClassVar[bool] = False
+    additive: bool = False
+    standalone: ClassVar[bool] = False
     alone: int = 1
     """what a contribution is multiplied by to be what its modality says alone: M where the logits are a mean"""
 
@@ -38,6 +40,10 @@ class Fusion(nn.Module):
     def contributions(self, features: Features) -> dict[str, Tensor]:
         """z_m [B, C] per modality; additive fusions only."""
         raise NotImplementedError(f"{type(self).__name__} is not additive")
+
+    def branches(self, features: Features) -> dict[str, Tensor]:
+        """What the head says of each modality that is given, alone [B, C]; standalone fusions only."""
+        raise NotImplementedError(f"{type(self).__name__} does not classify modalities by themselves")
 
     def start_from(self, classifiers: Mapping[str, nn.Linear]) -> bool:
         """Take over unimodal classifiers (modality -> Linear D_m -> C): their logits' sum (or mean) becomes the logits.

@@ -67,7 +67,7 @@ def sources(evaluation: Evaluation, split: str) -> dict[Source, Tensor]:
     outputs = evaluation.splits[split]
     probes = [probe.logits[split].float() for probe in fit_probes(evaluation).own.values()]
     found: dict[Source, Tensor] = {"contributions": outputs.stacked(), "probes": torch.stack(probes, dim=1)}
-    if evaluation.model.heads is not None:
+    if evaluation.model.standalone:
         found["own_heads"] = torch.stack(list(outputs.branches.values()), dim=1)
     return found
 

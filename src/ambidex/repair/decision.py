@@ -74,7 +74,8 @@ class DecisionSpec:
 class Decision(nn.Module):
     """From features and what the trained parts of a model make of them to the allocated logits.
 
-    `probes` and `own_heads` replace the head's contributions, `both` puts the probes behind them.
+    `probes` and `own_heads` (what the model says of each modality alone) replace the head's contributions, `both` puts
+    the probes behind them.
     """
 
     def __init__(self, spec: DecisionSpec, dims: Mapping[str, int], classes: int) -> None:
@@ -100,8 +101,9 @@ class Decision(nn.Module):
         if self.spec.source in ("contributions", "both"):
             parts.extend(self._contributions(model, features).values())
         if self.spec.source == "own_heads":
-            assert model.heads is not None
-            parts.extend(model.heads[name](features[name]) for name in self.modalities)
+            own = model.branches(features)
+            assert own is not None
+            parts.extend(own[name] for name in self.modalities)
         if self.probes is not None:
             parts.extend(probe(features[name]) for name, probe in self.probes.items())
         return torch.stack(parts, dim=1)

@@ -52,16 +52,24 @@ class Totals:
 
     @torch.no_grad()
     def add(self, step: Step, terms: Mapping[str, Tensor]) -> None:
-        """Count one micro-batch: loss terms, hits of the fused logits and of each branch, true-class logits."""
-        count = len(step.labels)
-        self.samples += count
+        """Count one micro-batch: loss terms, hits of the fused logits and of each branch, true-class logits.
+
+        Of an update of some modalities alone only what is theirs: `count` adds the rest once for the whole step.
+        """
         for name, value in terms.items():
-            self._sum(f"loss/{name}", value.detach() * count)
-        self._sum("accuracy/fused", _hits(step.logits, step.labels))
+            self._sum(f"loss/{name}", value.detach() * len(step.labels))
+        if step.modalities is None:
+            self.count(step)
         for name, logits in (step.branches() or {}).items():
             self._sum(f"accuracy/{name}", _hits(logits, step.labels))
         for name, logits in (step.contributions or {}).items():
             self._sum(f"true_logit/{name}", logits.gather(1, step.labels[:, None]).sum())
+
+    @torch.no_grad()
+    def count(self, step: Step) -> None:
+        """Count the samples and the hits of the fused logits."""
+        self.samples += len(step.labels)
+        self._sum("accuracy/fused", _hits(step.logits, step.labels))
 
     def means(self) -> dict[str, float]:
         """Per-sample means; `share/m` is modality m's part of the true class's logit (decision share)."""
