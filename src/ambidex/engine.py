@@ -109,6 +109,8 @@ class Engine:
         self.clock.start()
         for phase in self.method.phases(run):
             self._train_mode(phase)
+            if phase.fresh and not skip:  # else a stopped run began this pass
+                self.optimizer.state.clear()
             for whole, micro_batches in self.batches.epoch(
                 "train", run.epoch, size, self.params.accumulate, skip, resample
             ):
@@ -260,11 +262,12 @@ class Engine:
 
     def _train_mode(self, phase: Phase) -> None:
         self.model.train()
-        if self.frozen:
-            self.model.encoders.eval()
         wanted = {id(p) for p in (self.trained if phase.trains is None else phase.trains)}
         for parameter in self.trained:
             parameter.requires_grad_(id(parameter) in wanted)
+        for name in self.model.modalities:
+            if not any(parameter.requires_grad for parameter in self.model.own(name)):
+                self.model.encoder(name).eval()
 
     def _log(self, name: str, value: float | Tensor) -> None:
         if self.logging:

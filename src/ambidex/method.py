@@ -32,7 +32,10 @@ class Phase:
 
     name: str = "all"
     trains: tuple[nn.Parameter, ...] | None = None
-    """parameters that this pass updates; None: all that require a gradient"""
+    """parameters that this pass updates; None: all that require a gradient. An encoder without any is in evaluation
+    mode: it keeps its statistics too"""
+    fresh: bool = False
+    """begin with an optimiser that remembers nothing: no momentum, no moments; the schedule's learning rate stays"""
 
 
 @dataclass

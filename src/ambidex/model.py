@@ -211,8 +211,12 @@ class MultimodalNet(nn.Module):
         return self._weighted(self.fusion.contributions(features)) if self.fusion.additive else None
 
     def blocks(self) -> dict[str, Tensor] | None:
-        """The weights [C, D_m] that make each contribution, category weights included; None: head not additive."""
-        return self._weighted(self.fusion.blocks(), classes_first=True) if self.fusion.additive else None
+        """The weights [C, D_m] that make each contribution, category weights included.
+
+        None where the head is not additive or its contributions are not linear in the features.
+        """
+        blocks = self.fusion.blocks() if self.fusion.additive else None
+        return None if blocks is None else self._weighted(blocks, classes_first=True)
 
     def branches(self, features: Features) -> dict[str, Tensor] | None:
         """What each modality says alone [B, C]: by its own head, else by a standalone fusion, else its contribution.

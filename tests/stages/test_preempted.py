@@ -78,12 +78,19 @@ def test_a_rerun_takes_only_the_steps_that_are_left(layout, tmp_path):
     assert same_model(tmp_path / "whole", tmp_path / "model")
 
 
-def test_passes_of_one_epoch_are_told_apart(tmp_path):
-    """Two passes of three steps each, over the fusion and then over all: stopped in the first and in the second."""
+@pytest.mark.parametrize("fresh", [False, True])
+def test_passes_of_one_epoch_are_told_apart(tmp_path, fresh):
+    """Two passes of three steps each, over the fusion and then over all: stopped in the first and in the second.
+
+    With a fresh optimiser for each pass too, which a rerun within the pass must not begin again.
+    """
 
     def two_passes():
         found = engine(tmp_path / "cut", "multi_task", epochs=2)
-        found.method.phases = lambda run: (Phase("head", tuple(run.model.fusion.parameters())), Phase())
+        found.method.phases = lambda run: (
+            Phase("head", tuple(run.model.fusion.parameters()), fresh),
+            Phase(fresh=fresh),
+        )
         return found
 
     for number in (2, 3, 5):  # after steps 2, 5 (the second of pass two) and 10

@@ -301,6 +301,12 @@ def test_a_head_that_is_not_additive_says_so():
     assert "not additive" in found.sentences[-1]
 
 
+def test_an_additive_head_that_is_not_linear_has_no_weights_to_compare():
+    found = Weights().run(make_evaluation({"audio": [1, 1], "visual": [1, 1]}, fusion="boosted"))
+    assert found.metrics["weight_norm"] is None
+    assert "not linear in the features" in found.sentences[-1]
+
+
 def test_a_louder_modality_raises_decision_imbalance():
     even, loud = (
         Capability().run(make_evaluation({"audio": [1] * 4, "visual": [1] * 4}, scales={"audio": s})).metrics

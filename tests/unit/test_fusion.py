@@ -37,6 +37,7 @@ def named(fusion: Fusion) -> dict[str, Tensor]:
 
 def test_the_plugins_and_which_are_additive():
     assert set(FUSIONS.names()) == {
+        "boosted",
         "concat",
         "concat_map",
         "sum",
@@ -45,10 +46,10 @@ def test_the_plugins_and_which_are_additive():
         "gated",
         "film",
     }
-    assert set(ADDITIVE) == {"concat", "concat_map", "sum", "shared"}
+    assert set(ADDITIVE) == {"boosted", "concat", "concat_map", "sum", "shared"}
 
 
-@pytest.mark.parametrize("name", ADDITIVE)
+@pytest.mark.parametrize("name", [name for name in ADDITIVE if name != "boosted"])  # it may have no blocks
 @given(dims=st.lists(st.integers(1, 6), min_size=2, max_size=4), batch=st.integers(1, 4))
 @settings(max_examples=20, deadline=None)
 def test_contributions_sum_to_the_logits_and_come_from_the_blocks(name: str, dims: list[int], batch: int):
@@ -210,6 +211,8 @@ def test_linear_layers_start_xavier_normal_with_zero_bias(name: str):
         cls.Config(dim=300) if "dim" in cls.Config.model_fields else cls.Config(), {"a": 300, "v": 200}, 100
     )
     for key, parameter in fusion.named_parameters():
+        if parameter.dim() == 0:
+            continue  # a rate
         if parameter.dim() == 1:
             assert not parameter.any(), key
         else:

@@ -29,6 +29,7 @@ LOOPS = {  # method, preset: optimizer, learning rate, batch size, weight decay,
     ("opm", "kinetics_sounds"): ("adamw", 5e-5, 32, 0.01, 100, 40),
     ("inforeg", "paper"): ("sgd", 2e-3, 64, 1e-4, 50, 30),
     ("inforeg", "released"): ("sgd", 2e-3, 64, 1e-4, 50, 30),
+    ("reconboost", "cremad"): ("sgd", 0.01, 64, 5e-4, 800, 240),
     ("relearning", "released"): ("sgd", 2e-3, 64, 1e-4, 90, 0),
 }
 OPTIONS = {
@@ -39,6 +40,8 @@ OPTIONS = {
     ("opm", "kinetics_sounds"): {"base": 0.5, "slope": 0.5, "execute": 0.7, "warm_up": 6},
     ("inforeg", "paper"): {"mode": "paper", "beta": 0.9, "threshold": 0.04},
     ("inforeg", "released"): {"mode": "released", "threshold": 0.05},
+    ("reconboost", "cremad"): {"epochs_per_stage": 4, "correct_epochs": 4, "w1": 5.0, "w2": 1.0},
+    ("reconboost", "ave"): {"epochs_per_stage": 4, "correct_epochs": 4, "w1": 4.0, "w2": 1.0},
     ("relearning", "released"): {"strength": 3.0, "every": 20, "times": 3},
     ("agm", "cremad"): {"alpha": 1.5},
     ("agm", "av_mnist"): {"alpha": 2.5},

@@ -1,8 +1,8 @@
 """The head's own preference and the disparity of the feature spaces.
 
 Norm of W_m[c] per modality and class, its log-ratio between modalities, mean size and histogram of the entries
-(additive heads only). Weights are no sample: they have no sampling error and so no interval. Mean norm of h_m on test
-with a bootstrap interval; effective rank of h_m on test, exp(entropy of the normalised singular values), Roy &
+(linear additive heads only). Weights are no sample: they have no sampling error and so no interval. Mean norm of h_m
+on test with a bootstrap interval; effective rank of h_m on test, exp(entropy of the normalised singular values), Roy &
 Vetterli 2007. Samples drawn twice would lower a rank, so its interval is that of a jackknife over blocks of samples.
 """
 
@@ -27,7 +27,7 @@ class Weights(Diagnostic):
     """Weight norms, feature norms, effective ranks."""
 
     def run(self, evaluation: Evaluation) -> Diagnosis:
-        """Metrics: `features` by modality; `weight_norm` by modality and class, `weights` (None: not additive)."""
+        """Metrics: `features` by modality; `weight_norm` by modality and class, `weights` (None: no blocks)."""
         features = {m: _features(evaluation, h) for m, h in evaluation.test.features.items()}
         rows = [{"modality": m, **numbers} for m, numbers in features.items()]
         metrics: dict[str, Any] = {
@@ -39,7 +39,9 @@ class Weights(Diagnostic):
         sentences = [_spaces(features)]
         blocks = evaluation.model.blocks()
         if blocks is None:
-            sentences.append("The head is not additive: it has no weight block per modality to compare.")
+            additive = evaluation.model.fusion.additive
+            why = "adds what is not linear in the features" if additive else "is not additive"
+            sentences.append(f"The head {why}: it has no weight block per modality to compare.")
             return Diagnosis(metrics, {"feature_spaces": rows}, sentences)
         blocks = {m: w.detach().float() for m, w in blocks.items()}
         norms = {m: w.norm(dim=1) for m, w in blocks.items()}

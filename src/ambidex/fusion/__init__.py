@@ -52,8 +52,8 @@ class Fusion(nn.Module):
         """
         return False
 
-    def blocks(self) -> dict[str, Tensor]:
-        """W_m [C, D_m] per modality: the head's own weights; additive fusions only."""
+    def blocks(self) -> dict[str, Tensor] | None:
+        """W_m [C, D_m] per modality: the head's own weights; additive fusions only. None: z_m is not linear in h_m."""
         raise NotImplementedError(f"{type(self).__name__} is not additive")
 
 

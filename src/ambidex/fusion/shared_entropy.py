@@ -86,7 +86,7 @@ class SharedEntropy(Fusion):
         """w_m z_m [B, C], with fixed weights."""
         return self.weighted(self.branches(features)) if self.additive else super().contributions(features)
 
-    def blocks(self) -> dict[str, Tensor]:
+    def blocks(self) -> dict[str, Tensor] | None:
         """w_m W P_m [C, D_m], with fixed weights."""
         if not self.additive:
             return super().blocks()
