@@ -14,7 +14,7 @@ for epoch in epochs:
                     z = fuse(h)
                     terms = objective       method.objective
                     backward(sum of terms)  method.backward
-                sum gradients over ranks
+                sum gradients over ranks, unscale
                 edit gradients              method.gradients
                 clip, optimiser step
             asked to stop: checkpoint, leave
@@ -48,6 +48,7 @@ from ambidex.training.optimise import build_optimizer, build_schedule
 from ambidex.training.ranks import Ranks
 from ambidex.training.rehearsal import evaluating, rehearsal
 from ambidex.training.resample import agreed
+from ambidex.training.scaling import LossScale
 from ambidex.training.stopping import Stop, stop_on_sigterm
 
 BEST_FILE = "best.safetensors"
@@ -75,6 +76,7 @@ class Engine:
 
     def __post_init__(self) -> None:
         self.ranks, self.stop, self.clock = Ranks(self.fabric), Stop(), Clock()
+        self.scale = LossScale(self.fabric.device, active=self.params.precision == "16")
 
     def fit(self) -> dict[str, Any]:
         """Train to the end and leave the selected epoch's weights in the model. Returns the selection."""
@@ -150,11 +152,13 @@ class Engine:
             loss = self._forward(step, batch, encoded)
             # uneven micro-batches and ranks together give the gradient of the whole batch's mean
             part = len(batch.labels) * self.batches.ranks / whole
-            self.method.backward(step, loss if part == 1 else loss * part)
+            self.method.backward(step, self.scale.scaled(loss if part == 1 else loss * part))
             seen.append(_detached(step))
         step.labels, step.logits, step.features, step.contributions = _joined(seen)
         step.place = _joined_place(micro_batches)
         self.ranks.average_gradients(self.model.parameters())
+        if not self.scale.unscale(self.optimizer):
+            return  # a gradient overflowed: this step is left out, and the next is scaled less
         if self.logging:
             self.guard.check()
             self.monitor.points(gradient_norms(self.model), self.number)
@@ -311,6 +315,7 @@ class Engine:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
+            "scale": self.scale.state_dict(),
             "method": self.method.state_dict(),
             "method_rng": self.run.rng.get_state(),
             "ranks": ranks,
@@ -324,6 +329,7 @@ class Engine:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
+        self.scale.load_state_dict(state["scale"])
         self.method.load_state_dict(state["method"])
         self.run.rng.set_state(state["method_rng"])
         self.number, self.best, self.history = state["number"], state["best"], state["history"]

@@ -208,7 +208,11 @@ class Method:
         loss.backward()  # type: ignore[no-untyped-call]
 
     def gradients(self, step: Step) -> None:
-        """After all micro-batches and ranks are summed, before clipping and the optimiser step."""
+        """After all micro-batches and ranks are summed and unscaled, before clipping and the optimiser step.
+
+        Not called where a gradient overflowed (`precision: 16`), for then no step is taken: what is summed up over
+        micro-batches begins anew in `step`.
+        """
 
     def step(self, step: Step) -> None:
         """Last resort, for several optimiser steps per batch. The default takes the ordinary step."""

@@ -174,7 +174,9 @@ class Optimisation(Section):
     step_epochs: int = Field(70, ge=1, description="schedule step: epochs between two drops")
     step_factor: float = Field(0.1, gt=0, le=1, description="schedule step: factor of each drop")
     clip_norm: float | None = Field(None, gt=0, description="largest norm of all gradients together")
-    precision: Literal["32", "bf16"] = Field("32", description="bf16: mixed precision")
+    precision: Literal["32", "bf16", "16"] = Field(
+        "32", description="bf16: mixed precision; 16: for devices without bf16, with loss scaling"
+    )
     selection: Literal["val_accuracy", "val_nll", "last", "oracle"] = Field(
         "val_accuracy",
         description="which epoch is kept; oracle looks at the test split and is marked as such",

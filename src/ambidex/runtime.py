@@ -34,11 +34,12 @@ def check_devices(runtime: Runtime) -> None:
 
 
 def make_fabric(runtime: Runtime, precision: str) -> Any:
-    """A launched Fabric on the device of `runtime`; `precision` is `32` or `bf16` (autocast).
+    """A launched Fabric on the device of `runtime`; `precision` is `32`, or `bf16` or `16` (autocast).
 
     Raises ParamsError where `runtime.devices` is not the number of processes that torchrun started on this machine.
     """
     import lightning_fabric
+    from lightning_fabric.plugins import MixedPrecision, Precision
 
     kind = device(runtime).type
     started, in_all = processes()
@@ -55,7 +56,7 @@ def make_fabric(runtime: Runtime, precision: str) -> Any:
         devices=runtime.devices,
         num_nodes=in_all // started,
         strategy="ddp" if by_torchrun() else "auto",
-        precision="bf16-mixed" if precision == "bf16" else "32-true",
+        plugins=Precision() if precision == "32" else MixedPrecision(f"{precision}-mixed", kind),
     )
     fabric.launch()
     return fabric

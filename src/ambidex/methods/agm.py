@@ -171,6 +171,11 @@ class AGM(Method):
         values = self.responses.values(model, present, absent, step.logits)
         self.kappas = self._judge(step, self.responses.losses(values, step.labels))
 
+    def step(self, step: Step) -> None:
+        """The ordinary one, with nothing kept of the one before."""
+        self.sums, self.kept = torch.zeros_like(self.sums), None
+        super().step(step)
+
     def objective(self, step: Step) -> dict[str, Tensor]:
         """The fused loss; in mode hook its gradient goes through the responses."""
         if not self.active(step.run):
@@ -198,7 +203,6 @@ class AGM(Method):
                 if own:
                     torch._foreach_mul_(own, kappa.to(own[0].dtype))
         self._clip(model)
-        self.sums, self.kept = torch.zeros_like(self.sums), None
 
     def active(self, run: Run) -> bool:
         """Whether `run.epoch` lies in the window."""

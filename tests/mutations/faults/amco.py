@@ -120,7 +120,7 @@ FAULTS = [
         file=HEAD,
         before="self.map.bias / len(self.dims)",
         after="self.map.bias",
-        caught_by=FUSION + "test_contributions_sum_to_the_logits_and_come_from_the_blocks",
+        caught_by=FUSION + "test_concat_map_is_a_linear_layer_on_the_logits_of_concat",
     ),
     Fault(
         name="amco: the map transposed",

@@ -1,0 +1,53 @@
+"""Faults in what the engine does for every method."""
+
+from mutations.fault import Fault
+
+ENGINE = "src/ambidex/engine.py"
+SCALING = "src/ambidex/training/scaling.py"
+PRECISION = "tests/contract/test_precision.py::"
+SCALED = PRECISION + "test_a_scaled_loss_trains_bit_for_bit_as_the_loss"
+OVERFLOWS = PRECISION + "test_a_step_that_overflows_leaves_no_trace"
+
+FAULTS = [
+    Fault(
+        name="engine: gradients are unscaled after the method edits them",
+        file=ENGINE,
+        before="        self.method.gradients(step)\n",
+        after="        for p in self.trained:\n"
+        "            p.grad = p.grad if p.grad is None else p.grad * self.scale.state_dict().get('scale', 1)\n"
+        "        self.method.gradients(step)\n"
+        "        for p in self.trained:\n"
+        "            p.grad = p.grad if p.grad is None else p.grad / self.scale.state_dict().get('scale', 1)\n",
+        caught_by=SCALED + "[inforeg-defaults]",
+    ),
+    Fault(
+        name="engine: a step with an overflow is taken",
+        file=ENGINE,
+        before="if not self.scale.unscale(self.optimizer):",
+        after="if not self.scale.unscale(self.optimizer) and False:",
+        caught_by=OVERFLOWS + "[joint-defaults]",
+    ),
+    Fault(
+        name="engine: gradients stay scaled",
+        file=SCALING,
+        before="        self._scaler.unscale_(optimizer)\n        self._scaler.update()\n",
+        after="",
+        caught_by=SCALED + "[joint-defaults]",
+    ),
+    Fault(
+        name="engine: the checkpoint forgets the loss scale",
+        file=ENGINE,
+        before='self.scale.load_state_dict(state["scale"])',
+        after="pass",
+        caught_by=PRECISION + "test_a_resumed_run_goes_on_with_its_scale",
+    ),
+    Fault(
+        name="engine: likelihoods of half precision",
+        file="src/ambidex/methods/_scores.py",
+        before="torch.stack(list(contributions.values())).float()\n    index = labels.expand(len(stacked), -1)"
+        ".unsqueeze(-1)\n    return stacked.softmax",
+        after="torch.stack(list(contributions.values())).bfloat16()\n    index = labels.expand(len(stacked), -1)"
+        ".unsqueeze(-1)\n    return stacked.softmax",
+        caught_by=PRECISION + "test_weights_stay_and_likelihoods_are_taken_in_float32[ogm_ge-defaults-bf16]",
+    ),
+]
