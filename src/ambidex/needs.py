@@ -38,8 +38,9 @@ class Needs:
         """What is missing: what is needed, what was found, what would do."""
         count, fusion = len(architecture.encoders), architecture.fusion.name
         if not self.takes(count):
-            limit = f"needs at least {self.min_modalities}"
-            limit = limit if count < self.min_modalities else f"works on {self.max_modalities}"
+            least, most = self.min_modalities, self.max_modalities
+            at_most = f"works on {most}" if least == most else f"works on at most {most}"
+            limit = f"needs at least {least}" if count < least else at_most
             found = f"the model has {count} ({', '.join(architecture.encoders)})"
             yield f"{limit} modalities, {found}; methods for {count}: {', '.join(_takers(count))}"
         if self.additive_head and not FUSIONS.get(fusion).additive:

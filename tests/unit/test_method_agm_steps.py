@@ -1,5 +1,7 @@
 """AGM within the engine: what it leaves untouched, what it costs, when it acts, and how it clips."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -8,7 +10,7 @@ from ambidex.errors import ModelError
 from ambidex.method import METHODS
 from ambidex.params import Optimisation
 from ambidex.training.responses import Responses
-from helpers.memory_store import build, engine, make_method
+from helpers.memory_store import architecture, build, engine, make_method
 
 TWO = ("audio", "visual")
 THREE = ("audio", "visual", "touch")
@@ -259,10 +261,12 @@ def test_micro_batches_are_the_whole_batch_in_double_precision(tmp_path, monkeyp
 
 
 def test_seven_modalities_are_too_many():
-    model = build(make_method("agm"), TWO)
-    model.modalities = tuple("abcdefg")
-    with pytest.raises(ModelError, match=r"agm.*6"):
-        make_method("agm").needs.check("agm", model)
+    plan = architecture(TWO)
+    seven = replace(plan, encoders=dict.fromkeys("abcdefg", plan.encoders["audio"]))
+    with pytest.raises(
+        ModelError, match=r"agm: works on at most 6 modalities, the model has 7 .*methods for 7: "
+    ):
+        make_method("agm").check(seven, frozen=False)
 
 
 @pytest.mark.parametrize(("preset", "epochs"), [("cremad", 1500), ("av_mnist", 1000), ("ur_funny", 800)])

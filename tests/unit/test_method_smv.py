@@ -398,7 +398,7 @@ def test_it_costs_one_still_pass_an_epoch_and_one_pass_per_step(tmp_path):
     assert (sum(calls), len(calls) - sum(calls)) == (trained.number, 3)
 
 
-@pytest.mark.parametrize(("count", "words"), [(1, "at least 2"), (7, "works on 6")])
+@pytest.mark.parametrize(("count", "words"), [(1, "at least 2"), (7, "works on at most 6")])
 def test_other_numbers_of_modalities_are_refused_in_one_line(count, words):
     encoders = dict.fromkeys("abcdefg"[:count], Choice(name="mlp"))
     with pytest.raises(ModelError, match=f"method smv: .*{words}") as caught:

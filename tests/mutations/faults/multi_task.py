@@ -38,7 +38,7 @@ FAULTS = [
     Fault(
         name="multi_task: a split that is not there goes unnoticed",
         file=METHOD,
-        before='if self.config.heads == "split" and not run.model.fusion.additive:',
+        before='if self.config.heads == "split" and not FUSIONS.get(fusion).additive:',
         after="if False:",
         caught_by=TESTS + "test_split_heads_on_a_fusion_that_cannot_be_split_are_refused",
     ),
