@@ -6,6 +6,7 @@ ENGINE = "src/ambidex/engine.py"
 SCALING = "src/ambidex/training/scaling.py"
 PRECISION = "tests/contract/test_precision.py::"
 SCALED = PRECISION + "test_a_scaled_loss_trains_bit_for_bit_as_the_loss"
+COSTS = "tests/contract/test_costs.py::"
 OVERFLOWS = PRECISION + "test_a_step_that_overflows_leaves_no_trace"
 
 FAULTS = [
@@ -49,5 +50,19 @@ FAULTS = [
         after="torch.stack(list(contributions.values())).bfloat16()\n    index = labels.expand(len(stacked), -1)"
         ".unsqueeze(-1)\n    return stacked.softmax",
         caught_by=PRECISION + "test_weights_stay_and_likelihoods_are_taken_in_float32[ogm_ge-defaults-bf16]",
+    ),
+    Fault(
+        name="engine: a surveyed batch is encoded twice",
+        file=ENGINE,
+        before="return encoded[0] if len(encoded) == 1 else None",
+        after="return None",
+        caught_by=COSTS + "test_passes_through_the_encoders_are_those_of_the_table[opm-defaults]",
+    ),
+    Fault(
+        name="engine: a method waits for its coefficient",
+        file="src/ambidex/methods/ogm_ge.py",
+        before="        if not kernels:\n",
+        after="        if not kernels or factor.item() < 0:\n",
+        caught_by=COSTS + "test_a_step_that_logs_nothing_waits_for_nothing[ogm_ge-defaults]",
     ),
 ]
