@@ -225,13 +225,13 @@ class Engine:
         means = totals.means()
         return {k.replace("loss/nll", "nll"): v for k, v in means.items() if not k.startswith("share/")}
 
-    def sweep(self, split: str) -> tuple[Features, Tensor]:
-        """Features [N, D_m] and labels [N] of the whole split `train` or `val`: see Run.sweep."""
+    def sweep(self, split: str, rows: Tensor | None = None) -> tuple[Features, Tensor]:
+        """Features [N, D_m] and labels [N] of the split `train` or `val`, or of `rows` of it: see Run.sweep."""
         if split not in ("train", "val"):
             raise ValueError(f"split '{split}': methods may see train and val alone")
         with evaluating(self.model):
             parts, labels = [], []
-            for batch in self.batches.sweep(split, 4 * self.params.batch_size):
+            for batch in self.batches.sweep(split, 4 * self.params.batch_size, rows):
                 with self.fabric.autocast():
                     parts.append(self.model.encode(batch.inputs))
                 labels.append(batch.labels)
@@ -253,6 +253,7 @@ class Engine:
         self.run = Run(self.model, self.model.modalities, epochs, samples, rng, self._log)
         self.run.sweep, self.run.validation = self.sweep, held_out
         self.run.steps = self.batches.steps("train", self.params.batch_size)
+        self.run.labels = self.batches.store.labels[self.batches.store.rows("train")]
         self.method.check(self.model.architecture, self.frozen)
         self.method.setup(self.run)
         self.trained = [p for p in self.model.parameters() if p.requires_grad]

@@ -51,14 +51,17 @@ class Run:
     """the method's own random numbers, on the training device; nothing else draws from it"""
     log: Callable[[str, float | Tensor], None]
     """log(name, value): a point in TensorBoard under `method/`, at the logging interval"""
-    sweep: Callable[[str], tuple[Features, Tensor]] = field(default=lambda split: ({}, torch.empty(0)))
-    """sweep(split), train or val -> features h_m [N, D_m] and labels [N] of all its samples in store order.
+    sweep: Callable[..., tuple[Features, Tensor]] = field(default=lambda *given: ({}, torch.empty(0)))
+    """sweep(split), train or val -> features h_m [N, D_m] and labels [N] of all its samples in store order;
+    sweep(split, rows) of those at the positions `rows` [N] in the split, int64, on the CPU.
 
     In evaluation mode, without augmentation and gradient; on several ranks each sees the whole split."""
     validation: int = 0
     """samples in the validation split"""
     steps: int = 0
     """optimiser steps of one pass over the training split"""
+    labels: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+    """of the training split, in store order, on the CPU"""
     epoch: int = 0
 
 

@@ -91,9 +91,10 @@ class Batches:
         rows = self.store.rows(split)
         return rows if resample is None else rows[resample.rows]
 
-    def sweep(self, split: str, batch_size: int) -> Iterator[Batch]:
-        """One pass in store order, without augmentation."""
-        for chunk in torch.split(self.store.rows(split), batch_size):
+    def sweep(self, split: str, batch_size: int, rows: Tensor | None = None) -> Iterator[Batch]:
+        """One pass in store order, without augmentation; with `rows` over these positions in the split alone."""
+        found = self.store.rows(split)
+        for chunk in torch.split(found if rows is None else found[rows], batch_size):
             yield self.load(chunk, None)
 
     def load(self, rows: Tensor, draws: Draws | None) -> Batch:
