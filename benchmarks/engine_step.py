@@ -6,8 +6,9 @@ checkpoints and the first steps (allocations) do not count.
 """
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from ambidex.encoders import InputSpec
 from ambidex.engine import Engine
 from ambidex.media.extraction import Wants
 from ambidex.media.store import FeatureStore
-from ambidex.method import METHODS
+from ambidex.method import METHODS, Method
 from ambidex.model import Architecture, ModalityInput, MultimodalNet
 from ambidex.params import Choice, Frames, Optimisation, Runtime, Spectrogram
 from ambidex.runtime import make_fabric
@@ -35,11 +36,18 @@ RUNTIME = Runtime(accelerator="cpu", threads=1)
 JOINT_LIMIT, OGM_LIMIT = 1.05, 1.05
 TINY_OGM_MS, TINY_OGM_GE_MS = 0.5, 1.0
 WARM_UP = 2
-METHOD_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
-    "joint": ("joint", {}),
-    "OGM": ("ogm_ge", {"ge": False}),
-    "OGM-GE": ("ogm_ge", {}),
-}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A method with options, and how many epochs go by before its steps are timed."""
+
+    method: str
+    options: dict[str, Any] = field(default_factory=dict)
+    before: int = 0
+
+
+CHOSEN = {"joint": Trained("joint"), "OGM": Trained("ogm_ge", {"ge": False}), "OGM-GE": Trained("ogm_ge")}
 
 
 @dataclass(frozen=True)
@@ -89,8 +97,8 @@ def measure(scale: Scale) -> list[Row]:
 
 
 def _resnet_rows(case: Case) -> list[Row]:
-    timed = _time_methods(case)
-    joint, ogm, ogm_ge = (timed[name].engine / timed[name].bare for name in METHOD_OPTIONS)
+    timed = time_methods(case, CHOSEN)
+    joint, ogm, ogm_ge = (timed[name].engine / timed[name].bare for name in CHOSEN)
     noise = _noise_seconds(case)
     drawn = np.median(noise) / np.median(timed["joint"].engine)
     where = f"{case.title}, batch {case.batch_size}"
@@ -114,8 +122,8 @@ def _resnet_rows(case: Case) -> list[Row]:
 
 
 def _tiny_rows(case: Case) -> list[Row]:
-    timed = _time_methods(case)
-    joint, ogm, ogm_ge = (1000 * (timed[name].engine - timed[name].bare) for name in METHOD_OPTIONS)
+    timed = time_methods(case, CHOSEN)
+    joint, ogm, ogm_ge = (1000 * (timed[name].engine - timed[name].bare) for name in CHOSEN)
     logged = 1000 * (timed["joint"].logged - np.median(timed["joint"].engine))
     where = f"{case.title}, batch {case.batch_size}"
     step = f"step {1000 * np.median(timed['joint'].bare):.1f} ms bare"
@@ -134,7 +142,7 @@ def _tiny_rows(case: Case) -> list[Row]:
 
 
 @dataclass
-class _Timed:
+class Timed:
     """Seconds of the engine's ordinary steps, of the bare step after each, and of the steps that log."""
 
     engine: Seconds
@@ -142,40 +150,45 @@ class _Timed:
     logged: Seconds
 
 
-def _time_methods(case: Case) -> dict[str, _Timed]:
+def time_methods(case: Case, methods: Mapping[str, Trained]) -> dict[str, Timed]:
+    """Train with each of `methods` in turn, in several rounds, a step of the bare loop after each of its steps."""
     with tempfile.TemporaryDirectory(prefix="ambidex-bench-") as folder:
         steps = WARM_UP + case.steps
-        store = make_store(Path(folder) / "store", case.wants, {"train": steps * case.batch_size, "val": 2})
-        rounds: dict[str, list[_Timed]] = {name: [] for name in METHOD_OPTIONS}
+        store = make_store(Path(folder) / "store", case.wants, {"train": steps * case.batch_size, "val": 8})
+        rounds: dict[str, list[Timed]] = {name: [] for name in methods}
         for number in range(case.rounds):
-            for name in METHOD_OPTIONS:
-                output = Path(folder) / f"{name}-{number}"
+            for place, (name, trained) in enumerate(methods.items()):
+                output = Path(folder) / f"{place}-{number}"
                 output.mkdir()
-                rounds[name].append(_run(case, store, name, output))
+                rounds[name].append(_run(case, store, trained, output))
     return {
-        name: _Timed(
+        name: Timed(
             *(np.concatenate([getattr(t, part) for t in done]) for part in ("engine", "bare", "logged"))
         )
         for name, done in rounds.items()
     }
 
 
-def _run(case: Case, store: FeatureStore, name: str, output: Path) -> _Timed:
-    """Train one epoch with the engine, a bare step after each of its steps."""
-    params = _params(case)
+def _run(case: Case, store: FeatureStore, trained: Trained, output: Path) -> Timed:
+    """Train until the method's steps are of the kind that is timed; a bare step after each of the last epoch's."""
+    params = _params(case, trained.before + 1)
     fabric = make_fabric(RUNTIME, params.precision)
     bare = _bare_steps(_model(case, store), params, store)
+    names, device = tuple(case.wants), fabric.device
     batches = SteppedBatches(
-        store, tuple(case.wants), {}, 0, fabric.device, after_step=lambda: _plainly(bare)
+        store, names, {}, 0, device, after_step=lambda: _plainly(bare), before=trained.before
     )
-    plugin, options = METHOD_OPTIONS[name]
-    method = METHODS.get(plugin)(plugin_config(METHODS, plugin, options, plugin))
-    engine = Engine(_model(case, store), method, params, batches, fabric, output, "benchmark")
+    given = plugin_config(METHODS, trained.method, trained.options, trained.method)
+    method = METHODS.get(trained.method)(given)
+    engine = Engine(_model(case, store, method), method, params, batches, fabric, output, "benchmark")
     engine.fit()
     taken = np.array(batches.taken)
-    logs = np.arange(len(taken)) % params.log_every == 0
+    numbers = (
+        engine.number - len(taken) + np.arange(len(taken))
+    )  # the engine logs by the steps of the whole run
+    logs = numbers % params.log_every == 0
     ordinary = ~logs & (np.arange(len(taken)) >= WARM_UP)
-    return _Timed(taken[ordinary, 0], taken[ordinary, 1], taken[logs, 0][1:])
+    return Timed(taken[ordinary, 0], taken[ordinary, 1], taken[logs, 0][not trained.before :])
 
 
 @dataclass(frozen=True)
@@ -186,10 +199,15 @@ class SteppedBatches(Batches):
     """called after each step; returns the seconds that the reference took"""
     taken: list[tuple[float, float]] = field(default_factory=list)
     """(engine, reference) seconds of each training step"""
+    before: int = 0
+    """epochs that are not timed"""
 
-    def epoch(self, *given: Any, **named: Any) -> Iterator[tuple[int, list[Batch]]]:
+    def epoch(self, split: str, epoch: int, *given: Any, **named: Any) -> Iterator[tuple[int, list[Batch]]]:
         """As in Batches."""
-        batches = super().epoch(*given, **named)
+        batches = super().epoch(split, epoch, *given, **named)
+        if epoch < self.before:
+            yield from batches
+            return
         start = cpu_seconds()
         for batch in batches:
             yield batch
@@ -209,7 +227,7 @@ def _bare_steps(
     )
     rows = store.rows("train")
     order = rows[torch.randperm(len(rows))] if order is None else order
-    batches = iter(torch.split(order, params.batch_size))
+    batches = cycle(torch.split(order, params.batch_size))  # a method may make an epoch longer
     model.train()
 
     def step() -> None:
@@ -234,9 +252,9 @@ def _plainly(step: Callable[[], None]) -> float:
     return taken
 
 
-def _params(case: Case) -> Optimisation:
+def _params(case: Case, epochs: int = 1) -> Optimisation:
     return Optimisation(
-        epochs=1,
+        epochs=epochs,
         batch_size=case.batch_size,
         optimizer="sgd",
         learning_rate=1e-3,
@@ -244,14 +262,15 @@ def _params(case: Case) -> Optimisation:
     )
 
 
-def _model(case: Case, store: FeatureStore) -> MultimodalNet:
+def _model(case: Case, store: FeatureStore, method: Method | None = None) -> MultimodalNet:
     torch.manual_seed(0)
     inputs = {
         name: ModalityInput(InputSpec(spec.kind, spec.shape), tuple(spec.mean), tuple(spec.std))
         for name, spec in store.inputs.items()
     }
     encoders = dict.fromkeys(inputs, case.encoder)
-    return MultimodalNet(Architecture(inputs, encoders, Choice(name="concat"), store.classes))
+    plan = Architecture(inputs, encoders, Choice(name="concat"), store.classes)
+    return MultimodalNet(plan if method is None else method.architecture(plan))
 
 
 def _noise_seconds(case: Case) -> Seconds:

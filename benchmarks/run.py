@@ -16,6 +16,7 @@ from benchmarks.scale import Scale
 
 BENCHMARKS = {
     "engine": "benchmarks.engine_step",
+    "methods": "benchmarks.method_step",
     "evaluation": "benchmarks.evaluation",
     "extraction": "benchmarks.extraction",
     "loading": "benchmarks.loading",
