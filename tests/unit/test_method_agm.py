@@ -91,6 +91,7 @@ def _gradients(model):
 def _watched(tmp_path, options, modalities=TWO, fusion="concat", plain=False, **settings):
     """Train; per step: losses and kappa of the method, the values by the oracle, gradients before and after."""
     model = build(make_method("agm"), modalities, fusion, plain=plain)
+    options = {"zeros_every": 1} | options
     trained = engine(tmp_path, "agm", options, modalities, model=model, **settings)
     method, steps = trained.method, []
     objective, gradients, coefficients = method.objective, method.gradients, method.coefficients

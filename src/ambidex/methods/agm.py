@@ -21,7 +21,8 @@ Three modes, which compute different quantities:
 - `scale`: encoder m's gradient is multiplied by kappa_m: the leading term of that, exact where zeros have no gradient,
   as in the first convolution. P_C has no gradient, and the head's is not scaled.
 - `cached`: as `scale`, with s_m from the training pass's own features in place of evaluation passes (zeros alone are
-  encoded in evaluation mode): other values wherever batch norm or dropout make the two modes differ.
+  encoded in evaluation mode, again every `zeros_every` steps): other values wherever batch norm or dropout make the two
+  modes differ.
 
 Zeroed inputs are not zeroed features: P_C holds what the encoders make of zeros, one sample of which is enough. Where
 an encoder normalises by the sample (group norm), zeros have no variance to divide by, and G(0) can be hundreds of times
@@ -74,6 +75,9 @@ class AGM(Method):
             1.0, gt=0, description="clip where a gradient's entry in the head exceeds this; null: never"
         )
         clip_norm: float = Field(1.0, gt=0, description="norm that all gradients are then clipped to")
+        zeros_every: int = Field(
+            10, ge=1, description="mode cached: steps after which zeros are encoded again"
+        )
 
         @model_validator(mode="after")
         def _window(self) -> "AGM.Config":
@@ -87,7 +91,7 @@ class AGM(Method):
             forwards=2,
             backwards=2,
             words="one more sample, of zeros, and 2^M - 2 passes of the head; with micro-batches two forward passes "
-            "more; `mode: scale` 2 forwards and 1 backward, `mode: cached` 1 and 1",
+            "more; `mode: scale` 2 forwards and 1 backward, `mode: cached` 1 and 1 (zeros every `zeros_every` steps)",
         ),
         paper=Paper(
             "Li, Li, Hu, Lei, Li, Zhou",
@@ -144,7 +148,7 @@ class AGM(Method):
         *({"alpha": 0.0, "clip_above": None, "mode": mode} for mode in ("hook", "scale", "cached")),
         {"start": 1_000},
     )
-    variants: ClassVar = ({"mode": "scale"}, {"mode": "cached"})
+    variants: ClassVar = ({"mode": "scale"}, {"mode": "cached", "zeros_every": 2})
 
     def setup(self, run: Run) -> None:
         """Begin without an average."""
@@ -153,6 +157,8 @@ class AGM(Method):
         self.means, self.steps = torch.zeros(len(run.modalities), device=device), 0
         self.sums = torch.zeros_like(self.means)
         """losses of this step's samples so far (modes scale and cached)"""
+        self.absent: Features | None = None
+        """features of zeros (mode cached)"""
         self.kept: tuple[Features, Features] | None = None
         """evaluation features with gradient, of this step's inputs and of zeros (mode hook, no micro-batches)"""
 
@@ -165,15 +171,16 @@ class AGM(Method):
         model, single = step.run.model, len(step.parts) == 1
         with torch.set_grad_enabled(single):  # then the objective goes on from these
             seen = [encode_resting(model, inputs) for inputs in step.parts]
-            absent = encode_zeros(model)
-        self.kept = (seen[0], absent) if single else None
-        present = {m: torch.cat([features[m] for features in seen]) for m in model.modalities}
+        self.kept, absent = (seen[0] if single else None), seen[0][1]
+        present = {m: torch.cat([features[m] for features, _ in seen]) for m in model.modalities}
         values = self.responses.values(model, present, absent, step.logits)
         self.kappas = self._judge(step, self.responses.losses(values, step.labels))
 
     def step(self, step: Step) -> None:
         """The ordinary one, with nothing kept of the one before."""
         self.sums, self.kept = torch.zeros_like(self.sums), None
+        if self.steps % self.config.zeros_every == 0:
+            self.absent = None
         super().step(step)
 
     def objective(self, step: Step) -> dict[str, Tensor]:
@@ -182,13 +189,12 @@ class AGM(Method):
             return super().objective(step)
         model, responses = step.run.model, self.responses
         if self.config.mode == "hook":
-            present, absent = self.kept or (encode_resting(model, step.inputs), encode_zeros(model))
+            present, absent = self.kept or encode_resting(model, step.inputs)
             values = responses.values(model, present, absent, step.logits)
             return {"task": F.cross_entropy(responses.modulated(values, self.kappas), step.labels)}
         with torch.no_grad():
-            cached = self.config.mode == "cached"
-            present = step.features if cached else encode_resting(model, step.inputs)
-            values = responses.values(model, present, encode_zeros(model), step.logits)
+            present, absent = self._seen(step)
+            values = responses.values(model, present, absent, step.logits)
             self.sums = self.sums + responses.losses(values, step.labels)
         return super().objective(step)
 
@@ -216,12 +222,21 @@ class AGM(Method):
         return torch.exp(self.config.alpha * gap.clamp(max=LARGEST_GAP))
 
     def state_dict(self) -> dict[str, Any]:
-        """The running means and the number of steps in them."""
-        return {"means": self.means, "steps": self.steps}
+        """The running means, the number of steps in them, and features of zeros."""
+        return {"means": self.means, "steps": self.steps, "absent": self.absent}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of state_dict."""
         self.means, self.steps = state["means"].to(self.means.device), state["steps"]
+        if (kept := state["absent"]) is not None:
+            self.absent = {m: h.to(self.means.device) for m, h in kept.items()}
+
+    def _seen(self, step: Step) -> tuple[Features, Features]:
+        """What the responses of modes scale and cached are valued on."""
+        if self.config.mode == "scale":
+            return encode_resting(step.run.model, step.inputs)
+        self.absent = self.absent or encode_zeros(step.run.model)
+        return step.features, self.absent
 
     def _judge(self, step: Step, sums: Tensor) -> Tensor:
         """Losses summed over this rank's samples of the step -> kappa [M]."""

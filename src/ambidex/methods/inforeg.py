@@ -13,6 +13,7 @@ are open from the first epoch on; the trace is the sum over weight tensors of th
 in it.
 """
 
+from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -210,11 +211,12 @@ def _growth(last: float, before: float) -> float:
     return (last - before) / last if last > 0 else -torch.inf
 
 
-def _add_pull(pairs: Any, strength: Tensor) -> None:
-    """Add strength (theta - w) to the gradient of each (theta, w) that has one."""
-    found = [(p.grad, p, w) for p, w in pairs if p.grad is not None]
-    if found:
-        gradients, now, then = map(list, zip(*found, strict=True))
-        apart = torch._foreach_sub(now, then)
-        torch._foreach_mul_(apart, strength.to(apart[0].dtype))
-        torch._foreach_add_(gradients, apart)
+def _add_pull(pairs: Iterable[tuple[Tensor, Tensor]], strength: Tensor) -> None:
+    """Add strength (theta - w) to the gradient of each (theta, w) that has one.
+
+    One after the other: the difference is still in the cache when it is added, which takes a third of the time that
+    three passes over all parameters take.
+    """
+    for parameter, anchor in pairs:
+        if parameter.grad is not None:
+            parameter.grad.addcmul_(parameter.detach() - anchor, strength.to(parameter.dtype))

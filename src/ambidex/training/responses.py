@@ -57,10 +57,16 @@ class Responses:
         return values[-1].detach() + (flow - flow.detach())
 
 
-def encode_resting(model: MultimodalNet, inputs: Mapping[str, Tensor]) -> Features:
-    """Features [B, D_m] in evaluation mode, with gradient where there is one."""
+def encode_resting(model: MultimodalNet, inputs: Mapping[str, Tensor]) -> tuple[Features, Features]:
+    """Features in evaluation mode, with gradient where there is one: of `inputs` [B, D_m], and as in `encode_zeros`
+    [1, D_m], which as one more sample of the same pass cost next to nothing."""
+    present, absent = {}, {}
     with evaluation_mode(model.encoders):
-        return model.encode(inputs)
+        for m in model.modalities:
+            x = model.normalise[m](inputs[m])
+            features = model.encoder(m)(torch.cat([x, torch.zeros_like(x[:1])]))
+            present[m], absent[m] = features[:-1], features[-1:]
+    return present, absent
 
 
 def encode_zeros(model: MultimodalNet) -> Features:

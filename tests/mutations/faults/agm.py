@@ -82,15 +82,15 @@ FAULTS = [
     Fault(
         name="evaluation passes are in training mode",
         file=RESPONSES,
-        before="    with evaluation_mode(model.encoders):\n        return model.encode(inputs)",
-        after="    return model.encode(inputs)",
+        before="    with evaluation_mode(model.encoders):\n        for m in",
+        after="    with evaluation_mode(model.fusion):\n        for m in",
         caught_by=f"{STEPS}::test_statistics_and_random_state_are_those_of_joint_training",
     ),
     Fault(
         name="features are zeroed in place of inputs",
         file=RESPONSES,
-        before="return {m: e(torch.zeros(1, *e.spec.shape, device=device)) for m, e in encoders.items()}",
-        after="return {m: torch.zeros(1, e.dim, device=device) for m, e in encoders.items()}",
+        before="present[m], absent[m] = features[:-1], features[-1:]",
+        after="present[m], absent[m] = features[:-1], torch.zeros_like(features[-1:])",
         caught_by=f"{OWN}::test_a_step_is_the_papers",
     ),
     Fault(
@@ -113,5 +113,19 @@ FAULTS = [
         before="shares = ((factors - mean)[:, None] * self.weights).sum(0)",
         after="shares = (factors - mean) @ self.weights",
         caught_by=f"{STEPS}::test_bf16_is_judged_and_weighed_in_single_precision",
+    ),
+    Fault(
+        name="features of zeros are lost when a run resumes (mode cached)",
+        file=METHOD,
+        before='"absent": self.absent}',
+        after='"absent": None}',
+        caught_by="tests/contract/test_methods.py::test_stopped_within_an_epoch_it_resumes_bit_identical",
+    ),
+    Fault(
+        name="zeros are encoded once and never again (mode cached)",
+        file=METHOD,
+        before="if self.steps % self.config.zeros_every == 0:",
+        after="if self.steps == 0:",
+        caught_by=f"{STEPS}::test_passes_of_an_encoder_in_three_steps",
     ),
 ]

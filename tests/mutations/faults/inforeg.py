@@ -17,8 +17,8 @@ FAULTS = [
     Fault(
         name="inforeg: pushed away",
         file=METHOD,
-        before="torch._foreach_sub(now, then)",
-        after="torch._foreach_sub(then, now)",
+        before="parameter.detach() - anchor",
+        after="anchor - parameter.detach()",
         caught_by=TESTS + "test_the_pull_is_a_times_the_way_back",
     ),
     Fault(
