@@ -33,6 +33,9 @@ repro: $(STAMP) ## run the pipeline (only what changed), print the table and the
 	dvc repro
 	@ambidex compare --show
 
+# several workers on few cores: more threads in each of them, and in what they start, only fight
+test test-all mutations: export OMP_NUM_THREADS := 1
+
 test: $(STAMP) ## run the fast tests
 	python -m pytest $(PARALLEL)
 
