@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from ambidex.errors import ModelError
+from ambidex.methods import inforeg
 from helpers.memory_store import engine, make_method
 
 TWO = ("audio", "visual")
@@ -271,3 +272,17 @@ def test_only_who_has_an_open_window_is_pulled(tmp_path, name):
     method.gradients = spy
     trained.fit()
     assert moved == [set(), {name}, {name}]
+
+
+def test_what_the_host_need_not_add_changes_nothing(tmp_path, monkeypatch):
+    """A device does not tell the strengths, so there zero times the way back is added to whoever is behind."""
+    skipped, told = [], inforeg._known_zero
+    monkeypatch.setattr(
+        inforeg, "_known_zero", lambda strength: skipped.append(told(strength)) or skipped[-1]
+    )
+    host, _ = _watched(tmp_path / "host", OPEN)
+    assert skipped.count(True) >= len(skipped) / 2 > 0
+    monkeypatch.setattr(inforeg, "_known_zero", lambda strength: False)
+    device, _ = _watched(tmp_path / "device", OPEN)
+    weights = zip(host.run.model.parameters(), device.run.model.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in weights)

@@ -202,13 +202,19 @@ class InfoReg(Method):
         scores = scores if self.released else scores / step.whole
         for name, strength in zip(run.modalities, self.strengths(scores, run.modalities), strict=True):
             if name in self.snapshot:
-                _add_pull(zip(run.model.own(name), self.snapshot[name], strict=True), strength)
+                if not _known_zero(strength):
+                    _add_pull(zip(run.model.own(name), self.snapshot[name], strict=True), strength)
                 run.log(f"pull/{name}", strength)
 
 
 def _growth(last: float, before: float) -> float:
     """(last - before) / last; where nothing was learned, no growth."""
     return (last - before) / last if last > 0 else -torch.inf
+
+
+def _known_zero(strength: Tensor) -> bool:
+    """Whether nothing is to be added, where the host knows without waiting: the weaker of two is half of the work."""
+    return strength.is_cpu and not strength.numpy()
 
 
 def _add_pull(pairs: Iterable[tuple[Tensor, Tensor]], strength: Tensor) -> None:

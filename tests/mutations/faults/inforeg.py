@@ -87,8 +87,8 @@ FAULTS = [
     Fault(
         name="inforeg: who has no open window is pulled",
         file=METHOD,
-        before="if name in self.snapshot:\n                _add",
-        after="if True:\n                _add",
+        before="if name in self.snapshot:\n                if not _known",
+        after="if True:\n                if not _known",
         caught_by=TESTS + "test_only_who_has_an_open_window_is_pulled",
     ),
     Fault(
@@ -104,5 +104,12 @@ FAULTS = [
         before="scores / step.whole",
         after="scores / len(step.labels)",
         caught_by=RANKS + "[inforeg-{'threshold': -1000000000.0}-halves]",
+    ),
+    Fault(
+        name="inforeg: who leads is skipped",
+        file=METHOD,
+        before="strength.is_cpu and not strength.numpy()",
+        after="strength.is_cpu and bool(strength.numpy())",
+        caught_by=TESTS + "test_the_pull_is_a_times_the_way_back",
     ),
 ]
