@@ -271,7 +271,7 @@ class Compare(Section):
     reference_allocator: str = Field("uniform", description="the allocator of the reference")
     resamples: int = Field(2_000, ge=100, description="bootstrap samples")
     significance: float = Field(
-        0.05, gt=0, lt=1, description="largest chance of a false mark in the whole table"
+        0.05, gt=0, lt=1, description="largest chance of a false mark in a family of tests"
     )
     seed: int = Field(0, ge=0, description="of the resampling")
 

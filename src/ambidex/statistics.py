@@ -207,6 +207,44 @@ def paired_bootstrap(a: Tensor, b: Tensor, resamples: int = 1_000, seed: int = 0
     return Comparison(difference.mean().item(), low, high, p)
 
 
+def crossed(values: Tensor, level: float = 0.95) -> list[Comparison]:
+    """Means of paired differences [S, N, K] of S seeds on the same N samples, for new seeds on new samples: K results.
+
+    Seeds and samples are crossed random effects without replication, as readers and cases are in multi-reader studies
+    (Dorfman, Berbaum and Metz 1992). With the mean squares of seeds, of samples and of what is left, the variance of
+    the mean is V / (S N), V = A + B, A = MS_seed, B = max(MS_sample - MS_left, 0); Student's t has
+    V^2 / (A^2 / (S - 1) + B^2 / (N - 1)) degrees of freedom (Hillis 2007 for many samples). A is MS_left where that is
+    larger, as MS_seed expects no less: seeds that agree by chance prove nothing. Raises ValueError below two seeds or
+    two samples.
+    """
+    d = values.double()
+    seeds, samples = d.shape[:2]
+    if min(seeds, samples) < 2:
+        raise ValueError(f"{seeds} seeds x {samples} samples: crossed needs two of each")
+    mean, by_seed, by_sample = d.mean(dim=(0, 1)), d.mean(dim=1), d.mean(dim=0)
+    of_seed = samples * (by_seed - mean).square().sum(dim=0) / (seeds - 1)
+    of_sample = seeds * (by_sample - mean).square().sum(dim=0) / (samples - 1)
+    left = d - by_seed[:, None] - by_sample[None] + mean
+    rest = left.square().sum(dim=(0, 1)) / ((seeds - 1) * (samples - 1))
+    of_seed = torch.maximum(of_seed, rest)
+    of_sample = (of_sample - rest).clamp_min(0)
+    v = of_seed + of_sample
+    freedom = v.square() / (of_seed.square() / (seeds - 1) + of_sample.square() / (samples - 1))
+    columns = zip(mean.tolist(), (v / (seeds * samples)).sqrt().tolist(), freedom.tolist(), strict=True)
+    return [_student(*column, level) for column in columns]
+
+
+def _student(difference: float, error: float, freedom: float, level: float) -> Comparison:
+    """Student's t for a mean with standard error."""
+    from scipy.stats import t
+
+    if error == 0:
+        return Comparison(difference, difference, difference, 1.0 if difference == 0 else 0.0)
+    half = error * float(t.ppf((1 + level) / 2, freedom))
+    p = 2 * float(t.sf(abs(difference) / error, freedom))
+    return Comparison(difference, difference - half, difference + half, p)
+
+
 def mcnemar_exact(correct_a: Tensor, correct_b: Tensor) -> float:
     """Two-sided exact McNemar test on n discordant samples, k of them right only in a.
 

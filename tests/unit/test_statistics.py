@@ -16,6 +16,7 @@ from ambidex.statistics import (
     brier,
     confusion_matrix,
     correct,
+    crossed,
     ece,
     holm,
     macro_f1,
@@ -194,6 +195,62 @@ def test_paired_p_is_that_of_a_t_test_for_many_samples():
 def test_paired_bootstrap_averages_seeds_first():
     a, b = torch.tensor([[1.0, 0.0, 1.0], [1.0, 1.0, 0.0]]), torch.zeros(2, 3)
     assert paired_bootstrap(a, b, 100).difference == pytest.approx(4 / 6)
+
+
+def test_crossed_is_a_t_test_over_seeds_where_samples_say_nothing():
+    """One value for all samples of a seed: the seeds' five numbers are all there is."""
+    seeds = torch.tensor([0.3, -0.1, 0.4, 0.2, 0.25])
+    found = crossed(seeds[:, None, None].expand(5, 40, 1))[0]
+    wanted = scipy.stats.ttest_1samp(seeds.double(), 0)
+    assert found.p == pytest.approx(wanted.pvalue, rel=1e-6)
+    assert [found.low, found.high] == pytest.approx(list(wanted.confidence_interval()), rel=1e-6)
+
+
+def test_crossed_is_a_test_over_samples_where_all_seeds_agree():
+    """The same values in every seed: as a paired t test over the samples, however many seeds say so."""
+    samples = torch.randn(500, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) + 0.1
+    found = crossed(samples[None, :, None].expand(4, 500, 1))[0]
+    assert found.p == pytest.approx(scipy.stats.ttest_1samp(samples, 0).pvalue, rel=1e-6)
+
+
+def test_crossed_treats_each_column_by_itself_and_nothing_as_nothing():
+    values = torch.randn(3, 50, 2, generator=torch.Generator().manual_seed(1))
+    values = torch.cat([values, torch.zeros(3, 50, 1), torch.ones(3, 50, 1)], dim=2)
+    together = crossed(values)
+    assert together[1] == crossed(values[:, :, 1:2])[0]
+    assert together[2] == (0, 0, 0, 1)
+    assert together[3] == (1, 1, 1, 0)
+    back = crossed(-values)[0]
+    assert (back.difference, back.low, back.high, back.p) == pytest.approx(
+        (-together[0].difference, -together[0].high, -together[0].low, together[0].p)
+    )
+    with pytest.raises(ValueError, match="1 seeds x 50 samples"):
+        crossed(values[:1])
+
+
+def test_seeds_that_agree_by_chance_prove_nothing():
+    """Both seeds gain 4 of 20, on other samples: the seeds' means are equal, but so few samples are no proof."""
+    values = torch.zeros(2, 20, 1)
+    values[0, :4] = values[1, 4:8] = 1
+    found = crossed(values)[0]
+    assert found.difference == pytest.approx(0.2)
+    assert found.p > 0.05
+
+
+@pytest.mark.parametrize("of_seeds", [0.0, 0.02, 0.1])
+def test_crossed_keeps_its_level_where_a_test_over_samples_does_not(of_seeds):
+    """True difference 0; seeds, samples and their rest all vary. Over samples alone, luck of the seeds is an effect."""
+    draws = np.random.default_rng(0)
+    trials, seeds, samples = 600, 5, 200
+    values = (
+        of_seeds * draws.standard_normal((seeds, 1, trials))
+        + 0.1 * draws.standard_normal((1, samples, trials))
+        + 0.3 * draws.standard_normal((seeds, samples, trials))
+    )
+    rejected = np.mean([found.p < 0.05 for found in crossed(torch.tensor(values))])
+    assert 0.005 <= rejected <= 0.07
+    alone = np.mean(scipy.stats.ttest_1samp(values.mean(axis=0), 0).pvalue < 0.05)
+    assert alone > (0.5 if of_seeds == 0.1 else 0)
 
 
 @pytest.mark.parametrize(("only_a", "only_b"), [(0, 0), (1, 0), (7, 2), (5, 5), (40, 63), (900, 1100)])

@@ -2,12 +2,13 @@
 
 import pytest
 import torch
-from scipy.stats import binomtest
+from scipy.stats import binomtest, ttest_1samp
 
 from ambidex.params import Compare
 from ambidex.report.rows import Row
 from ambidex.report.study_rows import Samples
 from ambidex.report.study_tests import by_majority, compare_pairs, with_tests
+from ambidex.report.study_units import unit_words, units
 
 SAMPLES = 300
 
@@ -68,6 +69,65 @@ def test_a_clear_difference_survives_a_table_of_many_rows():
     assert (found[143]["mcnemar"]["won"], found[143]["mcnemar"]["lost"]) == (60, 0)
 
 
+def test_the_luck_of_a_seed_is_not_an_effect():
+    """Ten points up in one seed and eight down in the other: clear for these two models, not for the method."""
+    ours, theirs = Samples(), samples(first(150), seeds=(0, 1))
+    for seed, count in ((0, 180), (1, 126)):
+        for name, values in samples(first(count), seeds=(seed,)).values.items():
+            ours.values[name] |= values
+    ours.values["nll"][0] = torch.full((SAMPLES,), 0.1, dtype=torch.float64)
+    test = compare_pairs({"pair": (ours, theirs)}, Compare())["pair"]
+    assert test["nll"]["p_models"] < 0.01
+    assert test["nll"]["mark"] == test["accuracy"]["mark"] == "same"
+    assert test["accuracy"]["low"] < -0.1 < 0.1 < test["accuracy"]["high"]
+
+
+def in_groups(values, groups, seeds=(0, 1, 2)) -> Samples:
+    found = Samples()
+    found.groups[:] = groups
+    for name in found.values:
+        found.values[name] |= {seed: values[seed] for seed in seeds}
+    return found
+
+
+def test_samples_of_one_group_are_no_strangers():
+    """Twelve speakers, each with an effect of its own, none on average: clear over samples, not over speakers."""
+    draws = torch.Generator().manual_seed(3)
+    unit = torch.arange(SAMPLES) % 12
+    effect = torch.randn(12, dtype=torch.float64, generator=draws)[unit]
+    values = effect + 0.3 * torch.randn(3, SAMPLES, dtype=torch.float64, generator=draws)
+    zeros = torch.zeros(3, SAMPLES, dtype=torch.float64)
+    marks = {}
+    for names in ([""] * SAMPLES, [f"speaker {k}" for k in unit]):
+        test = compare_pairs({"pair": (in_groups(values, names), in_groups(zeros, names))}, Compare())["pair"]
+        assert test["accuracy"]["difference"] == pytest.approx(values.mean().item())
+        marks[names[0]] = test["accuracy"]["mark"], test["accuracy"]["p_models"] < 0.05
+    assert marks == {"": ("better", True), "speaker 0": ("same", False)}
+    means = torch.stack([values[:, unit == k].mean() for k in range(12)])
+    wide = ttest_1samp(means, 0).confidence_interval()
+    assert [test["accuracy"]["low"], test["accuracy"]["high"]] == pytest.approx(list(wide), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("groups", "counted", "words"),
+    [
+        (["a", "b"] * 20, False, "holds 2 groups"),
+        ([""] * 40, False, "test samples"),
+        ([str(i) for i in range(40)], False, "test samples"),
+        ([str(i % 10) for i in range(40)], True, "the 10 groups"),
+    ],
+)
+def test_groups_count_where_there_are_enough(groups, counted, words):
+    assert (units(groups) is not None) == counted
+    assert words in unit_words(groups)
+
+
+def test_one_seed_is_judged_by_its_samples():
+    test = compare_pairs({"pair": (samples(first(210)), samples(first(150)))}, Compare())["pair"]["accuracy"]
+    assert test["p"] == test["p_models"] < 0.01
+    assert test["mark"] == "better"
+
+
 def test_holm_by_hand():
     """Three exact p-values: 2 / 2^6, 2 / 2^8 and 1; steps 3 p, 2 p, p in ascending order."""
     reference = samples(first(150))
@@ -77,6 +137,16 @@ def test_holm_by_hand():
     found = compare_pairs(pairs, Compare())
     corrected = {name: tests["mcnemar"]["p_holm"] for name, tests in found.items()}
     assert corrected == pytest.approx({"eight": 3 * 2 / 2**8, "six": 2 * 2 / 2**6, "none": 1.0})
+
+
+def test_main_rows_are_corrected_among_themselves_and_the_rest_over_all():
+    """2 / 2^6 and 2 / 2^8 again, with eight rows that differ in nothing: 2 p and p, but 10 p over all."""
+    reference = samples(first(150))
+    pairs = {"six": (samples(first(156)), reference), "eight": (samples(first(158)), reference)}
+    pairs |= {str(i): (samples(first(150)), reference) for i in range(8)}
+    found = compare_pairs(pairs, Compare(), main=("eight", "0"))
+    assert found["eight"]["mcnemar"]["p_holm"] == pytest.approx(2 * 2 / 2**8)
+    assert found["six"]["mcnemar"]["p_holm"] == pytest.approx(9 * 2 / 2**6)
 
 
 def test_only_common_seeds_are_compared():

@@ -15,9 +15,9 @@ FEW = 3
 LEGEND = (
     "Mean ± standard deviation over seeds, on test, with the plain sum as decision layer. points: accuracy less\n"
     "that of the reference in the same regime, with its 95 % interval; + better, - worse, = no clear difference\n"
-    "(paired bootstrap over test samples, Holm-corrected over the study's table). alone: accuracy of what a modality\n"
-    "says inside the model; share: of the decision; DI: decision imbalance, 0 is balanced. step: time of an\n"
-    "optimiser step over the reference's; time: of training, without validation."
+    "for new seeds on new samples (paired, seeds x samples crossed, Holm-corrected over the study's table). alone:\n"
+    "accuracy of what a modality says inside the model; share: of the decision; DI: decision imbalance, 0 is\n"
+    "balanced. step: time of an optimiser step over the reference's; time: of training, without validation."
 )
 
 

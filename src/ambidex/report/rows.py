@@ -7,15 +7,15 @@ from typing import Any
 METRICS = ("accuracy", "macro_f1", "nll", "ece", "brier", "decision_gap", "decision_imbalance")
 HIGHER_IS_BETTER = {"accuracy": True, "macro_f1": True, "nll": False, "ece": False, "brier": False}
 TESTED = ("accuracy", "nll", "brier")
-"""metrics that are means over samples, and so are tested by a paired bootstrap"""
+"""metrics that are means over samples, and so are tested in pairs"""
 SINGLE = "single modality"
 ALONE = "alone"
 PLAIN_SUM = "uniform"
 """the allocator that repairs nothing"""
 Numbers = dict[str, float | None]
 Comparison = dict[str, dict[str, Any]]
-"""metric -> difference, low, high, p, p_holm, mark (better, worse, same); `mcnemar` -> seeds (seed -> exact p), won
-and lost (samples that only one of the two has right, summed over seeds), p, p_holm"""
+"""metric -> difference, low, high, p, p_models (of these trained models alone), p_holm, mark (better, worse, same);
+`mcnemar` -> seeds (seed -> exact p), won and lost (samples that only one has right, summed over seeds), p, p_holm"""
 
 
 @dataclass(frozen=True)

@@ -258,16 +258,17 @@ def _method(card: Mapping[str, Any]) -> Html:
     return html.facts(
         {
             "reference": f"{card['reference']}, in the same regime",
-            "test": f"paired bootstrap, {card['resamples']} or more resamples of the same test samples for both, "
-            "values averaged over the seeds that both have; two-sided",
-            "correction": "Holm over all compared rows of a family, each metric by itself; level "
-            f"{card['significance']}",
+            "test": "paired differences of the seeds that both have, seeds and test samples crossed random effects "
+            "(Hillis 2007), two-sided; with one seed a paired bootstrap over test samples, "
+            f"{card['resamples']} or more resamples",
+            "correction": "Holm within a family, each metric by itself; plain sums and the headline allocator among "
+            f"themselves, the other allocators over all rows; level {card['significance']}",
             "families": "each row against the reference, against the plain sum of the same model, and against the best "
             "single modality on test; the shipped recipe against joint training, over the regimes",
             "McNemar": "exact for each seed; over seeds the p-value that a majority reaches, times seeds / majority, "
             "as all seeds share their test samples (compare.json, compare.csv)",
-            "what it does not say": "the test samples are resampled, not the seeds: a difference holds for these "
-            "trained models; the deviation over seeds says how much training varies",
+            "drawn anew": f"seeds, and {card['independent']}",
+            "of these trained models alone": "p_models in compare.csv, a paired bootstrap over the same",
             "split": str(card.get("protocol") or "not described"),
             "feature store": str(card["features"]),
             "code": f"ambidex {card.get('ambidex')}, revision {card.get('revision') or 'unknown'}",

@@ -24,10 +24,13 @@ class Samples:
     """Per-sample results of one row: metric -> seed -> [N]."""
 
     values: dict[str, dict[int, Tensor]] = field(default_factory=lambda: {name: {} for name in TESTED})
+    groups: list[str] = field(default_factory=list)
+    """of each test sample"""
 
     def add(self, seed: int, predictions: Predictions, predictor: str) -> None:
         """Measure what `predictor` says in the report of `seed`."""
         logits = predictions.logits(predictor)
+        self.groups[:] = predictions.groups
         for name, measure in MEASURES.items():
             self.values[name][seed] = measure(logits, predictions.labels)
 

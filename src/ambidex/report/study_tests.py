@@ -1,18 +1,23 @@
 """Which differences between rows of a study are clear: paired tests, each family corrected over its own table.
 
-Three families, each over all rows of the table: against the reference of the same regime, against the plain sum of the
-same method and regime (what the repair does), and against the best single modality. Within a family every metric is
-corrected by itself (Holm 1979).
+Three families: against the reference of the same regime, against the plain sum of the same method and regime (what the
+repair does), and against the best single modality. Within a family every metric is corrected by itself (Holm 1979). The
+rows that a study is about, plain sums and the headline allocator, are corrected among themselves; the other allocators,
+of which a reader picks the best afterwards, over all rows of the table.
 
-- accuracy, NLL, Brier: paired bootstrap over test samples of the mean over the seeds that both rows have. The smallest
-  p-value of R resamples is 2 / (R + 1); small ones are found again with an R that grows with the family, so that a
-  clear difference survives the correction.
+- accuracy, NLL, Brier: the paired differences of the seeds that both rows have, seeds and test samples (or groups: see
+  study_units) crossed: what is called clear would be found with new seeds on new samples (`statistics.crossed`). A test
+  over samples alone takes the luck of a seed for the method: it finds differences between two halves of one method's
+  seeds.
+- the same with the trained models as they are: paired bootstrap over test samples of the mean over seeds. It is
+  `p_models`, and the mark's own where there is one seed only. The smallest p-value of R resamples is 2 / (R + 1); small
+  ones are found again with an R that grows with the family, so that a clear difference survives the correction.
 - exact McNemar per seed. The seeds share their test samples, so their counts may not be pooled as if independent:
   p = K / k times the k-th smallest of the K seeds' p-values, k a majority of them, which holds under any dependence
   (Rueger 1978).
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
 from statistics import mean
 from typing import Any, TypeVar
@@ -23,7 +28,8 @@ from torch import Tensor
 from ambidex.params import Compare
 from ambidex.report.rows import ALONE, HIGHER_IS_BETTER, PLAIN_SUM, TESTED, Comparison, Row
 from ambidex.report.study_rows import Measured, Samples
-from ambidex.statistics import bootstrap_means, holm, interval, mcnemar_exact
+from ambidex.report.study_units import by_unit, units
+from ambidex.statistics import bootstrap_means, crossed, holm, interval, mcnemar_exact
 
 MCNEMAR = "mcnemar"
 _FINENESS = 8  # the smallest p-value, corrected over the whole family, is at most a quarter of the level
@@ -35,10 +41,11 @@ def with_tests(measured: Measured, compare: Compare) -> list[Row]:
     """The rows with all three families of tests."""
     rows, samples = [row for row, _ in measured], [found for _, found in measured]
     best = best_single(rows)
+    main = {i for i, row in enumerate(rows) if row.allocator == PLAIN_SUM or row.headline}
     families = {
-        "tests": _family(samples, _references(rows), compare),
-        "repair": _family(samples, _plain_sums(rows), compare),
-        "single": _family(samples, _fused_against(rows, best), compare),
+        "tests": _family(samples, _references(rows), compare, main),
+        "repair": _family(samples, _plain_sums(rows), compare, main),
+        "single": _family(samples, _fused_against(rows, best), compare, main),
     }
     done = []
     for i, row in enumerate(rows):
@@ -56,40 +63,54 @@ def best_single(rows: Sequence[Row]) -> int | None:
     return max(known, key=lambda i: rows[i].mean["accuracy"] or 0.0) if known else None
 
 
-def compare_pairs(pairs: Mapping[Key, tuple[Samples, Samples]], compare: Compare) -> dict[Key, Comparison]:
-    """One family: each pair (a, b) with a seed in common is tested for a - b, Holm-corrected over the family."""
+def compare_pairs(
+    pairs: Mapping[Key, tuple[Samples, Samples]], compare: Compare, main: Collection[Key] = ()
+) -> dict[Key, Comparison]:
+    """One family: each pair (a, b) with a seed in common is tested for a - b, Holm-corrected over the family; those of
+    `main` among themselves."""
     known = {key: (a, b, seeds) for key, (a, b) in pairs.items() if (seeds := _common(a, b))}
     if not known:
         return {}
     found: dict[Key, Comparison] = {key: {} for key in known}
-    columns = torch.stack(
-        [
-            torch.stack([a.values[name][seed] - b.values[name][seed] for seed in seeds]).mean(dim=0)
-            for name in TESTED
-            for a, b, seeds in known.values()
-        ],
-        dim=1,
-    )
-    tests = _bootstrapped(columns, len(known), compare)
-    for (name, key), test in zip(((n, k) for n in TESTED for k in known), tests, strict=True):
-        found[key][name] = test
+    places = [(name, key) for name in TESTED for key in known]
+    differences = [_differences(*known[key], name) for name, key in places]
+    unit = units(next(iter(known.values()))[0].groups)
+    means = torch.stack([d.mean(dim=0) for d in differences], dim=1)
+    models = _bootstrapped(means, len(known), compare, unit)
+    for (name, key), difference, test in zip(places, differences, models, strict=True):
+        found[key][name] = {**test, **_over_seeds(by_unit(difference, unit)), "p_models": test["p"]}
     for key, (a, b, seeds) in known.items():
         found[key][MCNEMAR] = _mcnemar(a, b, seeds)
     _correct(found, compare)
+    _correct({key: found[key] for key in found if key in main}, compare)
     return found
 
 
-def _bootstrapped(columns: Tensor, family: int, compare: Compare) -> list[dict[str, Any]]:
+def _differences(a: Samples, b: Samples, seeds: Sequence[int], name: str) -> Tensor:
+    """Of one metric, [S, N]."""
+    return torch.stack([a.values[name][seed] - b.values[name][seed] for seed in seeds])
+
+
+def _over_seeds(differences: Tensor) -> dict[str, Any]:
+    """What holds for new seeds too; nothing where there is one seed."""
+    if len(differences) < 2:
+        return {}
+    return crossed(differences[..., None])[0]._asdict()
+
+
+def _bootstrapped(
+    columns: Tensor, family: int, compare: Compare, unit: Tensor | None
+) -> list[dict[str, Any]]:
     """Mean of each column of `columns` [N, K] with interval and p-value.
 
     Where the p-value is as small as the resamples allow for, it is found again with more of them.
     """
-    draws = bootstrap_means(columns, compare.resamples, compare.seed)
+    draws = bootstrap_means(columns, compare.resamples, compare.seed, unit)
     p = _p_values(draws)
     fine = max(compare.resamples, round(_FINENESS * family / compare.significance))
     coarse = (p <= _COARSE * 2 / (compare.resamples + 1)).nonzero()[:, 0]
     if fine > compare.resamples and len(coarse):
-        p[coarse] = _p_values(bootstrap_means(columns[:, coarse], fine, compare.seed))
+        p[coarse] = _p_values(bootstrap_means(columns[:, coarse], fine, compare.seed, unit))
     return [
         {"difference": mean, "low": ends.low, "high": ends.high, "p": value}
         for mean, ends, value in zip(columns.mean(dim=0).tolist(), interval(draws), p.tolist(), strict=True)
@@ -103,9 +124,9 @@ def _p_values(draws: Tensor) -> Tensor:
 
 
 def _family(
-    samples: Sequence[Samples], against: Mapping[int, int], compare: Compare
+    samples: Sequence[Samples], against: Mapping[int, int], compare: Compare, main: Collection[int]
 ) -> dict[int, Comparison]:
-    return compare_pairs({i: (samples[i], samples[j]) for i, j in against.items()}, compare)
+    return compare_pairs({i: (samples[i], samples[j]) for i, j in against.items()}, compare, main)
 
 
 def _references(rows: Sequence[Row]) -> dict[int, int]:
@@ -150,7 +171,7 @@ def by_majority(p_values: Sequence[float]) -> float:
 
 
 def _correct(found: Mapping[Key, Comparison], compare: Compare) -> None:
-    """Add `p_holm` to every test, and `mark` to those of a metric, in place."""
+    """Set `p_holm` of every test, and `mark` of those of a metric, in place."""
     for name in (*TESTED, MCNEMAR):
         tests = [comparison[name] for comparison in found.values()]
         for test, p in zip(tests, holm([test["p"] for test in tests]), strict=True):

@@ -73,8 +73,8 @@ def _against_reference(rows: Sequence[Row], params: Params) -> list[str]:
             better, worse, same = (marks.count(mark) for mark in ("better", "worse", "same"))
             found.append(
                 f"In {word}, of {len(marks)} rows compared with {name} of the same regime, {better} are significantly "
-                f"better, {worse} significantly worse, and {same} show no clear difference (paired bootstrap, "
-                f"Holm-corrected, level {compare.significance:g})."
+                f"better, {worse} significantly worse, and {same} show no clear difference (new seeds on new "
+                f"samples, Holm-corrected, level {compare.significance:g})."
             )
     if without := sorted({row.regime for row in rows if row.reference and not row.per_seed}):
         found.append(f"The reference {name} is missing in {listed(without)}, so nothing is tested there.")

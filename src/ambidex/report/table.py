@@ -50,7 +50,8 @@ def render(rows: Sequence[Row]) -> str:
 
 LEGEND = (
     "Mean ± standard deviation over seeds, on test. + better, - worse, = no clear difference to the reference of\n"
-    "the same regime (ref), by paired bootstrap over test samples, Holm-corrected over the table.\n"
+    "the same regime (ref), for new seeds on new samples (paired, seeds x samples crossed), Holm-corrected: plain\n"
+    "sums and the headline among themselves, other allocators over the whole table.\n"
     "sum, one: the same marks, accuracy then NLL, against the plain sum of the same model (what the repair does) and\n"
     "against the best single modality. gap: what a linear probe on the same features gains; DI: decision imbalance,\n"
     "0 is balanced. best step: joint training at the step size that is best on validation."

@@ -14,6 +14,7 @@ from ambidex.report.study_bias import COLUMNS
 from ambidex.report.study_charts import study_charts
 from ambidex.report.study_methods import METHODS_FILE
 from ambidex.report.study_page import study_page
+from ambidex.report.study_units import unit_words
 from ambidex.report.table import PAGE_FILE, STUDY_FILE, TABLE_FILE, single_tests
 from ambidex.report.tensorboard import write_tensorboard
 from ambidex.stages import Paths
@@ -75,7 +76,7 @@ def flat(row: Row) -> dict[str, Any]:
 
 
 def _tested(against: str, tests: Comparison) -> dict[str, Any]:
-    names = ("difference", "low", "high", "p", "p_holm", "mark")
+    names = ("difference", "low", "high", "p", "p_models", "p_holm", "mark")
     line = {f"{m}_{against}{name}": tests.get(m, {}).get(name) for m in TESTED for name in names}
     return line | {f"mcnemar_{against}{name}": tests.get("mcnemar", {}).get(name) for name in ("p", "p_holm")}
 
@@ -86,6 +87,7 @@ def _facts(reports: Reports, params: Params) -> dict[str, Any]:
     return {
         "seeds": list(params.study.seeds),
         "samples": len(first.predictions.labels),
+        "independent": unit_words(first.predictions.groups),
         "classes": len(first.predictions.classes),
         "features": first.card.get("features"),
         "protocol": first.card.get("protocol"),
