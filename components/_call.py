@@ -18,10 +18,10 @@ from ambidex.commands.wiring import with_values
 from ambidex.configuration import apply_override, parse_params
 from ambidex.configuration.mistakes import explain
 from ambidex.configuration.yaml_text import parse_yaml
-from ambidex.distributed import run_stage
 from ambidex.errors import AmbidexError, ParamsError, PreemptedError
 from ambidex.files import read_json, whole_folder
 from ambidex.layout import cell_name
+from ambidex.parallel.distributed import run_stage
 from ambidex.params import Params
 from ambidex.records import CARD_FILE
 from components._notes import note_failure, shared_folder

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ambidex.card import Card, Preset
+from ambidex.cards.card import Card, Preset
 from ambidex.fusion import Features
 from ambidex.needs import Needs as Needs
 from ambidex.params import Section

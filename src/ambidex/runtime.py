@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from ambidex.errors import ParamsError
+from ambidex.parallel.torchrun import by_torchrun, processes
 from ambidex.params import Runtime
-from ambidex.torchrun import by_torchrun, processes
 
 
 def device(runtime: Runtime) -> torch.device:
@@ -46,8 +46,8 @@ def make_fabric(runtime: Runtime, precision: str) -> Any:
     if runtime.devices != started:
         raise ParamsError(
             f"runtime.devices: got {runtime.devices}, but {started} process(es) were started for this stage on this "
-            "machine; start it with `ambidex` or ambidex.distributed.run_stage, or with torchrun --nproc-per-node "
-            f"{runtime.devices}"
+            "machine; start it with `ambidex` or ambidex.parallel.distributed.run_stage, or with torchrun "
+            f"--nproc-per-node {runtime.devices}"
         )
     prepare_torch(runtime)
     logging.getLogger(lightning_fabric.__name__).setLevel(logging.WARNING)  # no banner of its own

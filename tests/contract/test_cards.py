@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ambidex.card import Card
+from ambidex.cards.card import Card
 from ambidex.commands.method_page import guards
 from ambidex.configuration.options import plugin_config
 from ambidex.method import METHODS

@@ -13,9 +13,9 @@ from ambidex.encoders import InputSpec
 from ambidex.engine import Engine
 from ambidex.method import METHODS, Method
 from ambidex.model import Architecture, ModalityInput, MultimodalNet
+from ambidex.parallel.torchrun import processes
 from ambidex.params import Choice, Optimisation, Runtime
 from ambidex.runtime import make_fabric
-from ambidex.torchrun import processes
 from ambidex.training.batches import Batches
 
 SHAPES = {"audio": ("spectrogram", (16, 16)), "visual": ("frames", (2, 3, 16, 16)), "touch": ("vector", (8,))}

@@ -12,8 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ambidex.distributed import run_stage
 from ambidex.errors import DataError, ParamsError, TrainingError
+from ambidex.parallel.distributed import run_stage
 from ambidex.stages import run
 from helpers.runs import extracted, pretrained, small_params, write_params
 from helpers.stopping import command, same_model, started
@@ -259,7 +259,7 @@ def test_the_launcher_killed_takes_its_processes_along(layout, tmp_path):
     arguments = command("train", params, layout.features, tmp_path / "model")
     running = started(arguments, tmp_path, "model.partial/checkpoint.pt")
     ranks = [int(p.parent.name) for p in Path("/proc").glob("[0-9]*/stat") if _parent(p) == running.pid]
-    ranks = [pid for pid in ranks if "ambidex.rank" in Path(f"/proc/{pid}/cmdline").read_text()]
+    ranks = [pid for pid in ranks if "ambidex.parallel.rank" in Path(f"/proc/{pid}/cmdline").read_text()]
     assert len(ranks) == 2
     running.kill()
     running.wait()

@@ -17,7 +17,9 @@ PLUMBING = frozenset(
     f"ambidex{name}"
     for name in (
         "",
-        ".card",
+        ".cards",
+        ".cards.card",
+        ".cards.published",
         ".configuration",
         ".errors",
         ".files",
@@ -29,7 +31,6 @@ PLUMBING = frozenset(
         ".params",
         ".platform",
         ".progress",
-        ".published",
         ".records",
         ".registry",
         ".section",

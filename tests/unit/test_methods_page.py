@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 import torch
 
-from ambidex.card import Card, Cost, Paper, Preset, Published
+from ambidex.cards.card import Card, Cost, Paper, Preset, Published
 from ambidex.cli import main
 from ambidex.commands.method_page import page, section
 from ambidex.method import METHODS, Method, MethodConfig, Needs

@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ambidex.card import Cost, Paper, Preset, Published
+from ambidex.cards.card import Cost, Paper, Preset, Published
 from ambidex.commands import plugin_text
 from ambidex.commands.entries import blocks
 from ambidex.method import METHODS, Method

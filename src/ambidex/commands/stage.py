@@ -9,10 +9,10 @@ from typing import Any
 from ambidex.commands.verbs import Verb
 from ambidex.commands.wiring import Places, calls, places
 from ambidex.configuration import load_params
-from ambidex.distributed import run_stage
 from ambidex.errors import ParamsError
 from ambidex.layout import Layout
-from ambidex.torchrun import first_rank
+from ambidex.parallel.distributed import run_stage
+from ambidex.parallel.torchrun import first_rank
 
 _SHOWN = 6
 

@@ -12,9 +12,9 @@ from ambidex.commands.freshness import up_to_date
 from ambidex.commands.stage import print_numbers, show_study
 from ambidex.commands.wiring import calls, places, with_values
 from ambidex.configuration import load_params
-from ambidex.distributed import run_stage
 from ambidex.errors import AmbidexError, PreemptedError, TrainingError
 from ambidex.layout import Layout, cell_name
+from ambidex.parallel.distributed import run_stage
 from ambidex.params import Params
 from ambidex.stages._method import check_method
 

@@ -12,7 +12,7 @@ a fingerprint: whoever reads parameters later reads the resolved ones, and resol
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ambidex.card import Preset
+from ambidex.cards.card import Preset
 from ambidex.errors import ParamsError
 from ambidex.params import Params
 from ambidex.registry import nearest

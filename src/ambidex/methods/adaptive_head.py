@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from ambidex.card import Card, Cost
+from ambidex.cards.card import Card, Cost
 from ambidex.fusion import sum_contributions
 from ambidex.method import Method, MethodConfig, Needs, Run, Step
 from ambidex.model import Architecture

@@ -36,11 +36,11 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from ambidex.card import Card, Cost, Paper, Preset, Published
+from ambidex.cards.card import Card, Cost, Paper, Preset, Published
+from ambidex.cards.published import BEST_ON_TEST, CREMAD, RESNETS, inforeg_table, toolkit
 from ambidex.fusion import Features
 from ambidex.method import Method, MethodConfig, Needs, Run, Step
 from ambidex.model import MultimodalNet
-from ambidex.published import BEST_ON_TEST, CREMAD, RESNETS, inforeg_table, toolkit
 from ambidex.training.responses import Responses, encode_resting, encode_zeros
 
 LARGEST_GAP = 10.0

@@ -20,13 +20,13 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from ambidex.card import Card, Cost, Paper
+from ambidex.cards.card import Card, Cost, Paper
+from ambidex.cards.published import midas_table, toolkit
 from ambidex.fusion import Features, sum_contributions
 from ambidex.fusion.concat_map import ConcatMap
 from ambidex.method import Method, MethodConfig, Needs, Run, Step
 from ambidex.model import Architecture
 from ambidex.params import Choice
-from ambidex.published import midas_table, toolkit
 
 
 class AMCo(Method):

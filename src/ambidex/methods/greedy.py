@@ -25,7 +25,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from ambidex.card import Card, Cost, Paper, Preset
+from ambidex.cards.card import Card, Cost, Paper, Preset
+from ambidex.cards.published import inforeg_table, toolkit
 from ambidex.encoders import ENCODERS, Staged
 from ambidex.errors import ModelError
 from ambidex.exchange import Exchange, ExchangeSpec
@@ -33,7 +34,6 @@ from ambidex.fusion.sum import SumFusion
 from ambidex.method import Method, MethodConfig, Needs, Run, Step
 from ambidex.model import Architecture
 from ambidex.params import Choice
-from ambidex.published import inforeg_table, toolkit
 
 
 class Greedy(Method):

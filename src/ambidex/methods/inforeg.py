@@ -21,12 +21,12 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from ambidex.card import Card, Cost, Paper, Preset, Published, training
+from ambidex.cards.card import Card, Cost, Paper, Preset, Published, training
+from ambidex.cards.published import CREMAD, INFOREG, INFOREG_STAR, RESNETS
 from ambidex.errors import ModelError
 from ambidex.method import Method, MethodConfig, Needs, Run, Step
 from ambidex.methods._scores import true_class_log_likelihoods, true_class_scores
 from ambidex.model import Architecture
-from ambidex.published import CREMAD, INFOREG, INFOREG_STAR, RESNETS
 
 RELEASED = {"audio": 0.95, "visual": 0.1}
 """what a is multiplied by in the released code"""

@@ -3,7 +3,7 @@
 L = CE(z, y).
 """
 
-from ambidex.card import Card, Cost
+from ambidex.cards.card import Card, Cost
 from ambidex.method import Method
 
 

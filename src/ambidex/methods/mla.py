@@ -26,12 +26,12 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ambidex.card import Card, Cost, Paper, Preset, Published
+from ambidex.cards.card import Card, Cost, Paper, Preset, Published
+from ambidex.cards.published import CREMAD, RESNETS, toolkit
 from ambidex.fusion.shared_entropy import SharedEntropy, fixed_weights
 from ambidex.method import Method, MethodConfig, Needs, Run, Step
 from ambidex.model import Architecture
 from ambidex.params import Choice
-from ambidex.published import CREMAD, RESNETS, toolkit
 
 
 class MLA(Method):

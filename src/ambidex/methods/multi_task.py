@@ -12,12 +12,12 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from ambidex.card import Card, Cost
+from ambidex.cards.card import Card, Cost
+from ambidex.cards.published import INFOREG_MULTI_TASK, mcr_table
 from ambidex.errors import ModelError
 from ambidex.fusion import FUSIONS
 from ambidex.method import Method, MethodConfig, Step
 from ambidex.model import Architecture
-from ambidex.published import INFOREG_MULTI_TASK, mcr_table
 
 
 class MultiTask(Method):

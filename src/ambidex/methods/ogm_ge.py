@@ -11,10 +11,10 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from ambidex.card import Card, Cost, Paper, Preset, Published, training
+from ambidex.cards.card import Card, Cost, Paper, Preset, Published, training
+from ambidex.cards.published import BEST_ON_TEST, CREMAD, RESNETS, inforeg_table, mcr_table, toolkit
 from ambidex.method import Method, MethodConfig, Needs, Run, Step
 from ambidex.methods._scores import TINY, lead_ratios, true_class_scores
-from ambidex.published import BEST_ON_TEST, CREMAD, RESNETS, inforeg_table, mcr_table, toolkit
 
 
 class OGMGE(Method):

@@ -12,11 +12,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ambidex.card import Card, Cost, Paper, Preset, Published, training
+from ambidex.cards.card import Card, Cost, Paper, Preset, Published, training
+from ambidex.cards.published import BEST_ON_TEST, CREMAD, RESNETS, midas_table, toolkit
 from ambidex.fusion import Features
 from ambidex.method import Method, MethodConfig, Needs, Run, Step
 from ambidex.methods._scores import lead_ratios, true_class_scores
-from ambidex.published import BEST_ON_TEST, CREMAD, RESNETS, midas_table, toolkit
 
 
 class OPM(Method):

@@ -18,13 +18,13 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from ambidex.card import Card, Cost, Paper, Preset, Published
+from ambidex.cards.card import Card, Cost, Paper, Preset, Published
+from ambidex.cards.published import CREMAD, RESNETS, inforeg_table, toolkit
 from ambidex.errors import ModelError
 from ambidex.fusion import Features
 from ambidex.method import Method, MethodConfig, Needs, Run, Step
 from ambidex.methods._scores import TINY
 from ambidex.model import Architecture
-from ambidex.published import CREMAD, RESNETS, inforeg_table, toolkit
 
 
 class PMR(Method):

@@ -22,14 +22,14 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from ambidex.card import Card, Cost, Paper, Preset, Published, training
+from ambidex.cards.card import Card, Cost, Paper, Preset, Published, training
+from ambidex.cards.published import BEST_ON_TEST, CREMAD, RESNETS, toolkit
 from ambidex.errors import ModelError
 from ambidex.fusion import sum_contributions
 from ambidex.fusion.boosted import Boosted
 from ambidex.method import Method, MethodConfig, Needs, Phase, Run, Step
 from ambidex.model import Architecture
 from ambidex.params import Choice
-from ambidex.published import BEST_ON_TEST, CREMAD, RESNETS, toolkit
 
 BOOST, RECTIFY = "boost", "rectify"
 _RELEASED = {

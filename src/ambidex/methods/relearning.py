@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from ambidex.card import Card, Cost, Paper, Preset, training
+from ambidex.cards.card import Card, Cost, Paper, Preset, training
+from ambidex.cards.published import mcr_table, pdmp_table, toolkit
 from ambidex.errors import ModelError, TrainingError
 from ambidex.method import Method, MethodConfig, Run
-from ambidex.published import mcr_table, pdmp_table, toolkit
 
 
 class Relearning(Method):

@@ -27,13 +27,13 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ambidex.card import Card, Cost, Paper, Preset, Published
+from ambidex.cards.card import Card, Cost, Paper, Preset, Published
+from ambidex.cards.published import midas_table, toolkit
 from ambidex.contributions.coalitions import MaskedHead, absent_features
 from ambidex.contributions.shapley import EXACT_UP_TO, coalitions, shapley
 from ambidex.fusion import Features
 from ambidex.method import Method, MethodConfig, Needs, Run, Step
 from ambidex.model import MultimodalNet
-from ambidex.published import midas_table, toolkit
 from ambidex.training.rehearsal import evaluating
 from ambidex.training.resample import Resample
 

@@ -7,11 +7,11 @@ taken: the result is the same in every regime, and seed means the seed of the cl
 
 from dataclasses import replace
 
-from ambidex.card import Card, Cost, Paper
+from ambidex.cards.card import Card, Cost, Paper
+from ambidex.cards.published import mcr_table
 from ambidex.method import Method, Needs
 from ambidex.model import Architecture
 from ambidex.params import Choice
-from ambidex.published import mcr_table
 
 
 class UnimodalEnsemble(Method):

@@ -16,10 +16,10 @@ from ambidex.fusion.concat import Concat
 from ambidex.media.store import FeatureStore
 from ambidex.method import Method
 from ambidex.model import Architecture, ModalityInput, MultimodalNet, save_model
+from ambidex.parallel.torchrun import first_rank
 from ambidex.params import Choice, Optimisation, Params
 from ambidex.records import code_fingerprint, write_records
 from ambidex.runtime import make_fabric
-from ambidex.torchrun import first_rank
 from ambidex.training.batches import Batches, derived_seed
 from ambidex.training.checkpoint import CHECKPOINT_FILE, load_checkpoint
 

@@ -11,11 +11,11 @@ from ambidex.errors import DataError
 from ambidex.files import sha256
 from ambidex.media.store import FeatureStore
 from ambidex.model import WEIGHTS_FILE, MultimodalNet
+from ambidex.parallel.torchrun import first_rank
 from ambidex.params import Params
 from ambidex.stages import Paths
 from ambidex.stages._method import check_method, make_method
 from ambidex.stages._training import architecture_for, build_model, deliver, load_encoder, run_engine
-from ambidex.torchrun import first_rank
 
 
 def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:

@@ -11,7 +11,7 @@ FAULTS = [
     Fault(
         name="study: the luck of a seed counts as an effect",
         file=FAMILIES,
-        before='{**test, **_over_seeds(difference), "p_models": test["p"]}',
+        before='{**test, **_over_seeds(by_unit(difference, unit)), "p_models": test["p"]}',
         after='{**test, "p_models": test["p"]}',
         caught_by=STUDY + "test_the_luck_of_a_seed_is_not_an_effect",
     ),

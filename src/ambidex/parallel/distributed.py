@@ -14,12 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ambidex import errors, rank, stages
+from ambidex import errors, stages
 from ambidex.errors import ParamsError, PreemptedError, TrainingError
 from ambidex.files import read_json, write_json
+from ambidex.parallel import rank
+from ambidex.parallel.torchrun import by_torchrun, processes
 from ambidex.params import Params
 from ambidex.stages import Paths
-from ambidex.torchrun import by_torchrun, processes
 
 TRAINS = ("pretrain", "train")
 """the stages that several devices work on together"""
@@ -62,7 +63,7 @@ def _torchrun(params: Params, folder: Path) -> None:
 
     count = params.runtime.devices
     given = ["--standalone", f"--nproc-per-node={count}", "--local-addr=127.0.0.1"]
-    command = torchrun.parse_args([*given, "-m", "ambidex.rank", str(folder)])  # type: ignore[no-untyped-call]
+    command = torchrun.parse_args([*given, "-m", "ambidex.parallel.rank", str(folder)])  # type: ignore[no-untyped-call]
     try:
         with _environment(params), _own_signals(), _quiet():
             torchrun.run(command)  # type: ignore[no-untyped-call]

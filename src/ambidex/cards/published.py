@@ -6,7 +6,7 @@ other splits, frames and epochs: compare a number with `joint` of the same table
 
 from functools import partial
 
-from ambidex.card import Evidence, Published
+from ambidex.cards.card import Evidence, Published
 
 CREMAD, KINETICS = "CREMA-D", "Kinetics-Sounds"
 RESNETS = "two ResNet-18 from scratch"

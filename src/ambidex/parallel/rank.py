@@ -1,4 +1,4 @@
-"""One of several processes that train together: `python -m ambidex.rank FOLDER`, started by `ambidex.distributed`.
+"""One of several processes that train together: `python -m ambidex.parallel.rank FOLDER`, started by `distributed`.
 
 FOLDER holds the job. The first rank leaves the stage's metrics there; a rank that fails leaves its error.
 """
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from ambidex import errors, stages
 from ambidex.files import read_json, write_json
+from ambidex.parallel.torchrun import first_rank
 from ambidex.params import Params
-from ambidex.torchrun import first_rank
 
 JOB = "job.json"
 METRICS = "metrics.json"
