@@ -15,6 +15,7 @@ from ambidex.errors import AmbidexError
 from pipelines.kubeflow import package, schedule
 from pipelines.kubeflow.api import Api, Order
 from pipelines.kubeflow.arguments import collect
+from pipelines.kubeflow.cells import check_cells
 from pipelines.kubeflow.screen import Screen
 from pipelines.kubeflow.settings import VARIABLES, from_environment, goes_in_the_clear
 from pipelines.kubeflow.transport import Patience, Transport
@@ -237,6 +238,7 @@ def _follow(api: Api, run_id: str, clock: Clock, terminate: bool) -> int:
 def _order(options: Options) -> Order:
     compiled = package.load(package.find(options.pipeline))
     arguments = collect(compiled, options.arguments, options.args)
+    check_cells(compiled, arguments)
     if options.cache:
         compiled = compiled.with_caching(options.cache == "on")
     return Order(

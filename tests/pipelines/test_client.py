@@ -473,6 +473,46 @@ def test_wrong_arguments_are_found_before_anything_is_sent(call, server, tiny, a
     assert not server.requests
 
 
+GATED = "method opm: needs contributions that sum to the logits, fusion 'gated' has none"
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "arguments"),
+    [
+        ("balanced_learning", {"train": {"method": "opm", "regime": "scratch"}}),
+        ("method_study", {"study": {"methods": ["opm"]}}),
+    ],
+)
+def test_a_method_that_does_not_fit_is_refused_before_anything_is_sent(
+    call, server, tmp_path, pipeline, arguments
+):
+    """Not by `train` in the cluster, after the pretraining."""
+    compiled = package.load(package.find(pipeline))
+    learning = yaml.safe_load(compiled.parameters["learning"]["defaultValue"])
+    learning |= arguments
+    learning["model"]["fusion"] = {"name": "gated"}
+    file = tmp_path / "learning.yaml"
+    file.write_text(yaml.safe_dump(learning))
+    cells = json.dumps(
+        [
+            {"method": "joint", "regime": "scratch", "seed": "0"},
+            {"method": "opm", "regime": "scratch", "seed": "0"},
+        ]
+    )
+    more = [f"cells={cells}"] if "cells" in compiled.parameters else []
+    code, _, error = call("run", pipeline, f"learning=@{file}", *more)
+    assert (code, error.count("\n")) == (2, 1)
+    assert GATED in error
+    assert not server.sent("POST", "/runs")
+
+
+def test_a_cell_that_is_no_mapping_is_one_line(call, server):
+    code, _, error = call("run", "method_study", 'cells=["opm"]')
+    assert (code, error.count("\n")) == (2, 1)
+    assert "argument cells: 'opm', expected a mapping" in error
+    assert not server.sent("POST", "/runs")
+
+
 def test_arguments_come_from_files_too(call, server, tiny, tmp_path):
     (tmp_path / "params.yaml").write_text("train:\n  epochs: 3\n")
     (tmp_path / "args.yaml").write_text("rate: 0.5\nquick: false\ndata: 1234\nmore: {a: 1}\n")

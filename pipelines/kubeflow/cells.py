@@ -1,0 +1,29 @@
+"""Whether the methods of a run can work on its model: told before anything is sent, not after hours of pretraining."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ambidex.commands.wiring import with_values
+from ambidex.configuration import parse_params
+from ambidex.configuration.yaml_text import parse_yaml
+from pipelines.kubeflow.errors import ClientError
+from pipelines.kubeflow.package import Package
+
+
+def check_cells(package: Package, arguments: Mapping[str, Any]) -> None:
+    """Raise what `train` would say of a method that does not fit; other people's pipelines pass.
+
+    ParamsError, ModelError or ClientError, one line. No data are looked at.
+    """
+    given = {name: about.get("defaultValue") for name, about in package.parameters.items()} | dict(arguments)
+    if not {"data", "learning"} <= set(given):
+        return
+    from ambidex.stages._method import check_method  # imports torch
+
+    raw = [parse_yaml(str(given[name]), name) or {} for name in ("data", "learning")]
+    params = parse_params(raw[0] | raw[1], source="arguments data and learning")
+    for cell in given.get("cells") or [{}]:
+        if not isinstance(cell, dict):
+            raise ClientError(f"argument cells: {cell!r}, expected a mapping with method, regime and seed")
+        chosen = {name: cell[name] for name in ("method", "regime") if name in cell}
+        check_method(with_values(params, "train", **chosen))
