@@ -20,6 +20,10 @@ _LISTS = {
     "allocators": "the ways to weigh modalities at the decision layer",
     "diagnostics": "the measurements that evaluate makes",
 }
+_TABLES = {
+    "methods": "the table of methods: who decides, step cost",
+    "decision": "what was found at the decision layer: diagnosis, allocators, verdicts in words",
+}
 _DESCRIPTION = """\
 Balanced multimodal learning: train one model on several modalities (audio, video, ...), see how much each
 modality decides, and repair the decision layer where one modality drowns another.
@@ -103,9 +107,11 @@ def _add_stage(verbs: "argparse._SubParsersAction[_Parser]", verb: Verb) -> None
         )
     if verb.name == "compare":
         parser.add_argument("--show", action="store_true", help="only print the table written before")
-        parser.add_argument(
-            "--methods", action="store_true", help="print the table of methods: who decides, step cost"
-        )
+        which = parser.add_mutually_exclusive_group()
+        for name, about in _TABLES.items():
+            which.add_argument(
+                f"--{name}", action="store_const", dest="table", const=name, help=f"print {about}"
+            )
         parser.add_argument("--quiet", action="store_true", help="do not print the table")
     places = parser.add_argument_group("places", "by default all under the folder of --runs")
     for name in verb.reads:

@@ -7,6 +7,7 @@ import shutil
 import pytest
 import torch
 
+from ambidex.cli import main
 from ambidex.configuration import parse_params
 from ambidex.report import theme
 from ambidex.report.cells import read_reports
@@ -95,6 +96,43 @@ def found(study):
 def verdict(found, words):
     (one,) = [v for v in found["verdicts"] if words in v["question"]]
     return one
+
+
+def accuracy_of(name, method, regime, seed):
+    strength = 3.0 + 0.1 * ALLOCATORS.index(name)
+    said = noisy(strength, f"{method}{regime}{seed}{name}").argmax(1)
+    return (said == LABELS).double().mean().item()
+
+
+def test_the_decision_layer_in_a_terminal(study, found, capsys):
+    assert main(["compare", "--show", "--decision", "--study", str(study)]) == 0
+    text = capsys.readouterr().out
+    lines = {line.split()[0]: line.split() for line in reversed(text.splitlines()) if line.strip()}
+    assert lines["joint"][1] == "left"
+    assert float(lines["joint"][2]) == pytest.approx(0.25, abs=0.04)  # 3 / 4 less a half
+    assert {"yes", "75"} <= set(lines["joint"])
+    assert "no" in lines["multi_task"]
+    gains = [
+        accuracy_of("norm", m, r, s) - accuracy_of("uniform", m, r, s)
+        for m in METHODS
+        for r in REGIMES
+        for s in (0, 1)
+    ]
+    assert lines["norm"][1] == "12"
+    assert float(lines["norm"][2]) == pytest.approx(100 * sum(gains) / len(gains), abs=0.051)
+    assert lines["gate"][-2:] == ["3", "0"]  # refused in joint's three regimes
+    assert lines["temperature"][-2:] == ["0", "12"]
+    flowing = " ".join(text.split())
+    for one in found["verdicts"]:
+        assert one["question"] in flowing
+        assert all(" ".join(sentence.split()) in flowing for sentence in one["sentences"])
+
+
+def test_no_comparison_to_tell_of_is_one_line(tmp_path, capsys):
+    assert main(["compare", "--show", "--decision", "--study", str(tmp_path)]) != 0
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "compare.json: is not a readable comparison; run compare first" in error
 
 
 def test_the_three_questions_are_answered_by_the_truth(found):

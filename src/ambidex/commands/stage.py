@@ -22,7 +22,7 @@ def run(options: Namespace) -> int:
     verb: Verb = options.verb
     layout = Layout(Path(options.runs))
     if getattr(options, "show", False):
-        show_study(Path(options.study) if options.study else layout.study, options.methods)
+        show_study(Path(options.study) if options.study else layout.study, options.table)
         return 0
     params = load_params(Path(options.params), overrides(options))
     todo = list(calls(verb.name, params))
@@ -42,7 +42,7 @@ def run(options: Namespace) -> int:
         if verb.name != "compare":
             print_numbers(metrics)
         elif not options.quiet:
-            show_study(outputs["study"], options.methods)
+            show_study(outputs["study"], options.table)
     return 0
 
 
@@ -61,15 +61,21 @@ def print_numbers(metrics: Mapping[str, Any]) -> None:
         print("  " + ", ".join(f"{name} {value:.4g}" for name, value in found))
 
 
-def show_study(study: Path, methods: bool = False) -> None:
-    """Print the table of a comparison, or that of its methods, and where its report stands.
+def show_study(study: Path, which: str | None = None) -> None:
+    """Print the table of a comparison, its `methods` or what it found at the `decision` layer; where its report stands.
 
     Raises DataError where there is none.
     """
+    from ambidex.report.decision_text import read_decision, render_decision
     from ambidex.report.methods_table import read_methods, render_methods
     from ambidex.report.table import PAGE_FILE, read_rows, render
 
-    table = render_methods(read_methods(study)) if methods else render(read_rows(study))
+    if which == "methods":
+        table = render_methods(read_methods(study))
+    elif which == "decision":
+        table = render_decision(read_decision(study))
+    else:
+        table = render(read_rows(study))
     print(f"\n{table}\n\nreport: {study / PAGE_FILE}")
 
 

@@ -75,8 +75,8 @@ def _cells(row: MethodRow) -> list[str]:
         _spread(row, "accuracy", 100, 1),
         _difference(row),
         _spread(row, "macro_f1", 100, 1),
-        _each(row.branches),
-        _each(row.shares),
+        each(row.branches),
+        each(row.shares),
         _spread(row, "decision_imbalance", 1, 2),
         "-" if row.step_cost is None else f"{row.step_cost:.2f}",
         _spread(row, "seconds", 1, 0),
@@ -98,7 +98,8 @@ def _difference(row: MethodRow) -> str:
     return f"{point:+.1f} [{low:+.1f}, {high:+.1f}] {MARKS[row.against['mark']]}"
 
 
-def _each(values: Mapping[str, float]) -> str:
+def each(values: Mapping[str, float]) -> str:
+    """Percentages of all modalities where they are few, else the lowest and the highest."""
     shown = [f"{100 * value:.1f}" for value in values.values()]
     if not shown:
         return "-"
