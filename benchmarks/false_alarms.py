@@ -18,10 +18,10 @@ from torch import Tensor
 
 from ambidex.configuration import load_params
 from ambidex.layout import Layout
-from ambidex.report.cells import read_reports
-from ambidex.report.rows import PLAIN_SUM
-from ambidex.report.study_rows import measured_rows
-from ambidex.report.table import aligned
+from ambidex.report.study.cells import read_reports
+from ambidex.report.study.measured import measured_rows
+from ambidex.report.study.rows import PLAIN_SUM
+from ambidex.report.study.table import aligned
 from ambidex.statistics import crossed, paired_bootstrap
 
 LEVEL = 0.05

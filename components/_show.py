@@ -12,8 +12,8 @@ from ambidex.configuration.yaml_text import parse_yaml
 from ambidex.files import read_json, write_text
 from ambidex.records import CARD_FILE
 from ambidex.report.run_files import CONFUSION_FILE, FINDING_FILE, PAGE_FILE, PLOTS
-from ambidex.report.table import PAGE_FILE as STUDY_PAGE
-from ambidex.report.table import read_rows, render
+from ambidex.report.study.table import PAGE_FILE as STUDY_PAGE
+from ambidex.report.study.table import read_rows, render
 
 
 def section(text: str, name: str) -> dict[str, Any]:

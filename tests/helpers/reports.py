@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import save_file
 
 from ambidex.files import write_json
-from ambidex.report.cells import CACHE_FILE, DIAGNOSIS_FILE
 from ambidex.report.predictions import Predictions, probabilities
+from ambidex.report.study.cells import CACHE_FILE, DIAGNOSIS_FILE
 from ambidex.statistics import summary
 
 

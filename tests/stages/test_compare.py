@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from ambidex.errors import DataError
 from ambidex.files import write_json
-from ambidex.report.table import read_rows, render
+from ambidex.report.study.table import read_rows, render
 from ambidex.report.tensorboard import FOLDER
 from ambidex.stages import run
 from helpers.pages import read_page

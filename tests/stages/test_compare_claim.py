@@ -10,11 +10,11 @@ import torch
 from ambidex.cli import main
 from ambidex.configuration import parse_params
 from ambidex.report import theme
-from ambidex.report.cells import read_reports
-from ambidex.report.study import judge
-from ambidex.report.study_charts import study_charts
-from ambidex.report.study_recipe import DEFAULT_ALLOCATOR
-from ambidex.report.table import read_rows, render
+from ambidex.report.study.cells import read_reports
+from ambidex.report.study.charts import study_charts
+from ambidex.report.study.judge import judge
+from ambidex.report.study.recipe import DEFAULT_ALLOCATOR
+from ambidex.report.study.table import read_rows, render
 from ambidex.stages import run
 from helpers.checkout import checkout, dvc
 from helpers.figures import check

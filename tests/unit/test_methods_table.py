@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ambidex.errors import DataError
-from ambidex.report.methods_table import read_methods, render_methods
+from ambidex.report.study.methods_table import read_methods, render_methods
 from ambidex.stages import run
 from helpers.pages import read_page
 from helpers.reports import write_evaluation

@@ -15,13 +15,13 @@ from ambidex.report import (
     repair,
     selection,
     shapley,
-    study_charts,
     theme,
     training,
     weights,
 )
 from ambidex.report.chart import draw
-from ambidex.report.rows import METRICS, Row
+from ambidex.report.study import charts as study_charts
+from ambidex.report.study.rows import METRICS, Row
 from helpers.figures import check
 
 NAMES = ("audio", "visual", "text", "flow", "depth", "touch", "heat", "radar", "speech", "motion")

@@ -7,8 +7,8 @@ from ambidex.errors import DataError
 from ambidex.report import html
 from ambidex.report.chart import Drawn
 from ambidex.report.predictions import Predictions, probabilities, read_predictions
-from ambidex.report.rows import METRICS, Row
-from ambidex.report.table import read_rows, render
+from ambidex.report.study.rows import METRICS, Row
+from ambidex.report.study.table import read_rows, render
 from helpers.pages import read_page
 
 EVIL = "<script>alert(\"x\")</script> & 'quoted'"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from ambidex.report.cells import read_reports
-from ambidex.report.study_bias import MARGIN, answer, biases, level_of_one, over_seeds
+from ambidex.report.study.bias import MARGIN, answer, biases, level_of_one, over_seeds
+from ambidex.report.study.cells import read_reports
 from helpers.reports import write_evaluation
 from helpers.runs import small_params
 

@@ -3,16 +3,16 @@
 import pytest
 import torch
 
-from ambidex.report.rows import Row
-from ambidex.report.study_recipe import (
+from ambidex.report.study.measured import Samples
+from ambidex.report.study.recipe import (
     DEFAULT_ALLOCATOR,
     DEFAULT_METHOD,
     RECIPE,
     joint_variants,
     judge_recipe,
 )
-from ambidex.report.study_repair import shipped
-from ambidex.report.study_rows import Samples
+from ambidex.report.study.repair import shipped
+from ambidex.report.study.rows import Row
 from helpers.runs import small_params
 
 METHODS = {

@@ -5,10 +5,10 @@ import torch
 from scipy.stats import binomtest, ttest_1samp
 
 from ambidex.params import Compare
-from ambidex.report.rows import Row
-from ambidex.report.study_rows import Samples
-from ambidex.report.study_tests import by_majority, compare_pairs, with_tests
-from ambidex.report.study_units import unit_words, units
+from ambidex.report.study.measured import Samples
+from ambidex.report.study.rows import Row
+from ambidex.report.study.significance import by_majority, compare_pairs, with_tests
+from ambidex.report.study.units import unit_words, units
 
 SAMPLES = 300
 

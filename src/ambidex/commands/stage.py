@@ -66,9 +66,9 @@ def show_study(study: Path, which: str | None = None) -> None:
 
     Raises DataError where there is none.
     """
-    from ambidex.report.decision_text import read_decision, render_decision
-    from ambidex.report.methods_table import read_methods, render_methods
-    from ambidex.report.table import PAGE_FILE, read_rows, render
+    from ambidex.report.study.decision_text import read_decision, render_decision
+    from ambidex.report.study.methods_table import read_methods, render_methods
+    from ambidex.report.study.table import PAGE_FILE, read_rows, render
 
     if which == "methods":
         table = render_methods(read_methods(study))

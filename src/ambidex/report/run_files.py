@@ -14,13 +14,13 @@ from ambidex.params import Params
 from ambidex.records import CARD_FILE, write_records
 from ambidex.repair.allocation import Allocation
 from ambidex.report import theme
-from ambidex.report.cells import CACHE_FILE, DIAGNOSIS_FILE
 from ambidex.report.chart import draw, rounded
 from ambidex.report.finding import verdict
 from ambidex.report.headline import headline
 from ambidex.report.result import Result
 from ambidex.report.run_charts import run_charts
 from ambidex.report.run_page import run_page
+from ambidex.report.study.cells import CACHE_FILE, DIAGNOSIS_FILE
 from ambidex.report.tensorboard import allocator_scalars, write_tensorboard
 
 PAGE_FILE, FINDING_FILE, CONFUSION_FILE = "report.html", "finding.md", "confusion.csv"

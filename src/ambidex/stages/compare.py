@@ -6,16 +6,16 @@ from ambidex.files import whole_folder, write_csv, write_json, write_text
 from ambidex.params import Params
 from ambidex.records import provenance, write_records
 from ambidex.report import theme
-from ambidex.report.cells import Reports, read_reports
 from ambidex.report.chart import draw, rounded
-from ambidex.report.rows import METRICS, TESTED, Comparison, Row
-from ambidex.report.study import judge
-from ambidex.report.study_bias import COLUMNS
-from ambidex.report.study_charts import study_charts
-from ambidex.report.study_methods import METHODS_FILE
-from ambidex.report.study_page import study_page
-from ambidex.report.study_units import unit_words
-from ambidex.report.table import PAGE_FILE, STUDY_FILE, TABLE_FILE, single_tests
+from ambidex.report.study.bias import COLUMNS
+from ambidex.report.study.cells import Reports, read_reports
+from ambidex.report.study.charts import study_charts
+from ambidex.report.study.judge import judge
+from ambidex.report.study.methods import METHODS_FILE
+from ambidex.report.study.page import study_page
+from ambidex.report.study.rows import METRICS, TESTED, Comparison, Row
+from ambidex.report.study.table import PAGE_FILE, STUDY_FILE, TABLE_FILE, single_tests
+from ambidex.report.study.units import unit_words
 from ambidex.report.tensorboard import write_tensorboard
 from ambidex.stages import Paths
 

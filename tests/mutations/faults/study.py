@@ -3,7 +3,7 @@
 from mutations.fault import Fault
 
 STATISTICS = "src/ambidex/statistics.py"
-FAMILIES = "src/ambidex/report/study_tests.py"
+FAMILIES = "src/ambidex/report/study/significance.py"
 TESTS = "tests/unit/test_statistics.py::"
 STUDY = "tests/unit/test_study_tests.py::"
 

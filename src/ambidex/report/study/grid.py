@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ambidex.report import theme
-from ambidex.report.study_claim import ENSEMBLE
-from ambidex.report.study_recipe import DEFAULT_METHOD
+from ambidex.report.study.claim import ENSEMBLE
+from ambidex.report.study.recipe import DEFAULT_METHOD
 
 MOST = 4
 """rows of a chart that has a row for each method"""

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from ambidex.imbalance import class_totals, decision_imbalance, shares, spread_by_class, true_class
 from ambidex.params import Params
-from ambidex.report.cells import Report, Reports
+from ambidex.report.study.cells import Report, Reports
 from ambidex.statistics import Interval, bootstrap_means, interval, reflected
 
 MARGIN = 0.05

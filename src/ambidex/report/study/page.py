@@ -6,14 +6,14 @@ from typing import Any
 from ambidex.report import html
 from ambidex.report.chart import Drawn
 from ambidex.report.html import Html, Text
-from ambidex.report.methods_table import methods_section
-from ambidex.report.rows import ALONE, HIGHER_IS_BETTER, METRICS, Comparison, Row
-from ambidex.report.study import Study
-from ambidex.report.study_allocators import Effect
-from ambidex.report.study_bias import MARGIN
-from ambidex.report.study_claim import Verdict
-from ambidex.report.study_words import number
-from ambidex.report.table import MARKS, cell, footnotes, main_rows, replaced, single_tests, title
+from ambidex.report.study.allocators import Effect
+from ambidex.report.study.bias import MARGIN
+from ambidex.report.study.claim import Verdict
+from ambidex.report.study.judge import Study
+from ambidex.report.study.methods_table import methods_section
+from ambidex.report.study.rows import ALONE, HIGHER_IS_BETTER, METRICS, Comparison, Row
+from ambidex.report.study.table import MARKS, cell, footnotes, main_rows, replaced, single_tests, title
+from ambidex.report.study.words import number
 
 DEFINITION = (
     "Bias of a modality (it leads by so much): its share in the decision less its share in what the modalities can "

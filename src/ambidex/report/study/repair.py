@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from statistics import fmean
 
-from ambidex.report.cells import Reports
-from ambidex.report.rows import PLAIN_SUM, Comparison, Row, find
-from ambidex.report.study_allocators import Effect
-from ambidex.report.study_claim import UNMEASURED, Verdict
-from ambidex.report.study_recipe import DEFAULT_ALLOCATOR, DEFAULT_METHOD, JOINT, Recipe
-from ambidex.report.study_words import listed, number, within
+from ambidex.report.study.allocators import Effect
+from ambidex.report.study.cells import Reports
+from ambidex.report.study.claim import UNMEASURED, Verdict
+from ambidex.report.study.recipe import DEFAULT_ALLOCATOR, DEFAULT_METHOD, JOINT, Recipe
+from ambidex.report.study.rows import PLAIN_SUM, Comparison, Row, find
+from ambidex.report.study.words import listed, number, within
 
 NEGLIGIBLE = 0.01
 """a gap to picking the right modality below this is too small to say how much of it was closed"""

@@ -7,8 +7,8 @@ from ambidex.errors import DataError
 from ambidex.files import read_json
 from ambidex.report import html
 from ambidex.report.html import Html
-from ambidex.report.study_methods import MethodRow
-from ambidex.report.table import MARKS, STUDY_FILE, aligned
+from ambidex.report.study.methods import MethodRow
+from ambidex.report.study.table import MARKS, STUDY_FILE, aligned
 
 FEW = 3
 """up to this many modalities, each has its number; of more, the lowest and the highest are shown"""

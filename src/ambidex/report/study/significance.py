@@ -6,7 +6,7 @@ rows that a study is about, plain sums and the headline allocator, are corrected
 of which a reader picks the best afterwards, over all rows of the table.
 
 - accuracy, NLL, Brier: the paired differences of the seeds that both rows have, seeds and test samples (or groups: see
-  study_units) crossed: what is called clear would be found with new seeds on new samples (`statistics.crossed`). A test
+  `units`) crossed: what is called clear would be found with new seeds on new samples (`statistics.crossed`). A test
   over samples alone takes the luck of a seed for the method: it finds differences between two halves of one method's
   seeds.
 - the same with the trained models as they are: paired bootstrap over test samples of the mean over seeds. It is
@@ -26,9 +26,9 @@ import torch
 from torch import Tensor
 
 from ambidex.params import Compare
-from ambidex.report.rows import ALONE, HIGHER_IS_BETTER, PLAIN_SUM, TESTED, Comparison, Row
-from ambidex.report.study_rows import Measured, Samples
-from ambidex.report.study_units import by_unit, units
+from ambidex.report.study.measured import Measured, Samples
+from ambidex.report.study.rows import ALONE, HIGHER_IS_BETTER, PLAIN_SUM, TESTED, Comparison, Row
+from ambidex.report.study.units import by_unit, units
 from ambidex.statistics import bootstrap_means, crossed, holm, interval, mcnemar_exact
 
 MCNEMAR = "mcnemar"

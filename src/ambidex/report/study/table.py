@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ambidex.errors import DataError
 from ambidex.files import read_json
-from ambidex.report.rows import ALONE, PLAIN_SUM, TESTED, Comparison, Row
+from ambidex.report.study.rows import ALONE, PLAIN_SUM, TESTED, Comparison, Row
 
 STUDY_FILE = "compare.json"
 PAGE_FILE = "compare.html"

@@ -6,8 +6,8 @@ from typing import Any
 
 from ambidex.configuration import method_choice
 from ambidex.params import Params
-from ambidex.report.study_bias import Bias
-from ambidex.report.study_words import counted, within
+from ambidex.report.study.bias import Bias
+from ambidex.report.study.words import counted, within
 
 UNMEASURED = "not measured"
 ENSEMBLE = "unimodal_ensemble"

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import Any
 
-from ambidex.report.cells import Reports
-from ambidex.report.rows import PLAIN_SUM, Row
+from ambidex.report.study.cells import Reports
+from ambidex.report.study.rows import PLAIN_SUM, Row
 
 
 def reasons(reports: Reports, rows: Sequence[Row]) -> list[str]:

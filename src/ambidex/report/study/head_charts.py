@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 
 from ambidex.imbalance import true_class
 from ambidex.report import theme
-from ambidex.report.cells import Report, Reports
 from ambidex.report.chart import Chart
-from ambidex.report.study_grid import dodged, handles_of
+from ambidex.report.study.cells import Report, Reports
+from ambidex.report.study.grid import dodged, handles_of
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 KINDS = {

@@ -6,9 +6,9 @@ from matplotlib.axes import Axes
 
 from ambidex.report import theme
 from ambidex.report.chart import Chart
-from ambidex.report.study_bias import MARGIN, Bias
-from ambidex.report.study_grid import dodged, handles_of, main_methods, scatter_grid
-from ambidex.report.study_words import within
+from ambidex.report.study.bias import MARGIN, Bias
+from ambidex.report.study.grid import dodged, handles_of, main_methods, scatter_grid
+from ambidex.report.study.words import within
 
 
 def claim_chart(found: Sequence[Bias], reference: str) -> Chart | None:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any
 
-from ambidex.report.rows import PLAIN_SUM, Row
+from ambidex.report.study.rows import PLAIN_SUM, Row
 
 MARKS = ("better", "same", "worse")
 

@@ -6,16 +6,16 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from ambidex.report import theme
-from ambidex.report.cells import Reports
 from ambidex.report.chart import Chart
-from ambidex.report.rows import Row
-from ambidex.report.study import Study
-from ambidex.report.study_bias_charts import bias_chart, claim_chart
-from ambidex.report.study_class_charts import alone_chart
-from ambidex.report.study_head_charts import head_chart
-from ambidex.report.study_repair_charts import repair_chart
-from ambidex.report.study_trust_charts import reliability_chart
-from ambidex.report.table import main_rows
+from ambidex.report.study.bias_charts import bias_chart, claim_chart
+from ambidex.report.study.cells import Reports
+from ambidex.report.study.class_charts import alone_chart
+from ambidex.report.study.head_charts import head_chart
+from ambidex.report.study.judge import Study
+from ambidex.report.study.repair_charts import repair_chart
+from ambidex.report.study.rows import Row
+from ambidex.report.study.table import main_rows
+from ambidex.report.study.trust_charts import reliability_chart
 
 FAR = 0.05
 """single modalities this much below every fused model are left out of the picture"""

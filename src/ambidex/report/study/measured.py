@@ -11,9 +11,9 @@ from torch import Tensor
 from ambidex.files import is_unfinished, read_json
 from ambidex.params import Params
 from ambidex.records import CARD_FILE, METRICS_FILE
-from ambidex.report.cells import Report, Reports
 from ambidex.report.predictions import Predictions
-from ambidex.report.rows import ALONE, METRICS, SINGLE, TESTED, Numbers, Row
+from ambidex.report.study.cells import Report, Reports
+from ambidex.report.study.rows import ALONE, METRICS, SINGLE, TESTED, Numbers, Row
 from ambidex.statistics import correct, sample_brier, sample_nll
 
 MEASURES = dict(zip(TESTED, (correct, sample_nll, sample_brier), strict=True))

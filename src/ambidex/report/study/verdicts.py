@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 
 from ambidex.params import Params
-from ambidex.report.cells import Reports
-from ambidex.report.rows import Row
-from ambidex.report.study_allocators import Effect
-from ambidex.report.study_bias import Bias
-from ambidex.report.study_claim import UNMEASURED, Verdict, claim
-from ambidex.report.study_reasons import reasons
-from ambidex.report.study_recipe import Recipe
-from ambidex.report.study_repair import marks_in_words, repair, shipped
-from ambidex.report.study_words import listed, number
+from ambidex.report.study.allocators import Effect
+from ambidex.report.study.bias import Bias
+from ambidex.report.study.cells import Reports
+from ambidex.report.study.claim import UNMEASURED, Verdict, claim
+from ambidex.report.study.reasons import reasons
+from ambidex.report.study.recipe import Recipe
+from ambidex.report.study.repair import marks_in_words, repair, shipped
+from ambidex.report.study.rows import Row
+from ambidex.report.study.words import listed, number
 
 
 def verdicts(

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass, field
 
 from ambidex.configuration import method_choice
 from ambidex.params import Compare, Evaluate, Params, Train
-from ambidex.report.rows import PLAIN_SUM, Comparison, Row
-from ambidex.report.study_rows import Measured, Samples
-from ambidex.report.study_tests import best_single, compare_pairs
+from ambidex.report.study.measured import Measured, Samples
+from ambidex.report.study.rows import PLAIN_SUM, Comparison, Row
+from ambidex.report.study.significance import best_single, compare_pairs
 
 JOINT = "joint"
 DEFAULT_METHOD = str(Train.model_fields["method"].default)

@@ -6,9 +6,9 @@ from typing import Any
 
 from torch import Tensor
 
-from ambidex.report.cells import Report, Reports
 from ambidex.report.chart import Chart
-from ambidex.report.study_grid import main_methods, scatter_grid
+from ambidex.report.study.cells import Report, Reports
+from ambidex.report.study.grid import main_methods, scatter_grid
 
 
 def alone_chart(reports: Reports, reference: str) -> Chart | None:

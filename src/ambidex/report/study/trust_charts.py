@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 
 from ambidex.report import theme
-from ambidex.report.cells import Reports
 from ambidex.report.chart import Chart
-from ambidex.report.rows import PLAIN_SUM, Row
-from ambidex.report.study_grid import main_methods
+from ambidex.report.study.cells import Reports
+from ambidex.report.study.grid import main_methods
+from ambidex.report.study.rows import PLAIN_SUM, Row
 from ambidex.statistics import reliability
 
 BINS = 10

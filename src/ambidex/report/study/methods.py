@@ -10,8 +10,8 @@ from statistics import mean, stdev
 from typing import Any
 
 from ambidex.params import Params
-from ambidex.report.cells import Report, Reports
-from ambidex.report.rows import PLAIN_SUM, Row, find
+from ambidex.report.study.cells import Report, Reports
+from ambidex.report.study.rows import PLAIN_SUM, Row, find
 
 METHODS_FILE = "methods.csv"
 SPREAD = ("accuracy", "macro_f1", "decision_imbalance", "seconds")

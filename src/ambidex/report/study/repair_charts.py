@@ -9,8 +9,8 @@ from matplotlib.lines import Line2D
 
 from ambidex.report import theme
 from ambidex.report.chart import Chart
-from ambidex.report.rows import PLAIN_SUM, Row
-from ambidex.report.study_grid import dodged, handles_of
+from ambidex.report.study.grid import dodged, handles_of
+from ambidex.report.study.rows import PLAIN_SUM, Row
 
 QUANTITIES = {
     "accuracy": (100.0, "accuracy against the plain sum (points)"),

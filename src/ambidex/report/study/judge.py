@@ -5,16 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from ambidex.params import Params
-from ambidex.report.cells import Reports
-from ambidex.report.rows import PLAIN_SUM, Row
-from ambidex.report.study_allocators import Effect, effects
-from ambidex.report.study_bias import Bias, biases
-from ambidex.report.study_claim import Verdict
-from ambidex.report.study_methods import MethodRow, method_rows
-from ambidex.report.study_recipe import Recipe, judge_recipe
-from ambidex.report.study_rows import measured_rows
-from ambidex.report.study_tests import with_tests
-from ambidex.report.study_verdicts import verdicts
+from ambidex.report.study.allocators import Effect, effects
+from ambidex.report.study.bias import Bias, biases
+from ambidex.report.study.cells import Reports
+from ambidex.report.study.claim import Verdict
+from ambidex.report.study.measured import measured_rows
+from ambidex.report.study.methods import MethodRow, method_rows
+from ambidex.report.study.recipe import Recipe, judge_recipe
+from ambidex.report.study.rows import PLAIN_SUM, Row
+from ambidex.report.study.significance import with_tests
+from ambidex.report.study.verdicts import verdicts
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from typing import Any
 
 from ambidex.errors import DataError
 from ambidex.files import read_json
-from ambidex.report.methods_table import each
-from ambidex.report.rows import PLAIN_SUM
-from ambidex.report.study_allocators import MARKS
-from ambidex.report.study_words import number
-from ambidex.report.table import STUDY_FILE, aligned
+from ambidex.report.study.allocators import MARKS
+from ambidex.report.study.methods_table import each
+from ambidex.report.study.rows import PLAIN_SUM
+from ambidex.report.study.table import STUDY_FILE, aligned
+from ambidex.report.study.words import number
 
 Study = Mapping[str, Any]
 _WIDTH = 120

@@ -1,0 +1,1 @@
+"""The report of a study: many evaluated models in one table, tested, judged in words and drawn."""
