@@ -18,10 +18,10 @@ from ambidex.report.study.words import number
 DEFINITION = (
     "Bias of a modality (it leads by so much): its share in the decision less its share in what the modalities can "
     "recognise, averaged over the classes. Yes: the interval of the leading modality lies above 0. No: every "
-    f"modality's interval lies within {MARGIN:g} of 0. Undecided: neither. In brackets 95 % intervals, of bias and "
-    "decision imbalance (DI) over test samples and seeds, of differences over test samples. Evidence is not on the "
-    "scale of recall: a perfect sum, too, gives the better modality more than its part. So read bias beside that of "
-    "other methods, and with how often a modality is followed where it is wrong."
+    f"modality's interval lies within {MARGIN:g} of 0. Undecided: neither. In brackets 95 % intervals, for new test "
+    "samples and new seeds. DI: decision imbalance. Evidence is not on the scale of recall: a perfect sum, too, gives "
+    "the better modality more than its part. So read bias beside that of other methods, and with how often a modality "
+    "is followed where it is wrong."
 )
 CAPTION = (
     "▲ significantly better, ▼ significantly worse, = no clear difference; in the columns of accuracy, NLL and Brier "
