@@ -8,6 +8,7 @@ given, and once with seeds and samples crossed, as `ambidex compare` marks diffe
 """
 
 import argparse
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ambidex.configuration import load_params
+from ambidex.errors import AmbidexError, DataError
 from ambidex.layout import Layout
 from ambidex.report.study.cells import read_reports
 from ambidex.report.study.measured import measured_rows
@@ -46,7 +48,10 @@ def alarms(values: Tensor) -> list[tuple[bool, bool]]:
 
 
 def rates(runs: Path) -> list[list[str]]:
-    """The lines of one study: metric, comparisons, share of alarms over samples, share of alarms over both."""
+    """The lines of one study: metric, comparisons, share of alarms over samples, share of alarms over both.
+
+    Raises DataError where no method has four seeds.
+    """
     params, layout = load_params(runs / "study" / "params.yaml"), Layout(runs)
     rows = measured_rows(read_reports(layout.root / "reports", params.study), params, None)
     lines = []
@@ -57,19 +62,27 @@ def rates(runs: Path) -> list[list[str]]:
             if row.allocator == PLAIN_SUM and row.kind == "fused" and len(samples.seeds) >= 4
             for alarm in alarms(torch.stack(list(samples.values[metric].values())))
         ]
+        if not found:
+            raise DataError(f"{runs}: no method has four seeds or more; two are compared with two others")
         shares = [f"{100 * fmean(column):.0f} %" for column in zip(*found, strict=True)]
         lines.append([runs.name, metric, str(len(found)), *shares])
     return lines
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the table of the studies named on the command line."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table of the studies named on the command line; what cannot be read is one line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="+", type=Path, help="folders of finished studies")
     torch.set_num_threads(1)
     head = ["study", "metric", "comparisons", "over samples", "seeds x samples"]
-    print(aligned([head, *(line for runs in parser.parse_args(arguments).runs for line in rates(runs))]))
+    try:
+        lines = [line for runs in parser.parse_args(arguments).runs for line in rates(runs)]
+    except AmbidexError as error:
+        print(f"false_alarms: {error}", file=sys.stderr)
+        return error.exit_code
+    print(aligned([head, *lines]))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
