@@ -20,10 +20,18 @@ def check_cells(package: Package, arguments: Mapping[str, Any]) -> None:
         return
     from ambidex.stages._method import check_method  # imports torch
 
-    raw = [parse_yaml(str(given[name]), name) or {} for name in ("data", "learning")]
-    params = parse_params(raw[0] | raw[1], source="arguments data and learning")
+    raw = {**_sections(given, "data"), **_sections(given, "learning")}
+    params = parse_params(raw, source="arguments data and learning")
     for cell in given.get("cells") or [{}]:
         if not isinstance(cell, dict):
             raise ClientError(f"argument cells: {cell!r}, expected a mapping with method, regime and seed")
         chosen = {name: cell[name] for name in ("method", "regime") if name in cell}
         check_method(with_values(params, "train", **chosen))
+
+
+def _sections(given: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The sections of params.yaml that the text of one argument holds."""
+    found = parse_yaml(str(given[name]), name)
+    if not isinstance(found, dict | None):
+        raise ClientError(f"argument {name}: expected sections like 'train:', found {type(found).__name__}")
+    return found or {}

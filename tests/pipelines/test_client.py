@@ -506,10 +506,20 @@ def test_a_method_that_does_not_fit_is_refused_before_anything_is_sent(
     assert not server.sent("POST", "/runs")
 
 
-def test_a_cell_that_is_no_mapping_is_one_line(call, server):
-    code, _, error = call("run", "method_study", 'cells=["opm"]')
+@pytest.mark.parametrize(
+    ("argument", "told"),
+    [
+        ('cells=["opm"]', "argument cells: 'opm', expected a mapping"),
+        ("learning=[1]", "argument learning: expected sections like 'train:', found list"),
+        ("data=[1]", "argument data: expected sections like 'train:', found list"),
+        ("learning=", "model: missing"),
+        ("learning={", "learning:1"),
+    ],
+)
+def test_an_argument_of_the_wrong_kind_is_one_line(call, server, argument, told):
+    code, _, error = call("run", "method_study", argument)
     assert (code, error.count("\n")) == (2, 1)
-    assert "argument cells: 'opm', expected a mapping" in error
+    assert told in error
     assert not server.sent("POST", "/runs")
 
 

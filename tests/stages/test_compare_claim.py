@@ -128,7 +128,10 @@ def test_the_decision_layer_in_a_terminal(study, found, capsys):
         assert all(" ".join(sentence.split()) in flowing for sentence in one["sentences"])
 
 
-def test_no_comparison_to_tell_of_is_one_line(tmp_path, capsys):
+@pytest.mark.parametrize("content", [None, "", "[]", '{"bias": [{}], "allocators": [], "verdicts": []}'])
+def test_no_comparison_to_tell_of_is_one_line(tmp_path, capsys, content):
+    if content is not None:
+        (tmp_path / "compare.json").write_text(content)
     assert main(["compare", "--show", "--decision", "--study", str(tmp_path)]) != 0
     error = capsys.readouterr().err
     assert error.count("\n") == 1

@@ -3,6 +3,8 @@
 import torch
 from benchmarks.false_alarms import alarms, main, splits
 
+from helpers.checkout import ROOT
+
 
 def test_every_two_seeds_meet_every_two_others_once():
     """Of 5 seeds 4 are chosen in 5 ways, and cut in half in 3."""
@@ -26,3 +28,9 @@ def test_what_cannot_be_read_is_one_line(tmp_path, capsys):
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "params.yaml" in error
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    assert main([str(tmp_path)]) != 0
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "holds no report of the study's cells" in error

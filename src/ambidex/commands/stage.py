@@ -66,14 +66,14 @@ def show_study(study: Path, which: str | None = None) -> None:
 
     Raises DataError where there is none.
     """
-    from ambidex.report.study.decision_text import read_decision, render_decision
+    from ambidex.report.study.decision_text import decision_text
     from ambidex.report.study.methods_table import read_methods, render_methods
     from ambidex.report.study.table import PAGE_FILE, read_rows, render
 
     if which == "methods":
         table = render_methods(read_methods(study))
     elif which == "decision":
-        table = render_decision(read_decision(study))
+        table = decision_text(study)
     else:
         table = render(read_rows(study))
     print(f"\n{table}\n\nreport: {study / PAGE_FILE}")

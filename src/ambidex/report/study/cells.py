@@ -102,7 +102,7 @@ def read_reports(folder: Path, study: Study) -> Reports:
     wanted = cells(study)
     found: dict[Cell, Report] = {}
     ignored: list[str] = []
-    for place in sorted(p for p in folder.iterdir() if _finished(p)):
+    for place in sorted(p for p in folder.glob("*") if _finished(p)):
         cell = _cell(place)
         if cell not in wanted:
             ignored.append(place.name)

@@ -28,17 +28,16 @@ ALLOCATORS = (
 )
 
 
-def read_decision(study: Path) -> Study:
-    """What compare wrote. Raises DataError where there is no comparison."""
+def decision_text(study: Path) -> str:
+    """All three parts, from what compare wrote. Raises DataError where there is no comparison, or a damaged one."""
     try:
-        found: Study = read_json(study / STUDY_FILE)
-        return {name: found[name] for name in ("bias", "allocators", "verdicts", "methods", "rows")}
+        return render_decision(read_json(study / STUDY_FILE))
     except (OSError, ValueError, KeyError, TypeError):
         raise DataError(f"{study / STUDY_FILE}: is not a readable comparison; run compare first") from None
 
 
 def render_decision(study: Study) -> str:
-    """All three parts."""
+    """All three parts, of the content of compare.json."""
     parts = [
         diagnosis(study),
         LEGEND,

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ambidex.report import theme
@@ -57,6 +58,11 @@ def repair_chart(rows: Sequence[Row]) -> Chart | None:
         grid[line, len(regimes) // 2].set_xlabel(label)
         theme.rows_axis(grid[line, 0], allocators)
     theme.legend_above(figure, _handles(methods), columns=6)
+    return _told(figure, tested)
+
+
+def _told(figure: Figure, tested: Sequence[Row]) -> Chart:
+    """The drawn figure with its words and numbers."""
     told = "; ".join(
         f"{r.regime} {r.name} {100 * r.repair['accuracy']['difference']:+.1f} points" for r in tested
     )
@@ -66,8 +72,8 @@ def repair_chart(rows: Sequence[Row]) -> Chart | None:
         figure,
         f"Change against the plain sum of the same model: {told}.",
         "Each marker is one method with one allocator against its own plain sum, with its 95 % interval. Right is "
-        "better above, left is better below; a hollow marker may be chance, an arrow lies beyond the edge, a cross "
-        "was refused in every seed.",
+        "better above, left is better below; a hollow marker may be chance, an arrow lies beyond the edge, an interval "
+        "that ends there goes on, a cross was refused in every seed.",
         [
             {
                 "regime": r.regime,
