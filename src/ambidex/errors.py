@@ -29,3 +29,22 @@ class TrainingError(AmbidexError):
     """Training cannot go on (for example a loss that is not finite)."""
 
     exit_code = 3
+
+
+LINE_LIMIT = 300
+"""characters of a message, at most: beyond that the middle is left out"""
+
+
+def one_line(text: object, limit: int = LINE_LIMIT) -> str:
+    """`text` as one line that a terminal shows as it is: control characters escaped, at most `limit` characters.
+
+    Both ends are kept, since a message names the file first and what was expected last.
+
+    >>> one_line("a\\nb\\x1b[2J")
+    'a\\\\nb\\\\x1b[2J'
+    """
+    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+    if len(line) <= limit:
+        return line
+    head = (limit - 3) * 2 // 3
+    return f"{line[:head]}...{line[len(line) - (limit - 3 - head) :]}"
