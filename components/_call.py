@@ -19,8 +19,9 @@ from ambidex.configuration import apply_override, parse_params
 from ambidex.configuration.mistakes import explain
 from ambidex.configuration.yaml_text import parse_yaml
 from ambidex.errors import AmbidexError, ParamsError, PreemptedError
-from ambidex.files import read_json, whole_folder
+from ambidex.files import read_json
 from ambidex.layout import cell_name
+from ambidex.outputs import whole_folder
 from ambidex.parallel.distributed import run_stage
 from ambidex.params import Params
 from ambidex.records import CARD_FILE

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ambidex.errors import DataError
-from ambidex.files import whole_folder
+from ambidex.outputs import whole_folder
 from components.data_versioning import tree
 from components.data_versioning.pointer import Pointer
 from components.data_versioning.remote import Remote

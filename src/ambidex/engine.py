@@ -30,11 +30,11 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from ambidex.errors import PreemptedError
-from ambidex.files import PARTIAL
+from ambidex.files import PARTIAL, write_bytes
 from ambidex.fusion import Features
 from ambidex.method import Method, Phase, Run, Step
 from ambidex.model import MultimodalNet
@@ -287,8 +287,7 @@ class Engine:
         if not self.best or score > self.best["score"]:
             self.best = {"score": score, "epoch": self.run.epoch, "accuracy": accuracy, "nll": nll}
             if self.ranks.first:
-                save_file(_weights(self.model), self.folder / f"{BEST_FILE}.tmp")
-                (self.folder / f"{BEST_FILE}.tmp").replace(self.folder / BEST_FILE)
+                write_bytes(self.folder / BEST_FILE, save(_weights(self.model)))
 
     def _leave(self) -> None:
         """Asked to stop in mid-epoch: keep the steps that were taken."""

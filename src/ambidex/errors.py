@@ -19,6 +19,22 @@ class ModelError(AmbidexError):
     """A model file or a combination of model parts does not fit."""
 
 
+class OutputError(AmbidexError):
+    """Something stands at the place of an output that the output may not replace."""
+
+
+class BusyError(AmbidexError):
+    """Another process is writing the output, or changed an input: the same call works later."""
+
+    exit_code = 75  # EX_TEMPFAIL: try again
+
+
+class StorageError(AmbidexError):
+    """The disk is full, read-only, or closed to this user. What was finished is kept."""
+
+    exit_code = 3
+
+
 class PreemptedError(AmbidexError):
     """Asked to stop (SIGTERM). What was done is kept, and the same call goes on from there."""
 

@@ -6,10 +6,8 @@ import hashlib
 import io
 import json
 import os
-import shutil
 import stat
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -91,65 +89,9 @@ def partial(path: Path) -> Path:
     return path.with_name(path.name + PARTIAL)
 
 
-def workplace(output: Path, shared: str | None, key: str) -> Path:
-    """Where `output` grows: beside it, or in the folder `shared` of many runs under a name of its own.
-
-    `key`: a digest of all that the result depends on.
-    """
-    return partial(Path(shared).expanduser() / f"{output.name}-{key[:16]}" if shared else output)
-
-
 def is_unfinished(name: str) -> bool:
     """Whether a file or folder of this name is still growing, or was left by a kill."""
     return name.endswith(PARTIAL) or ".tmp-" in name
-
-
-def finish(unfinished: Path, path: Path, leave: Sequence[str] = ()) -> None:
-    """Rename the folder `unfinished` to `path`, replacing what stood there; to another file system it is copied.
-
-    `leave`: files in it that are of no use any more. They go last, so that a run stopped while copying can go on.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    ready, old = (path.with_name(f"{path.name}.tmp-{word}-{os.getpid()}") for word in ("new", "old"))
-    try:
-        unfinished.rename(ready)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        _copy(unfinished, ready)
-    for name in leave:
-        (ready / name).unlink(missing_ok=True)
-    if path.exists():
-        path.rename(old)
-    ready.rename(path)
-    shutil.rmtree(unfinished, ignore_errors=True)
-    if old.exists():
-        shutil.rmtree(old) if old.is_dir() else old.unlink()
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy a folder whole or not at all."""
-    try:
-        target.mkdir()
-        for path in sorted(source.rglob("*")):  # a folder comes before what is in it
-            there = target / path.relative_to(source)
-            there.mkdir() if path.is_dir() else shutil.copyfile(path, there)
-    except BaseException:
-        shutil.rmtree(target, ignore_errors=True)
-        raise
-
-
-@contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield a fresh folder that becomes `path` when the block ends well, and vanishes when it does not."""
-    temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        finish(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def sha256(path: Path) -> str:

@@ -10,14 +10,14 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from ambidex.configuration.options import choice_config
 from ambidex.encoders import ENCODERS, Encoder, InputSpec
 from ambidex.errors import AmbidexError, ModelError
 from ambidex.exchange import Exchange, ExchangeSpec
-from ambidex.files import read_json, write_json
+from ambidex.files import read_json, write_bytes, write_json
 from ambidex.fusion import FUSIONS, Features, Fusion, sum_contributions
 from ambidex.params import Choice
 from ambidex.repair.decision import Decision, DecisionSpec
@@ -269,9 +269,7 @@ def save_model(model: MultimodalNet, folder: Path, **facts: Any) -> None:
     """Write model.json and model.safetensors into `folder`. `facts` (fingerprints ...) go into model.json."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    temporary = folder / f"{WEIGHTS_FILE}.tmp"
-    save_file(weights, temporary)
-    temporary.replace(folder / WEIGHTS_FILE)
+    write_bytes(folder / WEIGHTS_FILE, save(weights))
     write_json(folder / MODEL_FILE, {"format": 1, "architecture": model.architecture.to_json(), **facts})
 
 

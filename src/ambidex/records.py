@@ -34,11 +34,12 @@ _inputs: ContextVar[Mapping[str, str] | None] = ContextVar("inputs", default=Non
 
 
 @contextmanager
-def reading(inputs: Mapping[str, Path]) -> Iterator[None]:
-    """While a stage runs: the cards it writes name the fingerprint of each of its inputs."""
-    token = _inputs.set({name: fingerprint(path) for name, path in inputs.items()})
+def reading(inputs: Mapping[str, Path]) -> Iterator[Mapping[str, str]]:
+    """While a stage runs: the cards it writes name the fingerprint of each of its inputs. Yields them."""
+    fingerprints = {name: fingerprint(path) for name, path in inputs.items()}
+    token = _inputs.set(fingerprints)
     try:
-        yield
+        yield fingerprints
     finally:
         _inputs.reset(token)
 

@@ -7,12 +7,12 @@ from typing import get_args
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from ambidex.decide import Source
 from ambidex.errors import DataError
-from ambidex.files import read_json, write_json
+from ambidex.files import read_json, write_bytes, write_json
 from ambidex.repair.heldout import CROSS_FITTED, HeldOut
 
 TENSORS_FILE = "crossfit.safetensors"
@@ -38,7 +38,8 @@ def write_cross_fitted(folder: Path, found: CrossFitted) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     held_out = found.held_out
     tensors = {str(name): tensor.contiguous() for name, tensor in held_out.sources.items()}
-    save_file({"labels": held_out.labels, "folds": found.folds, **tensors}, folder / TENSORS_FILE)
+    held = {"labels": held_out.labels, "folds": found.folds, **tensors}
+    write_bytes(folder / TENSORS_FILE, save(held))
     names = {
         "sample_ids": found.sample_ids,
         "groups": held_out.groups,

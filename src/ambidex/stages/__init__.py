@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from ambidex.errors import DataError
+from ambidex.outputs import claimed, storage_explained
 from ambidex.params import Params
-from ambidex.records import reading
+from ambidex.records import fingerprint, reading
 
 Paths = Mapping[str, Path]
 STAGES = ("prepare", "extract", "merge", "pretrain", "train", "crossfit", "evaluate", "compare")
@@ -33,15 +34,32 @@ OPTIONAL = ("merge", "crossfit")
 def run(stage: str, params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     """Run one stage and return its metrics (a JSON-serialisable mapping).
 
-    Raises AmbidexError subclasses with one line for whatever the user can mend.
+    Raises AmbidexError subclasses with one line for whatever the user can mend: before any work OutputError where
+    the output would replace what is not an older one, BusyError where another process is writing it.
     """
-    module = importlib.import_module(f"ambidex.stages.{stage}")
     for name, path in inputs.items():
         if not path.exists():
             raise DataError(f"{path}: {stage} needs {name} from here, and nothing is there")
-    with reading(sources(stage, params, inputs)):
-        metrics: dict[str, Any] = module.run(params, inputs, outputs)
+    read = sources(stage, params, inputs)
+    with storage_explained(lambda: _kept(stage, outputs)), claimed(stage, read, outputs) as claim:
+        module = importlib.import_module(f"ambidex.stages.{stage}")
+        with reading(read) as fingerprints:
+            claim.changed = lambda: _changed(inputs, fingerprints)
+            metrics: dict[str, Any] = module.run(params, inputs, outputs)
     return metrics
+
+
+def _kept(stage: str, outputs: Paths) -> str:
+    places = ", ".join(str(path) for path in outputs.values())
+    return f"{stage} did not write {places}; make room and give the command again: nothing finished is lost"
+
+
+def _changed(inputs: Paths, before: Mapping[str, str]) -> str | None:
+    """The first input that is not what it was; a stage that reads while another writes there has read two halves."""
+    for name, path in inputs.items():
+        if not path.exists() or fingerprint(path) != before[name]:
+            return f"{name} ({path})"
+    return None
 
 
 def sources(stage: str, params: Params, inputs: Paths) -> Paths:

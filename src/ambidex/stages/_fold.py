@@ -9,10 +9,11 @@ from torch import Tensor
 from ambidex.configuration import method_choice
 from ambidex.decide import Source
 from ambidex.evaluation import Outputs, collect
-from ambidex.files import whole_folder, write_json
+from ambidex.files import write_json
 from ambidex.media.store import FeatureStore
 from ambidex.method import METHODS
 from ambidex.model import MultimodalNet, load_model
+from ambidex.outputs import whole_folder
 from ambidex.params import Params
 from ambidex.probes import fit_probe
 from ambidex.repair.crossfitted import CrossFitted, write_cross_fitted

@@ -1,6 +1,5 @@
 """What pretrain and train share: building a model for a store, and running the engine in a resumable folder."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,13 @@ from torch import nn
 
 from ambidex.encoders import InputSpec
 from ambidex.engine import BEST_FILE, Engine
-from ambidex.errors import DataError, ModelError
-from ambidex.files import digest, finish, workplace
+from ambidex.errors import DataError, ModelError, TrainingError
+from ambidex.files import digest
 from ambidex.fusion.concat import Concat
 from ambidex.media.store import FeatureStore
 from ambidex.method import Method
 from ambidex.model import Architecture, ModalityInput, MultimodalNet, save_model
+from ambidex.outputs import finish, fresh, storage_explained, sweep, workplace
 from ambidex.parallel.torchrun import first_rank
 from ambidex.params import Choice, Optimisation, Params
 from ambidex.records import code_fingerprint, write_records
@@ -90,7 +90,20 @@ def run_engine(
         _clear_others(folder, fingerprint)
     fabric.barrier()
     engine = Engine(model, method, section, batches, fabric, folder, fingerprint, frozen, split)
-    return folder, engine.fit(), fabric
+    with storage_explained(lambda: _saved(folder, fingerprint)):
+        return folder, engine.fit(), fabric
+
+
+def _saved(folder: Path, fingerprint: str) -> str:
+    """Which checkpoint is there to go on from, in words."""
+    try:
+        state = load_checkpoint(folder, fingerprint)
+    except TrainingError:
+        state = None
+    if state is None:
+        return "no checkpoint was written yet; make room and give the command again"
+    where = f"step {state['number']} of epoch {state['epoch']}" if state["done"] else f"epoch {state['epoch'] - 1}"
+    return f"the last checkpoint, after {where}, stands in {folder}; make room, and a rerun goes on from it"
 
 
 def _selection_split(section: Optimisation, store: FeatureStore, name: str) -> str | None:
@@ -162,5 +175,5 @@ def load_encoder(model: MultimodalNet, modality: str, folder: Path, *, classifie
 def _clear_others(folder: Path, fingerprint: str) -> None:
     """Make the folder to train in; what another run (other parameters, data, code) left there goes."""
     if load_checkpoint(folder, fingerprint) is None:
-        shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
+        fresh(folder)
+    sweep(folder)

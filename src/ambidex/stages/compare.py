@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from ambidex.files import whole_folder, write_csv, write_json, write_text
+from ambidex.files import write_csv, write_json, write_text
+from ambidex.outputs import whole_folder
 from ambidex.params import Params
 from ambidex.records import provenance, write_records
 from ambidex.report import theme

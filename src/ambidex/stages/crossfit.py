@@ -19,8 +19,9 @@ from torch import Tensor
 from ambidex.configuration import method_params
 from ambidex.decide._folds import folds
 from ambidex.errors import DataError, ParamsError
-from ambidex.files import digest, finish, read_json, workplace, write_json
+from ambidex.files import digest, read_json, write_json
 from ambidex.media.store import FeatureStore
+from ambidex.outputs import finish, fresh, workplace
 from ambidex.params import Evaluate, Params
 from ambidex.records import code_fingerprint, write_records
 from ambidex.repair.crossfitted import CrossFitted, join, read_cross_fitted, write_cross_fitted
@@ -124,8 +125,7 @@ def _unfinished(output: Path, params: Params, store: FeatureStore) -> Path:
     state = {"fingerprint": digest([depends, shapes, store.fingerprint, code_fingerprint()])}
     folder = workplace(output, params.runtime.checkpoints, state["fingerprint"])
     if not (folder / _STATE).exists() or read_json(folder / _STATE) != state:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        fresh(folder)
         write_json(folder / _STATE, state)
     return folder
 

@@ -13,9 +13,10 @@ from ambidex.decide import ALLOCATORS, simplest_first
 from ambidex.diagnose import DIAGNOSTICS
 from ambidex.errors import ModelError, ParamsError
 from ambidex.evaluation import Evaluation, Outputs, Unimodal, collect, open_store
-from ambidex.files import read_json, sha256, whole_folder
+from ambidex.files import read_json, sha256
 from ambidex.media.store import FeatureStore
 from ambidex.model import MODEL_FILE, WEIGHTS_FILE, MultimodalNet
+from ambidex.outputs import whole_folder
 from ambidex.params import Evaluate, Params
 from ambidex.records import CARD_FILE, METRICS_FILE
 from ambidex.repair.allocation import REFERENCE, fit_allocators

@@ -18,6 +18,7 @@ from ambidex.media.parts import write_part
 from ambidex.media.pool import cores, ordered
 from ambidex.media.shards import PROGRESS, Shard, Slice, finished_shard, sample_bytes, slices, write_shard
 from ambidex.media.vectors import read_vector
+from ambidex.outputs import MARK, finish, fresh
 from ambidex.params import Params, Vector
 from ambidex.progress import progress
 from ambidex.stages import Paths
@@ -40,7 +41,9 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     check_classes(absent_classes(manifest.classes, manifest.rows), inputs["manifest"] / MANIFEST_FILE, "")
     wants = _known_sizes(params.extract.modalities, manifest)
     folder = files.partial(outputs["features"])
-    (folder / PROGRESS).mkdir(parents=True, exist_ok=True)
+    if not ((folder / MARK).exists() and (folder / PROGRESS).is_dir()):
+        fresh(folder)
+        (folder / PROGRESS).mkdir()
     size, part = params.extract.shard_size, params.extract.part
     parts = slices(manifest.rows, size, wants, manifest.root, _base(params, manifest), part)
     with _full_disk_explained(folder, sum(len(cut.rows) for cut in parts) * sample_bytes(wants)):
@@ -56,7 +59,7 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
         timing = {"seconds": seconds, "clips": decoded, "clips_per_second": decoded / seconds}
         records.write_records(folder, "extract", params, metrics, data=data, timing=timing)
     shutil.rmtree(folder / PROGRESS)
-    files.finish(folder, outputs["features"])
+    finish(folder, outputs["features"])
     return metrics
 
 
@@ -120,7 +123,7 @@ def _all_shards(
 def _drop_others(folder: Path, keep: set[str]) -> None:
     """Delete what earlier runs left in the unfinished folder, except shards that are still good."""
     for path in folder.iterdir():
-        if path.name != PROGRESS and path.name not in keep:
+        if path.name not in (PROGRESS, MARK) and path.name not in keep:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     stems = {Path(name).stem for name in keep}
     for record in (folder / PROGRESS).iterdir():

@@ -10,6 +10,7 @@ from ambidex import files, records
 from ambidex.errors import DataError
 from ambidex.media.manifest import read_manifest
 from ambidex.media.parts import read_parts
+from ambidex.outputs import finish, fresh
 from ambidex.params import Params
 from ambidex.stages import Paths
 from ambidex.stages._store import complete, kept
@@ -29,8 +30,7 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
         raise DataError(f"{parts[0].folder}: made with other parameters of extract than those given now")
     manifest = read_manifest(parts[0].manifest, params.modalities)
     folder = files.partial(outputs["features"])
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    fresh(folder)
     found = sorted(
         ((n, shard, part.folder) for part in parts for n, shard in part.shards), key=lambda one: one[0]
     )
@@ -42,7 +42,7 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     data = {"fingerprint": manifest.fingerprint, **manifest.facts}
     timing = {"seconds": time.monotonic() - started, "parts": len(parts)}
     records.write_records(folder, "merge", params, metrics, data=data, timing=timing)
-    files.finish(folder, outputs["features"])
+    finish(folder, outputs["features"])
     return metrics
 
 

@@ -15,8 +15,9 @@ from ambidex.datasets._checks import check_classes, check_groups, check_rows, cl
 from ambidex.datasets._paths import media_sizes
 from ambidex.datasets._splitting import fill_splits
 from ambidex.errors import DataError, ParamsError
-from ambidex.files import digest, whole_folder, write_csv, write_json, write_text
+from ambidex.files import digest, write_csv, write_json, write_text
 from ambidex.manifest import DATASET_FILE, MANIFEST_FILE, SPLITS, Row
+from ambidex.outputs import whole_folder
 from ambidex.params import Params
 from ambidex.params import Prepare as PrepareParams
 from ambidex.records import write_records

@@ -1,0 +1,89 @@
+"""What an output may replace: nothing, an empty folder, or an older output of the same stage. All else is the user's."""
+
+import json
+import os
+import stat
+from pathlib import Path
+
+from ambidex.errors import OutputError, one_line
+from ambidex.files import open_regular
+from ambidex.outputs.storage import is_storage
+
+CARD = "card.json"
+_LARGEST_CARD = 2**26  # bytes; a card of ours has thousands
+_KINDS = {
+    stat.S_IFREG: "a file",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+_STEP = "choose another place for the output (--out FOLDER or --runs DIR), or move away what stands there"
+
+
+def check_output(path: Path, stage: str | None) -> None:
+    """Raise OutputError where `path` holds what the output of `stage` may not replace (None: it has no card).
+
+    The folder itself is never followed as a link; the folders above it may be links.
+    """
+    if reason := in_the_way(path, stage):
+        raise OutputError(f"{one_line(path, 150)}: {reason}; nothing was touched; {_STEP}")
+
+
+def in_the_way(path: Path, stage: str | None) -> str:
+    """Why the output of `stage` may not take the place `path`; empty: it may."""
+    if not path.name or path.name == "..":
+        return "is no name for an output folder"
+    found = _look(path)
+    if found is None:
+        return ""
+    if stat.S_ISLNK(found.st_mode):
+        return f"is a link (to {one_line(os.readlink(path), 80)}), and an output replaces no link"
+    if not stat.S_ISDIR(found.st_mode):
+        return f"is {_KINDS.get(stat.S_IFMT(found.st_mode), 'no folder')}, and an output is a folder"
+    if os.path.ismount(path):
+        return "is a mount point, which cannot be replaced; name a folder in it"
+    first = _first_name(path)
+    if first is None:
+        return ""
+    card = read_card(path)
+    made_by = card.get("stage")
+    if stage is None or not isinstance(made_by, str):
+        return f"is a folder with files (such as {one_line(first, 60)}) that no earlier run left there"
+    if made_by != stage:
+        return f"is an output of {one_line(made_by, 30)}, not of {stage}"
+    if "decision" in card:
+        return "is a model saved by evaluate --save"
+    return ""
+
+
+def read_card(folder: Path) -> dict[str, object]:
+    """The run card in `folder`; empty where there is none that can be read."""
+    try:
+        with open_regular(folder / CARD) as stream:
+            card = json.loads(stream.read(_LARGEST_CARD))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return card if isinstance(card, dict) else {}
+
+
+def _look(path: Path) -> os.stat_result | None:
+    """What stands at `path` itself, links not followed; None where nothing does. Raises OutputError."""
+    try:
+        return path.lstat()
+    except FileNotFoundError:
+        return None
+    except NotADirectoryError:
+        above = next(p for p in path.parents if p.exists())
+        raise OutputError(f"{path}: {above} is no folder, so no output can stand in it; {_STEP}") from None
+    except ValueError:  # a null character
+        raise OutputError(f"{one_line(path)}: is no path") from None
+    except OSError as error:
+        if is_storage(error):
+            raise
+        raise OutputError(f"{one_line(path, 150)}: no output can stand there ({error.strerror})") from None
+
+
+def _first_name(folder: Path) -> str | None:
+    with os.scandir(folder) as entries:
+        return min((entry.name for entry in entries), default=None)
