@@ -95,6 +95,9 @@ constraints: ## resolve all versions afresh into constraints.txt (seconds; asks 
 	mv constraints.txt.new constraints.txt
 	rm -rf $(VENV)/resolve
 
-clean: ## remove outputs and caches; .venv and the dvc cache stay
+clean: ## remove outputs and caches; .venv and the dvc cache stay; saved models only with SAVED=delete
+	@found=$$(find runs/reports -mindepth 2 -maxdepth 2 -name model 2>/dev/null); \
+	if [ -n "$$found" ] && [ '$(SAVED)' != delete ]; then \
+	  echo "make clean: saved models (evaluate --save) stand in runs/: $$(echo $$found | cut -c 1-200); move them away, or make clean SAVED=delete" >&2; exit 1; fi
 	rm -rf runs build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -5,7 +5,7 @@ import errno
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ambidex.commands.verbs import PATHS, STAGE_VERBS, Verb
 from ambidex.errors import AmbidexError
@@ -44,6 +44,16 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see `{self.prog} --help`\n")
+
+
+class _Refused(argparse.Action):
+    """A flag that is no more: `const` says what to write instead."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given, nargs="?", default=argparse.SUPPRESS)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        parser.error(f"{self.option_strings[0]} names no input of this verb: {self.const}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -113,10 +123,13 @@ def _add_stage(verbs: "argparse._SubParsersAction[_Parser]", verb: Verb) -> None
                 f"--{name}", action="store_const", dest="table", const=name, help=f"print {about}"
             )
         parser.add_argument("--quiet", action="store_true", help="do not print the table")
+        parser.add_argument("--study", metavar="PATH", help="with --show: the comparison to print")
     places = parser.add_argument_group("places", "by default all under the folder of --runs")
     for name in verb.reads:
         places.add_argument(f"--{name}", metavar="PATH", help=f"read: {PATHS[name]}")
-    places.add_argument(f"--{verb.writes}", metavar="PATH", help=f"write: {PATHS[verb.writes]}")
+    places.add_argument("--out", metavar="FOLDER", help=f"write: {PATHS[verb.writes]}")
+    if verb.name != "compare":  # its own name is taken for an input, and was the output's once
+        parser.add_argument(f"--{verb.writes}", action=_Refused, help=argparse.SUPPRESS, const=verb.not_out)
     parser.set_defaults(command="stage", verb=verb)
 
 

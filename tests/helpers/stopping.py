@@ -36,7 +36,7 @@ def sigterm_in_step(number: int) -> Iterator[None]:
 
 def command(verb: str, params: Path, features: Path, output: Path) -> list[str]:
     """`ambidex train` on the small run."""
-    places = ["--features", str(features), "--model", str(output)]
+    places = ["--features", str(features), "--out", str(output)]
     return [sys.executable, "-m", "ambidex.cli", verb, "--params", str(params), *places]
 
 

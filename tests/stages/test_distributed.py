@@ -291,7 +291,7 @@ def test_torchrun_may_start_the_command_itself(layout, tmp_path):
     params = write_params(tmp_path / "params.yaml", train={"method": "ogm_ge"}, runtime={"devices": 2})
     given = ["--standalone", "--nproc-per-node", "2", "--local-addr", "127.0.0.1", "-m", "ambidex.cli"]
     torchrun = [sys.executable, "-m", "torch.distributed.run", *given]
-    places = ["--features", str(layout.features), "--model", str(tmp_path / "model")]
+    places = ["--features", str(layout.features), "--out", str(tmp_path / "model")]
     arguments = ["train", "--params", str(params), *places]
     done = subprocess.run([*torchrun, *arguments], check=True, capture_output=True, text=True)
     assert done.stdout.count("train: wrote") == 1

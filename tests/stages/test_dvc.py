@@ -37,6 +37,14 @@ PLUMBING = frozenset(
         ".configuration.schema",
         ".stages",
         ".configuration.yaml_text",
+        ".outputs",
+        ".outputs.claim",
+        ".outputs.delivery",
+        ".outputs.guard",
+        ".outputs.lock",
+        ".outputs.storage",
+        ".outputs.swap",
+        ".outputs.unfinished",
     )
 )
 """carries values around and changes no result; named in dvc.yaml's head as left out"""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ambidex import files
+from ambidex import outputs
 from ambidex.cli import main
 from ambidex.commands import study
 from ambidex.commands.freshness import up_to_date
@@ -257,7 +257,7 @@ def test_a_move_that_breaks_off_loses_nothing(layout, tmp_path, another_file_sys
             raise OSError(errno.ENOSPC, "No space left on device", str(target))
 
     with monkeypatch.context() as patched:
-        patched.setattr(files.shutil, "copyfile", full)
+        patched.setattr(shutil, "copyfile", full)
         with pytest.raises(OSError, match="No space left"):
             _train(layout, _params(another_file_system), tmp_path / "model")
     assert [p.name for p in tmp_path.iterdir()] == ["volume"]
@@ -277,9 +277,11 @@ def test_between_two_real_file_systems(tmp_path):
         (unfinished / "checkpoint.pt").write_text("of no use any more")
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "b").write_text("old")
-        files.finish(unfinished, tmp_path / "out", leave=("checkpoint.pt", "never there"))
+        for folder in (unfinished, tmp_path / "out"):
+            (folder / "card.json").write_text('{"stage": "train"}')
+        outputs.finish(unfinished, tmp_path / "out", leave=("checkpoint.pt", "never there"))
         assert not unfinished.exists()
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     found = [str(p.relative_to(tmp_path)) for p in sorted(tmp_path.rglob("*"))]
-    assert found == ["out", "out/inner", "out/inner/a"]
+    assert found == ["out", "out/card.json", "out/inner", "out/inner/a"]

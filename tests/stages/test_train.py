@@ -172,7 +172,7 @@ def test_test_labels_never_reach_training(layout, monkeypatch):
 
 
 def _command(layout, params, output):
-    arguments = ["train", "--params", str(params), "--features", str(layout.features), "--model", str(output)]
+    arguments = ["train", "--params", str(params), "--features", str(layout.features), "--out", str(output)]
     return [sys.executable, "-m", "ambidex.cli", *arguments]
 
 

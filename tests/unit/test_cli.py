@@ -73,8 +73,8 @@ def test_every_verb_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
         assert end.value.code == 0
         assert verb.example in text
         assert all(
-            f"--{name}" in text and PATHS[name] in " ".join(text.split())
-            for name in (*verb.reads, verb.writes)
+            f"--{flag}" in text and PATHS[name] in " ".join(text.split())
+            for flag, name in (*((name, name) for name in verb.reads), ("out", verb.writes))
         )
     assert tuple(verb.name for verb in STAGE_VERBS) == stages.STAGES
 
@@ -147,7 +147,7 @@ def test_evaluate_names_its_allocator_and_saves(calls: Calls, tmp_path: Path) ->
 
 
 def test_places_can_be_named_one_by_one(calls: Calls, tmp_path: Path) -> None:
-    assert run("evaluate", "--model", "a", "--features", "b", "--report", "c", runs=tmp_path) == 0
+    assert run("evaluate", "--model", "a", "--features", "b", "--out", "c", runs=tmp_path) == 0
     _, _, inputs, outputs = calls.seen[0]
     assert (inputs, outputs) == ({"model": Path("a"), "features": Path("b")}, {"report": Path("c")})
 
@@ -160,9 +160,9 @@ def test_pretrain_means_every_modality(
         ("audio", tmp_path / "encoders/1/audio"),
         ("visual", tmp_path / "encoders/1/visual"),
     ]
-    assert run("pretrain", "--encoder", "here", runs=tmp_path) == 2
-    assert capsys.readouterr().err.startswith("ambidex: --encoder: is one folder, and there are 2 modalities")
-    assert run("pretrain", "--encoder", "here", "--modality", "audio", runs=tmp_path) == 0
+    assert run("pretrain", "--out", "here", runs=tmp_path) == 2
+    assert capsys.readouterr().err.startswith("ambidex: --out: is one folder, and there are 2 modalities")
+    assert run("pretrain", "--out", "here", "--modality", "audio", runs=tmp_path) == 0
 
 
 def test_optional_inputs_are_given_where_they_exist(tmp_path: Path) -> None:

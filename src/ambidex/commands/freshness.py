@@ -28,7 +28,9 @@ _OF_A_METHOD = ("train", "crossfit")
 
 def up_to_date(stage: str, params: Params, inputs: Paths, output: Path) -> bool:
     """Whether `output` is complete and was written by this code from these inputs and parameters."""
-    if stage == "evaluate" and params.evaluate.save and not _has_model(output):
+    if (
+        stage == "evaluate" and params.evaluate.save and not _has_model(output)
+    ):  # a refused one is tried again
         return False
     try:
         card = read_json(output / CARD_FILE)
@@ -50,9 +52,9 @@ def up_to_date(stage: str, params: Params, inputs: Paths, output: Path) -> bool:
 
 def _has_model(report: Path) -> bool:
     """Whether a report holds the model that was asked for: where that was refused, the report is there without it."""
-    from ambidex.report.model_files import MODEL_FOLDER  # with all of torch
+    from ambidex.report.model_files import is_of_report  # with all of torch
 
-    return (report / MODEL_FOLDER / CARD_FILE).exists()
+    return is_of_report(report)
 
 
 def relevant(stage: str, method: str, resolved: dict[str, Any]) -> dict[str, Any]:
@@ -60,6 +62,10 @@ def relevant(stage: str, method: str, resolved: dict[str, Any]) -> dict[str, Any
     part = {name: dict(resolved.get(name) or {}) for name in SECTIONS[stage]}
     if stage in ("extract", "merge"):
         part["extract"].pop("workers", None)  # the number of processes changes nothing
+    if stage == "evaluate":
+        part["evaluate"].pop(
+            "save", None
+        )  # a report is the same with and without; whether one is asked for: above
     if "runtime" in part:
         part["runtime"].pop("checkpoints", None)  # nor does the place of unfinished work
     if stage == "crossfit":

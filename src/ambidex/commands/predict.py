@@ -18,6 +18,7 @@ from ambidex.predict.clips import clip_cells, read_clips, wants_of
 from ambidex.predict.prediction import Prediction, Predictor
 from ambidex.progress import progress
 from ambidex.records import CARD_FILE
+from ambidex.report.model_files import kept_note
 from ambidex.runtime import device
 
 _PATIENCE = 5.0  # seconds of work ahead from which on a bar is shown
@@ -35,6 +36,8 @@ def run(options: Namespace) -> int:
     """Predict every clip that can be read; exit code 2 where one could not, with a line for each."""
     predictor = Predictor(Path(options.model), device(Runtime(accelerator=options.accelerator)))
     model = predictor.model
+    if note := kept_note(predictor.folder):
+        print(f"ambidex: {note}", file=sys.stderr, flush=True)
     wants = wants_of(predictor.folder, model.architecture)
     out = None if sys.stdout.isatty() else sys.stdout  # a bar on the terminal must not swallow a file's lines
     table = _Table(options.clips, model, options.top)

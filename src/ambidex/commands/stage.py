@@ -11,8 +11,10 @@ from ambidex.commands.wiring import Places, calls, places
 from ambidex.configuration import load_params
 from ambidex.errors import ParamsError
 from ambidex.layout import Layout
+from ambidex.outputs import check_places
 from ambidex.parallel.distributed import run_stage
 from ambidex.parallel.torchrun import first_rank
+from ambidex.params import Params
 
 _SHOWN = 6
 
@@ -21,19 +23,22 @@ def run(options: Namespace) -> int:
     """Run the stage of `options.verb`, once or (pretrain) once per modality."""
     verb: Verb = options.verb
     layout = Layout(Path(options.runs))
-    if getattr(options, "show", False):
+    if verb.name == "compare" and show_only(options):
         show_study(Path(options.study) if options.study else layout.study, options.table)
         return 0
     params = load_params(Path(options.params), overrides(options))
     todo = list(calls(verb.name, params))
-    if len(todo) > 1 and getattr(options, verb.writes):
-        raise ParamsError(
-            f"--{verb.writes}: is one folder, and there are {len(todo)} modalities; add --modality NAME"
-        )
+    if len(todo) > 1 and options.out:
+        raise ParamsError(f"--out: is one folder, and there are {len(todo)} modalities; add --modality NAME")
+    calls_of: list[tuple[Params, Places, Places]] = []
     for one in todo:
         inputs, outputs = places(verb.name, one, layout)
         _replace(inputs, verb.reads, options)
-        _replace(outputs, (verb.writes,), options)
+        if options.out is not None:
+            outputs[verb.writes] = Path(options.out)
+        check_places(verb.name, {}, outputs)  # of all, before the first begins
+        calls_of.append((one, inputs, outputs))
+    for one, inputs, outputs in calls_of:
         start = time.monotonic()
         metrics = run_stage(verb.name, one, inputs, outputs)
         if not first_rank():
@@ -44,6 +49,17 @@ def run(options: Namespace) -> int:
         elif not options.quiet:
             show_study(outputs["study"], options.table)
     return 0
+
+
+def show_only(options: Namespace) -> bool:
+    """Whether `compare` only prints. Raises ParamsError where the place named belongs to the other case."""
+    if options.show and options.out:
+        raise ParamsError(
+            "--out: --show writes nothing; the comparison to print is named with --study FOLDER"
+        )
+    if options.study and not options.show:
+        raise ParamsError(f"--study: {options.verb.not_out}")
+    return bool(options.show)
 
 
 def overrides(options: Namespace) -> list[str]:

@@ -14,6 +14,7 @@ from ambidex.commands.wiring import calls, places, with_values
 from ambidex.configuration import load_params
 from ambidex.errors import AmbidexError, PreemptedError, TrainingError
 from ambidex.layout import Layout, cell_name
+from ambidex.outputs import check_places
 from ambidex.parallel.distributed import run_stage
 from ambidex.params import Params
 from ambidex.stages._method import check_method
@@ -25,6 +26,7 @@ def run(options: Namespace) -> int:
     layout = Layout(Path(options.runs))
     for cell in _cells(params):
         check_method(cell)
+    _check_outputs(params, layout)
     for stage, one in _shared(params):
         _bring_up_to_date(stage, one, layout)
     failures = list(_run_cells(params, layout))
@@ -33,6 +35,20 @@ def run(options: Namespace) -> int:
     for failure in failures:
         print(f"ambidex: {failure}", file=sys.stderr)
     return TrainingError.exit_code if failures else 0
+
+
+def _check_outputs(params: Params, layout: Layout) -> None:
+    """Raise OutputError before anything starts, where any output of the study would replace what is not its own."""
+    stages = list(_shared(params))
+    stages += [(stage, cell) for cell in _cells(params) for stage in _stages_of_a_cell(params)]
+    for stage, one in [*stages, ("compare", params)]:
+        check_places(stage, {}, places(stage, one, layout)[1])
+
+
+def _stages_of_a_cell(params: Params) -> tuple[str, ...]:
+    return (
+        ("train", "crossfit", "evaluate") if params.evaluate.fit_on == "crossfit" else ("train", "evaluate")
+    )
 
 
 def _shared(params: Params) -> Iterator[tuple[str, Params]]:
@@ -46,10 +62,9 @@ def _shared(params: Params) -> Iterator[tuple[str, Params]]:
 
 def _run_cells(params: Params, layout: Layout) -> Iterator[str]:
     """Train, cross-fit where that is asked for, and evaluate every cell; yields one line for each that failed."""
-    fitted = ["crossfit"] if params.evaluate.fit_on == "crossfit" else []
     for one in _cells(params):
         try:
-            for stage in ("train", *fitted, "evaluate"):
+            for stage in _stages_of_a_cell(params):
                 _bring_up_to_date(stage, one, layout)
         except PreemptedError:
             raise

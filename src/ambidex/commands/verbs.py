@@ -14,11 +14,13 @@ class Verb:
     reads: tuple[str, ...]
     """names of the inputs, each a flag that replaces the place it is read from"""
     writes: str
-    """name of the output, a flag that replaces the place it is written to"""
+    """name of the output; `--out` replaces the place it is written to"""
     flags: tuple[tuple[str, str], ...] = ()
     """(flag, key): `--flag VALUE` is short for `--set key=VALUE`"""
     switches: tuple[tuple[str, str], ...] = ()
     """(flag, key): `--flag` is short for `--set key=true`"""
+    not_out: str = "an output is named with --out FOLDER"
+    """what to write instead of the output's name as a flag, which is easily taken for an input"""
 
 
 PATHS = {
@@ -45,6 +47,8 @@ STAGE_VERBS = (
         example="ambidex prepare --set prepare.dataset=manifest --set prepare.source=my_clips.csv",
         reads=(),
         writes="manifest",
+        not_out="to read a list of samples, write --set prepare.dataset=manifest --set prepare.source=FILE.csv; the "
+        "folder to write is named with --out FOLDER",
     ),
     Verb(
         name="extract",
@@ -119,5 +123,6 @@ STAGE_VERBS = (
         example="ambidex compare --show",
         reads=("reports", "encoders"),
         writes="study",
+        not_out="the folder to write is named with --out FOLDER; --study names the one that --show prints",
     ),
 )

@@ -1,11 +1,11 @@
 """Where stages write: what an output may replace, one writer at a time, and a new output in one rename.
 
-An output NAME grows in `NAME.partial` (or in the folder `runtime.checkpoints`), which carries a mark of its own. When it
-is whole it changes places with what stood at NAME, in one rename where the system has one. Everything happens under a
+An output NAME grows in `NAME.partial` (or in the folder `runtime.checkpoints`), which carries a mark. When it is
+whole it changes places with what stood at NAME, in one rename where the system has one. Everything happens under a
 lock, a file `.NAME.ambidex-lock` beside the output; the next run of the output mends what a kill left behind.
 """
 
-from ambidex.outputs.claim import claimed, probe, workplace
+from ambidex.outputs.claim import check_places, claimed, probe, workplace
 from ambidex.outputs.delivery import finish, whole_folder
 from ambidex.outputs.guard import check_output
 from ambidex.outputs.storage import is_storage, storage_explained
@@ -14,6 +14,7 @@ from ambidex.outputs.unfinished import MARK, discard, fresh, sweep
 __all__ = [
     "MARK",
     "check_output",
+    "check_places",
     "claimed",
     "discard",
     "finish",

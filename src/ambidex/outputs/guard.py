@@ -1,4 +1,4 @@
-"""What an output may replace: nothing, an empty folder, or an older output of the same stage. All else is the user's."""
+"""What an output may replace: nothing, an empty folder, or an older output of the same stage. The rest is a user's."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def in_the_way(path: Path, stage: str | None) -> str:
     if found is None:
         return ""
     if stat.S_ISLNK(found.st_mode):
-        return f"is a link (to {one_line(os.readlink(path), 80)}), and an output replaces no link"
+        return f"is a link (to {one_line(path.readlink(), 80)}), and an output replaces no link"
     if not stat.S_ISDIR(found.st_mode):
         return f"is {_KINDS.get(stat.S_IFMT(found.st_mode), 'no folder')}, and an output is a folder"
     if os.path.ismount(path):

@@ -17,6 +17,7 @@ from typing import Any
 from ambidex import errors, stages
 from ambidex.errors import ParamsError, PreemptedError, TrainingError
 from ambidex.files import read_json, write_json
+from ambidex.outputs import probe
 from ambidex.parallel import rank
 from ambidex.parallel.torchrun import by_torchrun, processes
 from ambidex.params import Params
@@ -41,6 +42,7 @@ def run_stage(stage: str, params: Params, inputs: Paths, outputs: Paths) -> dict
     from ambidex.runtime import check_devices
 
     check_devices(params.runtime)
+    probe(stage, inputs, outputs)  # the first rank holds the lock: it may outlive this process
     with tempfile.TemporaryDirectory(prefix="ambidex-") as place:
         folder = Path(place)
         job = {"stage": stage, "params": params.model_dump(mode="json")}

@@ -1,5 +1,7 @@
 """The folder `model` of a report: the evaluated model with its decision layer, which alone predicts."""
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -7,16 +9,19 @@ import yaml
 
 from ambidex.configuration import read_yaml
 from ambidex.evaluation import Evaluation
-from ambidex.files import write_text
+from ambidex.files import read_json, write_text
 from ambidex.model import save_model
+from ambidex.outputs.guard import read_card
 from ambidex.params import Params
-from ambidex.records import PARAMS_FILE, write_records
+from ambidex.records import CARD_FILE, PARAMS_FILE, write_records
 from ambidex.repair.allocation import Allocation
 from ambidex.repair.decision import DecisionSpec
 from ambidex.repair.repaired import repaired_model
 from ambidex.report.result import Result
 
 MODEL_FOLDER = "model"
+_SHARED = ("code", "inputs", "headline", "fit_on", "weights", "features")
+"""what the cards of a report and of the model saved with it have in common"""
 
 
 def write_model(folder: Path, params: Params, result: Result, trained: Path, facts: dict[str, Any]) -> None:
@@ -35,6 +40,48 @@ def write_model(folder: Path, params: Params, result: Result, trained: Path, fac
     if (trained / PARAMS_FILE).exists():
         known = read_yaml(trained / PARAMS_FILE) | {"evaluate": params.evaluate.model_dump(mode="json")}
         write_text(folder / PARAMS_FILE, yaml.safe_dump(known, sort_keys=False))
+
+
+def keep_saved_model(before: Path, report: Path) -> None:
+    """Take the model that was saved into the report `before` over into the new `report`, which has none of its own.
+
+    It is the user's: only another save replaces it. A line says that it is not this report's.
+    """
+    saved = before / MODEL_FOLDER
+    if not os.path.lexists(saved) or os.path.lexists(report / MODEL_FOLDER):
+        return
+    if saved.is_symlink():
+        (report / MODEL_FOLDER).symlink_to(saved.readlink())
+    elif saved.is_dir():
+        shutil.copytree(saved, report / MODEL_FOLDER, symlinks=True, copy_function=_linked)
+    else:
+        return
+    print(f"evaluate: {saved} was saved by an earlier evaluation and is kept as it is", flush=True)
+
+
+def is_of_report(report: Path) -> bool:
+    """Whether the saved model in `report` was made with it, and not kept from an evaluation before."""
+    try:
+        cards = [read_json(folder / CARD_FILE) for folder in (report, report / MODEL_FOLDER)]
+        whole, own = ({key: card[key] for key in _SHARED} for card in cards)
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
+    return whole == own
+
+
+def kept_note(model: Path) -> str:
+    """What to know of a saved model whose report was made anew without it; empty where there is nothing."""
+    report = model.parent
+    if model.name != MODEL_FOLDER or read_card(report).get("stage") != "evaluate" or is_of_report(report):
+        return ""
+    return f"{model} was saved by an earlier evaluation; the report around it is a newer one"
+
+
+def _linked(source: str, target: str) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # another file system, or one without links
+        shutil.copy2(source, target, follow_symlinks=False)
 
 
 def _fitted(evaluation: Evaluation, allocation: Allocation, spec: DecisionSpec) -> dict[str, Any]:

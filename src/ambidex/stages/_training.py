@@ -102,7 +102,11 @@ def _saved(folder: Path, fingerprint: str) -> str:
         state = None
     if state is None:
         return "no checkpoint was written yet; make room and give the command again"
-    where = f"step {state['number']} of epoch {state['epoch']}" if state["done"] else f"epoch {state['epoch'] - 1}"
+    where = (
+        f"step {state['number']} of epoch {state['epoch']}"
+        if state["done"]
+        else f"epoch {state['epoch'] - 1}"
+    )
     return f"the last checkpoint, after {where}, stands in {folder}; make room, and a rerun goes on from it"
 
 

@@ -20,7 +20,7 @@ from ambidex.outputs import whole_folder
 from ambidex.params import Evaluate, Params
 from ambidex.records import CARD_FILE, METRICS_FILE
 from ambidex.repair.allocation import REFERENCE, fit_allocators
-from ambidex.report.model_files import MODEL_FOLDER, write_model
+from ambidex.report.model_files import MODEL_FOLDER, keep_saved_model, write_model
 from ambidex.report.result import Result, run_metrics
 from ambidex.report.run_files import write_report
 from ambidex.runtime import device, prepare_torch
@@ -67,6 +67,7 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
                 write_model(folder / MODEL_FOLDER, params, result, inputs["model"], facts)
             except ModelError as error:  # the report is worth having all the same: it says why
                 problem = error
+        keep_saved_model(outputs["report"], folder)
     if problem is not None:
         raise ModelError(f"{outputs['report']}: the report is there, but no model was saved: {problem}")
     return metrics
