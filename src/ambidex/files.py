@@ -71,11 +71,6 @@ def _check_regular(path: Path, found: os.stat_result) -> None:
         raise OSError(errno.EINVAL, f"is {what}, not a regular file", str(path))
 
 
-def read_json(path: Path) -> Any:
-    """Read one JSON file."""
-    return json.loads(path.read_text())
-
-
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
     """Write `rows` as CSV with the header `columns` (default: the keys of the first row)."""
     header = list(columns) if columns is not None else list(rows[0]) if rows else []

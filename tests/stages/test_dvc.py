@@ -36,7 +36,13 @@ PLUMBING = frozenset(
         ".section",
         ".configuration.schema",
         ".stages",
-        ".configuration.yaml_text",
+        ".readers",
+        ".readers.json",
+        ".readers.schema",
+        ".readers.source",
+        ".readers.table",
+        ".readers.weights",
+        ".readers.yaml",
     )
 )
 """carries values around and changes no result; named in dvc.yaml's head as left out"""

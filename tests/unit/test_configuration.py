@@ -174,7 +174,7 @@ def test_a_mistake_names_the_override_or_the_file(file: Path) -> None:
         ("", "expected sections like 'train:', found NoneType"),
         (
             "extract: !!python/object/apply:os.system ['true']\n",
-            "is not valid YAML (could not determine a constructor",
+            "is not valid YAML (the tag !!python/object/apply:os.system is not allowed",
         ),
     ],
 )

@@ -9,15 +9,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from ambidex.errors import DataError
-from ambidex.files import read_json
+from ambidex.errors import DataError, ModelError
 from ambidex.media.extraction import Batch, Wants
 from ambidex.model import MultimodalNet
 from ambidex.params import Runtime
 from ambidex.predict.clips import clip_cells, read_clips, wants_of
 from ambidex.predict.prediction import Prediction, Predictor
 from ambidex.progress import progress
-from ambidex.records import CARD_FILE
+from ambidex.records import CARD_FILE, read_card
 from ambidex.runtime import device
 
 _PATIENCE = 5.0  # seconds of work ahead from which on a bar is shown
@@ -116,7 +115,7 @@ class _Table:
 def _title(predictor: Predictor) -> str:
     """Which model it is, and how it decides."""
     model, path = predictor.model, predictor.folder / CARD_FILE
-    card: dict[str, Any] = read_json(path) if path.exists() else {}
+    card: dict[str, Any] = read_card(path.parent, ModelError) if path.exists() else {}
     known = [f"{key} {card[key]}" for key in ("method", "regime", "seed") if card.get(key) is not None]
     start = f"{predictor.folder}: {', '.join(known) or 'a model without records'}"
     spec = model.architecture.decision
