@@ -6,7 +6,6 @@ can make them run again; and `params`, all other sections.
 
 import re
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,8 @@ from pydantic import ValidationError
 from ambidex.commands.wiring import with_values
 from ambidex.configuration import apply_override, parse_params
 from ambidex.configuration.mistakes import explain
-from ambidex.errors import AmbidexError, ParamsError, PreemptedError
+from ambidex.doors import complain
+from ambidex.errors import AmbidexError, ParamsError, PreemptedError, one_line
 from ambidex.files import whole_folder
 from ambidex.layout import cell_name
 from ambidex.parallel.distributed import run_stage
@@ -52,10 +52,10 @@ def call(
     except AmbidexError as error:
         if not isinstance(error, PreemptedError):
             note_failure(key, str(error))
-        print("ambidex: " + " ".join(str(error).split()), file=sys.stderr, flush=True)
+        complain("ambidex", error)
         raise SystemExit(error.exit_code) from None
     except Exception as error:
-        note_failure(key, f"{type(error).__name__}: {error}")
+        note_failure(key, one_line(f"{type(error).__name__}: {error}"))
         raise
     note_failure(key, "")
     return metrics

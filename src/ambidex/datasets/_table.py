@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ambidex.errors import DataError
-from ambidex.files import open_regular
+from ambidex.files import as_text, as_written, open_regular
 from ambidex.readers import Source
 from ambidex.readers.source import MEBIBYTE
 from ambidex.readers.table import SIZE, check_cells
@@ -81,7 +81,7 @@ def _lines(path: Path, columns: tuple[str, ...], reader: Iterator[list[str]]) ->
         origin = f"{path}, line {reader.line_num}"  # type: ignore[attr-defined]
         if len(cells) != len(columns):
             raise DataError(f"{origin}: has {len(cells)} cells, the header has {len(columns)}")
-        yield Line(origin, dict(zip(columns, (cell.strip() for cell in cells), strict=True)))
+        yield Line(origin, dict(zip(columns, (as_written(cell.strip()) for cell in cells), strict=True)))
 
 
 def _read_text(path: Path) -> str:
@@ -107,5 +107,7 @@ def _read_text(path: Path) -> str:
 def csv_text(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """`rows` under the header `columns` as the text of a CSV file."""
     stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows([columns, *rows])
+    csv.writer(stream, lineterminator="\n").writerows(
+        [columns, *([as_text(cell) for cell in row] for row in rows)]
+    )
     return stream.getvalue()

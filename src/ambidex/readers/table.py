@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ambidex.errors import AmbidexError, DataError
+from ambidex.files import as_written
 from ambidex.readers.source import MEBIBYTE, Source, read_text
 
 SIZE = 256 * MEBIBYTE
 CELLS = 20_000_000
 """of a table: two million samples with ten columns"""
-_GUARD = "'"
-_EXECUTED = ("=", "+", "-", "@", "\t", "\r")
 
 
 def read_rows(
@@ -48,13 +47,3 @@ def check_cells(text: str, source: Source) -> None:
     """Raise the error of `source` where a table has more cells than memory should be spent on."""
     if text.count(",") + text.count("\n") > CELLS:
         raise source.wrong(f"has more than {CELLS:,} cells")
-
-
-def as_text(cell: str) -> str:
-    """A text cell as it is written: behind an apostrophe where a spreadsheet would run it as a formula."""
-    return _GUARD + cell if cell.lstrip(_GUARD).startswith(_EXECUTED) else cell
-
-
-def as_written(cell: str) -> str:
-    """The inverse of as_text."""
-    return cell[1:] if cell.startswith(_GUARD) and cell.lstrip(_GUARD).startswith(_EXECUTED) else cell

@@ -160,8 +160,8 @@ def read_reports(folder: Path, study: Study) -> Reports:
     feature store and test samples (both are named).
     """
     wanted = cells(study)
-    found: dict[Cell, Report] = Field(default_factory=dict)
-    ignored: list[str] = Field(default_factory=list)
+    found: dict[Cell, Report] = {}
+    ignored: list[str] = []
     for place in sorted(p for p in folder.glob("*") if _finished(p)):
         cell = _cell(place)
         if cell not in wanted:
