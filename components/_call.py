@@ -6,7 +6,6 @@ can make them run again; and `params`, all other sections.
 
 import re
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,14 +16,15 @@ from pydantic import ValidationError
 from ambidex.commands.wiring import with_values
 from ambidex.configuration import apply_override, parse_params
 from ambidex.configuration.mistakes import explain
-from ambidex.configuration.yaml_text import parse_yaml
-from ambidex.errors import AmbidexError, ParamsError, PreemptedError
-from ambidex.files import read_json
+from ambidex.doors import complain
+from ambidex.errors import AmbidexError, ParamsError, PreemptedError, one_line
 from ambidex.layout import cell_name
 from ambidex.outputs import whole_folder
 from ambidex.parallel.distributed import run_stage
 from ambidex.params import Params
-from ambidex.records import CARD_FILE
+from ambidex.readers import parse_yaml
+from ambidex.readers.schema import shown
+from ambidex.records import read_card
 from components._notes import note_failure, shared_folder
 
 _NO_MODEL: dict[str, Any] = {"encoders": {}}
@@ -52,10 +52,10 @@ def call(
     except AmbidexError as error:
         if not isinstance(error, PreemptedError):
             note_failure(key, str(error))
-        print("ambidex: " + " ".join(str(error).split()), file=sys.stderr, flush=True)
+        complain("ambidex", error)
         raise SystemExit(error.exit_code) from None
     except Exception as error:
-        note_failure(key, f"{type(error).__name__}: {error}")
+        note_failure(key, one_line(f"{type(error).__name__}: {error}"))
         raise
     note_failure(key, "")
     return metrics
@@ -65,7 +65,7 @@ def read_params(stage: str, texts: Sequence[str], values: Mapping[str, str]) -> 
     """The parameters of one call. Raises ParamsError with one line."""
     raw: dict[str, Any] = {}
     for text in texts:
-        raw |= parse_yaml(text, "params") or {}
+        raw |= sections(text)
     for key, value in values.items():
         if value:
             apply_override(raw, f"{key}={value}")
@@ -77,6 +77,14 @@ def read_params(stage: str, texts: Sequence[str], values: Mapping[str, str]) -> 
     if work := shared_folder():
         params = with_values(params, "runtime", checkpoints=str(work))
     return params
+
+
+def sections(text: str) -> dict[str, Any]:
+    """The sections of parameters given as YAML text. Raises ParamsError where it holds something else."""
+    found = parse_yaml(text, "params")
+    if not isinstance(found, dict | None) or not all(isinstance(key, str) for key in found or ()):
+        raise ParamsError(f"params: expected sections like 'train:', found {shown(found)}")
+    return found or {}
 
 
 def _without_model(raw: Mapping[str, Any]) -> Params:
@@ -129,7 +137,7 @@ def _linked(folders: Sequence[str], target: Path) -> Path:
 
 def _name_of(output: Path) -> str:
     """What its card makes of it: seed/modality of a classifier, the cell of a report; empty: a part, which has none."""
-    card = read_json(output / CARD_FILE)
-    if card["stage"] == "pretrain":
+    card = read_card(output)
+    if card.get("stage") == "pretrain":
         return f"{card['seed']}/{card['modality']}"
-    return cell_name(card["method"], card["regime"], card["seed"]) if card["stage"] == "evaluate" else ""
+    return cell_name(card["method"], card["regime"], card["seed"]) if card.get("stage") == "evaluate" else ""

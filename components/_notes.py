@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from ambidex.errors import one_line
 from ambidex.files import write_text
 
 WORK, RUN = "AMBIDEX_WORK", "AMBIDEX_RUN"
@@ -21,7 +22,7 @@ def note_failure(key: str, message: str) -> None:
     if folder := shared_folder():
         path = folder / _FAILURES / key
         if message:
-            write_text(path, " ".join(message.split()))
+            write_text(path, one_line(message))
         else:
             path.unlink(missing_ok=True)
 
@@ -30,4 +31,10 @@ def failures() -> dict[str, str]:
     """What the tasks of this run left: stage and cell -> error."""
     folder = shared_folder()
     found = sorted((folder / _FAILURES).glob("*")) if folder else []
-    return {path.name: path.read_text() for path in found}
+    return {path.name: one_line(_first(path)) for path in found if path.is_file()}
+
+
+def _first(path: Path) -> str:
+    """What stands in a note, of which the beginning is enough."""
+    with path.open("rb") as stream:
+        return stream.read(10_000).decode(errors="replace")

@@ -1,6 +1,5 @@
 """What the page of a Kubeflow run shows: numbers, a confusion matrix, our reports. Knows nothing of kfp's classes."""
 
-import csv
 import shutil
 from collections import Counter
 from collections.abc import Mapping
@@ -8,18 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from ambidex.commands.stage import numbers
-from ambidex.configuration.yaml_text import parse_yaml
-from ambidex.files import read_json, write_text
-from ambidex.records import CARD_FILE
+from ambidex.errors import ParamsError
+from ambidex.files import write_text
+from ambidex.readers import read_rows
+from ambidex.readers.schema import shown
+from ambidex.records import read_card
 from ambidex.report.run_files import CONFUSION_FILE, FINDING_FILE, PAGE_FILE, PLOTS
 from ambidex.report.study.table import PAGE_FILE as STUDY_PAGE
-from ambidex.report.study.table import read_rows, render
+from ambidex.report.study.table import read_rows as read_study_rows
+from ambidex.report.study.table import render
+from components._call import sections
 
 
 def section(text: str, name: str) -> dict[str, Any]:
     """One section of parameters given as YAML text."""
-    found = (parse_yaml(text, "params") or {}).get(name) or {}
-    return dict(found)
+    found = sections(text).get(name) or {}
+    if not isinstance(found, dict):
+        raise ParamsError(f"params: {name}: expected a block of keys and values, found {shown(found)}")
+    return found
 
 
 def log_numbers(artifact: Any, metrics: Mapping[str, Any]) -> None:
@@ -31,9 +36,9 @@ def log_numbers(artifact: Any, metrics: Mapping[str, Any]) -> None:
 
 def log_confusion(artifact: Any, report: str) -> None:
     """Log the confusion matrix of a report (rows: actual, columns: predicted) into a ClassificationMetrics artifact."""
-    classes = read_json(Path(report) / CARD_FILE)["classes"]
-    with (Path(report) / PLOTS / CONFUSION_FILE).open(newline="") as stream:
-        counts = Counter((row["actual"], row["predicted"]) for row in csv.DictReader(stream))
+    classes = read_card(Path(report)).get("classes", [])
+    rows = read_rows(Path(report) / PLOTS / CONFUSION_FILE, ("actual", "predicted"))
+    counts = Counter((row["actual"], row["predicted"]) for row in rows)
     artifact.log_confusion_matrix(classes, [[counts[a, p] for p in classes] for a in classes])
 
 
@@ -46,4 +51,4 @@ def show_report(report: str, page: str, finding: str) -> None:
 def show_study(study: str, page: str, table: str) -> None:
     """Copy a study's page, and write its table as Markdown, to where Kubeflow shows them."""
     shutil.copyfile(Path(study) / STUDY_PAGE, page)
-    write_text(Path(table), f"```\n{render(read_rows(Path(study)))}\n```\n")
+    write_text(Path(table), f"```\n{render(read_study_rows(Path(study)))}\n```\n")

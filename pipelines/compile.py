@@ -10,6 +10,7 @@ from types import ModuleType
 from kfp import compiler
 
 from ambidex.configuration import parse_params, read_yaml
+from ambidex.doors import fail
 from ambidex.errors import AmbidexError
 from ambidex.files import write_text
 from ambidex.params import Params
@@ -63,8 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for path in write_all(options.to, options.params):
             print(path)
     except AmbidexError as error:
-        print(f"ambidex: {error}", file=sys.stderr)
-        return error.exit_code
+        return fail("ambidex", error, error.exit_code)
     return 0
 
 

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ambidex.doors import complain
 from ambidex.errors import AmbidexError
 
 
@@ -13,5 +14,5 @@ def one_line() -> Iterator[None]:
     try:
         yield
     except AmbidexError as error:
-        print(f"ambidex: {' '.join(str(error).split())}", file=sys.stderr)
+        complain("ambidex", error)
         sys.exit(error.exit_code)

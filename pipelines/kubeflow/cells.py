@@ -5,7 +5,7 @@ from typing import Any
 
 from ambidex.commands.wiring import with_values
 from ambidex.configuration import parse_params
-from ambidex.configuration.yaml_text import parse_yaml
+from ambidex.readers import parse_yaml
 from pipelines.kubeflow.errors import ClientError
 from pipelines.kubeflow.package import Package
 

@@ -1,17 +1,15 @@
 """The command line: `ambidex VERB`. Until a verb runs, only the standard library is imported, so help is instant."""
 
 import argparse
-import errno
 import importlib
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from ambidex import doors
 from ambidex.commands.verbs import PATHS, STAGE_VERBS, Verb
-from ambidex.errors import AmbidexError
+from ambidex.errors import one_line
 
-_INTERRUPTED = 130
-_CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM)
 _LISTS = {
     "methods": "the ways to keep modalities balanced in training",
     "datasets": "the data sets that prepare can read",
@@ -43,7 +41,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose complaint is one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see `{self.prog} --help`\n")
+        self.exit(2, one_line(f"{self.prog}: {message}; see `{self.prog} --help`") + "\n")
 
 
 class _Refused(argparse.Action):
@@ -60,24 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a mistake of the user costs one line, not a traceback."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = make_parser().parse_args(given or ["--help"])
-    try:
+
+    def verb() -> int:
         return int(importlib.import_module(f"ambidex.commands.{options.command}").run(options))
-    except AmbidexError as error:
-        return _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        return _fail("interrupted; the same command goes on where it stopped", _INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader (`| head`) has gone; Python would complain once more at exit
-        return 0
-    except OSError as error:
-        if error.errno not in _CANNOT_WRITE:
-            raise
-        return _fail(f"{error.filename or 'output'}: {error.strerror}; nothing already finished is lost", 3)
 
-
-def _fail(message: str, code: int) -> int:
-    print("ambidex: " + " ".join(message.split()), file=sys.stderr)
-    return code
+    return doors.run("ambidex", verb, "interrupted; the same command goes on where it stopped")
 
 
 def make_parser() -> argparse.ArgumentParser:

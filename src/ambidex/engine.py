@@ -30,18 +30,25 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
-from ambidex.errors import PreemptedError
+from ambidex.errors import PreemptedError, TrainingError
 from ambidex.files import PARTIAL, write_bytes
 from ambidex.fusion import Features
 from ambidex.method import Method, Phase, Run, Step
-from ambidex.model import MultimodalNet
+from ambidex.model import MultimodalNet, load_weights
 from ambidex.params import Optimisation
 from ambidex.progress import progress
+from ambidex.readers import Source, fitting
 from ambidex.training.batches import Batch, Batches, generator
-from ambidex.training.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
+from ambidex.training.checkpoint import (
+    CHECKPOINT_FILE,
+    load_checkpoint,
+    random_state,
+    restore_random_state,
+    save_checkpoint,
+)
 from ambidex.training.clock import Clock
 from ambidex.training.monitor import FiniteGuard, Monitor, Totals, gradient_norms
 from ambidex.training.optimise import build_optimizer, build_schedule
@@ -326,6 +333,13 @@ class Engine:
         state = load_checkpoint(self.folder, self.fingerprint)
         if state is None:
             return 0
+        with fitting(
+            Source(str(self.folder / CHECKPOINT_FILE), TrainingError, "delete it to start over"),
+            "a checkpoint of this run",
+        ):
+            return self._restore(state)
+
+    def _restore(self, state: dict[str, Any]) -> int:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
@@ -342,7 +356,7 @@ class Engine:
         return int(state["epoch"])
 
     def _finish(self) -> dict[str, Any]:
-        self.model.load_state_dict(load_file(self.folder / BEST_FILE))
+        load_weights(self.model, self.folder / BEST_FILE)
         self.ranks.wait()  # the first rank is about to move the folder
         self.model.cpu().eval()
         chosen = {key: value for key, value in self.best.items() if key != "score"}

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -69,19 +70,37 @@ def _check_regular(path: Path, found: os.stat_result) -> None:
         raise OSError(errno.EINVAL, f"is {what}, not a regular file", str(path))
 
 
-def read_json(path: Path) -> Any:
-    """Read one JSON file."""
-    return json.loads(path.read_text())
-
-
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
-    """Write `rows` as CSV with the header `columns` (default: the keys of the first row)."""
+    """Write `rows` as CSV with the header `columns` (default: the keys of the first row).
+
+    Text that a spreadsheet would run as a formula stands behind an apostrophe; `readers.read_rows` takes it away.
+    """
     header = list(columns) if columns is not None else list(rows[0]) if rows else []
     stream = io.StringIO()
     writer = csv.DictWriter(stream, header, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({key: as_text(value) for key, value in row.items()} for row in rows)
     write_text(path, stream.getvalue())
+
+
+_APOSTROPHE = "'"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_NUMBER = re.compile(r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?")
+
+
+def as_text(cell: Any) -> Any:
+    """A cell as it is written: text behind an apostrophe where a spreadsheet would run it, all else as it is."""
+    return _APOSTROPHE + cell if isinstance(cell, str) and _runs(cell) else cell
+
+
+def as_written(cell: str) -> str:
+    """The inverse of as_text."""
+    return cell[1:] if cell.startswith(_APOSTROPHE) and _runs(cell) else cell
+
+
+def _runs(cell: str) -> bool:
+    bare = cell.lstrip(_APOSTROPHE)
+    return bare.startswith(_FORMULA) and not _NUMBER.fullmatch(bare)
 
 
 def partial(path: Path) -> Path:

@@ -6,25 +6,73 @@ A saved model is a folder with model.json (architecture) and model.safetensors (
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from pydantic import ConfigDict, Field
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from ambidex.configuration.options import choice_config
 from ambidex.encoders import ENCODERS, Encoder, InputSpec
 from ambidex.errors import AmbidexError, ModelError
 from ambidex.exchange import Exchange, ExchangeSpec
-from ambidex.files import read_json, write_bytes, write_json
+from ambidex.files import write_bytes, write_json
 from ambidex.fusion import FUSIONS, Features, Fusion, sum_contributions
 from ambidex.params import Choice
+from ambidex.readers import Record, Source, fitting, read_json
+from ambidex.readers.schema import Names
+from ambidex.readers.weights import read_headers, read_tensors
 from ambidex.repair.decision import Decision, DecisionSpec
-from ambidex.weights import fill
+from ambidex.weights import check_headers, fill
 
 MODEL_FILE = "model.json"
 WEIGHTS_FILE = "model.safetensors"
+_OTHER = "the file is of another architecture"
+
+
+class _Input(Record):
+    kind: Literal["spectrogram", "frames", "vector"]
+    shape: list[Annotated[int, Field(ge=1, le=10**8)]]
+    mean: list[float]
+    std: list[Annotated[float, Field(gt=0)]]
+
+
+class _Choice(Record):
+    name: str
+
+
+class _Exchange(Record):
+    name: str
+    ratio: Annotated[int, Field(ge=1, le=1_000)]
+
+
+class _Decision(Record):
+    allocator: str
+    options: dict[str, Any]
+    source: str
+    absent: str | None
+    permutations: Annotated[int, Field(ge=1, le=10_000)] = 64
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
+
+
+class _Architecture(Record):
+    modalities: Names
+    inputs: dict[str, _Input]
+    encoders: dict[str, _Choice]
+    fusion: _Choice
+    classes: Names
+    heads: bool
+    category_weights: bool = False
+    exchange: _Exchange | None = None
+    decision: _Decision | None = None
+
+
+class _Description(Record):
+    model_config = ConfigDict(protected_namespaces=())
+    architecture: _Architecture
+    features: str | None = None
+    extract: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -78,27 +126,20 @@ class Architecture:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Architecture":
-        """The inverse of to_json. Raises ModelError where a key is missing or a value makes no sense."""
-        try:
-            given = {name: value["inputs"][name] for name in value["modalities"]}
-            inputs = {
-                name: ModalityInput(
-                    InputSpec(i["kind"], tuple(i["shape"])), tuple(i["mean"]), tuple(i["std"])
-                )
-                for name, i in given.items()
-            }
-            encoders = {name: Choice.model_validate(choice) for name, choice in value["encoders"].items()}
-            fusion = Choice.model_validate(value["fusion"])
-            own, weighted = bool(value["heads"]), bool(value.get("category_weights", False))
-            given_exchange = value.get("exchange")  # models written before there was one lack the key
-            exchange = None if given_exchange is None else ExchangeSpec.from_json(given_exchange)
-            given_decision = value.get("decision")  # here too
-            decision = None if given_decision is None else DecisionSpec.from_json(given_decision)
-            return cls(inputs, encoders, fusion, tuple(value["classes"]), own, weighted, exchange, decision)
-        except KeyError as error:
-            raise ModelError(f"key {error} is missing") from None
-        except (TypeError, ValueError, AttributeError):
-            raise ModelError("does not describe a model") from None
+        """The inverse of to_json, of what describe() has checked. Raises KeyError for a modality without input."""
+        given = {name: value["inputs"][name] for name in value["modalities"]}
+        inputs = {
+            name: ModalityInput(InputSpec(i["kind"], tuple(i["shape"])), tuple(i["mean"]), tuple(i["std"]))
+            for name, i in given.items()
+        }
+        encoders = {name: Choice.model_validate(choice) for name, choice in value["encoders"].items()}
+        fusion = Choice.model_validate(value["fusion"])
+        own, weighted = bool(value["heads"]), bool(value.get("category_weights", False))
+        given_exchange = value.get("exchange")  # models written before there was one lack the key
+        exchange = None if given_exchange is None else ExchangeSpec.from_json(given_exchange)
+        given_decision = value.get("decision")  # here too
+        decision = None if given_decision is None else DecisionSpec.from_json(given_decision)
+        return cls(inputs, encoders, fusion, tuple(value["classes"]), own, weighted, exchange, decision)
 
 
 class Normalise(nn.Module):
@@ -276,32 +317,31 @@ def save_model(model: MultimodalNet, folder: Path, **facts: Any) -> None:
 def load_model(folder: Path) -> MultimodalNet:
     """Build the model that `folder` describes and load its weights.
 
-    Raises ModelError where a file is missing or the weights do not fit the architecture.
+    Raises ModelError where a file is missing or the weights do not fit the architecture. The header of the weights
+    is compared before anything is built, so that a description of terabytes costs nothing.
     """
-    described = describe(folder)
+    described, path = describe(folder), folder / WEIGHTS_FILE
+    source = Source(str(folder / MODEL_FILE), ModelError)
     try:
-        model = MultimodalNet(Architecture.from_json(described["architecture"]))
+        with fitting(source, "the description of a model"):
+            architecture = Architecture.from_json(described["architecture"])
+            with torch.device("meta"):
+                shapes = MultimodalNet(architecture).state_dict()
+            check_headers(shapes, read_headers(path, error=ModelError), path, _OTHER)
+            model = MultimodalNet(architecture)
     except AmbidexError as error:
-        raise ModelError(f"{folder / MODEL_FILE}: {error}") from None
-    load_weights(model, folder / WEIGHTS_FILE)
+        known = str(error).startswith((str(source.name), str(path)))
+        raise error if known else source.wrong(str(error)) from None
+    load_weights(model, path)
     return model.eval()
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
     """Load safetensors weights into `module`. Raises ModelError naming the first tensor that does not fit."""
-    try:
-        weights = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"{path}: is not a readable weights file ({error})") from None
-    fill(module, weights, path, "the file is of another architecture")
+    fill(module, read_tensors(path, error=ModelError), path, _OTHER)
 
 
 def describe(folder: Path) -> dict[str, Any]:
     """What model.json in `folder` says: `architecture` and facts. Raises ModelError where it cannot be read."""
-    try:
-        described = read_json(folder / MODEL_FILE)
-    except (OSError, ValueError):
-        raise ModelError(f"{folder / MODEL_FILE}: is not a readable model description") from None
-    if not isinstance(described, dict) or "architecture" not in described:
-        raise ModelError(f"{folder / MODEL_FILE}: key 'architecture' is missing")
+    described: dict[str, Any] = read_json(folder / MODEL_FILE, _Description, error=ModelError)
     return described

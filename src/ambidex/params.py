@@ -12,8 +12,10 @@ from ambidex.errors import ParamsError
 from ambidex.platform import Platform
 from ambidex.section import Section as Section
 
-ModalityName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+ModalityName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
+MOST_PARTS = 100_000
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Regime = Literal["scratch", "pretrained", "frozen"]
 
 
@@ -45,7 +47,7 @@ class Prepare(Section):
         0.25, gt=0, lt=1, description="share of the groups, where the data have no split"
     )
     allow_shared_groups: bool = Field(False, description="accept a group (speaker) that stands in two splits")
-    seed: int = Field(0, ge=0, description="of the split, and of a data set that is made up")
+    seed: Seed = Field(0, description="of the split, and of a data set that is made up")
 
     @model_validator(mode="after")
     def _something_left_to_train_on(self) -> "Prepare":
@@ -63,7 +65,7 @@ class Spectrogram(Section):
     n_fft: int = Field(400, ge=16, le=16_384, description="window, samples")
     hop: int = Field(160, ge=1, le=16_384, description="from one window to the next, samples")
     n_mels: int = Field(64, ge=4, le=512, description="mel bands, log_mel only")
-    floor: float = Field(1e-6, gt=0, description="power below this is silence")
+    floor: float = Field(1e-6, gt=0, le=1, description="power below this is silence")
 
 
 class Frames(Section):
@@ -82,7 +84,7 @@ class Vector(Section):
 
     kind: Literal["vector"]
     size: int | None = Field(
-        None, ge=1, description="expected length; taken from the first sample when missing"
+        None, ge=1, le=10_000_000, description="expected length; taken from the first sample when missing"
     )
 
 
@@ -95,8 +97,8 @@ class Part(Section):
     `part: 1/4` is short for `part: {index: 1, of: 4}`.
     """
 
-    index: int = Field(ge=0, description="which share, counted from 0")
-    of: int = Field(ge=1, description="shares in all")
+    index: int = Field(ge=0, lt=MOST_PARTS, description="which share, counted from 0")
+    of: int = Field(ge=1, le=MOST_PARTS, description="shares in all")
 
     @model_validator(mode="before")
     @classmethod
@@ -116,7 +118,7 @@ class Extract(Section):
     """extract: from media to the feature store."""
 
     modalities: dict[ModalityName, Input]
-    shard_size: int = Field(256, ge=1, description="samples in a shard")
+    shard_size: int = Field(256, ge=1, le=1_000_000, description="samples in a shard")
     workers: int = Field(0, ge=0, le=256, description="processes; 0: one per core")
     max_rejected_fraction: Fraction = Field(
         0.02, description="share of broken clips above which extract fails"
@@ -154,7 +156,7 @@ class VectorAugment(Section):
     """Gaussian noise in units of each feature's standard deviation."""
 
     kind: Literal["vector"]
-    noise: float = Field(0.1, ge=0, description="standard deviations")
+    noise: float = Field(0.1, ge=0, le=1_000, description="standard deviations")
 
 
 Augment = Annotated[SpectrogramAugment | FramesAugment | VectorAugment, Field(discriminator="kind")]
@@ -163,17 +165,23 @@ Augment = Annotated[SpectrogramAugment | FramesAugment | VectorAugment, Field(di
 class Optimisation(Section):
     """What pretraining and training share: the loop's parameters."""
 
-    epochs: int = Field(10, ge=1, description="passes over the training split")
-    batch_size: int = Field(32, ge=1, description="samples per optimiser step, over all devices")
-    accumulate: int = Field(1, ge=1, description="micro-batches per optimiser step")
+    epochs: int = Field(10, ge=1, le=100_000, description="passes over the training split")
+    batch_size: int = Field(
+        32, ge=1, le=1_000_000, description="samples per optimiser step, over all devices"
+    )
+    accumulate: int = Field(1, ge=1, le=10_000, description="micro-batches per optimiser step")
     optimizer: Literal["sgd", "adam", "adamw"] = Field("adam", description="the rule of a step")
-    learning_rate: float = Field(1e-3, gt=0, description="at the start; the schedule lowers it")
+    learning_rate: float = Field(1e-3, gt=0, le=1_000, description="at the start; the schedule lowers it")
     momentum: float = Field(0.9, ge=0, lt=1, description="sgd only")
-    weight_decay: float = Field(1e-4, ge=0, description="as torch.optim defines it for the optimiser")
+    weight_decay: float = Field(
+        1e-4, ge=0, le=1_000, description="as torch.optim defines it for the optimiser"
+    )
     schedule: Literal["constant", "step", "cosine"] = Field("constant", description="of the learning rate")
-    step_epochs: int = Field(70, ge=1, description="schedule step: epochs between two drops")
+    step_epochs: int = Field(70, ge=1, le=1_000_000, description="schedule step: epochs between two drops")
     step_factor: float = Field(0.1, gt=0, le=1, description="schedule step: factor of each drop")
-    clip_norm: float | None = Field(None, gt=0, description="largest norm of all gradients together")
+    clip_norm: float | None = Field(
+        None, gt=0, le=1_000_000_000, description="largest norm of all gradients together"
+    )
     precision: Literal["32", "bf16", "16"] = Field(
         "32", description="bf16: mixed precision; 16: for devices without bf16, with loss scaling"
     )
@@ -181,7 +189,9 @@ class Optimisation(Section):
         "val_accuracy",
         description="which epoch is kept; oracle looks at the test split and is marked as such",
     )
-    log_every: int = Field(20, ge=1, description="optimiser steps between two TensorBoard points")
+    log_every: int = Field(
+        20, ge=1, le=1_000_000_000, description="optimiser steps between two TensorBoard points"
+    )
 
     @field_validator("precision", mode="before")
     @classmethod
@@ -194,7 +204,7 @@ class Pretrain(Optimisation):
     """pretrain: one unimodal classifier per modality."""
 
     modality: ModalityName | None = Field(None, description="missing: each one in turn")
-    seed: int = Field(0, ge=0, description="of initial weights and data order")
+    seed: Seed = Field(0, description="of initial weights and data order")
 
 
 class Train(Optimisation):
@@ -209,7 +219,7 @@ class Train(Optimisation):
         description="pretrained and frozen, fusions concat and sum: the head starts as the unimodal classifiers' "
         "own, side by side, or with new weights",
     )
-    seed: int = Field(0, ge=0, description="of initial weights and data order")
+    seed: Seed = Field(0, description="of initial weights and data order")
     preset: str | None = Field(
         None,
         description="published settings of the method, by data set (`ambidex methods NAME` lists them); what is set "
@@ -231,11 +241,13 @@ class Evaluate(Section):
     options: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="allocators' own parameters by name, see `ambidex allocators`"
     )
-    batch_size: int = Field(256, ge=1, description="samples at a time; changes speed, not results")
-    folds: int = Field(
-        5, ge=2, description="cross-validation folds of fitted allocators and probes, by group"
+    batch_size: int = Field(
+        256, ge=1, le=1_000_000, description="samples at a time; changes speed, not results"
     )
-    resamples: int = Field(1_000, ge=100, description="bootstrap samples")
+    folds: int = Field(
+        5, ge=2, le=100, description="cross-validation folds of fitted allocators and probes, by group"
+    )
+    resamples: int = Field(1_000, ge=100, le=100_000, description="bootstrap samples")
     fit_on: Literal["val", "crossfit"] = Field(
         "val",
         description="what allocators are fitted on: the validation split, or the training split as `crossfit` "
@@ -249,10 +261,10 @@ class Evaluate(Section):
     save: bool = Field(False, description="write the model with the headline allocator inside: report/model")
     absent: Literal["zero", "mean", "permuted"] = Field("mean", description="feature of an absent modality")
     permutations: int = Field(
-        64, ge=2, description="orders of the modalities drawn for Shapley values of more than six"
+        64, ge=2, le=10_000, description="orders of the modalities drawn for Shapley values of more than six"
     )
-    bins: int = Field(15, ge=2, description="calibration bins")
-    seed: int = Field(0, ge=0, description="of resampling, folds and permutations")
+    bins: int = Field(15, ge=2, le=1_000, description="calibration bins")
+    seed: Seed = Field(0, description="of resampling, folds and permutations")
 
 
 class Crossfit(Section):
@@ -261,7 +273,7 @@ class Crossfit(Section):
     folds: int = Field(
         5, ge=2, le=100, description="models to train; each scores the groups that the others trained on"
     )
-    seed: int = Field(0, ge=0, description="of the folds: the same for all cells of a study")
+    seed: Seed = Field(0, description="of the folds: the same for all cells of a study")
 
 
 class Compare(Section):
@@ -269,19 +281,19 @@ class Compare(Section):
 
     reference_method: str = Field("joint", description="every other method is tested against it")
     reference_allocator: str = Field("uniform", description="the allocator of the reference")
-    resamples: int = Field(2_000, ge=100, description="bootstrap samples")
+    resamples: int = Field(2_000, ge=100, le=100_000, description="bootstrap samples")
     significance: float = Field(
         0.05, gt=0, lt=1, description="largest chance of a false mark in a family of tests"
     )
-    seed: int = Field(0, ge=0, description="of the resampling")
+    seed: Seed = Field(0, description="of the resampling")
 
 
 class Study(Section):
     """The cells of a study: every method in every regime with every seed."""
 
-    methods: list[str] = Field(["multi_task", "joint"], description="names in `methods`")
+    methods: list[str] = Field(["multi_task", "joint"], max_length=1_000, description="names in `methods`")
     regimes: list[Regime] = Field(["scratch", "pretrained"], description="see train.regime")
-    seeds: list[Annotated[int, Field(ge=0)]] = Field([0, 1], description="one run of every cell for each")
+    seeds: list[Seed] = Field([0, 1], max_length=10_000, description="one run of every cell for each")
 
 
 class Runtime(Section):
@@ -290,13 +302,13 @@ class Runtime(Section):
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = Field(
         "auto", description="auto: CUDA where there is one"
     )
-    devices: int = Field(1, ge=1, description="processes of distributed training, a device each")
+    devices: int = Field(1, ge=1, le=1_024, description="processes of distributed training, a device each")
     checkpoints: str | None = Field(
         None,
         description="folder where unfinished training stands, for example on a volume that outlives a pod; "
         "missing: beside the output",
     )
-    threads: int = Field(0, ge=0, description="CPU threads; 0: torch decides")
+    threads: int = Field(0, ge=0, le=4_096, description="CPU threads; 0: torch decides")
     deterministic: bool = Field(True, description="the same numbers in every run, a little slower")
 
 

@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import Field
 
 import ambidex
+from ambidex.errors import AmbidexError, DataError
 from ambidex.files import digest, is_unfinished, sha256, write_json, write_text
 from ambidex.params import Params
+from ambidex.readers import Record, read_json
 
 PARAMS_FILE = "params.yaml"
 CARD_FILE = "card.json"
@@ -30,6 +33,42 @@ _LIBRARIES = (
     "scipy",
     "scikit-learn",
 )
+
+
+class Card(Record):
+    """What readers trust in a card.json; a card of one stage lacks the keys of the others."""
+
+    stage: str | None = None
+    code: str | None = None
+    revision: str | None = None
+    inputs: dict[str, str] | None = None
+    libraries: dict[str, str] = Field(default_factory=dict)
+    method: str | None = None
+    regime: str | None = None
+    seed: int | None = None
+    modality: str | None = None
+    selection: str | None = None
+    features: str | None = None
+    weights: str | None = None
+    protocol: str | None = None
+    leaky: bool | None = None
+    modalities: list[str] = Field(default_factory=list)
+    allocators: list[str] = Field(default_factory=list)
+    classes: list[str] = Field(default_factory=list)
+    headline: str | None = None
+    fit_on: str | None = None
+    steps: int | None = None
+    seconds: float | None = None
+    decision: dict[str, Any] | None = None
+
+
+class Metrics(Record):
+    """What readers trust in a metrics.json of pretrain and train."""
+
+    epoch: int | None = None
+    test: dict[str, Any] = Field(default_factory=dict)
+
+
 _inputs: ContextVar[Mapping[str, str] | None] = ContextVar("inputs", default=None)
 
 
@@ -59,6 +98,20 @@ def fingerprint(path: Path) -> str:
         return digest({str(folder.relative_to(path)): _records(folder) for folder in finished})[:16]
     found = sorted(p for p in path.rglob("*") if p.is_file())
     return digest([(str(p.relative_to(path)), p.stat().st_size, p.stat().st_mtime_ns) for p in found])[:16]
+
+
+def read_card(folder: Path, error: type[AmbidexError] = DataError, hint: str = "") -> dict[str, Any]:
+    """The card.json of an output. Raises `error` with one line, which `hint` ends: not there, or damaged."""
+    card: dict[str, Any] = read_json(folder / CARD_FILE, Card, error=error, hint=hint)
+    return card
+
+
+def read_metrics(
+    folder: Path, schema: type[Record] = Metrics, error: type[AmbidexError] = DataError, hint: str = ""
+) -> dict[str, Any]:
+    """The metrics.json of an output, as read_card does."""
+    metrics: dict[str, Any] = read_json(folder / METRICS_FILE, schema, error=error, hint=hint)
+    return metrics
 
 
 def _records(folder: Path) -> list[str]:

@@ -56,6 +56,7 @@ class Plugins(Generic[T]):
 
 def nearest(name: str, allowed: list[str]) -> str:
     """A hint for a misspelt name: the one it begins, else the closest allowed one; then all of them."""
+    name = name[:80]  # the comparison of long names takes long
     begun = [one for one in allowed if name and one.startswith(name)]
     close = get_close_matches(name, begun or allowed, n=1, cutoff=0.5) or begun
     hint = f"did you mean '{close[0]}'? " if close else ""

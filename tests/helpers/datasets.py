@@ -6,8 +6,8 @@ from typing import Any
 
 from ambidex import stages
 from ambidex.datasets import DATASETS, Listing
-from ambidex.files import read_json
 from ambidex.params import Params
+from ambidex.readers import read_json
 
 
 def prepare_params(dataset: str, source: Path | str = "", **prepare: Any) -> Params:

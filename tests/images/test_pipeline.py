@@ -12,7 +12,7 @@ from pipelines.compile import PIPELINES
 
 from ambidex.cli import main
 from ambidex.configuration import load_params
-from ambidex.files import read_json
+from ambidex.readers import read_json
 from helpers.checkout import ROOT
 from helpers.images import Image
 from helpers.small import small_params

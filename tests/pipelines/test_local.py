@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from ambidex.cli import main
-from ambidex.files import read_json, sha256
+from ambidex.files import sha256
 from ambidex.model import WEIGHTS_FILE
+from ambidex.readers import read_json
 from helpers.checkout import checkout, dvc
 from helpers.kubeflow import Run, run_here
 from helpers.small import small_params

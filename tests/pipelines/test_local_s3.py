@@ -10,8 +10,9 @@ from components.data_versioning.pull import pull
 from components.data_versioning.remote import Remote
 
 from ambidex.cli import main
-from ambidex.files import read_json, sha256
+from ambidex.files import sha256
 from ambidex.model import WEIGHTS_FILE
+from ambidex.readers import read_json
 from helpers.kubeflow import run_here
 from helpers.s3 import Service
 from helpers.small import small_params

@@ -45,6 +45,13 @@ PLUMBING = frozenset(
         ".outputs.storage",
         ".outputs.swap",
         ".outputs.unfinished",
+        ".readers",
+        ".readers.json",
+        ".readers.schema",
+        ".readers.source",
+        ".readers.table",
+        ".readers.weights",
+        ".readers.yaml",
     )
 )
 """carries values around and changes no result; named in dvc.yaml's head as left out"""

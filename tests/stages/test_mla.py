@@ -9,10 +9,10 @@ from safetensors.torch import load_file
 from scipy.special import softmax
 from scipy.stats import entropy
 
-from ambidex.files import read_json
 from ambidex.layout import Layout
 from ambidex.media.store import FeatureStore
 from ambidex.model import load_model
+from ambidex.readers import read_json
 from ambidex.stages import run
 from helpers.runs import extracted, pretrained, small_params
 

@@ -15,10 +15,11 @@ from safetensors.torch import load_file, save_file
 
 from ambidex.cli import main
 from ambidex.errors import DataError
-from ambidex.files import read_json, write_json
+from ambidex.files import write_json
 from ambidex.params import Frames, Spectrogram, Vector
 from ambidex.predict.clips import clip_cells
 from ambidex.predict.prediction import Predictor, margin_shares
+from ambidex.readers import read_json
 from helpers.manifests import write_manifest
 from helpers.media import random_pictures, tone, write_clip, write_image, write_wav
 

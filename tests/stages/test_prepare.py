@@ -6,7 +6,7 @@ import pytest
 
 from ambidex import stages
 from ambidex.errors import AmbidexError, DataError, ParamsError
-from ambidex.files import read_json
+from ambidex.readers import read_json
 from helpers.datasets import prepare, prepare_params
 from helpers.media import tone, write_clip, write_wav
 

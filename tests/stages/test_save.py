@@ -12,10 +12,11 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from ambidex.errors import DataError, ModelError
-from ambidex.files import read_json, sha256, write_json
+from ambidex.files import sha256, write_json
 from ambidex.layout import Layout
 from ambidex.media.store import FeatureStore, store_fingerprint
 from ambidex.model import load_model
+from ambidex.readers import read_json
 from ambidex.stages import run
 from ambidex.stages._checks import fitting_model
 from helpers.runs import extracted, pretrained, small_params

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from ambidex.configuration import load_params
-from ambidex.files import read_json
 from ambidex.layout import Layout
 from ambidex.params import Params
+from ambidex.readers import read_json
 from ambidex.stages import run
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -174,7 +174,7 @@ def test_a_mistake_names_the_override_or_the_file(file: Path) -> None:
         ("", "expected sections like 'train:', found NoneType"),
         (
             "extract: !!python/object/apply:os.system ['true']\n",
-            "is not valid YAML (could not determine a constructor",
+            "is not valid YAML (the tag !!python/object/apply:os.system is not allowed",
         ),
     ],
 )
@@ -190,7 +190,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     assert "cannot be read (No such file or directory)" in complaint(tmp_path / "missing.yaml")
     binary = tmp_path / "binary.yaml"
     binary.write_bytes(b"\xff\xfe\x00train")
-    assert complaint(binary) == f"{binary}: is not a text file"
+    assert complaint(binary) == f"{binary}: is not UTF-8 text (byte 0)"
 
 
 def test_a_missing_section_is_named(tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ from torch import Tensor
 from ambidex.decide import ALLOCATORS
 from ambidex.errors import ModelError
 from ambidex.evaluation import Evaluation, collect
-from ambidex.files import read_json, write_json
+from ambidex.files import write_json
 from ambidex.fusion import FUSIONS
 from ambidex.manifest import SPLITS
 from ambidex.model import MultimodalNet, load_model, save_model
 from ambidex.params import Evaluate
 from ambidex.probes import fit_probes
+from ambidex.readers import read_json
 from ambidex.repair.allocation import Allocation, fit_allocators
 from ambidex.repair.repaired import repaired_model
 from helpers.memory_store import MemoryStore, architecture

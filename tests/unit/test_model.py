@@ -139,16 +139,16 @@ def spoil(folder: Path, damage: str) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        ("no weights", r"model\.safetensors: is not a readable weights file"),
+        ("no weights", r"model\.safetensors: cannot be read \(No such file"),
         ("cut", r"model\.safetensors: is not a readable weights file"),
         ("text", r"model\.safetensors: is not a readable weights file"),
         ("missing tensor", r"model\.safetensors: tensor 'fusion\.linear\.bias' is missing"),
         ("unknown tensor", r"model\.safetensors: tensor 'extra' is unknown"),
         ("wider", r"tensor 'encoders\.text\.layers\.2\.weight' has shape \[4, 5\], expected \[9, 5\]"),
-        ("no description", r"model\.json: is not a readable model description"),
-        ("not JSON", r"model\.json: is not a readable model description"),
-        ("no architecture", r"model\.json: key 'architecture' is missing"),
-        ("no classes", r"model\.json: key 'classes' is missing"),
+        ("no description", r"model\.json: cannot be read \(No such file"),
+        ("not JSON", r"model\.json: is not JSON \(line 1, column 2"),
+        ("no architecture", r"model\.json: architecture: missing"),
+        ("no classes", r"model\.json: architecture.classes: missing"),
         ("no such encoder", r"model\.encoders\.text: encoder 'mpl' does not exist; did you mean 'mlp'"),
     ],
 )

@@ -86,7 +86,7 @@ def test_the_text_table_shows_values_marks_and_notes():
 
 
 def test_a_study_that_is_not_there_is_one_line(tmp_path):
-    with pytest.raises(DataError, match=r"compare.json: is not a readable comparison; run compare first"):
+    with pytest.raises(DataError, match=r"compare.json: cannot be read .*; run compare first"):
         read_rows(tmp_path)
 
 

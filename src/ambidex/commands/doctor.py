@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 import ambidex
-from ambidex.errors import AmbidexError
+from ambidex.errors import AmbidexError, one_line
 
 OK, WARN, FAIL = "OK", "WARN", "FAIL"
 _GIB = 2**30
@@ -47,7 +47,7 @@ def report(findings: Iterable[Finding]) -> int:
     """Print each finding as it comes, then a summary; 1 where one of them is FAIL, otherwise 0."""
     shown = []
     for finding in findings:
-        print(f"{finding.level:<5} {finding.subject:<11} {finding.text}", flush=True)
+        print(f"{finding.level:<5} {finding.subject:<11} {one_line(finding.text)}", flush=True)
         shown.append(finding)
     failed = sum(finding.level == FAIL for finding in shown)
     print(f"\n{failed} of {len(shown)} checks failed" if failed else "\nready")
@@ -57,7 +57,7 @@ def report(findings: Iterable[Finding]) -> int:
 def _has_remote(project: Path) -> bool:
     """Whether DVC here has a default remote; its configuration is read as text, since dvc may not be installed."""
     config = project / ".dvc/config"
-    return config.is_file() and "remote = " in config.read_text()
+    return config.is_file() and "remote = " in config.read_text(errors="replace")
 
 
 def examine(params: Path, runs: Path, overrides: Sequence[str] = ()) -> Iterator[Finding]:
@@ -76,7 +76,7 @@ def examine(params: Path, runs: Path, overrides: Sequence[str] = ()) -> Iterator
         try:
             yield check()
         except Exception as error:  # whatever is wrong with the machine, the other checks still help
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = one_line(error, 200) or type(error).__name__
             yield Finding(
                 FAIL, subject, f"{reason}; run `make setup` again, or pip install -c constraints.txt -e ."
             )

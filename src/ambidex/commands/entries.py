@@ -113,7 +113,7 @@ def _allowed(schema: Schema, node: Node) -> str:
         return "; ".join(text for option in node["anyOf"] if (text := _allowed(schema, option)))
     if node.get("type") == "array":
         return _allowed(schema, schema.inner(node))
-    return ", ".join(f"{word} {node[name]:g}" for name, word in _BOUNDS.items() if name in node)
+    return ", ".join(f"{word} {_number(node[name])}" for name, word in _BOUNDS.items() if name in node)
 
 
 def _plain(value: Any) -> str:
@@ -121,3 +121,8 @@ def _plain(value: Any) -> str:
     if value is None:
         return "nothing"
     return value if isinstance(value, str) and value else json.dumps(value)
+
+
+def _number(value: float) -> str:
+    """A bound, whole where it is whole: 4294967295, 0.1, 1e-06."""
+    return f"{int(value)}" if value == int(value) else f"{value:g}"

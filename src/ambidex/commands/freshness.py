@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from ambidex.configuration import method_params
-from ambidex.configuration.yaml_text import parse_yaml
-from ambidex.files import read_json
+from ambidex.configuration import method_params, read_yaml
+from ambidex.errors import AmbidexError
 from ambidex.params import Evaluate, Params
-from ambidex.records import CARD_FILE, PARAMS_FILE, code_fingerprint, fingerprint
+from ambidex.records import PARAMS_FILE, code_fingerprint, fingerprint, read_card
 from ambidex.stages import Paths, sources
 
 SECTIONS = {
@@ -33,9 +32,8 @@ def up_to_date(stage: str, params: Params, inputs: Paths, output: Path) -> bool:
     ):  # a refused one is tried again
         return False
     try:
-        card = read_json(output / CARD_FILE)
-        written = parse_yaml((output / PARAMS_FILE).read_text(), PARAMS_FILE)
-    except (OSError, ValueError):
+        card, written = read_card(output), read_yaml(output / PARAMS_FILE)
+    except AmbidexError:
         return False
     if any(not path.exists() for path in inputs.values()):
         return False

@@ -9,18 +9,19 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from ambidex.errors import DataError
-from ambidex.files import read_json
+from ambidex.doors import complain
+from ambidex.errors import DataError, ModelError, one_line
 from ambidex.media.extraction import Batch, Wants
 from ambidex.model import MultimodalNet
 from ambidex.params import Runtime
 from ambidex.predict.clips import clip_cells, read_clips, wants_of
 from ambidex.predict.prediction import Prediction, Predictor
 from ambidex.progress import progress
-from ambidex.records import CARD_FILE
+from ambidex.records import CARD_FILE, read_card
 from ambidex.report.model_files import kept_note
 from ambidex.runtime import device
 
+_LABEL = 60  # characters of a class
 _PATIENCE = 5.0  # seconds of work ahead from which on a bar is shown
 _SOURCES = {
     "contributions": "the head's contributions",
@@ -42,12 +43,12 @@ def run(options: Namespace) -> int:
     out = None if sys.stdout.isatty() else sys.stdout  # a bar on the terminal must not swallow a file's lines
     table = _Table(options.clips, model, options.top)
     if not options.json:
-        print(f"{_title(predictor)}\n{table.header()}", flush=True)
+        print(f"{one_line(_title(predictor))}\n{table.header()}", flush=True)
     failed = 0
     for name, said in _predict(predictor, wants, options.clips, options.workers):
         if isinstance(said, str):
             failed += 1
-            print(f"ambidex: {name}: {said}", file=sys.stderr, flush=True)
+            complain("ambidex", f"{name}: {said}")
         if options.json:
             print(_json(name, said), file=out, flush=True)
         elif isinstance(said, Prediction):
@@ -94,8 +95,8 @@ class _Table:
 
     def __init__(self, clips: list[str], model: MultimodalNet, top: int) -> None:
         self.modalities = model.modalities
-        self.name = max(map(len, ["clip", *clips]))
-        self.label = max(map(len, ["class", *model.architecture.classes]))
+        self.name = max(len(one_line(text)) for text in ["clip", *clips])
+        self.label = max(len(one_line(text, _LABEL)) for text in ["class", *model.architecture.classes])
         self.top = top
 
     def header(self) -> str:
@@ -110,16 +111,15 @@ class _Table:
         for m in self.modalities:
             share = "-" if said.shares is None else f"{said.shares[m]:.0%}"
             shares += f"  {share:>{max(6, len(m))}}"
-        then = ", ".join(f"{c} {q:.3f}" for c, q in others[: self.top - 1])
-        return (
-            f"{name:<{self.name}}  {label:<{self.label}}  {p:5.3f}{shares}{'  then ' + then if then else ''}"
-        )
+        then = ", ".join(f"{one_line(c, _LABEL)} {q:.3f}" for c, q in others[: self.top - 1])
+        start = f"{one_line(name):<{self.name}}  {one_line(label, _LABEL):<{self.label}}"
+        return f"{start}  {p:5.3f}{shares}{'  then ' + then if then else ''}"
 
 
 def _title(predictor: Predictor) -> str:
     """Which model it is, and how it decides."""
     model, path = predictor.model, predictor.folder / CARD_FILE
-    card: dict[str, Any] = read_json(path) if path.exists() else {}
+    card: dict[str, Any] = read_card(path.parent, ModelError) if path.exists() else {}
     known = [f"{key} {card[key]}" for key in ("method", "regime", "seed") if card.get(key) is not None]
     start = f"{predictor.folder}: {', '.join(known) or 'a model without records'}"
     spec = model.architecture.decision

@@ -1,6 +1,5 @@
 """`ambidex study`: every stage for every cell in one process, keeping the outputs that are up to date."""
 
-import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from ambidex.commands.freshness import up_to_date
 from ambidex.commands.stage import print_numbers, show_study
 from ambidex.commands.wiring import calls, places, with_values
 from ambidex.configuration import load_params
+from ambidex.doors import complain
 from ambidex.errors import AmbidexError, PreemptedError, TrainingError
 from ambidex.layout import Layout, cell_name
 from ambidex.outputs import check_places
@@ -33,7 +33,7 @@ def run(options: Namespace) -> int:
     _bring_up_to_date("compare", params, layout)
     show_study(layout.study)
     for failure in failures:
-        print(f"ambidex: {failure}", file=sys.stderr)
+        complain("ambidex", failure)
     return TrainingError.exit_code if failures else 0
 
 

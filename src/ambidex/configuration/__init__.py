@@ -9,9 +9,10 @@ from pydantic import ValidationError
 from ambidex.configuration.mistakes import explain, refuse_truth_values
 from ambidex.configuration.options import choice_config, plugin_config
 from ambidex.configuration.presets import apply_presets, check_preset, labels, names_preset
-from ambidex.configuration.yaml_text import parse_yaml
 from ambidex.errors import ParamsError
 from ambidex.params import Params
+from ambidex.readers import Source, parse_yaml, read_text
+from ambidex.readers.schema import shown
 from ambidex.registry import Plugins, nearest
 
 
@@ -34,15 +35,12 @@ def load_params(path: Path, overrides: Iterable[str] = ()) -> Params:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping that a YAML file holds; a section without content (`runtime:`) is an empty one."""
-    try:
-        text = path.read_text()
-    except OSError as error:
-        raise ParamsError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise ParamsError(f"{path}: is not a text file") from None
-    value = parse_yaml(text, str(path))
+    value = parse_yaml(read_text(path, Source(str(path), ParamsError)), str(path))
     if not isinstance(value, dict):
         raise ParamsError(f"{path}: expected sections like 'train:', found {type(value).__name__}")
+    for key in value:
+        if not isinstance(key, str):
+            raise ParamsError(f"{path}: the key {shown(key)} is not text, expected sections like 'train:'")
     return {key: {} if content is None else _separate(content) for key, content in value.items()}
 
 

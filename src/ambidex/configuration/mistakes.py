@@ -8,15 +8,9 @@ from pydantic_core import ErrorDetails
 
 from ambidex.configuration.schema import Node, Schema
 from ambidex.errors import ParamsError
+from ambidex.readers.schema import expected, shown
 from ambidex.registry import nearest
 
-_WORDS = {
-    "Input should be": "expected",
-    "a valid integer": "an integer",
-    "a valid boolean": "true or false",
-    "a valid string": "text",
-    "a valid ": "a ",
-}
 _BLOCK = ("model_type", "dict_type", "model_attributes_type")
 
 
@@ -40,7 +34,7 @@ def refuse_truth_values(raw: Mapping[str, Any], parsed: Any, path: str = "") -> 
         here = f"{path}.{key}" if path else str(key)
         read = parsed.get(key) if isinstance(parsed, Mapping) else getattr(parsed, str(key), None)
         if isinstance(value, bool) and isinstance(read, int | float) and not isinstance(read, bool):
-            raise ParamsError(f"{here}: got {_text(value)}, expected a number")
+            raise ParamsError(f"{here}: got {shown(value)}, expected a number")
         if isinstance(value, Mapping):
             refuse_truth_values(value, read, here)
 
@@ -60,26 +54,14 @@ def _say(first: ErrorDetails, schema: Schema, keys: list[str], node: Node) -> tu
         return [*keys, "kind"], f"got {tag!r}; {nearest(tag, list(schema.variants(node)))}"
     if kind == "literal_error":
         allowed = [str(value) for value in schema.allowed(node)]
-        return keys, f"got {_text(found)}; {nearest(str(found), allowed)}"
+        return (
+            keys,
+            f"got {shown(found)}; {nearest(found if isinstance(found, str) else shown(found), allowed)}",
+        )
     if kind == "value_error":
         return keys, str(context["error"])
     if kind in _BLOCK:
-        return keys, f"got {_text(found)}, expected a block of keys and values"
+        return keys, f"got {shown(found)}, expected a block of keys and values"
     if kind == "string_pattern_mismatch":
-        return keys, f"got {_text(found)}, expected a name of lower-case letters, digits and _"
-    return keys, f"got {_text(found)}, {_expected(first['msg'])}"
-
-
-def _expected(message: str) -> str:
-    """Pydantic's message as the second half of our sentence."""
-    message = message.partition(", unable to")[0].partition(", got ")[0]
-    for theirs, ours in _WORDS.items():
-        message = message.replace(theirs, ours)
-    return message[0].lower() + message[1:]
-
-
-def _text(value: Any) -> str:
-    """`value` as the user may have written it."""
-    if value is None:
-        return "nothing"
-    return str(value).lower() if isinstance(value, bool) else repr(value)
+        return keys, f"got {shown(found)}, expected a name of lower-case letters, digits and _"
+    return keys, f"got {shown(found)}, {expected(first['msg'])}"

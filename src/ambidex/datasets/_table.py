@@ -3,11 +3,16 @@
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ambidex.errors import DataError
+from ambidex.files import as_text, as_written, open_regular
+from ambidex.readers import Source
+from ambidex.readers.source import MEBIBYTE
+from ambidex.readers.table import SIZE, check_cells
 from ambidex.registry import nearest
 
 
@@ -76,18 +81,22 @@ def _lines(path: Path, columns: tuple[str, ...], reader: Iterator[list[str]]) ->
         origin = f"{path}, line {reader.line_num}"  # type: ignore[attr-defined]
         if len(cells) != len(columns):
             raise DataError(f"{origin}: has {len(cells)} cells, the header has {len(columns)}")
-        yield Line(origin, dict(zip(columns, (cell.strip() for cell in cells), strict=True)))
+        yield Line(origin, dict(zip(columns, (as_written(cell.strip()) for cell in cells), strict=True)))
 
 
 def _read_text(path: Path) -> str:
     try:
-        data = path.read_bytes()
-        if path.suffix == ".gz":
-            data = gzip.decompress(data)
-        return data.decode("utf-8-sig")
+        with open_regular(path) as stream:
+            source = gzip.GzipFile(fileobj=stream) if path.suffix == ".gz" else stream
+            data = source.read(SIZE + 1)
+        if len(data) > SIZE:
+            raise DataError(f"{path}: is larger than {SIZE // MEBIBYTE} MiB, expected a table of samples")
+        text = data.decode("utf-8-sig")
+        check_cells(text, Source(str(path)))
+        return text
     except FileNotFoundError:
         raise DataError(f"{path}: does not exist") from None
-    except (gzip.BadGzipFile, EOFError):
+    except (gzip.BadGzipFile, EOFError, zlib.error):
         raise DataError(f"{path}: is not a whole gzip file") from None
     except UnicodeDecodeError:
         raise DataError(f"{path}: is not UTF-8 text") from None
@@ -98,5 +107,7 @@ def _read_text(path: Path) -> str:
 def csv_text(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """`rows` under the header `columns` as the text of a CSV file."""
     stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows([columns, *rows])
+    csv.writer(stream, lineterminator="\n").writerows(
+        [columns, *([as_text(cell) for cell in row] for row in rows)]
+    )
     return stream.getvalue()

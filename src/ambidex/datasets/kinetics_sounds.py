@@ -18,6 +18,7 @@ from ambidex.datasets._table import read_table
 from ambidex.errors import DataError
 from ambidex.manifest import Row
 from ambidex.params import Section
+from ambidex.readers import Source, read_text
 
 
 class KineticsSounds(Dataset):
@@ -81,10 +82,7 @@ class KineticsSounds(Dataset):
         if self.config.classes_file is None:
             return None if self.config.classes is None else list(self.config.classes)
         path = Path(self.config.classes_file)
-        try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"{path}: cannot be read ({error})") from None
+        lines = read_text(path, Source(str(path))).splitlines()
         names = [line.strip() for line in lines if line.strip()]
         if len(set(names)) < len(names) or len(names) < 2:
             raise DataError(f"{path}: expected at least two class names, one per line, each once")

@@ -41,10 +41,10 @@ class Synthetic(Dataset):
         """How many clips of what kind."""
 
         classes: int = Field(6, ge=2, le=64)
-        samples_per_class: int = Field(96, ge=3, description="over all splits")
-        train_speakers: int = Field(10, ge=1)
-        val_speakers: int = Field(8, ge=1)
-        test_speakers: int = Field(6, ge=1)
+        samples_per_class: int = Field(96, ge=3, le=100_000, description="over all splits")
+        train_speakers: int = Field(10, ge=1, le=10_000)
+        val_speakers: int = Field(8, ge=1, le=10_000)
+        test_speakers: int = Field(6, ge=1, le=10_000)
         informativeness: _Informativeness | None = Field(
             None, description="by class; missing: a third audible only, a third visible only, the rest both"
         )
@@ -55,8 +55,12 @@ class Synthetic(Dataset):
         fps: int = Field(8, ge=1, le=60)
         size: int = Field(48, ge=16, le=512, multiple_of=2, description="pixels, height and width")
         sample_rate: int = Field(8_000, ge=8_000, le=48_000, description="Hz")
-        audio_noise: float = Field(0.1, ge=0, description="standard deviation; the chord's amplitude is 0.2")
-        visual_noise: float = Field(30.0, ge=0, description="standard deviation in 0..255 units; stripes: 40")
+        audio_noise: float = Field(
+            0.1, ge=0, le=100, description="standard deviation; the chord's amplitude is 0.2"
+        )
+        visual_noise: float = Field(
+            30.0, ge=0, le=10_000, description="standard deviation, 0..255 units; stripes: 40"
+        )
 
         @model_validator(mode="after")
         def _fits(self) -> "Synthetic.Config":

@@ -42,7 +42,7 @@ class Allocator(nn.Module):
     class Config(Section):
         """The allocator's own parameters. `folds` and `seed` matter only to those that cross-validate."""
 
-        folds: int = Field(5, ge=2, description="cross-validation folds, by group")
+        folds: int = Field(5, ge=2, le=100, description="cross-validation folds, by group")
         seed: int = Field(0, ge=0)
 
     needs_standalone: ClassVar[bool] = False

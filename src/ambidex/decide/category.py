@@ -6,7 +6,7 @@ error (of the paired difference, over groups). Folds are by group: weights must 
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +29,10 @@ class Category(WeightedSum):
     class Config(ShrunkConfig):
         """How strongly the weights are held together."""
 
-        strengths: tuple[float, ...] = Field(
+        strengths: tuple[Annotated[float, Field(gt=0)], ...] = Field(
             (1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0),
             min_length=1,
+            max_length=50,
             description="precisions tried for a class's weight around its modality's",
         )
 

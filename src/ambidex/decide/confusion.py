@@ -9,7 +9,7 @@ error.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 import torch
@@ -34,9 +34,10 @@ class Confusion(Allocator):
     class Config(ShrunkConfig):
         """How much evidence a habit needs."""
 
-        strengths: tuple[float, ...] = Field(
+        strengths: tuple[Annotated[float, Field(gt=0)], ...] = Field(
             (1000.0, 300.0, 100.0, 30.0, 10.0, 3.0),
             min_length=1,
+            max_length=50,
             description="samples' worth of the table without habits that are added to each class",
         )
 

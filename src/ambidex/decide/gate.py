@@ -9,7 +9,7 @@ the samples are separable, and the gate's NLL elsewhere would be several times t
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import torch
 from pydantic import Field
@@ -31,8 +31,8 @@ class Gate(Allocator):
         """The network and how long it learns."""
 
         hidden: int = Field(8, ge=1, le=256, description="hidden units")
-        steps: tuple[int, ...] = Field(
-            (0, 10, 30), min_length=1, description="numbers of optimiser steps tried"
+        steps: tuple[Annotated[int, Field(ge=0, le=10_000)], ...] = Field(
+            (0, 10, 30), min_length=1, max_length=50, description="numbers of optimiser steps tried"
         )
         learning_rate: float = Field(0.05, gt=0, description="of Adam, on all samples at once")
 

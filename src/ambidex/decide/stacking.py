@@ -7,7 +7,7 @@ stacking, shrunk to zero, lost 4 points on average in the field's own kind of da
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 import torch
@@ -29,8 +29,8 @@ class Stacking(Allocator):
     class Config(ShrunkConfig):
         """The elastic penalty."""
 
-        strengths: tuple[float, ...] = Field(
-            (1000.0, 100.0, 30.0, 10.0, 3.0), min_length=1, description="penalties tried"
+        strengths: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+            (1000.0, 100.0, 30.0, 10.0, 3.0), min_length=1, max_length=50, description="penalties tried"
         )
         l1_ratio: float = Field(
             0.1, ge=0, le=1, description="share of the penalty that is absolute, not square"

@@ -1,27 +1,26 @@
 """Published weights from a file, as data only: safetensors, or a .pth that is read without running code."""
 
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ambidex.errors import ModelError
+from ambidex.files import open_regular
+from ambidex.readers.weights import read_tensors
 from ambidex.weights import fill
 
 
 def read(path: Path) -> dict[str, Tensor]:
     """The tensors in `path` by name. Raises ModelError where it is not a file of named tensors."""
+    if path.suffix == ".safetensors":
+        return read_tensors(path, error=ModelError)
     try:
-        if path.suffix == ".safetensors":
-            tensors: dict[str, Tensor] = load_file(path)
-            return tensors
-        weights = torch.load(path, map_location="cpu", weights_only=True)
+        with open_regular(path) as stream:
+            weights = torch.load(stream, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError):
+    except Exception:  # torch raises many kinds for a file that is none of its own
         raise ModelError(
             f"{path}: is not a weights file (expected .safetensors or .pth with tensors only)"
         ) from None
@@ -36,7 +35,11 @@ def load_resnet(module: nn.Module, path: Path) -> None:
     The sum keeps the response to a grey image: the same plane in all three channels. Raises ModelError naming
     the first tensor that is missing, unknown or of another shape.
     """
-    weights = {name: tensor for name, tensor in read(path).items() if not name.startswith("fc.")}
+    weights = {
+        name: tensor.float() if tensor.is_floating_point() else tensor  # published in half precision, too
+        for name, tensor in read(path).items()
+        if not name.startswith("fc.")
+    }
     for name, tensor in module.state_dict().items():
         if name.endswith("num_batches_tracked"):  # older files lack this counter
             weights.setdefault(name, tensor)

@@ -19,7 +19,7 @@ class Mlp(Encoder):
         """Size of the network."""
 
         hidden: tuple[Annotated[int, Field(ge=1, le=16_384)], ...] = Field(
-            (128,), description="lengths of the layers before the feature"
+            (128,), max_length=32, description="lengths of the layers before the feature"
         )
         dropout: float = Field(0.0, ge=0, lt=1, description="before every layer but the first")
         dim: int = Field(64, ge=1, le=4_096, description="length of the feature")

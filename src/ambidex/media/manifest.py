@@ -1,17 +1,28 @@
 """Reading the manifest that `prepare` wrote: which sample has which label, split and files."""
 
-import csv
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ambidex.errors import DataError
-from ambidex.files import read_json, sha256
+from ambidex.files import sha256
 from ambidex.manifest import DATASET_FILE, MANIFEST_FILE, SPLITS, Row
+from ambidex.readers import Record, read_json, read_rows
+from ambidex.readers.schema import Names
 
 COLUMNS = ("sample_id", "label", "split", "group")
+
+
+class _Facts(Record):
+    classes: Names
+    root: str | None = None
+    fingerprint: str | None = None
+    dataset: str | None = None
+    protocol: str | None = None
+    leaky: bool | None = None
+    truth: dict[str, Any] | None = None
+    notes: list[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -39,13 +50,8 @@ def read_manifest(folder: Path, modalities: Sequence[str]) -> Manifest:
     label not in the class list, unknown split, sample_id twice.
     """
     table, facts = folder / MANIFEST_FILE, _read_facts(folder / DATASET_FILE)
-    try:
-        with table.open(newline="", encoding="utf-8") as stream:
-            reader = csv.DictReader(stream)
-            _check_columns(table, reader.fieldnames or [], modalities)
-            rows = [_row(table, number, raw, modalities) for number, raw in enumerate(reader, start=2)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{table}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    raw = read_rows(table, [*COLUMNS, *modalities], hint="run prepare")
+    rows = [_row(table, number, cells, modalities) for number, cells in enumerate(raw, start=2)]
     if not rows:
         raise DataError(f"{table}: has no rows")
     _check_rows(table, rows, facts["classes"])
@@ -60,29 +66,17 @@ def read_manifest(folder: Path, modalities: Sequence[str]) -> Manifest:
 
 
 def _read_facts(file: Path) -> dict[str, Any]:
-    try:
-        facts = read_json(file)
-        classes = facts["classes"]
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror}); run prepare") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, TypeError, KeyError):
-        raise DataError(f"{file}: is damaged, expected a mapping with 'classes'; run prepare again") from None
-    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-        raise DataError(f"{file}: classes: expected a list of names")
-    return dict(facts)
+    facts: dict[str, Any] = read_json(
+        file, _Facts, hint="run prepare again" if file.exists() else "run prepare"
+    )
+    return facts
 
 
-def _check_columns(table: Path, found: Sequence[str], modalities: Sequence[str]) -> None:
+def _row(table: Path, number: int, raw: dict[str, str], modalities: Sequence[str]) -> Row:
     for name in [*COLUMNS, *modalities]:
-        if name not in found:
-            raise DataError(f"{table}: column '{name}' is missing; it has: {', '.join(found)}")
-
-
-def _row(table: Path, number: int, raw: dict[str, str | None], modalities: Sequence[str]) -> Row:
-    for name in [*COLUMNS, *modalities]:
-        if raw[name] is None or (not raw[name] and name != "group"):
+        if not raw[name] and name != "group":
             raise DataError(f"{table}:{number}: column '{name}' is empty")
-    values = {name: str(raw[name]) for name in [*COLUMNS, *modalities]}
+    values = {name: raw[name] for name in [*COLUMNS, *modalities]}
     cells = {name: values.pop(name) for name in modalities}
     return Row(**values, paths=cells)
 

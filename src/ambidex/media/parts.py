@@ -4,20 +4,22 @@ A part holds its shards, a copy of the manifest, and `part.json` with all that t
 from, so that merging needs neither media nor the manifest's own folder.
 """
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from ambidex.errors import DataError
-from ambidex.files import is_unfinished, read_json, sha256, write_json
+from ambidex.files import is_unfinished, sha256, write_json
 from ambidex.manifest import DATASET_FILE, MANIFEST_FILE
 from ambidex.media.extraction import Wants
-from ambidex.media.shards import Shard
+from ambidex.media.shards import Shard, ShardRecord
 from ambidex.media.store import PART_FILE, VERSION
-from ambidex.params import Part, Vector
+from ambidex.params import MOST_PARTS, Part, Vector
+from ambidex.readers import Record, read_json
 from ambidex.records import code_fingerprint
 
 MANIFEST = "manifest"
@@ -30,6 +32,25 @@ _ORIGIN = {
     "code": "other code",
 }
 """what all parts of one store share, and what it means where they do not"""
+
+
+class _Origin(Record):
+    version: int
+    of: Annotated[int, Field(ge=1, le=MOST_PARTS)]
+    manifest: list[str]
+    parameters: dict[str, Any]
+    sizes: dict[str, Annotated[int, Field(ge=1)] | None]
+    code: str
+
+
+class _NumberedShard(ShardRecord):
+    number: Annotated[int, Field(ge=0)]
+
+
+class _Part(Record):
+    index: Annotated[int, Field(ge=0)]
+    origin: _Origin
+    shards: list[_NumberedShard]
 
 
 @dataclass(frozen=True)
@@ -112,12 +133,7 @@ def read_parts(folder: Path) -> list[StorePart]:
 
 
 def _read(file: Path) -> StorePart:
-    try:
-        raw = read_json(file)
-        shards = [(value["number"], Shard.from_json(value)) for value in raw["shards"]]
-        origin = {key: raw["origin"][key] for key in _ORIGIN}
-        return StorePart(file.parent, int(raw["index"]), origin, shards)
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror})") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError):
-        raise DataError(f"{file}: is damaged; extract this part again") from None
+    raw = read_json(file, _Part, hint="extract this part again")
+    shards = [(value["number"], Shard.from_json(value)) for value in raw["shards"]]
+    origin = {key: raw["origin"][key] for key in _ORIGIN}
+    return StorePart(file.parent, raw["index"], origin, shards)

@@ -1,22 +1,54 @@
 """Writing shards one by one, each whole or not at all, so that a rerun after a kill goes on where it stopped."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ConfigDict
 
-from ambidex.files import digest, read_json, sha256, write_bytes, write_json
+from ambidex.errors import DataError
+from ambidex.files import digest, sha256, write_bytes, write_json
 from ambidex.manifest import Row
 from ambidex.media.container import MediaError
 from ambidex.media.extraction import Batch, Rejected, Wants
+from ambidex.media.store import Count, ShardEntry
 from ambidex.media.tensors import Moments, dtype_of, shape_of
 from ambidex.media.vectors import file_of
 from ambidex.params import Part, Vector
+from ambidex.readers import Record, read_json
 
 PROGRESS = "progress"
+
+
+class _Nothing(Record):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Rejected(Record):
+    model_config = ConfigDict(extra="forbid")
+    sample_id: str
+    modality: str
+    path: str
+    reason: str
+
+
+class _Moments(Record):
+    model_config = ConfigDict(extra="forbid")
+    count: Count
+    mean: list[float]
+    deviation: list[float]
+
+
+class ShardRecord(Record):
+    """What `asdict` makes of a Shard; the entry is empty where every row was rejected."""
+
+    entry: ShardEntry | _Nothing
+    accepted: list[str]
+    rejected: list[_Rejected]
+    moments: dict[str, _Moments]
+    key: str
 
 
 @dataclass(frozen=True)
@@ -31,7 +63,7 @@ class Shard:
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> "Shard":
-        """From the mapping that `asdict` gave. Raises KeyError or TypeError where it is none."""
+        """From the mapping that `asdict` gave, which fits ShardRecord."""
         return cls(
             entry=raw["entry"],
             accepted=raw["accepted"],
@@ -95,10 +127,11 @@ def write_shard(folder: Path, part: Slice, batch: Batch, wants: Wants) -> Shard:
 def finished_shard(folder: Path, part: Slice) -> Shard | None:
     """The shard of `part` from an earlier run; None where it is missing, stale, damaged or has rejected rows."""
     try:
-        shard = Shard.from_json(read_json(_record(folder, part)))
+        shard = Shard.from_json(read_json(_record(folder, part), ShardRecord))
         whole = not shard.rejected and shard.key == part.key
-        return shard if whole and sha256(folder / part.file) == shard.entry["sha256"] else None
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        sound = whole and shard.entry.get("file") == part.file
+        return shard if sound and sha256(folder / part.file) == shard.entry["sha256"] else None
+    except (OSError, DataError):
         return None
 
 

@@ -1,30 +1,84 @@
 """Reading the feature store: shards of fixed-shape tensors, memory-mapped, with labels and statistics."""
 
 import copy
-import csv
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
-from safetensors import SafetensorError, safe_open
+from pydantic import ConfigDict, Field
 from torch import Tensor
 
 from ambidex.errors import DataError
-from ambidex.files import digest, read_json, sha256
+from ambidex.files import digest, open_regular, sha256
+from ambidex.manifest import SPLITS
 from ambidex.media.tensors import Moments, TensorSpec
+from ambidex.readers import Record, Source, read_json, read_rows
+from ambidex.readers.schema import FileName, Names
+from ambidex.readers.weights import read_headers, read_tensors
 
-VERSION = 2  # stores of version 1 may hold scrambled spectrograms
+VERSION = 3
+"""its fingerprint covers all of the index; that of version 2, which is read too, left out protocol, leaky and counts"""
+_READ = (2, VERSION)  # stores of version 1 may hold scrambled spectrograms
 INDEX = "index.json"
 SAMPLES = "samples.csv"
 PART_FILE = "part.json"
 _MEND = "run extract again or `dvc pull`"
+_DTYPES = {"uint8": "U8", "float32": "F32"}  # as safetensors calls them
 _CHUNK = 256  # samples whose moments are added up at a time
 _JOIN_BYTES = (
     64 * 2**20
 )  # a modality up to this size is held in memory as one tensor: small rows, fast look-up
+
+
+Count = Annotated[int, Field(ge=0, le=10**12)]
+Size = Annotated[int, Field(ge=1, le=10**9)]
+
+
+class _Modality(Record):
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["spectrogram", "frames", "vector"]
+    shape: list[Size]
+    dtype: Literal["uint8", "float32"]
+    mean: list[float]
+    std: list[Annotated[float, Field(gt=0)]]
+
+
+class FileEntry(Record):
+    """A file that the index names, by which damage is found."""
+
+    file: FileName
+    bytes: Count
+    sha256: str
+
+
+class ShardEntry(FileEntry):
+    """A shard in the index."""
+
+    samples: Size
+
+
+class _Version(Record):
+    version: int
+
+
+class _Index(Record):
+    version: int
+    modalities: dict[str, _Modality]
+    order: Names
+    classes: Names
+    samples: FileEntry
+    shards: list[ShardEntry]
+    extract: dict[str, Any]
+    fingerprint: str
+    protocol: str | None = None
+    leaky: bool | None = None
+    counts: dict[str, Count] = Field(default_factory=dict)
+    class_counts: dict[str, list[Count]] = Field(default_factory=dict)
+    notes: list[str] | None = None
+    truth: dict[str, Any] | None = None
+    dataset: str | None = None
 
 
 class FeatureStore:
@@ -55,9 +109,7 @@ class FeatureStore:
         info = _read_index(path)
         for entry in [*info["shards"], info["samples"]]:
             _check_file(path / entry["file"], entry, verify)
-        with (path / SAMPLES).open(newline="", encoding="utf-8") as stream:
-            samples = list(csv.DictReader(stream))
-        return cls(path, info, samples)
+        return cls(path, info, _read_samples(path / SAMPLES, info))
 
     def __len__(self) -> int:
         return len(self.sample_ids)
@@ -120,41 +172,52 @@ class FeatureStore:
 
 
 def store_fingerprint(info: dict[str, Any]) -> str:
-    """The digest that identifies a store: its shards, samples and the parameters they were made with."""
-    return digest(
-        {
-            key: info[key]
-            for key in ("version", "order", "modalities", "classes", "shards", "samples", "extract")
-        }
-    )
+    """The digest that identifies a store: all that its index says, shards and samples by their SHA-256."""
+    if info["version"] >= VERSION:
+        return digest({key: value for key, value in info.items() if key != "fingerprint"})
+    keys = ("version", "order", "modalities", "classes", "shards", "samples", "extract")
+    return digest({key: info[key] for key in keys})
 
 
 def _read_index(path: Path) -> dict[str, Any]:
     file = path / INDEX
-    try:
-        info: dict[str, Any] = read_json(file)
-        version, known = (
-            info["version"],
-            {"shards", "samples", "modalities", "order", "classes", "fingerprint"},
-        )
-        missing = known - set(info)
-    except FileNotFoundError:
+    if not file.exists():
         hint = "it is one part of a store; run merge" if (path / PART_FILE).exists() else "run extract"
-        raise DataError(f"{path}: no feature store here ({INDEX} is missing); {hint}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, TypeError, KeyError):
-        raise DataError(f"{file}: is damaged; {_MEND}") from None
-    if version != VERSION:
+        raise DataError(f"{path}: no feature store here ({INDEX} is missing); {hint}")
+    version = read_json(file, _Version, hint=_MEND)["version"]
+    if version not in _READ:
         raise DataError(f"{file}: store version {version}, expected {VERSION}; run extract again")
-    if missing:
-        raise DataError(f"{file}: is damaged ('{min(missing)}' is missing); {_MEND}")
+    info: dict[str, Any] = read_json(file, _Index, hint=_MEND)
     if info["fingerprint"] != store_fingerprint(info):
         raise DataError(f"{file}: was changed after extract (its fingerprint does not fit); {_MEND}")
+    for name in info["order"]:
+        if name not in info["modalities"]:
+            raise DataError(f"{file}: modalities.{name}: missing; {_MEND}")
     return info
+
+
+def _read_samples(file: Path, info: dict[str, Any]) -> list[dict[str, str]]:
+    """The rows of samples.csv, whose count, splits and label numbers fit the index."""
+    samples = read_rows(file, ("sample_id", "split", "group", "label_index"), hint=_MEND)
+    expected, classes = sum(shard["samples"] for shard in info["shards"]), len(info["classes"])
+    if len(samples) != expected:
+        raise DataError(f"{file}: has {len(samples)} samples, the shards have {expected}; {_MEND}")
+    for line, sample in enumerate(samples, start=2):
+        number, split = sample["label_index"], sample["split"]
+        if not (number.isascii() and number.isdigit() and len(number) < 10 and int(number) < classes):
+            source = Source(f"{file}:{line}", hint=_MEND)
+            raise source.wrong(f"label_index: got {number[:40]!r}, expected a number below {classes}")
+        if split not in SPLITS:
+            raise DataError(
+                f"{file}:{line}: split: got {split[:40]!r}, expected {', '.join(SPLITS)}; {_MEND}"
+            )
+    return samples
 
 
 def _check_file(file: Path, entry: dict[str, Any], verify: bool) -> None:
     try:
-        size = file.stat().st_size
+        with open_regular(file) as stream:
+            size = stream.seek(0, 2)
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror}); {_MEND}") from None
     if size != entry["bytes"]:
@@ -165,19 +228,16 @@ def _check_file(file: Path, entry: dict[str, Any], verify: bool) -> None:
 
 def _map_shard(file: Path, entry: dict[str, Any], inputs: dict[str, TensorSpec]) -> dict[str, Tensor]:
     """The tensors of one shard, mapped into memory: pages are read when touched."""
-    try:
-        with safe_open(file, "pt") as shard:
-            tensors = {name: shard.get_tensor(name) for name in inputs}
-    except (SafetensorError, OSError) as error:
-        raise DataError(f"{file}: is damaged ({error}); {_MEND}") from None
+    headers = read_headers(file, hint=_MEND)
     for name, spec in inputs.items():
-        expected = (entry["samples"], *spec.shape)
-        found = tensors[name]
-        if tuple(found.shape) != expected or found.dtype != getattr(torch, spec.dtype):
-            raise DataError(
-                f"{file}: {name} is {list(found.shape)} {found.dtype}, expected {list(expected)} {spec.dtype}"
-            )
-    return tensors
+        expected = (_DTYPES[spec.dtype], (entry["samples"], *spec.shape))
+        if name not in headers:
+            raise DataError(f"{file}: {name} is missing; {_MEND}")
+        if (headers[name].dtype, headers[name].shape) != expected:
+            found = f"{list(headers[name].shape)} {headers[name].dtype}"
+            raise DataError(f"{file}: {name} is {found}, expected {list(expected[1])} {expected[0]}; {_MEND}")
+    tensors = read_tensors(file, hint=_MEND)
+    return {name: tensors[name] for name in inputs}
 
 
 def _is_small(parts: list[Tensor]) -> bool:

@@ -53,12 +53,16 @@ class SMV(Method):
         )
         warm_up: int = Field(5, ge=1, description="epochs of plain joint training before")
         thresholds: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] = Field(
-            (1.0, 0.4, -0.1), description="level sample: a copy for each that the contribution is below"
+            (1.0, 0.4, -0.1),
+            max_length=20,
+            description="level sample: a copy for each that the contribution is below",
         )
         part_ratio: float = Field(
             0.2, gt=0, le=1, description="level modality: part of the samples whose mean decides"
         )
-        alpha: float = Field(1.0, ge=0, description="level modality: copies by the gap in contribution")
+        alpha: float = Field(
+            1.0, ge=0, le=100, description="level modality: copies by the gap in contribution"
+        )
         shape: Literal["linear", "tanh", "square"] = Field(
             "linear", description="level modality: how they grow with it"
         )

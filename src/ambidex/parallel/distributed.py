@@ -16,11 +16,12 @@ from typing import Any
 
 from ambidex import errors, stages
 from ambidex.errors import ParamsError, PreemptedError, TrainingError
-from ambidex.files import read_json, write_json
+from ambidex.files import write_json
 from ambidex.outputs import probe
 from ambidex.parallel import rank
 from ambidex.parallel.torchrun import by_torchrun, processes
 from ambidex.params import Params
+from ambidex.readers import read_json
 from ambidex.stages import Paths
 
 TRAINS = ("pretrain", "train")

@@ -10,9 +10,10 @@ import time
 from pathlib import Path
 
 from ambidex import errors, stages
-from ambidex.files import read_json, write_json
+from ambidex.files import write_json
 from ambidex.parallel.torchrun import first_rank
 from ambidex.params import Params
+from ambidex.readers import read_json
 
 JOB = "job.json"
 METRICS = "metrics.json"

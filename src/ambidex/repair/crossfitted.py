@@ -6,19 +6,29 @@ from pathlib import Path
 from typing import get_args
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from ambidex.decide import Source
 from ambidex.errors import DataError
-from ambidex.files import read_json, write_bytes, write_json
+from ambidex.files import write_bytes, write_json
+from ambidex.readers import Record, read_json
+from ambidex.readers.schema import Names
+from ambidex.readers.weights import read_tensors
 from ambidex.repair.heldout import CROSS_FITTED, HeldOut
 
 TENSORS_FILE = "crossfit.safetensors"
 SAMPLES_FILE = "crossfit.json"
 _SOURCES: tuple[Source, ...] = get_args(Source)
 _AGAIN = "run crossfit again"
+
+
+class _Samples(Record):
+    sample_ids: list[str]
+    groups: list[str]
+    sources: Names
+    modalities: Names
+    classes: Names
 
 
 @dataclass(frozen=True)
@@ -53,13 +63,10 @@ def write_cross_fitted(folder: Path, found: CrossFitted) -> None:
 def read_cross_fitted(folder: Path) -> CrossFitted:
     """The inverse of write_cross_fitted. Raises DataError where a file is missing or damaged."""
     path = folder / TENSORS_FILE
-    try:
-        tensors = load_file(path)
-        names = read_json(folder / SAMPLES_FILE)
-    except FileNotFoundError:
-        raise DataError(f"{folder}: holds no cross-fitted samples; {_AGAIN}") from None
-    except (OSError, ValueError, SafetensorError):
-        raise DataError(f"{folder}: {TENSORS_FILE} or {SAMPLES_FILE} cannot be read; {_AGAIN}") from None
+    if not (path.exists() and (folder / SAMPLES_FILE).exists()):
+        raise DataError(f"{folder}: holds no cross-fitted samples; {_AGAIN}")
+    tensors = read_tensors(path, hint=_AGAIN)
+    names = read_json(folder / SAMPLES_FILE, _Samples, hint=_AGAIN)
     sources: dict[Source, Tensor] = {}
     try:
         for name in _SOURCES:
@@ -69,7 +76,7 @@ def read_cross_fitted(folder: Path) -> CrossFitted:
             tuple(names["modalities"]), tensors["labels"], names["groups"], sources, CROSS_FITTED
         )
         found = CrossFitted(held_out, names["sample_ids"], tensors["folds"], tuple(names["classes"]))
-    except (KeyError, TypeError) as error:
+    except KeyError as error:
         raise DataError(f"{path}: does not fit {SAMPLES_FILE} ({error}); {_AGAIN}") from None
     _check(found, path)
     return found
@@ -100,6 +107,13 @@ def _check(found: CrossFitted, path: Path) -> None:
     """Raise DataError where lengths or shapes do not fit, or a number is not finite."""
     held_out, count = found.held_out, len(found.sample_ids)
     wanted = (count, len(held_out.modalities), len(found.classes))
+    for name, numbers, below in (
+        ("labels", held_out.labels, len(found.classes)),
+        ("folds", found.folds, max(count, 1)),
+    ):
+        kind = numbers.dim() == 1 and numbers.dtype == torch.int64
+        if not kind or (len(numbers) and not (int(numbers.min()) >= 0 and int(numbers.max()) < below)):
+            raise DataError(f"{path}: {name}: expected [N] whole numbers below {below}; {_AGAIN}")
     lengths = {len(held_out.labels), len(held_out.groups), len(found.folds), count}
     if len(lengths) > 1 or not count or "contributions" not in held_out.sources:
         raise DataError(f"{path}: does not fit {SAMPLES_FILE}; {_AGAIN}")

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +51,12 @@ class Drawn:
 
 def draw(chart: Chart, folder: Path) -> Drawn:
     """Write `chart` as PNG and CSV into `folder`, and return it as a vector picture for the page."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a class named in a script that the font lacks
+        return _drawn(chart, folder)
+
+
+def _drawn(chart: Chart, folder: Path) -> Drawn:
     png = _png(chart.figure)
     write_bytes(folder / f"{chart.name}.png", png)
     # The layout is settled by the first drawing; a second round would only cost time.

@@ -125,13 +125,14 @@ def confusion_chart(classes: Sequence[str], counts: NDArray[np.int64], modality:
     side = min(8.6, max(4.4, 2.2 + 0.42 * size))
     figure = theme.figure(side + 1.2, side)
     axes = figure.subplots()
-    crowded = max(len(name) for name in classes) * 0.07 + 0.08 > (side - 1.2) / size  # inches
+    shown = [theme.short(name) for name in classes]
+    crowded = max(map(len, shown)) * 0.07 + 0.08 > (side - 1.2) / size  # inches
     totals = counts.sum(axis=1, keepdims=True)
     shares = 100 * counts / np.maximum(totals, 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
     axes.grid(visible=False)
-    axes.set_xticks(range(size), list(classes), rotation=90 if crowded else 0)
-    axes.set_yticks(range(size), list(classes))
+    axes.set_xticks(range(size), shown, rotation=90 if crowded else 0)
+    axes.set_yticks(range(size), shown)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     if size <= 20:

@@ -5,16 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from ambidex.errors import DataError
 from ambidex.files import write_bytes, write_csv
+from ambidex.readers import Source, read_rows
+from ambidex.readers.weights import read_tensors
 
 PREDICTIONS_FILE = "predictions.safetensors"
 SAMPLES_FILE = "predictions.csv"
 _TINY = 1e-38
+_ROUNDING = 1e-3
+"""how far from 1 the sum of a row may be"""
+_AGAIN = "run evaluate again"
 
 
 @dataclass(frozen=True)
@@ -64,20 +68,33 @@ def probabilities(logits: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
 
 
 def read_predictions(folder: Path, classes: Sequence[str]) -> Predictions:
-    """What `Predictions.write` wrote. Raises DataError where a file is missing or damaged."""
-    import csv
+    """What `Predictions.write` wrote. Raises DataError where a file is missing or damaged, or a number is none."""
+    source = Source(str(folder / PREDICTIONS_FILE), hint=_AGAIN)
+    tensors = read_tensors(folder / PREDICTIONS_FILE, hint=_AGAIN)
+    rows = read_rows(folder / SAMPLES_FILE, ("sample_id", "group"), hint=_AGAIN)
+    if "labels" not in tensors:
+        raise source.wrong("tensor 'labels' is missing")
+    labels = tensors.pop("labels")
+    if labels.dim() != 1 or labels.dtype != torch.int64:
+        raise source.wrong(f"labels: got {list(labels.shape)} {labels.dtype}, expected [N] torch.int64")
+    if len(rows) != len(labels):
+        raise DataError(
+            f"{folder / SAMPLES_FILE}: has {len(rows)} samples, {PREDICTIONS_FILE} {len(labels)}; {_AGAIN}"
+        )
+    if len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < len(classes)):
+        raise source.wrong(f"labels: got {int(labels.max())}, expected numbers below {len(classes)}")
+    for name, probability in tensors.items():
+        _check_probabilities(name, probability, (len(labels), len(classes)), source)
+    ids, groups = [row["sample_id"] for row in rows], [row["group"] for row in rows]
+    return Predictions(ids, groups, tuple(classes), labels, tensors)
 
-    try:
-        tensors = load_file(folder / PREDICTIONS_FILE)
-        with (folder / SAMPLES_FILE).open(newline="") as stream:
-            rows = list(csv.DictReader(stream))
-        labels = tensors.pop("labels")
-        if len(rows) != len(labels):
-            raise DataError(
-                f"{folder / SAMPLES_FILE}: has {len(rows)} samples, {PREDICTIONS_FILE} {len(labels)}"
-            )
-        ids, groups = [row["sample_id"] for row in rows], [row["group"] for row in rows]
-    except (OSError, SafetensorError, KeyError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{folder}: predictions cannot be read ({reason}); run evaluate again") from None
-    return Predictions(ids, groups, tuple(classes), torch.as_tensor(labels), tensors)
+
+def _check_probabilities(name: str, p: Tensor, shape: tuple[int, int], source: Source) -> None:
+    """Raise where p is not [N, C] of numbers from 0 to 1 whose rows add up to 1."""
+    if tuple(p.shape) != shape or not p.is_floating_point():
+        raise source.wrong(f"{name}: got {list(p.shape)} {p.dtype}, expected {list(shape)} torch.float32")
+    bad = ~((p >= 0) & (p <= 1 + _ROUNDING)).all(dim=1) | ((p.double().sum(dim=1) - 1).abs() > _ROUNDING)
+    if bad.any():
+        row = int(bad.int().argmax())
+        values = ", ".join(f"{value:.4g}" for value in p[row, :4].tolist())
+        raise source.wrong(f"{name}: row {row} holds {values}, expected probabilities that add up to 1")

@@ -9,9 +9,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ambidex import decide
-from ambidex.files import read_json, write_bytes, write_csv, write_json, write_text
+from ambidex.files import write_bytes, write_csv, write_json, write_text
 from ambidex.params import Params
-from ambidex.records import CARD_FILE, write_records
+from ambidex.records import read_card, write_records
 from ambidex.repair.allocation import Allocation
 from ambidex.report import theme
 from ambidex.report.chart import draw, rounded
@@ -42,7 +42,7 @@ def write_report(
         drawn = [draw(chart, folder / PLOTS) for chart in run_charts(result)]
     write_tensorboard(folder, drawn, allocator_scalars(metrics))
     _write_plot_data(folder / PLOTS, result)
-    card = read_json(folder / CARD_FILE)
+    card = read_card(folder)
     write_text(folder / PAGE_FILE, run_page(result, metrics, drawn, card))
     write_text(folder / FINDING_FILE, _in_short(result, metrics))
 

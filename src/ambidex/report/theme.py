@@ -7,6 +7,8 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ambidex.errors import one_line
+
 # Okabe and Ito (2008), ordered so that neighbours differ in lightness too: the chart survives a grey print. From the
 # seventh on their dark shades: there marker, hatch and line tell apart what a colour-blind eye may not.
 PALETTE = (
@@ -43,6 +45,7 @@ RC: Any = {
     "grid.color": PALE,
     "grid.linewidth": 0.6,
     "text.color": INK,
+    "text.parse_math": False,  # a class may be called "$5_a$"
     "xtick.color": INK,
     "ytick.color": INK,
     "legend.frameon": False,
@@ -136,10 +139,15 @@ def legend_above(target: Axes | Figure, handles: Sequence[Any] | None = None, co
 
 def rows_axis(axes: Axes, labels: Sequence[str]) -> None:
     """One labelled row per item, the first on top; no grid lines across the rows."""
-    axes.set_yticks(range(len(labels)), labels)
+    axes.set_yticks(range(len(labels)), [short(label) for label in labels])
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
+
+
+def short(name: str) -> str:
+    """A name as a chart has room for it: one line, at most 32 characters."""
+    return one_line(name, 32)
 
 
 def crowded(classes: Sequence[str], limit: int = 42) -> bool:

@@ -35,7 +35,9 @@ def weights_chart(
     several = sorted((name for name in relative if name not in whole), key=lambda name: name != headline)
     by_class = several[: max(1, min(MOST, ROWS // len(modalities)))]
     heights = ([0.26 * len(whole)] if whole else []) + [0.26 * len(modalities)] * len(by_class)
-    names = 0.075 * max(map(len, classes)) if by_class and theme.crowded(classes, 90) else 0.3
+    names = (
+        0.075 * max(len(theme.short(c)) for c in classes) if by_class and theme.crowded(classes, 90) else 0.3
+    )
     figure = theme.figure(
         height=max(2.0, sum(heights) + 0.65 * bool(whole) + 0.4 * len(by_class) + names + 0.3)
     )

@@ -16,6 +16,7 @@ from ambidex.model import MultimodalNet, load_model
 from ambidex.outputs import whole_folder
 from ambidex.params import Params
 from ambidex.probes import fit_probe
+from ambidex.readers import Record
 from ambidex.repair.crossfitted import CrossFitted, write_cross_fitted
 from ambidex.repair.heldout import HeldOut
 from ambidex.runtime import device
@@ -24,6 +25,15 @@ from ambidex.statistics import accuracy
 
 HELD = "held_out"
 FOLD_FILE = "fold.json"
+
+
+class Fold(Record):
+    """What fold.json says of a fold that is done."""
+
+    samples: int
+    accuracy: float
+    train_samples: int
+    train_accuracy: float
 
 
 def score_fold(params: Params, store: FeatureStore, rows: Tensor, number: int, place: Path) -> None:

@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from ambidex.errors import DataError, ParamsError
-from ambidex.files import read_json
 from ambidex.media.store import FeatureStore
 from ambidex.params import Params
-from ambidex.records import CARD_FILE
+from ambidex.records import CARD_FILE, read_card
 from ambidex.repair.crossfitted import read_held_out
 from ambidex.repair.heldout import HeldOut
 from ambidex.stages import Paths
@@ -37,10 +36,7 @@ def cross_fitted(params: Params, inputs: Paths, store: FeatureStore, card: dict[
 
 
 def _check_origin(folder: Path, store: FeatureStore, card: dict[str, Any]) -> None:
-    try:
-        made = read_json(folder / CARD_FILE)
-    except (OSError, ValueError):
-        made = {}
+    made = read_card(folder, hint="run crossfit again") if (folder / CARD_FILE).exists() else {}
     if made.get("stage") != "crossfit":
         raise DataError(f"{folder}: is not an output of crossfit; allocators are fitted on no other samples")
     if made.get("features") != store.fingerprint:

@@ -15,7 +15,8 @@ from ambidex.report.study.judge import judge
 from ambidex.report.study.methods import METHODS_FILE
 from ambidex.report.study.page import study_page
 from ambidex.report.study.rows import METRICS, TESTED, Comparison, Row
-from ambidex.report.study.table import PAGE_FILE, STUDY_FILE, TABLE_FILE, single_tests
+from ambidex.report.study.study_file import STUDY_FILE
+from ambidex.report.study.table import PAGE_FILE, TABLE_FILE, single_tests
 from ambidex.report.study.units import unit_words
 from ambidex.report.tensorboard import write_tensorboard
 from ambidex.stages import Paths

@@ -19,19 +19,25 @@ from torch import Tensor
 from ambidex.configuration import method_params
 from ambidex.decide._folds import folds
 from ambidex.errors import DataError, ParamsError
-from ambidex.files import digest, read_json, write_json
+from ambidex.files import digest, write_json
 from ambidex.media.store import FeatureStore
 from ambidex.outputs import finish, fresh, workplace
 from ambidex.params import Evaluate, Params
+from ambidex.readers import Record, read_json
 from ambidex.records import code_fingerprint, write_records
 from ambidex.repair.crossfitted import CrossFitted, join, read_cross_fitted, write_cross_fitted
 from ambidex.runtime import prepare_torch
 from ambidex.stages import Paths
-from ambidex.stages._fold import FOLD_FILE, score_fold
+from ambidex.stages._fold import FOLD_FILE, Fold, score_fold
 from ambidex.stages._method import check_method
 from ambidex.statistics import accuracy, nll
 
 _STATE = "state.json"
+_AGAIN = "delete its folder, and run crossfit again"
+
+
+class _State(Record):
+    fingerprint: str
 
 
 def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
@@ -52,9 +58,9 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     for number, rows in enumerate(parts):
         if not done[number].exists():
             score_fold(_one_device(params), store, rows, number, done[number])
-        _report(number, len(parts), read_json(done[number] / FOLD_FILE))
+        _report(number, len(parts), read_json(done[number] / FOLD_FILE, Fold, hint=_AGAIN))
     whole = join([read_cross_fitted(place) for place in done], torch.cat(parts))
-    metrics = _metrics(whole, [read_json(place / FOLD_FILE) for place in done])
+    metrics = _metrics(whole, [read_json(place / FOLD_FILE, Fold, hint=_AGAIN) for place in done])
     write_cross_fitted(folder, whole)
     write_records(folder, "crossfit", params, metrics, **_facts(params, store))
     for left in [*folder.glob("fold-*"), folder / _STATE]:
@@ -124,10 +130,18 @@ def _unfinished(output: Path, params: Params, store: FeatureStore) -> Path:
     depends = params.model_dump(mode="json", include=sections, exclude={"runtime": {"checkpoints"}})
     state = {"fingerprint": digest([depends, shapes, store.fingerprint, code_fingerprint()])}
     folder = workplace(output, params.runtime.checkpoints, state["fingerprint"])
-    if not (folder / _STATE).exists() or read_json(folder / _STATE) != state:
+    if not _is_of(folder / _STATE, state):
         fresh(folder)
         write_json(folder / _STATE, state)
     return folder
+
+
+def _is_of(file: Path, state: dict[str, Any]) -> bool:
+    """Whether the unfinished folds beside `file` are those of this run."""
+    try:
+        return bool(read_json(file, _State) == state)
+    except DataError:
+        return False
 
 
 def _facts(params: Params, store: FeatureStore) -> dict[str, Any]:

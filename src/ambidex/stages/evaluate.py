@@ -4,7 +4,6 @@ One forward pass over train (for the probes), val and test; every diagnostic and
 collected. Nothing is fitted on test.
 """
 
-import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,13 @@ from ambidex.decide import ALLOCATORS, simplest_first
 from ambidex.diagnose import DIAGNOSTICS
 from ambidex.errors import ModelError, ParamsError
 from ambidex.evaluation import Evaluation, Outputs, Unimodal, collect, open_store
-from ambidex.files import read_json, sha256
+from ambidex.files import sha256
 from ambidex.media.store import FeatureStore
 from ambidex.model import MODEL_FILE, WEIGHTS_FILE, MultimodalNet
 from ambidex.outputs import whole_folder
 from ambidex.params import Evaluate, Params
-from ambidex.records import CARD_FILE, METRICS_FILE
+from ambidex.readers import Source, read_rows
+from ambidex.records import CARD_FILE, METRICS_FILE, read_card, read_metrics
 from ambidex.repair.allocation import REFERENCE, fit_allocators
 from ambidex.report.model_files import MODEL_FOLDER, keep_saved_model, write_model
 from ambidex.report.result import Result, run_metrics
@@ -112,10 +112,11 @@ def _names(section: Evaluate) -> tuple[list[str], list[str]]:
 def _card(folder: Path) -> dict[str, Any]:
     """The run card, with the selected epoch of the metrics; empty where the model came without records."""
     found: dict[str, Any] = {}
-    for name, keys in ((METRICS_FILE, {"epoch"}), (CARD_FILE, None)):
-        if (folder / name).exists():
-            values = read_json(folder / name)
-            found |= values if keys is None else {k: v for k, v in values.items() if k in keys}
+    if (folder / METRICS_FILE).exists():
+        metrics = read_metrics(folder, error=ModelError)
+        found |= {key: value for key, value in metrics.items() if key == "epoch"}
+    if (folder / CARD_FILE).exists():
+        found |= read_card(folder, ModelError)
     return found
 
 
@@ -123,8 +124,22 @@ def _history(folder: Path) -> list[dict[str, str]]:
     path = folder / HISTORY_FILE
     if not path.exists():
         return []
-    with path.open(newline="") as stream:
-        return list(csv.DictReader(stream))
+    rows = read_rows(path, ("epoch",), error=ModelError)
+    for line, row in enumerate(rows, start=2):
+        for name, value in row.items():
+            if not _is_number(value):
+                raise Source(f"{path}:{line}", ModelError).wrong(
+                    f"{name}: got {value[:40]!r}, expected a number"
+                )
+    return rows
+
+
+def _is_number(text: str) -> bool:
+    """Whether a cell is empty or a number."""
+    try:
+        return not text or float(text) is not None
+    except ValueError:
+        return False
 
 
 def _unimodal(
@@ -145,7 +160,7 @@ def _unimodal(
                 f"{place}: expected a classifier of {name} alone, found {', '.join(alone.modalities)}"
             )
         seen = see(alone, place)
-        metrics = read_json(place / METRICS_FILE) if (place / METRICS_FILE).exists() else {}
+        metrics = read_metrics(place, error=ModelError) if (place / METRICS_FILE).exists() else {}
         features = {split: outputs.features[name] for split, outputs in seen.items()}
         found[name] = Unimodal(metrics, features, {split: outputs.logits for split, outputs in seen.items()})
     return found

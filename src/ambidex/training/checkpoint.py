@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ambidex.errors import TrainingError
-from ambidex.files import write_bytes
+from ambidex.files import open_regular, write_bytes
 
 CHECKPOINT_FILE = "checkpoint.pt"
 
@@ -29,12 +29,17 @@ def load_checkpoint(folder: Path, fingerprint: str) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+        with open_regular(path) as stream:
+            state = torch.load(stream, weights_only=True, map_location="cpu")
     except Exception as error:  # torch raises many kinds for a damaged file
-        reason = str(error).splitlines()[0]
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise TrainingError(
             f"{path}: checkpoint cannot be read ({reason}); delete it to start over"
         ) from None
+    if not isinstance(state, dict):
+        raise TrainingError(
+            f"{path}: found {type(state).__name__}, expected a checkpoint; delete it to start over"
+        )
     return state if state.get("fingerprint") == fingerprint else None
 
 

@@ -6,20 +6,79 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+from pydantic import Field
 from torch import Tensor
 
 from ambidex.errors import DataError
-from ambidex.files import is_unfinished, read_json
+from ambidex.files import is_unfinished
 from ambidex.layout import cell_name
 from ambidex.params import Study
-from ambidex.records import CARD_FILE, METRICS_FILE
+from ambidex.readers import Record, read_json
+from ambidex.readers.weights import read_chosen
+from ambidex.records import CARD_FILE, read_card, read_metrics
 from ambidex.report.predictions import Predictions, read_predictions
 
 DIAGNOSIS_FILE = "diagnosis.json"
 CACHE_FILE = "cache.safetensors"
+_AGAIN = "run evaluate again"
 Cell = tuple[str, str, int]
 """method, regime, seed"""
+
+
+class _Numbers(Record):
+    """Of one allocator or modality: numbers where it was fitted, else `refused`."""
+
+    accuracy: float | None = None
+    macro_f1: float | None = None
+    nll: float | None = None
+    ece: float | None = None
+    brier: float | None = None
+    decision_imbalance: float | None = None
+    refused: str = ""
+    source: str = "contributions"
+    note: str | None = None
+    val: dict[str, float | None] | None = None
+
+
+class _Alone(Record):
+    test: dict[str, float | None]
+
+
+class _Measured(Record):
+    """What compare reads of a report's metrics.json."""
+
+    allocators: dict[str, _Numbers]
+    unimodal: dict[str, _Alone] = Field(default_factory=dict)
+    branches: dict[str, _Numbers] | None = None
+    joint_probe_accuracy: float | None = None
+
+
+class TestMetrics(Record):
+    """What compare reads of a classifier's metrics.json."""
+
+    test: dict[str, float | None] = Field(default_factory=dict)
+
+
+class _Override(Record):
+    unjustified: float | None = None
+
+
+class _Share(Record):
+    share: float | None = None
+
+
+class _Logits(Record):
+    override: _Override | None = None
+    decision_share: _Share | None = None
+
+
+class _Weights(Record):
+    weight_norm: dict[str, dict[str, float | None]] | None = None
+
+
+class _Diagnosis(Record):
+    logits: dict[str, _Logits | Any] | None = None
+    weights: _Weights | None = None
 
 
 @dataclass(frozen=True)
@@ -41,16 +100,17 @@ class Report:
         path, start = self.folder / CACHE_FILE, "test/contributions/"
         if not path.exists():
             return {}
-        with safe_open(path, framework="pt") as cache:
-            names = [name for name in cache.keys() if name.startswith(start)]  # noqa: SIM118, no mapping
-            found = {name.removeprefix(start): cache.get_tensor(name) for name in names}
+        found, shape = read_chosen(path, start), (len(self.predictions.labels), len(self.predictions.classes))
+        for name, z in found.items():
+            if tuple(z.shape) != shape:
+                raise DataError(f"{path}: {start}{name} is {list(z.shape)}, expected {list(shape)}; {_AGAIN}")
         return {m: found[m] for m in self.card.get("modalities", ()) if m in found}
 
     @cached_property
     def diagnosis(self) -> dict[str, Any]:
         """What the diagnostics measured, by diagnostic; empty where the report holds none."""
         path = self.folder / DIAGNOSIS_FILE
-        return _json(path) if path.exists() else {}
+        return dict(read_json(path, _Diagnosis, hint=_AGAIN)) if path.exists() else {}
 
     def measured(self, *keys: str) -> Any:
         """One value of `diagnosis` by its path; None where it is not there."""
@@ -123,26 +183,21 @@ def _finished(place: Path) -> bool:
 
 
 def _cell(place: Path) -> Cell | None:
-    card = _json(place / CARD_FILE)
-    try:
-        return str(card["method"]), str(card["regime"]), int(card["seed"])
-    except (KeyError, TypeError, ValueError):
-        return None
+    card = read_card(place, hint=_AGAIN)
+    found = card.get("method"), card.get("regime"), card.get("seed")
+    return None if None in found else (str(found[0]), str(found[1]), int(card["seed"]))
 
 
 def _read(place: Path) -> Report:
-    card, metrics = _json(place / CARD_FILE), _json(place / METRICS_FILE)
-    return Report(place, card, metrics, read_predictions(place, card.get("classes", ())))
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        value = read_json(path)
-    except (OSError, ValueError):
-        raise DataError(f"{path}: is not a readable JSON file; run evaluate again") from None
-    if not isinstance(value, dict):
-        raise DataError(f"{path}: expected a JSON object, found {type(value).__name__}; run evaluate again")
-    return value
+    card, metrics = read_card(place, hint=_AGAIN), read_metrics(place, _Measured, hint=_AGAIN)
+    predictions = read_predictions(place, card.get("classes", ()))
+    for allocator, numbers in metrics["allocators"].items():
+        if "refused" not in numbers and f"allocator/{allocator}" not in predictions.probabilities:
+            raise DataError(f"{place}: allocator/{allocator} is not among the predictions; {_AGAIN}")
+    for modality in metrics.get("unimodal", {}):
+        if f"unimodal/{modality}" not in predictions.probabilities:
+            raise DataError(f"{place}: unimodal/{modality} is not among the predictions; {_AGAIN}")
+    return Report(place, card, metrics, predictions)
 
 
 def _check_same_samples(reports: Sequence[Report]) -> None:
@@ -152,5 +207,9 @@ def _check_same_samples(reports: Sequence[Report]) -> None:
         if first.card.get("features") != other.card.get("features"):
             raise DataError(f"{pair}: were made from different feature stores; evaluate both on one store")
         here, there = first.predictions, other.predictions
+        if here.classes != there.classes:
+            raise DataError(
+                f"{pair}: have other classes, or the same in another order; evaluate both on one store"
+            )
         if here.sample_ids != there.sample_ids or not here.labels.equal(there.labels):
             raise DataError(f"{pair}: have different test samples; evaluate both on one store")

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ambidex.errors import DataError
-from ambidex.files import read_json
+from ambidex.readers import fitting
 from ambidex.report.study.allocators import MARKS
 from ambidex.report.study.methods_table import each
 from ambidex.report.study.rows import PLAIN_SUM
-from ambidex.report.study.table import STUDY_FILE, aligned
+from ambidex.report.study.study_file import read_study, source_of
+from ambidex.report.study.table import aligned
 from ambidex.report.study.words import number
 
 Study = Mapping[str, Any]
@@ -30,10 +30,9 @@ ALLOCATORS = (
 
 def decision_text(study: Path) -> str:
     """All three parts, from what compare wrote. Raises DataError where there is no comparison, or a damaged one."""
-    try:
-        return render_decision(read_json(study / STUDY_FILE))
-    except (OSError, ValueError, KeyError, TypeError):
-        raise DataError(f"{study / STUDY_FILE}: is not a readable comparison; run compare first") from None
+    found = read_study(study)
+    with fitting(source_of(study), "a whole comparison"):
+        return render_decision(found)
 
 
 def render_decision(study: Study) -> str:

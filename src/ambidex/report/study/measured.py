@@ -8,11 +8,11 @@ from typing import Any
 
 from torch import Tensor
 
-from ambidex.files import is_unfinished, read_json
+from ambidex.files import is_unfinished
 from ambidex.params import Params
-from ambidex.records import CARD_FILE, METRICS_FILE
+from ambidex.records import CARD_FILE, METRICS_FILE, read_card, read_metrics
 from ambidex.report.predictions import Predictions
-from ambidex.report.study.cells import Report, Reports
+from ambidex.report.study.cells import Report, Reports, TestMetrics
 from ambidex.report.study.rows import ALONE, METRICS, SINGLE, TESTED, Numbers, Row
 from ambidex.statistics import correct, sample_brier, sample_nll
 
@@ -150,7 +150,7 @@ def _pretrained(encoders: Path | None, params: Params) -> list[tuple[int, str, N
         assert encoders is not None
         for path in sorted((encoders / str(seed)).glob(f"*/{METRICS_FILE}")):
             if (path.parent / CARD_FILE).exists() and not is_unfinished(path.parent.name):
-                test = read_json(path).get("test", {})
-                oracle = read_json(path.parent / CARD_FILE).get("selection") == "oracle"
+                test = read_metrics(path.parent, TestMetrics).get("test", {})
+                oracle = read_card(path.parent).get("selection") == "oracle"
                 found.append((seed, path.parent.name, {name: test.get(name) for name in METRICS}, oracle))
     return found

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ambidex.errors import DataError
-from ambidex.files import read_json
+from ambidex.readers.schema import build
 from ambidex.report import html
 from ambidex.report.html import Html
 from ambidex.report.study.methods import MethodRow
-from ambidex.report.study.table import MARKS, STUDY_FILE, aligned
+from ambidex.report.study.study_file import read_study, source_of
+from ambidex.report.study.table import MARKS, aligned
 
 FEW = 3
 """up to this many modalities, each has its number; of more, the lowest and the highest are shown"""
@@ -23,10 +23,7 @@ LEGEND = (
 
 def read_methods(study: Path) -> list[MethodRow]:
     """The rows that compare wrote. Raises DataError where there is no comparison, or one without methods."""
-    try:
-        return [MethodRow(**row) for row in read_json(study / STUDY_FILE)["methods"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise DataError(f"{study / STUDY_FILE}: holds no table of methods; run compare again") from None
+    return build(MethodRow, read_study(study)["methods"], source_of(study), "methods")
 
 
 def render_methods(rows: Sequence[MethodRow]) -> str:

@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ambidex.errors import DataError
-from ambidex.files import read_json
+from ambidex.readers.schema import build
 from ambidex.report.study.rows import ALONE, PLAIN_SUM, TESTED, Comparison, Row
+from ambidex.report.study.study_file import read_study, source_of
 
-STUDY_FILE = "compare.json"
 PAGE_FILE = "compare.html"
 TABLE_FILE = "compare.csv"
 MARKS = {"better": "+", "worse": "-", "same": "="}
@@ -81,10 +80,7 @@ def _rank(row: Row) -> float:
 
 def read_rows(study: Path) -> list[Row]:
     """The rows that compare wrote. Raises DataError where there is no comparison."""
-    try:
-        return [Row(**row) for row in read_json(study / STUDY_FILE)["rows"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise DataError(f"{study / STUDY_FILE}: is not a readable comparison; run compare first") from None
+    return build(Row, read_study(study)["rows"], source_of(study), "rows")
 
 
 def cell(row: Row, metric: str) -> str:
