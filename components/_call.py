@@ -18,8 +18,8 @@ from ambidex.commands.wiring import with_values
 from ambidex.configuration import apply_override, parse_params
 from ambidex.configuration.mistakes import explain
 from ambidex.configuration.yaml_text import parse_yaml
-from ambidex.errors import AmbidexError, ParamsError, PreemptedError
-from ambidex.files import read_json
+from ambidex.errors import AmbidexError, DataError, ParamsError, PreemptedError
+from ambidex.files import below, read_json
 from ambidex.layout import cell_name
 from ambidex.outputs import whole_folder
 from ambidex.parallel.distributed import run_stage
@@ -103,7 +103,7 @@ def gather_outputs(folders: Iterable[str], target: str) -> None:
     """Copy outputs of pretrain into one folder, named as the layout of a run names them: <seed>/<modality>."""
     with whole_folder(Path(target)) as whole:
         for folder in folders:
-            shutil.copytree(folder, whole / _name_of(Path(folder)))
+            shutil.copytree(folder, _below(whole, _name_of(Path(folder)), folder))
 
 
 def _place(stage: str, name: str, found: str | Sequence[str], folder: Path, params: Params) -> Path:
@@ -117,7 +117,7 @@ def _linked(folders: Sequence[str], target: Path) -> Path:
     """Make the folder `target` in which each of `folders` stands under its own name, as links to its files."""
     for number, folder in enumerate(folders):
         source = Path(folder).resolve()
-        place = target / (_name_of(source) or str(number))
+        place = _below(target, _name_of(source) or str(number), folder)
         place.mkdir(parents=True)
         for path in sorted(source.rglob("*")):
             if path.is_dir():
@@ -125,6 +125,13 @@ def _linked(folders: Sequence[str], target: Path) -> Path:
             else:
                 (place / path.relative_to(source)).symlink_to(path)
     return target
+
+
+def _below(target: Path, name: str, source: str) -> Path:
+    try:
+        return below(target, name)
+    except ValueError as error:
+        raise DataError(f"{source}/{CARD_FILE}: is damaged: {error}") from None
 
 
 def _name_of(output: Path) -> str:

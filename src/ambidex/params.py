@@ -12,7 +12,10 @@ from ambidex.errors import ParamsError
 from ambidex.platform import Platform
 from ambidex.section import Section as Section
 
-ModalityName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+ModalityName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
+Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=100)]
+"""a name that becomes part of a path and a word of a shell command"""
+Seed = Annotated[int, Field(ge=0, le=10**18)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Regime = Literal["scratch", "pretrained", "frozen"]
 
@@ -96,7 +99,7 @@ class Part(Section):
     """
 
     index: int = Field(ge=0, description="which share, counted from 0")
-    of: int = Field(ge=1, description="shares in all")
+    of: int = Field(ge=1, le=1_000_000, description="shares in all")
 
     @model_validator(mode="before")
     @classmethod
@@ -194,13 +197,13 @@ class Pretrain(Optimisation):
     """pretrain: one unimodal classifier per modality."""
 
     modality: ModalityName | None = Field(None, description="missing: each one in turn")
-    seed: int = Field(0, ge=0, description="of initial weights and data order")
+    seed: Seed = Field(0, description="of initial weights and data order")
 
 
 class Train(Optimisation):
     """train: one method, one regime, one seed."""
 
-    method: str = Field("multi_task", description="a name in `methods`, see `ambidex methods`")
+    method: Label = Field("multi_task", description="a name in `methods`, see `ambidex methods`")
     regime: Regime = Field(
         "pretrained", description="where the encoders come from; frozen: they stay as they are"
     )
@@ -209,7 +212,7 @@ class Train(Optimisation):
         description="pretrained and frozen, fusions concat and sum: the head starts as the unimodal classifiers' "
         "own, side by side, or with new weights",
     )
-    seed: int = Field(0, ge=0, description="of initial weights and data order")
+    seed: Seed = Field(0, description="of initial weights and data order")
     preset: str | None = Field(
         None,
         description="published settings of the method, by data set (`ambidex methods NAME` lists them); what is set "
@@ -279,9 +282,9 @@ class Compare(Section):
 class Study(Section):
     """The cells of a study: every method in every regime with every seed."""
 
-    methods: list[str] = Field(["multi_task", "joint"], description="names in `methods`")
+    methods: list[Label] = Field(["multi_task", "joint"], description="names in `methods`")
     regimes: list[Regime] = Field(["scratch", "pretrained"], description="see train.regime")
-    seeds: list[Annotated[int, Field(ge=0)]] = Field([0, 1], description="one run of every cell for each")
+    seeds: list[Seed] = Field([0, 1], description="one run of every cell for each")
 
 
 class Runtime(Section):
@@ -309,7 +312,7 @@ class Params(Section):
     model: Model
     pretrain: Pretrain = Pretrain()
     train: Train = Train()
-    methods: dict[str, dict[str, Any]] = Field(default_factory=dict, description="options by method")
+    methods: dict[Label, dict[str, Any]] = Field(default_factory=dict, description="options by method")
     crossfit: Crossfit = Crossfit()
     evaluate: Evaluate = Evaluate()
     compare: Compare = Compare()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ambidex.errors import DataError
-from ambidex.files import is_unfinished, read_json, sha256, write_json
+from ambidex.files import below, is_unfinished, read_json, sha256, write_json
 from ambidex.manifest import DATASET_FILE, MANIFEST_FILE
 from ambidex.media.extraction import Wants
 from ambidex.media.shards import Shard
@@ -115,6 +115,9 @@ def _read(file: Path) -> StorePart:
     try:
         raw = read_json(file)
         shards = [(value["number"], Shard.from_json(value)) for value in raw["shards"]]
+        for _, shard in shards:
+            if shard.accepted:
+                below(file.parent, shard.entry["file"])
         origin = {key: raw["origin"][key] for key in _ORIGIN}
         return StorePart(file.parent, int(raw["index"]), origin, shards)
     except OSError as error:

@@ -3,6 +3,7 @@
 import copy
 import csv
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +13,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ambidex.errors import DataError
-from ambidex.files import digest, read_json, sha256
+from ambidex.errors import DataError, one_line
+from ambidex.files import below, digest, read_json, sha256
 from ambidex.media.tensors import Moments, TensorSpec
 
 VERSION = 2  # stores of version 1 may hold scrambled spectrograms
 INDEX = "index.json"
 SAMPLES = "samples.csv"
 PART_FILE = "part.json"
+_NAME = re.compile(r"\w[\w.-]{0,99}")
 _MEND = "run extract again or `dvc pull`"
 _CHUNK = 256  # samples whose moments are added up at a time
 _JOIN_BYTES = (
@@ -147,9 +149,22 @@ def _read_index(path: Path) -> dict[str, Any]:
         raise DataError(f"{file}: store version {version}, expected {VERSION}; run extract again")
     if missing:
         raise DataError(f"{file}: is damaged ('{min(missing)}' is missing); {_MEND}")
+    try:
+        for name in [entry["file"] for entry in [*info["shards"], info["samples"]]]:
+            below(path, name)
+        for name in info["order"]:
+            _check_name(name)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{file}: is damaged ({one_line(error, 100)}); {_MEND}") from None
     if info["fingerprint"] != store_fingerprint(info):
         raise DataError(f"{file}: was changed after extract (its fingerprint does not fit); {_MEND}")
     return info
+
+
+def _check_name(name: object) -> None:
+    """Raise ValueError where a modality's name could not be part of a file's name."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name of a modality")
 
 
 def _check_file(file: Path, entry: dict[str, Any], verify: bool) -> None:

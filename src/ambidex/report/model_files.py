@@ -9,11 +9,11 @@ import yaml
 
 from ambidex.configuration import read_yaml
 from ambidex.evaluation import Evaluation
-from ambidex.files import read_json, write_text
+from ambidex.files import write_text
 from ambidex.model import save_model
 from ambidex.outputs.guard import read_card
 from ambidex.params import Params
-from ambidex.records import CARD_FILE, PARAMS_FILE, write_records
+from ambidex.records import PARAMS_FILE, write_records
 from ambidex.repair.allocation import Allocation
 from ambidex.repair.decision import DecisionSpec
 from ambidex.repair.repaired import repaired_model
@@ -61,12 +61,8 @@ def keep_saved_model(before: Path, report: Path) -> None:
 
 def is_of_report(report: Path) -> bool:
     """Whether the saved model in `report` was made with it, and not kept from an evaluation before."""
-    try:
-        cards = [read_json(folder / CARD_FILE) for folder in (report, report / MODEL_FOLDER)]
-        whole, own = ({key: card[key] for key in _SHARED} for card in cards)
-    except (OSError, ValueError, TypeError, KeyError):
-        return False
-    return whole == own
+    whole, own = read_card(report), read_card(report / MODEL_FOLDER)
+    return bool(own) and all(whole.get(key) == own.get(key) for key in _SHARED)
 
 
 def kept_note(model: Path) -> str:
