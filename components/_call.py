@@ -17,14 +17,15 @@ from ambidex.commands.wiring import with_values
 from ambidex.configuration import apply_override, parse_params
 from ambidex.configuration.mistakes import explain
 from ambidex.doors import complain
-from ambidex.errors import AmbidexError, ParamsError, PreemptedError, one_line
+from ambidex.errors import AmbidexError, DataError, ParamsError, PreemptedError, one_line
+from ambidex.files import below
 from ambidex.layout import cell_name
 from ambidex.outputs import whole_folder
 from ambidex.parallel.distributed import run_stage
 from ambidex.params import Params
 from ambidex.readers import parse_yaml
 from ambidex.readers.schema import shown
-from ambidex.records import read_card
+from ambidex.records import CARD_FILE, read_card
 from components._notes import note_failure, shared_folder
 
 _NO_MODEL: dict[str, Any] = {"encoders": {}}
@@ -111,7 +112,7 @@ def gather_outputs(folders: Iterable[str], target: str) -> None:
     """Copy outputs of pretrain into one folder, named as the layout of a run names them: <seed>/<modality>."""
     with whole_folder(Path(target)) as whole:
         for folder in folders:
-            shutil.copytree(folder, whole / _name_of(Path(folder)))
+            shutil.copytree(folder, _below(whole, _name_of(Path(folder)), folder))
 
 
 def _place(stage: str, name: str, found: str | Sequence[str], folder: Path, params: Params) -> Path:
@@ -125,7 +126,7 @@ def _linked(folders: Sequence[str], target: Path) -> Path:
     """Make the folder `target` in which each of `folders` stands under its own name, as links to its files."""
     for number, folder in enumerate(folders):
         source = Path(folder).resolve()
-        place = target / (_name_of(source) or str(number))
+        place = _below(target, _name_of(source) or str(number), folder)
         place.mkdir(parents=True)
         for path in sorted(source.rglob("*")):
             if path.is_dir():
@@ -133,6 +134,13 @@ def _linked(folders: Sequence[str], target: Path) -> Path:
             else:
                 (place / path.relative_to(source)).symlink_to(path)
     return target
+
+
+def _below(target: Path, name: str, source: str) -> Path:
+    try:
+        return below(target, name)
+    except ValueError as error:
+        raise DataError(f"{source}/{CARD_FILE}: is damaged: {error}") from None
 
 
 def _name_of(output: Path) -> str:

@@ -21,13 +21,14 @@ def pull(pointer: str, remote: Remote, folder: str | Path) -> dict[str, Any]:
     Args:
         pointer: Text of a `.dvc` file, an md5 (of a folder with `.dir`), or a path in a checkout that DVC tracks.
         remote: The DVC remote.
-        folder: Replaced where it exists.
+        folder: Must not exist, or be empty.
 
     Returns:
         {md5, files, bytes} of what was fetched.
 
     Raises:
         DataError: No such pointer, or `folder` cannot be written.
+        OutputError: `folder` holds files, or is no folder.
         RemoteError: The remote cannot be read, or an object is missing or damaged; names the file.
     """
     wanted, store, place = Pointer.parse(pointer), Store(remote), Path(folder)

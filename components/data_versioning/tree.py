@@ -4,9 +4,10 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path
 
 from ambidex.errors import DataError
+from ambidex.files import below
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,10 @@ def load(listing: bytes, label: str) -> list[Entry]:
     except (ValueError, TypeError, KeyError):
         raise DataError(f"{label}: its .dir object is no listing of DVC; push the folder again") from None
     for entry in entries:
-        parts = PurePosixPath(entry.relpath)
-        if parts.is_absolute() or ".." in parts.parts or not parts.parts:
-            raise DataError(f"{label}: its listing names {entry.relpath!r}, which lies outside the folder")
+        try:
+            below(Path(), entry.relpath)
+        except ValueError:
+            raise DataError(
+                f"{label}: its listing names {entry.relpath!r}, which lies outside the folder"
+            ) from None
     return entries

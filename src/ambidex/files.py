@@ -9,10 +9,11 @@ import os
 import re
 import stat
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 PARTIAL = ".partial"
+_TEMPORARY = re.compile(r"\.tmp-(new-|old-)?\d+$")
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -108,9 +109,20 @@ def partial(path: Path) -> Path:
     return path.with_name(path.name + PARTIAL)
 
 
+def below(folder: Path, name: object) -> Path:
+    """`folder / name`, for a name that one of our files holds.
+
+    Raises ValueError where it is no relative path, or one that leads out of `folder`.
+    """
+    parts = PurePosixPath(name).parts if isinstance(name, str) else ()
+    if not parts or parts[0] == "/" or ".." in parts or "\0" in str(name):
+        raise ValueError(f"{name!r} is no path below {folder}")
+    return folder.joinpath(*parts)
+
+
 def is_unfinished(name: str) -> bool:
     """Whether a file or folder of this name is still growing, or was left by a kill."""
-    return name.endswith(PARTIAL) or ".tmp-" in name
+    return name.endswith(PARTIAL) or _TEMPORARY.search(name) is not None
 
 
 def sha256(path: Path) -> str:

@@ -13,6 +13,8 @@ from ambidex.platform import Platform
 from ambidex.section import Section as Section
 
 ModalityName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
+Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=100)]
+"""a name that becomes part of a path and a word of a shell command"""
 MOST_PARTS = 100_000
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
@@ -210,7 +212,7 @@ class Pretrain(Optimisation):
 class Train(Optimisation):
     """train: one method, one regime, one seed."""
 
-    method: str = Field("multi_task", description="a name in `methods`, see `ambidex methods`")
+    method: Label = Field("multi_task", description="a name in `methods`, see `ambidex methods`")
     regime: Regime = Field(
         "pretrained", description="where the encoders come from; frozen: they stay as they are"
     )
@@ -291,7 +293,7 @@ class Compare(Section):
 class Study(Section):
     """The cells of a study: every method in every regime with every seed."""
 
-    methods: list[str] = Field(["multi_task", "joint"], max_length=1_000, description="names in `methods`")
+    methods: list[Label] = Field(["multi_task", "joint"], max_length=1_000, description="names in `methods`")
     regimes: list[Regime] = Field(["scratch", "pretrained"], description="see train.regime")
     seeds: list[Seed] = Field([0, 1], max_length=10_000, description="one run of every cell for each")
 
@@ -321,7 +323,7 @@ class Params(Section):
     model: Model
     pretrain: Pretrain = Pretrain()
     train: Train = Train()
-    methods: dict[str, dict[str, Any]] = Field(default_factory=dict, description="options by method")
+    methods: dict[Label, dict[str, Any]] = Field(default_factory=dict, description="options by method")
     crossfit: Crossfit = Crossfit()
     evaluate: Evaluate = Evaluate()
     compare: Compare = Compare()

@@ -13,7 +13,7 @@ from components.data_versioning.publish import publish
 from components.data_versioning.pull import pull
 from components.data_versioning.remote import Remote
 
-from ambidex.errors import DataError
+from ambidex.errors import DataError, OutputError
 from helpers.remotes import (
     BUCKET,
     SECRET,
@@ -179,13 +179,23 @@ def test_a_download_that_loses_its_connection_for_good(
 ) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
     pointer = publish({"d": large(tmp_path / "large")}, Remote.parse(URL), "d")
-    write(tmp_path / "back", {"old": b"stays"})
+    (tmp_path / "back").mkdir()
     connection = breaking(9 * MIB)
     refused(
         lambda: pull(pointer, Remote.parse(URL, connection.url), tmp_path / "back"), "of d: ", "run it again"
     )
-    assert content(tmp_path / "back") == {"old": b"stays"}
+    assert content(tmp_path / "back") == {}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["back", "large"]
+
+
+def test_a_folder_with_files_is_not_replaced(tmp_path: Path, data: Path) -> None:
+    remote = Remote.parse(URL)
+    pointer = publish({"d": data}, remote, "my-data")
+    write(tmp_path / "back", {"old": b"stays"})
+    refused(
+        lambda: pull(pointer, remote, tmp_path / "back"), "back: is a folder with files", kind=OutputError
+    )
+    assert content(tmp_path / "back") == {"old": b"stays"}
 
 
 def test_an_object_was_deleted_from_the_remote(tmp_path: Path, data: Path, service: Service) -> None:
@@ -223,7 +233,7 @@ def test_no_room_and_no_right_to_write(tmp_path: Path) -> None:
     assert huge != pointer
     refused(lambda: pull(huge, remote, tmp_path / "x"), "d: needs 1,000,000", kind=DataError)
     blocked = write(tmp_path, {"file": b""}) / "file/x"
-    refused(lambda: pull(pointer, remote, blocked), "d: cannot write", "choose another place", kind=DataError)
+    refused(lambda: pull(pointer, remote, blocked), "is no folder", "choose another place", kind=OutputError)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(
         resource.RLIMIT_FSIZE, (MIB // 2, limits[1])

@@ -7,10 +7,15 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ambidex.configuration.schema import Node, Schema
-from ambidex.errors import ParamsError
+from ambidex.errors import ParamsError, one_line
 from ambidex.readers.schema import expected, shown
 from ambidex.registry import nearest
 
+_NAMES = {
+    "^[a": "a name of lower-case letters, digits and _",
+    "^[A": "a name: letters, digits, _, - and ., the first neither - nor .",
+}
+"""what a name may be made of, by the start of its pattern"""
 _BLOCK = ("model_type", "dict_type", "model_attributes_type")
 
 
@@ -25,7 +30,7 @@ def explain(error: ValidationError, model: type[BaseModel], source: str, prefix:
     path, message = _say(first, schema, keys, node)
     start = f"{source}: " if source else ""
     more = f" (and {len(rest)} more)" if rest else ""
-    return f"{start}{(prefix + '.'.join(path)).rstrip('.')}: {message}{more}"
+    return f"{start}{one_line((prefix + '.'.join(path)).rstrip('.'), 150)}: {message}{more}"
 
 
 def refuse_truth_values(raw: Mapping[str, Any], parsed: Any, path: str = "") -> None:
@@ -63,5 +68,5 @@ def _say(first: ErrorDetails, schema: Schema, keys: list[str], node: Node) -> tu
     if kind in _BLOCK:
         return keys, f"got {shown(found)}, expected a block of keys and values"
     if kind == "string_pattern_mismatch":
-        return keys, f"got {shown(found)}, expected a name of lower-case letters, digits and _"
+        return keys, f"got {shown(found)}, expected {_NAMES[context['pattern'][:3]]}"
     return keys, f"got {shown(found)}, {expected(first['msg'])}"

@@ -15,7 +15,7 @@ from ambidex.files import digest, open_regular, sha256
 from ambidex.manifest import SPLITS
 from ambidex.media.tensors import Moments, TensorSpec
 from ambidex.readers import Record, Source, read_json, read_rows
-from ambidex.readers.schema import FileName, Names
+from ambidex.readers.schema import FileName, FileNames, Names
 from ambidex.readers.weights import read_headers, read_tensors
 
 VERSION = 3
@@ -66,7 +66,7 @@ class _Version(Record):
 class _Index(Record):
     version: int
     modalities: dict[str, _Modality]
-    order: Names
+    order: FileNames
     classes: Names
     samples: FileEntry
     shards: list[ShardEntry]

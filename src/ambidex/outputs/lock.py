@@ -12,7 +12,7 @@ import socket
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,8 +39,8 @@ def locked(path: Path) -> Iterator[None]:
     at the lock's place. On a file system without locks it says so on standard error and goes on.
     """
     file = lock_file(path)
+    missing = [folder for folder in file.parents if not folder.exists()]
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
         descriptor = _acquire(file, path)
     except OSError as error:
         if is_storage(error):
@@ -50,14 +50,31 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         if descriptor is not None:
-            file.unlink(missing_ok=True)  # while it is held: nobody else can have it open and locked
-            os.close(descriptor)
+            try:
+                file.unlink(missing_ok=True)  # while it is held: nobody else can have it open and locked
+            finally:
+                os.close(descriptor)
+        _remove_empty(missing)
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    """Remove the folders that were made for a lock, inner ones first, where nothing came into them."""
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
 
 
 def _acquire(file: Path, path: Path) -> int | None:
     deadline = time.monotonic() + _PATIENCE
     while True:
-        descriptor = _open(file)
+        try:
+            descriptor = _open(file)
+        except FileNotFoundError:  # another process just removed the empty folder
+            if time.monotonic() > deadline:
+                raise
+            continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _stands(descriptor, file):
@@ -86,6 +103,7 @@ def _acquire(file: Path, path: Path) -> int | None:
 
 def _open(file: Path) -> int:
     """The lock file, opened for writing. Raises OutputError where what stands there is not a lock of ours."""
+    file.parent.mkdir(parents=True, exist_ok=True)
     try:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         descriptor = os.open(file, flags, 0o666)

@@ -38,6 +38,8 @@ Names = Annotated[list[str], Field(min_length=1), AfterValidator(_each_once)]
 """names (classes, modalities) in their order, none of them twice"""
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}$")]
 """a file in the folder at hand, never a path out of it"""
+FileNames = Annotated[list[FileName], Field(min_length=1), AfterValidator(_each_once)]
+"""names (modalities) that files are called by, in their order, none of them twice"""
 
 
 class Record(BaseModel):

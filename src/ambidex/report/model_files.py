@@ -61,11 +61,8 @@ def keep_saved_model(before: Path, report: Path) -> None:
 
 def is_of_report(report: Path) -> bool:
     """Whether the saved model in `report` was made with it, and not kept from an evaluation before."""
-    cards = (read_card(report), read_card(report / MODEL_FOLDER))
-    if not all(name in card for card in cards for name in _SHARED):
-        return False
-    whole, own = ({name: card[name] for name in _SHARED} for card in cards)
-    return whole == own
+    whole, own = read_card(report), read_card(report / MODEL_FOLDER)
+    return bool(own) and all(whole.get(key) == own.get(key) for key in _SHARED)
 
 
 def kept_note(model: Path) -> str:

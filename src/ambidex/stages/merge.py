@@ -36,7 +36,8 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     )
     for _, shard, source in found:
         if shard.accepted:
-            _take(source / shard.entry["file"], folder / shard.entry["file"], shard.entry["sha256"])
+            name = shard.entry["file"]
+            _take(files.below(source, name), files.below(folder, name), shard.entry["sha256"])
     shards = [shard for _, shard, _ in found]
     metrics = complete(folder, manifest, parts[0].sized(params.extract.modalities), shards, params.extract)
     data = {"fingerprint": manifest.fingerprint, **manifest.facts}
