@@ -8,10 +8,8 @@ from pydantic_core import ErrorDetails
 
 from ambidex.configuration.schema import Node, Schema
 from ambidex.errors import ParamsError
-from ambidex.readers.schema import expected, shown
+from ambidex.readers.schema import BLOCK, expected, shown
 from ambidex.registry import nearest
-
-_BLOCK = ("model_type", "dict_type", "model_attributes_type")
 
 
 def explain(error: ValidationError, model: type[BaseModel], source: str, prefix: str = "") -> str:
@@ -60,7 +58,7 @@ def _say(first: ErrorDetails, schema: Schema, keys: list[str], node: Node) -> tu
         )
     if kind == "value_error":
         return keys, str(context["error"])
-    if kind in _BLOCK:
+    if kind in BLOCK:
         return keys, f"got {shown(found)}, expected a block of keys and values"
     if kind == "string_pattern_mismatch":
         return keys, f"got {shown(found)}, expected a name of lower-case letters, digits and _"
