@@ -11,18 +11,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
-from ambidex.errors import AmbidexError
+from ambidex import doors
+from ambidex.errors import one_line
 from pipelines.kubeflow import package, schedule
 from pipelines.kubeflow.api import Api, Order
 from pipelines.kubeflow.arguments import collect
 from pipelines.kubeflow.cells import check_cells
+from pipelines.kubeflow.replies import identifier
 from pipelines.kubeflow.screen import Screen
 from pipelines.kubeflow.settings import VARIABLES, from_environment, goes_in_the_clear
 from pipelines.kubeflow.transport import Patience, Transport
 from pipelines.kubeflow.verdict import verdict
 from pipelines.kubeflow.wait import RESUME, Clock, wait
 
-INTERRUPTED = 130
+PROGRAM = "client"
 Options = argparse.Namespace
 
 
@@ -30,18 +32,13 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose complaint is one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see `{self.prog} --help`\n")
+        self.exit(2, one_line(f"{self.prog}: {message}; see `{self.prog} --help`") + "\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one verb and return its exit code; what the user can mend costs one line."""
     options = _parse(arguments)
-    try:
-        return int(options.verb(options))
-    except AmbidexError as error:
-        return _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        return _fail("interrupted", INTERRUPTED)
+    return doors.run(PROGRAM, lambda: int(options.verb(options)))
 
 
 def _parse(given: Sequence[str] | None) -> Options:
@@ -157,8 +154,8 @@ def _add_recurring(parser: argparse.ArgumentParser) -> None:
 
 
 def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number from 1")
+    if not (text.isascii() and text.isdecimal() and len(text) < 5) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}: expected a whole number from 1 to 9999")
     return int(text)
 
 
@@ -173,8 +170,9 @@ def _upload(options: Options) -> int:
     compiled = package.load(package.find(options.pipeline))
     api = _api(options)
     reply = api.upload(compiled, options.name or compiled.name, options.description)
-    print(f"pipeline {reply['pipeline_id']}")
-    print(api.transport.settings.page("pipelines", "details", str(reply["pipeline_id"])))
+    pipeline_id = identifier(reply, "pipeline_id")
+    print(f"pipeline {pipeline_id}")
+    print(api.transport.settings.page("pipelines", "details", pipeline_id))
     return 0
 
 
@@ -184,7 +182,7 @@ def _version(options: Options) -> int:
     reply = api.add_version(
         compiled, options.of or compiled.name, options.name or _now(), options.description
     )
-    ids = str(reply["pipeline_id"]), str(reply["pipeline_version_id"])
+    ids = identifier(reply, "pipeline_id"), identifier(reply, "pipeline_version_id")
     print(f"version {ids[1]}")
     print(api.transport.settings.page("pipelines", "details", ids[0], "version", ids[1]))
     return 0
@@ -193,7 +191,7 @@ def _version(options: Options) -> int:
 def _run(options: Options) -> int:
     order, clock = _order(options), _clock(options)
     api = _api(options)
-    run_id = str(api.start(order)["run_id"])
+    run_id = identifier(api.start(order), "run_id")
     print(f"run {run_id}")
     print(api.transport.settings.page("runs", "details", run_id), flush=True)
     if options.wait:
@@ -210,8 +208,9 @@ def _recurring(options: Options) -> int:
     trigger, order = schedule.trigger(options.cron, options.every), _order(options)
     api = _api(options)
     reply = api.schedule(order, trigger, options.at_once, options.catch_up)
-    print(f"recurring run {reply['recurring_run_id']}")
-    print(api.transport.settings.page("recurringrun", "details", str(reply["recurring_run_id"])))
+    recurring = identifier(reply, "recurring_run_id")
+    print(f"recurring run {recurring}")
+    print(api.transport.settings.page("recurringrun", "details", recurring))
     return 0
 
 
@@ -228,10 +227,12 @@ def _follow(api: Api, run_id: str, clock: Clock, terminate: bool) -> int:
     except KeyboardInterrupt:
         if terminate:
             api.terminate(run_id)
-            return _fail(f"interrupted; run {run_id} is being stopped", INTERRUPTED)
-        return _fail(f"interrupted; the run goes on, wait for it again with `{RESUME} {run_id}`", INTERRUPTED)
+            return _fail(f"interrupted; run {run_id} is being stopped", doors.INTERRUPTED)
+        return _fail(
+            f"interrupted; the run goes on, wait for it again with `{RESUME} {run_id}`", doors.INTERRUPTED
+        )
     code, lines = verdict(api, run)
-    print("\n".join(lines), file=sys.stderr if code else sys.stdout)
+    print("\n".join(map(one_line, lines)), file=sys.stderr if code else sys.stdout)
     return code
 
 
@@ -275,11 +276,11 @@ def _now() -> str:
 
 
 def _note(line: str) -> None:
-    print(f"client: {line}", file=sys.stderr, flush=True)
+    doors.complain(PROGRAM, line)
 
 
 def _fail(line: str, code: int) -> int:
-    _note(" ".join(line.split()))
+    _note(line)
     return code
 
 

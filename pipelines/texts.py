@@ -13,6 +13,7 @@ from ambidex.commands.wiring import with_values
 from ambidex.datasets import DATASETS
 from ambidex.errors import ParamsError
 from ambidex.params import Params
+from ambidex.readers import Source, read_text
 
 DATA = ("prepare", "extract")
 """sections that data steps get, and nothing else, so that nothing else makes them run again"""
@@ -40,12 +41,8 @@ def pointer_text(params: Params) -> str:
     wanted = params.platform.s3.pull if params.platform.s3 else ""
     if not wanted.endswith(".dvc"):
         return wanted
-    try:
-        return Path(wanted).read_text()
-    except OSError as error:
-        raise ParamsError(
-            f"platform.s3.pull: {wanted} cannot be read ({error.strerror}); `dvc add` writes it"
-        ) from None
+    source = Source(f"platform.s3.pull: {wanted}", ParamsError, "`dvc add` writes it")
+    return read_text(Path(wanted), source)
 
 
 def pinned(params: Params) -> bool:

@@ -13,11 +13,13 @@ from typing import Any
 from dvc.config import Config
 from dvc.exceptions import DvcException
 
+from ambidex.readers import Source, read_text
 from components.data_versioning.command import one_line
 from components.data_versioning.remote import Remote, RemoteError
 
 NAME = "storage"
 """of the remote that `make remote` makes"""
+_SIZE = 2**20
 KEYS = {
     "access_key_id": "aws_access_key_id",
     "secret_access_key": "aws_secret_access_key",
@@ -75,8 +77,9 @@ def _config(project: Path) -> Config:
     if not folder.is_dir():
         raise RemoteError(f"{project}: no .dvc here; run from the project's folder, or `dvc init` first")
     try:
+        _texts(project)  # refuses what is no text file, which DVC would wait for
         return Config(str(folder))
-    except DvcException as error:
+    except (DvcException, ValueError, OSError) as error:
         raise RemoteError(
             f"{folder}: the configuration of DVC is broken ({error}); mend it by hand"
         ) from error
@@ -93,7 +96,7 @@ def _set(config: Any, **values: str) -> None:
 
 def _texts(project: Path) -> list[str]:
     paths = (project / ".dvc" / name for name in (Config.CONFIG, Config.CONFIG_LOCAL))
-    return [path.read_text() if path.exists() else "" for path in paths]
+    return [read_text(path, Source(str(path), RemoteError), _SIZE) if path.exists() else "" for path in paths]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

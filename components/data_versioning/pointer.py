@@ -1,17 +1,37 @@
 """The text of a `.dvc` file: which object in the remote is meant, and the name under which it is checked out."""
 
+import os
 import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
+from pydantic import Field
 
 from ambidex.errors import DataError
+from ambidex.readers import Record, Source, check, read_text
+from ambidex.readers.schema import shown
+from ambidex.readers.yaml import parse_documents
 
 _OID = re.compile(r"[0-9a-f]{32}(\.dir)?")
+_SIZE = 16 * 2**20
 _EXPECTED = "expected the text of a .dvc file, an md5 (of a folder with .dir), or a path that DVC tracks"
+
+
+class _Out(Record):
+    path: str = ""
+    size: Annotated[int, Field(ge=0)] | None = None
+    nfiles: Annotated[int, Field(ge=0)] | None = None
+
+
+class _Stage(Record):
+    outs: list[dict[str, Any]] = Field(default_factory=list)
+
+
+class _Lock(Record):
+    stages: dict[str, _Stage] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -58,27 +78,31 @@ class Pointer:
 
 
 def _of_path(path: Path) -> Pointer:
+    if path.name in ("", "..") or "\0" in str(path):
+        raise DataError(f"{path}: {_EXPECTED}")
     pointer = path if path.suffix == ".dvc" else path.with_name(path.name + ".dvc")
-    if pointer.is_file():
-        return _of_outs(_loaded(pointer.read_text(), str(pointer)).get("outs"), str(pointer))
+    if os.path.lexists(pointer):
+        return _of_outs(_loaded(_read(pointer), str(pointer)).get("outs"), str(pointer))
     for folder in path.absolute().parents:
         lock = folder / "dvc.lock"
-        if lock.is_file():
-            stages = _loaded(lock.read_text(), str(lock)).get("stages", {}).values()
+        if os.path.lexists(lock):
+            raw = check(_loaded(_read(lock), str(lock)), _Lock, Source(str(lock), hint=_EXPECTED))
+            stages = raw.get("stages", {}).values()
             wanted = path.absolute().relative_to(folder).as_posix()
             outs = [out for stage in stages for out in stage.get("outs", []) if out.get("path") == wanted]
             return _of_outs(outs, f"{lock}: {wanted}")
     raise DataError(f"{path}: neither {pointer.name} nor a dvc.lock tells of it; {_EXPECTED}")
 
 
+def _read(path: Path) -> str:
+    return read_text(path, Source(str(path), hint=_EXPECTED), _SIZE)
+
+
 def _loaded(text: str, where: str) -> dict[str, Any]:
-    try:
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raw = None
-    if not isinstance(raw, dict):
+    documents = parse_documents(text, where, DataError)
+    if len(documents) != 1 or not isinstance(documents[0], dict):
         raise DataError(f"{where}: not the YAML of DVC; {_EXPECTED}")
-    return raw
+    return documents[0]
 
 
 def _of_outs(outs: Any, where: str) -> Pointer:
@@ -88,12 +112,19 @@ def _of_outs(outs: Any, where: str) -> Pointer:
     out = outs[0]
     oid, name = str(out.get("md5", "")), Path(str(out.get("path", ""))).name
     if not _OID.fullmatch(oid):
-        raise DataError(f"{where}: outs[0].md5 is {oid!r}, expected 32 hex digits (and .dir for a folder)")
+        raise DataError(
+            f"{where}: outs[0].md5 is {shown(oid)}, expected 32 hex digits (and .dir for a folder)"
+        )
     if out.get("hash") != "md5":
         raise DataError(
             f"{where}: outs[0] has no `hash: md5`, so DVC 2 wrote it; run `dvc cache migrate --dvc-files`, push "
             "again and use the new pointer"
         )
+    if name == ".." or "\0" in name:
+        raise DataError(
+            f"{where}: outs[0].path is {shown(out.get('path'))}, expected the name of a file or folder"
+        )
+    check(out, _Out, Source(f"{where}: outs[0]"))
     return Pointer(oid, name, out.get("size"), out.get("nfiles"))
 
 

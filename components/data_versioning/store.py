@@ -17,6 +17,7 @@ from components.data_versioning.remote import Remote, RemoteError
 T = TypeVar("T")
 _S3_ERRORS = (ClientError, BotoCoreError, Boto3Error, ConnectionError, TimeoutError)
 _WORKERS = 8
+_LARGEST = 256 * 2**20  # bytes of what is read into memory: a listing of some two million files
 _MISSING = ("404", "NoSuchKey")
 # Two connections for each of the eight files at once: one large file is still fast, and the pool is large enough.
 _TRANSFER = TransferConfig(max_concurrency=2, preferred_transfer_client="classic")
@@ -36,7 +37,11 @@ class Store:
         """A small object, checked against its md5."""
 
         def get() -> bytes:
-            body: bytes = self.client.get_object(**self._place(oid))["Body"].read()
+            body: bytes = self.client.get_object(**self._place(oid))["Body"].read(_LARGEST + 1)
+            if len(body) > _LARGEST:
+                raise RemoteError(
+                    f"{self.remote.url}: {subject} is larger than {_LARGEST // 2**20} MiB (object {oid})"
+                )
             return body
 
         data = self._tried(get, oid, subject)

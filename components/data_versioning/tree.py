@@ -5,9 +5,19 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import StringConstraints
 
 from ambidex.errors import DataError
 from ambidex.files import below
+from ambidex.readers import Record, Source, parse_json
+from ambidex.readers.schema import build, shown
+
+
+class _Row(Record):
+    relpath: str
+    md5: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 
 
 @dataclass(frozen=True)
@@ -38,15 +48,19 @@ def load(listing: bytes, label: str) -> list[Entry]:
     Raises:
         DataError: Not a listing, or a path in it leads out of the folder.
     """
+    source = Source(f"{label}: its .dir object", hint="push the folder again")
     try:
-        entries = [Entry(str(row["relpath"]), str(row["md5"])) for row in json.loads(listing)]
-    except (ValueError, TypeError, KeyError):
-        raise DataError(f"{label}: its .dir object is no listing of DVC; push the folder again") from None
+        rows = parse_json(listing.decode(), source)
+    except UnicodeDecodeError:
+        raise source.wrong("is no listing of DVC (not UTF-8)") from None
+    entries = [Entry(row.relpath, row.md5) for row in build(_Row, rows, source, "listing")]
     for entry in entries:
         try:
             below(Path(), entry.relpath)
         except ValueError:
             raise DataError(
-                f"{label}: its listing names {entry.relpath!r}, which lies outside the folder"
+                f"{label}: its listing names {shown(entry.relpath)}, which lies outside the folder"
             ) from None
+    if len({entry.relpath for entry in entries}) < len(entries):
+        raise source.wrong("names a file twice")
     return entries

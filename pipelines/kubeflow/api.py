@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from pipelines.kubeflow import replies
 from pipelines.kubeflow.errors import ClientError, NoAnswerError, TransientError
 from pipelines.kubeflow.package import Package
-from pipelines.kubeflow.transport import Reply, Transport
+from pipelines.kubeflow.replies import Reply
+from pipelines.kubeflow.transport import Transport
 
 _EQUALS = 1  # of the enumeration Predicate.Operation; kfp's own client sends the number too
 
@@ -35,7 +37,8 @@ class Api:
 
     def run(self, run_id: str) -> Reply:
         """The run as it stands now."""
-        return self.transport.patiently(lambda: self.transport.get(f"/runs/{run_id}"))
+        path = f"/runs/{run_id}"
+        return replies.run(self.transport.patiently(lambda: self.transport.get(path)), f"GET {path}")
 
     def terminate(self, run_id: str) -> None:
         """Stop a run; asking twice does no harm."""
@@ -74,7 +77,7 @@ class Api:
             raise ClientError(
                 f"no pipeline {pipeline!r} on {self.transport.settings.host}: `upload` it first"
             )
-        pipeline_id = str(known["pipeline_id"])
+        pipeline_id = replies.identifier(known, "pipeline_id")
         find = self._finder(f"/pipelines/{pipeline_id}/versions", "pipeline_versions", "display_name", name)
         if self.transport.patiently(find):
             raise ClientError(f"pipeline {pipeline!r} has a version {name!r}: give another --name")
@@ -94,7 +97,7 @@ class Api:
             known = self._once(
                 lambda: self.transport.post("/experiments", body), find, f"experiment {name!r}"
             )
-        return str(known["experiment_id"])
+        return replies.identifier(known, "experiment_id")
 
     def _order(self, path: str, key: str, what: str, order: Order, more: Reply) -> Reply:
         experiment = self._experiment(order.experiment)
@@ -121,8 +124,9 @@ class Api:
         wanted = json.dumps({"predicates": [predicate]})
 
         def find() -> Reply | None:
-            found = self.transport.get(path, filter=wanted, page_size="10", **query).get(key) or []
-            return next((entry for entry in found if entry.get(field) == value), None)
+            found = self.transport.get(path, filter=wanted, page_size="10", **query)
+            listed = replies.entries(found, key)
+            return next((entry for entry in listed if entry.get(field) == value), None)
 
         return find
 

@@ -6,8 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from ambidex.readers import Source, parse_json, parse_yaml, read_text
+from ambidex.readers.schema import shown
 from pipelines.kubeflow.errors import ClientError
 from pipelines.kubeflow.package import Package
 
@@ -65,11 +65,11 @@ def _check(package: Package, name: str, value: Any) -> None:
         isinstance(value, allowed) and (kind == "BOOLEAN" or not isinstance(value, bool))
     )
     if not fits:
-        raise ClientError(f"argument {name}: {value!r} is {type(value).__name__}, expected {kind}")
+        raise ClientError(f"argument {name}: {shown(value)} is {type(value).__name__}, expected {kind}")
     try:
         json.dumps(value, allow_nan=False)
     except (ValueError, TypeError):
-        raise ClientError(f"argument {name}: {value!r} cannot be sent as JSON") from None
+        raise ClientError(f"argument {name}: {shown(value)} cannot be sent as JSON") from None
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -81,16 +81,10 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _parse(name: str, text: str) -> Any:
     """JSON, or else YAML: to YAML 1e-3 would be a word."""
-    with suppress(ValueError):
-        return json.loads(text)
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ClientError(f"{name}: no YAML: {' '.join(str(error).split())}") from None
+    with suppress(ClientError):
+        return parse_json(text, Source(name, ClientError))
+    return parse_yaml(text, name, ClientError)
 
 
 def _content(name: str, path: str) -> str:
-    try:
-        return Path(path).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ClientError(f"{name}: cannot read {path}: {error}") from None
+    return read_text(Path(path), Source(f"{name}: {path}", ClientError))

@@ -6,6 +6,7 @@ from typing import Any
 from ambidex.commands.wiring import with_values
 from ambidex.configuration import parse_params
 from ambidex.readers import parse_yaml
+from ambidex.readers.schema import shown
 from pipelines.kubeflow.errors import ClientError
 from pipelines.kubeflow.package import Package
 
@@ -23,8 +24,11 @@ def check_cells(package: Package, arguments: Mapping[str, Any]) -> None:
     raw = {**_sections(given, "data"), **_sections(given, "learning")}
     params = parse_params(raw, source="arguments data and learning")
     for cell in given.get("cells") or [{}]:
-        if not isinstance(cell, dict):
-            raise ClientError(f"argument cells: {cell!r}, expected a mapping with method, regime and seed")
+        names = [cell.get(key, "") for key in ("method", "regime")] if isinstance(cell, dict) else [None]
+        if not all(isinstance(name, str) for name in names):
+            raise ClientError(
+                f"argument cells: {shown(cell)}, expected a mapping with method, regime and seed"
+            )
         chosen = {name: cell[name] for name in ("method", "regime") if name in cell}
         check_method(with_values(params, "train", **chosen))
 

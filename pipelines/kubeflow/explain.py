@@ -1,22 +1,23 @@
 """From an HTTP status or a network error to one line that says what was tried and what to do."""
 
-import json
 import socket
 import ssl
 from http import HTTPStatus
 from typing import Any
 
+from ambidex.errors import one_line
+from pipelines.kubeflow import replies
 from pipelines.kubeflow.errors import ClientError, NoAnswerError, NotFoundError, TransientError
 from pipelines.kubeflow.settings import Settings
 
 _TRANSIENT = (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE)
-_LONGEST = 300
+_LONGEST = 80
 
 
 def status_error(tried: str, status: int, body: bytes, settings: Settings) -> ClientError:
     """The error for a reply with another status than 2xx. `tried`: method and address, without secrets."""
-    said = _said(body)
-    text = settings.hide(f": {said}" if said else "")
+    said = _said(body, settings)
+    text = f": {said}" if said else ""
     line = f"{tried}: {status}{text}"
     if status == HTTPStatus.UNAUTHORIZED:
         return ClientError(f"{line}; {_token_advice(settings)}")
@@ -95,9 +96,7 @@ def _tls_error(tried: str, cause: ssl.SSLError, settings: Settings) -> ClientErr
 
 def _token_advice(settings: Settings) -> str:
     if settings.token_file:
-        return (
-            f"the token in {settings.token_file} was refused: it has expired or is for another host, renew it"
-        )
+        return f"the token in {settings.token_file} was refused: it has expired, renew it"
     if settings.token:
         return "KFP_TOKEN was refused: it has expired or is for another host, renew it"
     if settings.cookie:
@@ -111,15 +110,14 @@ def _missing_advice(said: str) -> str:
     return "no Kubeflow Pipelines v2 API at this path: KFP_HOST may need one (often /pipeline) or have one too many"
 
 
-def _said(body: bytes) -> str:
+def _said(body: bytes, settings: Settings) -> str:
     """What the API server itself says about the error, in one short line; nothing where it was another server."""
     try:
-        reply: Any = json.loads(body)
-    except ValueError:
+        reply: Any = replies.parse("", body)
+    except ClientError:
         return ""
-    if not isinstance(reply, dict):
+    if reply is None:
         return ""
     said = reply.get("message") or reply.get("error") or ""
     said = said if isinstance(said, str) else str(said.get("message", "")) if isinstance(said, dict) else ""
-    said = " ".join(said.split())
-    return said if len(said) <= _LONGEST else said[: _LONGEST - 3] + "..."
+    return one_line(settings.hide(" ".join(said.split())), _LONGEST)

@@ -8,6 +8,7 @@ from pipelines.kubeflow.errors import ClientError
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?")
 _CRON_FIELDS = 6
+_LONGEST = 3650 * 86400
 
 
 def seconds(text: str) -> float:
@@ -15,9 +16,12 @@ def seconds(text: str) -> float:
     match = _DURATION.fullmatch(text.strip())
     if not match or not any(match.groups()):
         raise ClientError(f"duration {text!r}: expected for example 90s, 15m, 2h30m or 1d")
-    return sum(
+    found = sum(
         float(value) * unit for value, unit in zip(match.groups(), _UNITS.values(), strict=True) if value
     )
+    if found > _LONGEST:
+        raise ClientError(f"duration {text[:40]!r}: expected at most {_LONGEST // _UNITS['d']} days")
+    return found
 
 
 def readable(elapsed: float) -> str:

@@ -5,6 +5,7 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
+from ambidex.errors import one_line
 from pipelines.kubeflow.schedule import readable
 
 _SIGN_OF_LIFE = 300.0
@@ -36,7 +37,7 @@ class Screen:
     def line(self, text: str) -> None:
         """Print a line that stays."""
         self._last = time.monotonic()
-        stamped = f"{readable(self._last - self.began):>8}  {text}"
+        stamped = f"{readable(self._last - self.began):>8}  {one_line(text)}"
         if self._spinner is not None:
             self._spinner.console.print(stamped, markup=False, highlight=False, soft_wrap=True)
         else:
@@ -48,6 +49,6 @@ class Screen:
         if self._spinner is not None:
             from rich.text import Text
 
-            self._spinner.update(Text(f"{readable(now - self.began)}  {text}"))
+            self._spinner.update(Text(f"{readable(now - self.began)}  {one_line(text)}"))
         elif now - self._last >= _SIGN_OF_LIFE:
             self.line(text)

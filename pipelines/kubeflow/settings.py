@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ambidex.readers import Source, read_text
 from pipelines.kubeflow.errors import ClientError
 
 VARIABLES = {
@@ -17,6 +18,7 @@ VARIABLES = {
     "KFP_CA_CERT": "certificate authority of a host with a private certificate (PEM)",
     "KFP_UI": "address of the web pages, where it is not that of the API",
 }
+_TOKEN = 2**16  # bytes
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -111,10 +113,7 @@ def goes_in_the_clear(settings: Settings) -> bool:
 
 
 def _read_token(path: Path) -> str:
-    try:
-        token = path.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ClientError(f"KFP_TOKEN_FILE: cannot read {path}: {error}") from None
+    token = read_text(path, Source(f"KFP_TOKEN_FILE: {path}", ClientError), _TOKEN).strip()
     if not token:
         raise ClientError(f"KFP_TOKEN_FILE: {path} is empty; it must hold one token")
     _check_secret(f"KFP_TOKEN_FILE: {path}", token)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from pipelines.kubeflow.package import containers
-from pipelines.kubeflow.transport import Reply
+from pipelines.kubeflow.replies import Reply
 
 ENDED = ("SUCCEEDED", "FAILED", "SKIPPED", "CANCELED")
 # Nodes that the workflow engine adds around every task of the pipeline.

@@ -2,8 +2,10 @@
 
 import http.client
 import json
+import queue
 import random
 import ssl
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -14,13 +16,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
-from pipelines.kubeflow import explain
+from ambidex.readers import Source, read_bytes
+from pipelines.kubeflow import explain, replies
 from pipelines.kubeflow.errors import ClientError, TransientError
+from pipelines.kubeflow.replies import Reply
 from pipelines.kubeflow.settings import Settings
 
-Reply = dict[str, Any]
 T = TypeVar("T")
 _PREFIX = "/apis/v2beta1"
+_CHUNK = 2**16
+_SLOWEST = 2**18  # bytes a second that an upload gets
 
 
 @dataclass(frozen=True)
@@ -70,9 +75,9 @@ class Transport:
 
     def upload(self, path: str, file: Path, **query: str) -> Reply:
         """POST a file as a form with the field `uploadfile`, once."""
-        boundary = uuid.uuid4().hex
+        boundary, content = uuid.uuid4().hex, read_bytes(file, Source(str(file), ClientError))
         head = f'--{boundary}\r\nContent-Disposition: form-data; name="uploadfile"; filename="{quote(file.name)}"\r\n'
-        body = (head + "Content-Type: application/octet-stream\r\n\r\n").encode() + file.read_bytes()
+        body = (head + "Content-Type: application/octet-stream\r\n\r\n").encode() + content
         headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
         return self._request("POST", path, query, body + f"\r\n--{boundary}--\r\n".encode(), headers)
 
@@ -109,14 +114,10 @@ class Transport:
 
     def _send(self, tried: str, request: urllib.request.Request) -> tuple[int, bytes]:
         """Status and body of the reply; a ClientError where there is none."""
-        timeout = self.patience.timeout
+        sent = request.data if isinstance(request.data, bytes) else b""
+        timeout = self.patience.timeout + len(sent) / _SLOWEST
         try:
-            try:
-                with self._opener.open(request, timeout=timeout) as reply:
-                    status, body = reply.status, reply.read()
-            except urllib.error.HTTPError as error:
-                with error:
-                    status, body = error.code, error.read()
+            status, body = within(timeout, lambda: self._exchange(request, timeout))
         except http.client.IncompleteRead:
             raise TransientError(
                 f"{tried}: the connection was dropped in mid-answer; try again later"
@@ -126,17 +127,57 @@ class Transport:
         except (OSError, http.client.HTTPException) as error:
             raise explain.network_error(tried, error, timeout, self.settings, self._reached) from None
         self._reached = True
+        if len(body) > replies.LIMIT:
+            raise ClientError(f"{tried}: the answer is larger than {replies.LIMIT // 2**20} MiB")
         return int(status), body
+
+    def _exchange(self, request: urllib.request.Request, timeout: float) -> tuple[int, bytes]:
+        """Status and body of the reply, of which no more is read than its limit allows."""
+        ends = time.monotonic() + timeout
+        try:
+            with self._opener.open(request, timeout=timeout) as reply:
+                return reply.status, _read(reply, ends)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, _read(error, ends)
+
+
+def within(seconds: float, action: Callable[[], T]) -> T:
+    """`action()`, given up after so many seconds in all: time-outs of sockets count from the last byte only."""
+    done: queue.SimpleQueue[tuple[bool, Any]] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            done.put((True, action()))
+        except BaseException as error:
+            done.put((False, error))
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        well, outcome = done.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError from None
+    if not well:
+        raise outcome
+    found: T = outcome
+    return found
+
+
+def _read(reply: Any, ends: float) -> bytes:
+    body = bytearray()
+    while len(body) <= replies.LIMIT and (chunk := reply.read1(_CHUNK)):
+        body += chunk
+        if time.monotonic() > ends:
+            raise TimeoutError
+    if not chunk and (left := getattr(reply, "length", None)):
+        raise http.client.IncompleteRead(bytes(body), left)
+    return bytes(body)
 
 
 def _parse(tried: str, body: bytes) -> Reply:
     if not body.strip():
         return {}
-    try:
-        reply = json.loads(body)
-    except ValueError:
-        reply = None
-    if not isinstance(reply, dict):
+    if (reply := replies.parse(tried, body)) is None:
         raise explain.not_json(tried, body)
     return reply
 

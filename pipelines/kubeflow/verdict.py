@@ -2,8 +2,8 @@
 
 from pipelines.kubeflow import tasks
 from pipelines.kubeflow.api import Api
+from pipelines.kubeflow.replies import Reply
 from pipelines.kubeflow.schedule import readable
-from pipelines.kubeflow.transport import Reply
 from pipelines.kubeflow.wait import logs_command
 
 SUCCEEDED, FAILED = 0, 1

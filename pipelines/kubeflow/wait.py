@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pipelines.kubeflow import tasks
 from pipelines.kubeflow.api import Api
 from pipelines.kubeflow.errors import ClientError, WaitTimeoutError
+from pipelines.kubeflow.replies import Reply
 from pipelines.kubeflow.schedule import readable
 from pipelines.kubeflow.screen import Screen
-from pipelines.kubeflow.transport import Reply
 
 RESUME = "python -m pipelines.client wait"
 
@@ -62,7 +62,7 @@ def logs_command(api: Api, run_id: str) -> str:
 
 
 def _goes_on(run_id: str) -> str:
-    return f"the run goes on in the cluster, wait for it again with `{RESUME} {run_id}`"
+    return f"the run goes on, wait for it again with `{RESUME} {run_id}`"
 
 
 def _hint(api: Api, run_id: str) -> str:

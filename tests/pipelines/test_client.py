@@ -297,7 +297,8 @@ def test_an_expired_token_is_read_again_from_its_file(call, server, tiny, monkey
 def test_an_expired_token_that_nobody_renews_names_the_run_and_how_to_resume(
     call, server, tiny, monkeypatch, tmp_path
 ):
-    file = tmp_path / "token"
+    monkeypatch.chdir(tmp_path)
+    file = Path("token")
     file.write_text("old-secret")
     monkeypatch.setenv("KFP_TOKEN_FILE", str(file))
     server.token, server.plot = "old-secret", [scene("RUNNING")]
@@ -307,7 +308,7 @@ def test_an_expired_token_that_nobody_renews_names_the_run_and_how_to_resume(
     assert code == 2
     assert "401" in last
     assert f"the token in {file} was refused: it has expired" in last
-    assert "the run goes on in the cluster" in last
+    assert "the run goes on" in last
     assert "pipelines.client wait runs-1" in last
     assert len([request for request in server.requests if request.path == "/runs/runs-1"]) == 2
     assert "secret" not in out + err
@@ -399,7 +400,7 @@ def test_https_to_a_server_of_http(call, server, monkeypatch):
         ({"KFP_HOST": "https://me:hunter2@k.example.org"}, "put credentials into KFP_TOKEN_FILE"),
         ({"KFP_HOST": "https://k.example.org/#/runs"}, "leave out what follows"),
         ({"KFP_HOST": "https://k", "KFP_TOKEN": "hunter2", "KFP_TOKEN_FILE": "x"}, "both set"),
-        ({"KFP_HOST": "https://k", "KFP_TOKEN_FILE": "/nonexistent"}, "cannot read /nonexistent"),
+        ({"KFP_HOST": "https://k", "KFP_TOKEN_FILE": "/nonexistent"}, "/nonexistent: cannot be read"),
         ({"KFP_HOST": "https://k", "KFP_TOKEN": "hunter2\nhunter2"}, "one line of plain characters"),
         ({"KFP_HOST": "https://k", "KFP_CA_CERT": "/nonexistent"}, "KFP_CA_CERT: no file"),
     ],
@@ -437,7 +438,7 @@ def test_credentials_over_plain_http_are_warned_of():
         ),
         (
             "{pipelineInfo: {name: x}, root: {}, components: {a: .nan}, deploymentSpec: {}, schemaVersion: 2.1.0}",
-            "holds what cannot be sent as JSON",
+            "components.a: got nan, expected a block of keys and values",
         ),
     ],
 )
@@ -459,11 +460,10 @@ def test_a_bad_package_names_the_file_and_sends_nothing(call, server, tmp_path, 
         (["data=x", "sed=1"], "tiny has no parameter 'sed'; it has: data, more, quick, rate, seeds"),
         (["data=x", "seeds=3"], "argument seeds: 3 is int, expected LIST"),
         (["data=x", "quick=1"], "argument quick: 1 is int, expected BOOLEAN"),
-        (["data=x", "rate=true"], "argument rate: True is bool, expected NUMBER_DOUBLE"),
+        (["data=x", "rate=true"], "argument rate: true is bool, expected NUMBER_DOUBLE"),
         (["data=x", "rate"], "expected KEY=VALUE"),
-        (["data=@/nonexistent"], "data: cannot read /nonexistent"),
+        (["data=@/nonexistent"], "data: /nonexistent: cannot be read"),
         (["data=x", "rate=.nan"], "nan"),
-        (["data=x", "more={day: 2026-01-01}"], "more"),
     ],
 )
 def test_wrong_arguments_are_found_before_anything_is_sent(call, server, tiny, arguments, expected):

@@ -183,7 +183,7 @@ def test_the_texts_are_the_parameters() -> None:
 def test_what_to_pull_is_read_from_the_file_of_dvc(tmp_path: Path) -> None:
     pointer = tmp_path / "clips.dvc"
     s3 = f"platform.s3={{secret: s, remote: s3://bucket/x, pull: {pointer}}}"
-    with pytest.raises(ParamsError, match=r"platform\.s3\.pull: .*clips\.dvc cannot be read"):
+    with pytest.raises(ParamsError, match=r"platform\.s3\.pull: .*clips\.dvc: cannot be read"):
         own(tmp_path, s3)
     pointer.write_text("outs:\n- md5: 0123.dir\n  path: clips\n")
     inputs = own(tmp_path, s3).documents[0]["root"]["inputDefinitions"]["parameters"]

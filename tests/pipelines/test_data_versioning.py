@@ -174,7 +174,7 @@ def test_a_listing_cannot_lead_out_of_the_folder(relpath: str, service: Service,
         ("outs:\n- md5: zzz\n  hash: md5\n", "'zzz'"),
         ("outs:\n- md5: 0123456789abcdef0123456789abcdef\n  path: x\n", "dvc cache migrate"),
         ("outs: []\n\n#", "0 outputs"),
-        ("a: [\nb", "not the YAML of DVC"),
+        ("a: [\nb", "no YAML: while parsing"),
     ],
 )
 def test_what_is_no_pointer(text: str, words: str) -> None:

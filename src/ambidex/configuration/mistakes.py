@@ -8,7 +8,7 @@ from pydantic_core import ErrorDetails
 
 from ambidex.configuration.schema import Node, Schema
 from ambidex.errors import ParamsError, one_line
-from ambidex.readers.schema import expected, shown
+from ambidex.readers.schema import BLOCK, expected, shown
 from ambidex.registry import nearest
 
 _NAMES = {
@@ -16,7 +16,6 @@ _NAMES = {
     "^[A": "a name: letters, digits, _, - and ., the first neither - nor .",
 }
 """what a name may be made of, by the start of its pattern"""
-_BLOCK = ("model_type", "dict_type", "model_attributes_type")
 
 
 def explain(error: ValidationError, model: type[BaseModel], source: str, prefix: str = "") -> str:
@@ -65,8 +64,9 @@ def _say(first: ErrorDetails, schema: Schema, keys: list[str], node: Node) -> tu
         )
     if kind == "value_error":
         return keys, str(context["error"])
-    if kind in _BLOCK:
+    if kind in BLOCK:
         return keys, f"got {shown(found)}, expected a block of keys and values"
     if kind == "string_pattern_mismatch":
-        return keys, f"got {shown(found)}, expected {_NAMES[context['pattern'][:3]]}"
+        pattern = context["pattern"]
+        return keys, f"got {shown(found)}, expected {_NAMES.get(pattern[:3], f'text that matches {pattern}')}"
     return keys, f"got {shown(found)}, {expected(first['msg'])}"

@@ -23,6 +23,7 @@ _WORDS = {
     "a valid string": "text",
     "a valid ": "a ",
 }
+BLOCK = ("model_type", "dict_type", "model_attributes_type")
 _SHOWN = 80
 T = TypeVar("T")
 
@@ -90,6 +91,8 @@ def first_mistake(error: ValidationError) -> str:
         text = str(first.get("ctx", {}).get("error"))
     elif first["type"] == "extra_forbidden":
         text = "unknown key"
+    elif first["type"] in BLOCK:
+        text = f"got {shown(first['input'])}, expected a block of keys and values"
     else:
         text = f"got {shown(first['input'])}, {expected(first['msg'])}"
     return f"{key}: {text}" + (f" (and {len(rest)} more)" if rest else "")
