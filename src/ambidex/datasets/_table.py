@@ -1,14 +1,22 @@
 """Reading the CSV files that users write: with or without BOM, CRLF or LF, gzipped or plain."""
 
+import codecs
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ambidex.datasets._names import clean
 from ambidex.errors import DataError
+from ambidex.files import open_regular
 from ambidex.registry import nearest
+
+_LIMIT = 2**30
+"""bytes of a table, unpacked"""
+_HEAD = 1_000
 
 
 @dataclass(frozen=True)
@@ -55,9 +63,11 @@ def read_table(path: Path) -> Table:
     reader = csv.reader(io.StringIO(_read_text(path), newline=""))
     try:
         header = next(reader, [])
-        columns = tuple(name.strip() for name in header)
+        columns = tuple(clean(name) for name in header)
         if not any(columns):
             raise DataError(f"{path}: is empty, expected a header line with column names")
+        if len(columns) == 1 and (other := next((c for c in ";\t|" if c in columns[0]), "")):
+            raise DataError(f"{path}, line 1: its columns are separated by {other!r}, expected ','")
         if len(set(columns)) < len(columns):
             twice = next(name for name in columns if columns.count(name) > 1)
             raise DataError(f"{path}, line 1: column '{twice}' stands there twice")
@@ -81,13 +91,19 @@ def _lines(path: Path, columns: tuple[str, ...], reader: Iterator[list[str]]) ->
 
 def _read_text(path: Path) -> str:
     try:
-        data = path.read_bytes()
-        if path.suffix == ".gz":
-            data = gzip.decompress(data)
+        with open_regular(path) as stream:
+            packed = path.suffix == ".gz"
+            data = gzip.GzipFile(fileobj=stream).read(_LIMIT + 1) if packed else stream.read(_LIMIT + 1)
+        if len(data) > _LIMIT:
+            raise DataError(
+                f"{path}: is a table of more than {_LIMIT >> 20} MiB, which no list of samples has"
+            )
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in data[:_HEAD]:
+            raise DataError(f"{path}: is UTF-16 or no text at all, expected UTF-8; save it as CSV UTF-8")
         return data.decode("utf-8-sig")
     except FileNotFoundError:
         raise DataError(f"{path}: does not exist") from None
-    except (gzip.BadGzipFile, EOFError):
+    except (gzip.BadGzipFile, EOFError, zlib.error):
         raise DataError(f"{path}: is not a whole gzip file") from None
     except UnicodeDecodeError:
         raise DataError(f"{path}: is not UTF-8 text") from None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ambidex.errors import DataError
+from ambidex.errors import DataError, one_line
 from ambidex.files import read_json
 from ambidex.report.study.rows import ALONE, PLAIN_SUM, TESTED, Comparison, Row
 
@@ -85,6 +85,15 @@ def read_rows(study: Path) -> list[Row]:
         return [Row(**row) for row in read_json(study / STUDY_FILE)["rows"]]
     except (OSError, ValueError, KeyError, TypeError):
         raise DataError(f"{study / STUDY_FILE}: is not a readable comparison; run compare first") from None
+
+
+def warnings(study: Path) -> list[str]:
+    """What compare says of the whole study in a line each: one or two groups that validate."""
+    try:
+        found = read_json(study / STUDY_FILE).get("few_groups", [])
+    except (OSError, ValueError, AttributeError):
+        raise DataError(f"{study / STUDY_FILE}: is not a readable comparison; run compare first") from None
+    return [one_line(line) for line in found] if isinstance(found, list) else []
 
 
 def cell(row: Row, metric: str) -> str:
