@@ -5,7 +5,7 @@ Names are those of labels, splits, groups, samples and columns; a path stays as 
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2065\u3164\uffa0")
 """characters without a picture that Unicode does not count as format characters"""
@@ -58,10 +58,9 @@ def merged(what: str, names: Iterable[str]) -> list[str]:
     several = sorted(name for name, forms in written.items() if len(forms) > 1)
     if not several:
         return []
-    return [
-        f"{_listed(several)}: each was written in several ways (Unicode forms, spaces or invisible characters) and is "
-        f"one {what}"
-    ]
+    shown = ", ".join(f"'{name}'" for name in several[:_SHOWN])
+    more = f" (and {len(several) - _SHOWN} more)" if len(several) > _SHOWN else ""
+    return [f"one {what} where Unicode forms, spaces or invisible characters differ: {shown}{more}"]
 
 
 def look_alikes(what: str, names: Iterable[str]) -> list[str]:
@@ -88,11 +87,6 @@ def _likeness(name: str) -> str:
         number = f"{whole.lstrip('0') or '0'}.{rest.rstrip('0')}"
         return f"{'' if number == '0.' else sign}{number}"
     return text
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(map(_quoted, names[:_SHOWN])) + more
 
 
 def _quoted(name: str) -> str:

@@ -86,9 +86,9 @@ def split_groups(
     order = np.random.default_rng(seed).permutation(len(names))
     found = _assign(counts, shares, order, 1)
     if fewest > 1 and _groups_of(found, len(shares))[1:].min() < fewest:
-        trials = (_assign(counts, shares, order, floor) for floor in range(fewest, 1, -1))
-        enough = (trial for trial in trials if _keeps_enough(trial, found, counts, shares))
-        found = next(enough, found)
+        trials = ((floor, _assign(counts, shares, order, floor)) for floor in range(fewest, 1, -1))
+        fair = (trial for floor, trial in trials if _is_fair(trial, found, counts, shares, floor))
+        found = next(fair, found)
     of_group = dict(zip(names, (list(fractions)[s] for s in found), strict=True))
     return [of_group[group] for group in groups]
 
@@ -103,15 +103,21 @@ def _assign(
     return _improve(_greedy(counts, shares, largest_first), counts, shares, largest_first, floor)
 
 
-def _keeps_enough(
+def _is_fair(
     trial: NDArray[np.int64],
     freely: NDArray[np.int64],
     counts: NDArray[np.float64],
     shares: NDArray[np.float64],
+    floor: int,
 ) -> bool:
-    """Whether the first split keeps KEPT of its share under `trial`, and every class that it has under `freely`."""
-    kept, before = counts[trial == 0].sum(axis=0), counts[freely == 0].sum(axis=0)
-    return bool(kept.sum() >= KEPT * shares[0] * counts.sum() - 1e-9 and (kept[before > 0] > 0).all())
+    """Whether `trial` has `floor` groups in each held-out split, and the first one loses neither too much nor a class.
+
+    freely: the assignment without a floor, whose classes count.
+    """
+    sums = np.stack([counts[trial == s].sum(axis=0) for s in range(len(shares))])
+    before = counts[freely == 0].sum(axis=0)
+    enough = _groups_of(trial, len(shares))[1:].min() >= floor
+    return bool(enough and _keeps_share(sums, shares) and (sums[0][before > 0] > 0).all())
 
 
 def _groups_of(found: NDArray[np.int64], splits: int) -> NDArray[np.int64]:
@@ -161,12 +167,23 @@ def _class_counts(labels: Sequence[str], groups: Sequence[str], names: list[str]
 def _cost(
     counts: NDArray[np.float64], members: NDArray[np.float64], shares: NDArray[np.float64], floor: int
 ) -> NDArray[np.float64]:
-    """`split_cost`, and a price no distance reaches for each group [..., S] that a held-out split has too few."""
+    """`split_cost`, and a price no distance reaches for each group that a held-out split lacks of `floor`.
+
+    Also for a first split that keeps too little. members: groups of each split [..., S].
+    """
     cost = split_cost(counts, shares)
     if floor > 1:
-        short = np.maximum(floor - members[..., 1:], 0).sum(axis=-1)
-        cost = cost + short * 1e3 * counts.sum(axis=(-2, -1))
+        total = counts.sum(axis=(-2, -1))
+        short = np.maximum(floor - members[..., 1:], 0).sum(axis=-1) + ~_keeps_share(counts, shares)
+        cost = cost + short * 1e3 * total
     return cost
+
+
+def _keeps_share(counts: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether the first split keeps KEPT of its share of the samples; `counts` [..., splits, classes]."""
+    total = counts.sum(axis=(-2, -1))
+    kept: NDArray[np.bool_] = counts[..., 0, :].sum(axis=-1) >= KEPT * shares[0] * total - 1e-9
+    return kept
 
 
 def _try_all(counts: NDArray[np.float64], shares: NDArray[np.float64], floor: int) -> NDArray[np.int64]:
