@@ -1,6 +1,5 @@
 """Reading the CSV files that users write: with or without BOM, CRLF or LF, gzipped or plain."""
 
-import codecs
 import csv
 import gzip
 import io
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from ambidex.datasets._names import clean
 from ambidex.errors import DataError
-from ambidex.files import open_regular
+from ambidex.files import is_utf8_like, open_regular
 from ambidex.registry import nearest
 
 _LIMIT = 2**30
@@ -98,7 +97,7 @@ def _read_text(path: Path) -> str:
             raise DataError(
                 f"{path}: is a table of more than {_LIMIT >> 20} MiB, which no list of samples has"
             )
-        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in data[:_HEAD]:
+        if not is_utf8_like(data[:_HEAD]):
             raise DataError(f"{path}: is UTF-16 or no text at all, expected UTF-8; save it as CSV UTF-8")
         return data.decode("utf-8-sig")
     except FileNotFoundError:

@@ -1,6 +1,5 @@
 """The first line of a feature CSV: it has to name columns, as a line of numbers would be a sample that gets lost."""
 
-import codecs
 import csv
 import io
 import re
@@ -39,12 +38,6 @@ def header_lines(start: str) -> int:
             "leaves it out); name it or take it away"
         )
     return reader.line_num
-
-
-def check_encoding(start: bytes) -> None:
-    """Raise MediaError for text that is no UTF-8 as its first bytes tell: UTF-16, or no text at all."""
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in start:
-        raise MediaError("is UTF-16 or no text at all, expected UTF-8")
 
 
 def _is_number(name: str) -> bool:

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ambidex.files import is_utf8_like
 from ambidex.media.container import MediaError
-from ambidex.media.csv_header import check_encoding, header_lines
+from ambidex.media.csv_header import header_lines
 
 _CELL = re.compile(r"^(?P<file>.+?\.(?P<ending>npy|npz|csv))(#(?P<array>[^\[\]#]+))?(\[(?P<row>\d+)\])?$")
 _FORMS = "file.npy, file.npy[row], file.npz#array, file.npz#array[row] or file.csv[row]"
@@ -100,7 +101,8 @@ def _load(path: Path, ending: str, array: str | None, changed: int) -> NDArray[A
 def _load_csv(path: Path) -> NDArray[Any]:
     with path.open("rb") as stream:
         start = stream.read(_HEADER_LIMIT)
-    check_encoding(start)
+    if not is_utf8_like(start[:1_000]):
+        raise MediaError("is UTF-16 or no text at all, expected UTF-8")
     lines = header_lines(start.decode("utf-8-sig", errors="replace"))
     try:
         return np.loadtxt(path, delimiter=",", skiprows=lines, ndmin=2, encoding="utf-8", comments=None)
