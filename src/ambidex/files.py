@@ -1,5 +1,6 @@
 """Writing files and folders so that they appear whole or not at all."""
 
+import codecs
 import csv
 import errno
 import hashlib
@@ -69,6 +70,12 @@ def _check_regular(path: Path, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         what = _NO_FILE.get(stat.S_IFMT(found.st_mode), "something else")
         raise OSError(errno.EINVAL, f"is {what}, not a regular file", str(path))
+
+
+def is_utf8_like(start: bytes) -> bool:
+    """Whether the first bytes of a file may be UTF-8: neither marked as UTF-16, nor full of zeros as it (and 32) is."""
+    marked = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return not marked and start.count(0) * 4 <= len(start)
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:

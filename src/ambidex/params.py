@@ -48,7 +48,18 @@ class Prepare(Section):
     test_fraction: float = Field(
         0.25, gt=0, lt=1, description="share of the groups, where the data have no split"
     )
+    min_groups: int = Field(
+        3,
+        ge=1,
+        description="groups that val and test get at least where they are drawn, as long as train keeps two thirds of "
+        "its share; else as many as that allows",
+    )
     allow_shared_groups: bool = Field(False, description="accept a group (speaker) that stands in two splits")
+    shared_content: Literal["refuse", "drop", "allow"] = Field(
+        "refuse",
+        description="where listed splits hold the same file or vector; drop: leave out copies in the earlier split; "
+        "allow: content joins no groups, and what is shared makes the result leaky",
+    )
     seed: Seed = Field(0, description="of the split, and of a data set that is made up")
 
     @model_validator(mode="after")

@@ -2,11 +2,13 @@
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Protocol
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from typing import Protocol, TypeVar
 
 _LOG_SECONDS = 15.0
+Item = TypeVar("Item")
 
 
 class Advance(Protocol):
@@ -14,6 +16,12 @@ class Advance(Protocol):
 
     def __call__(self, done: int = 1, note: str = "") -> None:
         """`done`: units finished since the last call; `note`: a few words shown beside the bar."""
+
+
+@cache
+def say_once(line: str) -> None:
+    """Print `line` to stderr, once in a process however many stages come to say it."""
+    print(line, file=sys.stderr)
 
 
 @contextmanager
@@ -70,3 +78,17 @@ def _lines(title: str, total: int, unit: str) -> Iterator[Advance]:
             print(f"{title}: {finished}/{total} {unit}, {rate:.1f} {unit}/s {note}".rstrip(), file=sys.stderr)
 
     yield advance
+
+
+def watched(items: Iterable[Item], title: str, total: int, unit: str, after: float = 2.0) -> Iterator[Item]:
+    """`items`, with `progress` shown for what takes longer than `after` seconds; usually that is nothing."""
+    start = time.monotonic()
+    advance: Advance | None = None
+    with ExitStack() as stack:
+        for done, item in enumerate(items, start=1):
+            yield item
+            if advance is not None:
+                advance()
+            elif time.monotonic() - start > after:
+                advance = stack.enter_context(progress(title, total, unit))
+                advance(done)

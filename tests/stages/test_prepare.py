@@ -10,6 +10,15 @@ from ambidex.readers import read_json
 from helpers.datasets import prepare, prepare_params
 from helpers.media import tone, write_clip, write_wav
 
+CONSTANT = [
+    f"column '{column}' is the same in all {{}} rows ('{file}'): nothing can be learnt from it, and it joins no groups"
+    for column, file in (("audio", "a.wav"), ("visual", "clip.mp4"))
+]
+"""notes on the table below: all of its samples are one clip"""
+ONE_GROUP = (
+    "validation holds one group ('g4'): nothing can be learnt about how groups differ; auto keeps the plain sum; "
+    "`ambidex crossfit` (evaluate.fit_on: crossfit) judges over the 4 groups of training, or give val more groups"
+)
 HEADER = "sample_id,label,split,group,audio,visual"
 
 
@@ -47,7 +56,8 @@ def test_a_complete_manifest(table):
     assert facts["modalities"] == ["audio", "visual"]
     assert facts["root"] == str(folder)
     assert facts["counts"] == {"train": {"a": 4, "b": 4}, "val": {"a": 1, "b": 1}, "test": {"a": 1, "b": 1}}
-    assert (facts["protocol"], facts["leaky"], facts["notes"]) == ("groups disjoint", False, [])
+    assert (facts["protocol"], facts["leaky"]) == ("groups disjoint", False)
+    assert facts["notes"] == [*(note.format(12) for note in CONSTANT), ONE_GROUP]
     assert read_json(folder / "out/metrics.json") == {
         "samples": {"train": 8, "val": 2, "test": 2},
         "groups": {"train": 4, "val": 1, "test": 1},
@@ -75,7 +85,13 @@ def test_splits_are_made_by_whole_groups(table):
     homes = {row["group"]: {r["split"] for r in rows if r["group"] == row["group"]} for row in rows}
     assert all(len(home) == 1 for home in homes.values())
     assert {row["split"] for row in rows} == {"train", "val", "test"}
-    assert facts["notes"] == ["train, val, test made by whole groups"]
+    few = "with 2 each train would keep less than two thirds of its share, or lose a class"
+    assert facts["notes"][1:3] == [
+        "train, val, test made by whole groups",
+        f"val 1 and test 1 of 6 groups; {few}",
+    ]
+    (val,) = {row["group"] for row in rows if row["split"] == "val"}
+    assert facts["notes"][3].startswith(f"validation holds one group ('{val}'): ")
 
 
 def test_without_groups_each_sample_is_its_own(table):
@@ -124,7 +140,8 @@ def test_classes_in_the_order_asked_for_or_by_number(table):
 def test_a_class_that_val_lacks_is_noted(table):
     folder, lines = table
     path = write(folder, [line for line in lines if ",b,val," not in line])
-    assert prepare(folder / "out", "manifest", path)[1]["notes"] == ["no sample of class b in split 'val'"]
+    notes = prepare(folder / "out", "manifest", path)[1]["notes"]
+    assert notes == [*(note.format(11) for note in CONSTANT), "no sample of class b in split 'val'"]
 
 
 def change(lines, index, old, new):

@@ -41,7 +41,10 @@ def test_without_noise_nothing_is_copied(digits, tmp_path):
 def test_noise_has_the_stated_size_and_sound_stays(digits, tmp_path):
     rows, facts = prepare(tmp_path / "out", "av_digits", digits, options={"visual_noise": 20})
     assert facts["root"] is None
-    assert facts["notes"] == ["white noise of standard deviation 20 on the pictures"]
+    assert facts["notes"][0] == "white noise of standard deviation 20 on the pictures"
+    assert facts["notes"][1].startswith(
+        "column 'visual' is the same in all 30 rows ('images/"
+    )  # but for the noise
     pictures = []
     for k, row in enumerate(rows):
         kind, picture = pixels(tmp_path / "out" / row["visual"])

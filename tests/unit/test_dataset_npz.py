@@ -80,7 +80,14 @@ def test_a_file_that_is_none(tmp_path):
 
 
 def test_the_real_views(shared_data, tmp_path):
-    rows, facts = prepare(tmp_path / "out", "npz", shared_data / "mfeat6.npz", options={"test": "test"})
+    source, options = shared_data / "mfeat6.npz", {"test": "test"}
+    with pytest.raises(
+        DataError, match=r"row 1903: its vector is that of .*row 1213 too, in splits 'test' and 'train'"
+    ):
+        prepare(tmp_path / "out", "npz", source, options=options)
+    rows, facts = prepare(tmp_path / "out", "npz", source, options=options, shared_content="drop")
+    assert len(rows) == 1_999
+    assert "01213" not in {row["sample_id"] for row in rows}
     assert facts["modalities"] == ["pix240", "fou76", "fac216", "zer47", "kar64", "mor6"]
     assert sum(row["split"] == "test" for row in rows) == 400
     assert {n for split in facts["counts"]["val"].values() for n in [split]} == {24}

@@ -252,10 +252,17 @@ def test_one_speaker_in_validation_is_named_with_the_way_out(quiet):
     (found,) = notices(alone, {**run_metrics(alone), "branches": {}})
     assert found.endswith(
         "validation holds one group (&#x27;lucas&#x27;): nothing can be learnt about how groups differ; auto keeps "
-        "the plain sum; `ambidex crossfit` (evaluate.fit_on: crossfit) judges over the 60 groups of training.</div>"
+        "the plain sum; `ambidex crossfit` (evaluate.fit_on: crossfit) judges over the 60 groups of training, "
+        "or give val more groups.</div>"
     )
     two = with_groups(quiet, ["lucas", "nora"])
-    assert notices(two, {**run_metrics(two), "branches": {}}) == []
+    (found,) = notices(two, {**run_metrics(two), "branches": {}})
+    assert (
+        "validation holds two groups (&#x27;lucas&#x27; and &#x27;nora&#x27;): how groups differ is guessed"
+        in found
+    )
+    three = with_groups(quiet, ["lucas", "nora", "olga"])
+    assert notices(three, {**run_metrics(three), "branches": {}}) == []
 
 
 def test_auto_is_not_said_to_keep_what_it_did_not_keep(quiet):
@@ -272,7 +279,8 @@ def test_auto_is_not_said_to_keep_what_it_did_not_keep(quiet):
 
 def test_allocators_fitted_on_a_cross_fitted_split_say_so(quiet):
     crossed = with_groups(quiet, ["lucas", "nora"], crossed=True)
-    (found,) = notices(crossed, run_metrics(crossed))
+    found, few = notices(crossed, run_metrics(crossed))
+    assert "the cross-fitted training split holds two groups" in few
     assert (
         "the allocators were fitted on the cross-fitted training split (60 samples, 2 groups), not on validation"
         in found

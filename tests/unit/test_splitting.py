@@ -150,3 +150,97 @@ def test_some_splits_given_and_some_not():
 def test_no_train_at_all():
     with pytest.raises(DataError, match="no row has split 'train', found only test, val"):
         fill_splits(rows_of(["a"] * 2, ["x", "y"], ["val", "test"]), Prepare())
+
+
+def members(groups, splits):
+    return [len({g for g, s in zip(groups, splits, strict=True) if s == name}) for name in SHARES]
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        (3, [1, 1, 1]),
+        (5, [3, 1, 1]),
+        (6, [4, 1, 1]),
+        (7, [3, 2, 2]),
+        (8, [4, 2, 2]),
+        (9, [5, 2, 2]),
+        (10, [4, 3, 3]),
+        (11, [5, 3, 3]),
+        (12, [6, 3, 3]),
+        (24, [14, 4, 6]),
+    ],
+)
+def test_three_groups_validate_and_test_where_train_keeps_two_thirds_of_its_share(groups, expected):
+    labels, names = [f"c{k % 3}" for k in range(groups * 30)], [f"g{k // 30}" for k in range(groups * 30)]
+    for seed in range(3):
+        assert members(names, split_groups(labels, names, SHARES, seed, fewest=3)) == expected
+
+
+def _shares_hold(labels, groups, choice, floor):
+    """By the words of the rule: enough groups held out, two thirds of its share and every class left to train."""
+    if min(choice.count("val"), choice.count("test")) < floor:
+        return False
+    own = dict(zip(sorted(set(groups)), choice, strict=True))
+    kept = [label for label, group in zip(labels, groups, strict=True) if own[group] == "train"]
+    return set(kept) == set(labels) and len(kept) >= 2 / 3 * SHARES["train"] * len(labels) - 1e-9
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_two_groups_are_held_out_exactly_where_that_is_possible_at_all(seed):
+    """Groups of very different sizes, against all assignments."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(2, 60, size=7)
+    groups = [f"g{k}" for k, size in enumerate(sizes) for _ in range(size)]
+    labels = [f"c{k}" for k in rng.integers(3, size=len(groups))]
+    possible = any(_shares_hold(labels, groups, choice, 2) for choice in product(SHARES, repeat=7))
+    splits = split_groups(labels, groups, SHARES, seed, fewest=2)
+    own = dict(zip(groups, splits, strict=True))
+    assert _shares_hold(labels, groups, [own[g] for g in sorted(set(groups))], 2) == possible
+
+
+def test_a_split_that_has_enough_groups_stays_as_it_was():
+    for seed in range(2):
+        labels, groups = draw(seed, groups=40, samples=600)
+        assert split_groups(labels, groups, SHARES, seed, 3) == split_groups(labels, groups, SHARES, seed)
+
+
+def test_a_class_of_two_groups_is_not_taken_from_train_for_the_sake_of_groups():
+    """Eight groups, one class in three of them: two of these could go."""
+    labels, groups = [], []
+    for k in range(8):
+        own = ["rare" if k < 3 else "often"] * 20 + ["often"] * 10
+        labels, groups = labels + own, groups + [f"g{k}"] * len(own)
+    splits = split_groups(labels, groups, SHARES, 0, 3)
+    assert members(groups, splits) == [4, 2, 2]
+    assert "rare" in {label for label, split in zip(labels, splits, strict=True) if split == "train"}
+
+
+LESS = "each train would keep less than two thirds of its share, or lose a class"
+
+
+@pytest.mark.parametrize(
+    ("count", "fewest", "note"),
+    [
+        (8, 3, f"val 2 and test 2 of 8 groups; with 3 {LESS}"),
+        (6, 3, f"val 1 and test 1 of 6 groups; with 2 {LESS}"),
+        (12, 3, "val 3 and test 3 of 12 groups"),
+        (8, 1, "val 1 and test 2 of 8 groups"),
+    ],
+)
+def test_the_rule_is_told(count, fewest, note):
+    labels, groups = [f"c{k % 3}" for k in range(count * 30)], [f"g{k // 30}" for k in range(count * 30)]
+    assert fill_splits(rows_of(labels, groups), Prepare(min_groups=fewest))[1][1:] == [note]
+
+
+def test_many_groups_need_no_note():
+    labels, groups = draw(0, groups=40)
+    assert fill_splits(rows_of(labels, groups), Prepare())[1] == ["train, val, test made by whole groups"]
+
+
+def test_carving_gives_val_enough_groups_too():
+    labels, groups = [f"c{k % 3}" for k in range(240)], [f"g{k // 30}" for k in range(240)]
+    given = ["test" if group in ("g0", "g1") else "train" for group in groups]
+    rows, notes = fill_splits(rows_of(labels, groups, given), Prepare())
+    assert len({r.group for r in rows if r.split == "val"}) == 2
+    assert notes[1].startswith("val 2 of 6 groups; with 3 each train would keep")

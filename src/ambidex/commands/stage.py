@@ -84,7 +84,7 @@ def show_study(study: Path, which: str | None = None) -> None:
     """
     from ambidex.report.study.decision_text import decision_text
     from ambidex.report.study.methods_table import read_methods, render_methods
-    from ambidex.report.study.table import PAGE_FILE, read_rows, render
+    from ambidex.report.study.table import PAGE_FILE, read_rows, render, warnings
 
     if which == "methods":
         table = render_methods(read_methods(study))
@@ -92,7 +92,8 @@ def show_study(study: Path, which: str | None = None) -> None:
         table = decision_text(study)
     else:
         table = render(read_rows(study))
-    print(f"\n{table}\n\nreport: {study / PAGE_FILE}")
+    lines = "".join(f"\nnote: {line}" for line in warnings(study))
+    print(f"\n{table}\n{lines}\nreport: {study / PAGE_FILE}")
 
 
 def _replace(found: Places, names: tuple[str, ...], options: Namespace) -> None:

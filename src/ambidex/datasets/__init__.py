@@ -27,6 +27,8 @@ class Listing:
     truth: dict[str, Any] = field(default_factory=dict)
     """known ground truth of a made-up data set (class -> informativeness per modality)"""
     notes: list[str] = field(default_factory=list)
+    original: "Listing | None" = None
+    """the same samples before a plug-in changed their media (noise ...): what shares content is told by these"""
     extras: dict[str, str] = field(default_factory=dict)
     """further text files to write beside the manifest: name -> content (a coverage report ...)"""
 
@@ -38,6 +40,7 @@ class Dataset(ABC):
         """The data set's own parameters (`prepare.options`)."""
 
     needs_source: ClassVar[bool] = True
+    """False where the samples are made up; a source of the user's is then refused, so that none is ignored"""
 
     def __init__(self, config: Any) -> None:
         self.config = config

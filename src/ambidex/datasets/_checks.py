@@ -1,21 +1,63 @@
 """What a listing must satisfy before it becomes a manifest."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from ambidex.errors import DataError
+from ambidex.datasets._names import clean, look_alikes, merged
+from ambidex.errors import DataError, one_line
 from ambidex.manifest import SPLITS, Row
 from ambidex.registry import nearest
+
+_MODALITY = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def clean_rows(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
+    """`rows` with names as `clean` leaves them, and notes on what became one name and on what looks alike.
+
+    Paths stay as they are.
+    """
+    cleaned = [
+        replace(
+            row,
+            sample_id=clean(row.sample_id),
+            label=clean(row.label),
+            split=clean(row.split),
+            group=clean(row.group),
+        )
+        for row in rows
+    ]
+    notes = merged("class", (row.label for row in rows)) + merged("group", (row.group for row in rows))
+    notes += look_alikes("label", (row.label for row in cleaned))
+    return cleaned, notes + look_alikes("group", (row.group for row in cleaned))
+
+
+def check_modalities(modalities: Sequence[str]) -> None:
+    """Raise DataError for a column or array whose name `extract.modalities` cannot take."""
+    for name in modalities:
+        if _MODALITY.fullmatch(name) is None:
+            hint = (
+                "an index column (pandas writes none with index=False)? " if "unnamed" in name.lower() else ""
+            )
+            raise DataError(
+                f"column '{one_line(name, 60)}' cannot be a modality: {hint}a name has small letters a-z, digits and "
+                "_, a letter first; rename it, or list the columns to use: --set prepare.options.modalities=[audio]"
+            )
 
 
 def check_rows(rows: Sequence[Row], classes: Sequence[str] | None) -> None:
     """Raise DataError for no rows, a sample named twice, an empty or unlisted label, an unknown split name."""
     if not rows:
         raise DataError("the data set has no samples")
+    if classes is not None and len(set(classes)) < len(classes):
+        twice = next(name for name in classes if list(classes).count(name) > 1)
+        raise DataError(f"class '{twice}' stands twice in the class list")
     seen: dict[str, Row] = {}
     allowed = set(classes) if classes is not None else None
     for row in rows:
+        _check_characters(row)
         if not row.sample_id:
             raise DataError(f"{row.where}: column 'sample_id' is empty")
         if row.sample_id in seen:
@@ -30,6 +72,16 @@ def check_rows(rows: Sequence[Row], classes: Sequence[str] | None) -> None:
         if row.split and row.split not in SPLITS:
             hint = nearest(row.split, list(SPLITS))
             raise DataError(f"{row.where}: split '{row.split}' does not exist; {hint}")
+
+
+def _check_characters(row: Row) -> None:
+    """Raise DataError where a name holds a line break, a tab or another control character."""
+    for column in ("sample_id", "label", "split", "group"):
+        name = getattr(row, column)
+        if not name.isprintable() and any(unicodedata.category(c) == "Cc" for c in name):
+            raise DataError(
+                f"{row.where}: column '{column}': '{one_line(name, 60)}' holds a control character"
+            )
 
 
 def check_groups(rows: Sequence[Row]) -> None:

@@ -5,6 +5,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from pathlib import Path
 
+from ambidex.datasets._names import clean
 from ambidex.datasets._table import Line, Table
 from ambidex.errors import DataError
 
@@ -58,7 +59,7 @@ def _entry(line: Line, split_column: str | None, listed: bool) -> Entry:
     except ValueError:
         raise DataError(f"{line.origin}: column 'time_start': '{start}' is not a number of seconds") from None
     split = line.cells[split_column] if split_column else ""
-    return Entry(video, second, line.get("label"), _SPLIT_NAMES.get(split, split), line.origin)
+    return Entry(video, second, clean(line.get("label")), _SPLIT_NAMES.get(split, split), line.origin)
 
 
 class ClipFolder:

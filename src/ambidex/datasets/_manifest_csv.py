@@ -24,6 +24,11 @@ def read_listing(source: Path, modalities: Sequence[str] | None, classes: Sequen
     table.require(REQUIRED)
     others = [c for c in table.columns if c not in (*REQUIRED, *OPTIONAL)]
     chosen = list(modalities) if modalities is not None else others
+    if "" in chosen:
+        raise DataError(
+            f"{path}, line 1: column {table.columns.index('') + 1} has no name, as an index column that pandas writes "
+            "(to_csv(index=False) leaves it out); name it or take it away"
+        )
     if not chosen:
         raise DataError(
             f"{path}: no modality: a column of paths is missing; columns: {', '.join(table.columns)}"

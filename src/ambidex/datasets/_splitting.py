@@ -1,4 +1,8 @@
-"""Splitting samples so that whole groups stay together and every class keeps its share in every split."""
+"""Splitting samples so that whole groups stay together and every class keeps its share in every split.
+
+What is held out gets at least `prepare.min_groups` groups, or as many as leave train two thirds of its share: one
+speaker more or less in train is a small loss, but with one speaker in val nothing is known of how speakers differ.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +18,8 @@ from ambidex.params import Prepare
 _MAX_PASSES = 20
 _SWAP_LIMIT = 60
 """up to this many groups exchanges of two groups are tried as well; with more, single moves are fine enough"""
+KEPT = 2 / 3
+"""of its share of the samples train keeps at least so much where groups go to val and test to be enough there"""
 _TRY_ALL_LIMIT = 10_000
 """up to this many assignments of groups to splits the best is found by trying them all"""
 
@@ -45,24 +51,28 @@ def fill_splits(rows: Sequence[Row], prepare: Prepare, by_group: bool = True) ->
     found = dict(
         zip(
             (row.sample_id for row in pool),
-            split_groups([row.label for row in pool], groups, shares, prepare.seed),
+            split_groups([row.label for row in pool], groups, shares, prepare.seed, prepare.min_groups),
             strict=True,
         )
     )
     names = " and ".join(missing)
+    drawn = [found[row.sample_id] for row in pool]
+    few = _few_note(groups, drawn, [split for split in shares if split != "train"], prepare.min_groups)
     known = any(row.group != row.sample_id for row in rows)
     how = "single samples" if not known else "whole groups" if by_group else "single samples, groups shared"
     note = f"{names} carved out of train by {how}" if given else f"{', '.join(shares)} made by {how}"
-    return [replace(row, split=found.get(row.sample_id, row.split)) for row in rows], [note]
+    return [replace(row, split=found.get(row.sample_id, row.split)) for row in rows], [note, *few]
 
 
 def split_groups(
-    labels: Sequence[str], groups: Sequence[str], fractions: Mapping[str, float], seed: int
+    labels: Sequence[str], groups: Sequence[str], fractions: Mapping[str, float], seed: int, fewest: int = 1
 ) -> list[str]:
     """The split of each sample, with whole groups in one split and class shares near `fractions`.
 
     `fractions` maps split -> wanted share (they sum to 1); the first split is the one to train on: it gets every
     class where that is possible at all. Greedy, largest group first, then moves and exchanges while they help.
+    `fewest`: groups of every other split; fewer where the first split would keep less than KEPT of its share or
+    lose a class.
     Equal inputs give equal splits; `seed` settles ties. Raises DataError with fewer groups than splits.
     """
     names = sorted(set(groups))
@@ -74,13 +84,60 @@ def split_groups(
     counts = _class_counts(labels, groups, names)
     shares = np.array(list(fractions.values()))
     order = np.random.default_rng(seed).permutation(len(names))
-    if len(shares) ** len(names) <= _TRY_ALL_LIMIT:
-        found = _try_all(counts[order], shares)[np.argsort(order)]
-    else:
-        order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
-        found = _improve(_greedy(counts, shares, order), counts, shares, order)
+    found = _assign(counts, shares, order, 1)
+    if fewest > 1 and _groups_of(found, len(shares))[1:].min() < fewest:
+        trials = ((floor, _assign(counts, shares, order, floor)) for floor in range(fewest, 1, -1))
+        fair = (trial for floor, trial in trials if _is_fair(trial, found, counts, shares, floor))
+        found = next(fair, found)
     of_group = dict(zip(names, (list(fractions)[s] for s in found), strict=True))
     return [of_group[group] for group in groups]
+
+
+def _assign(
+    counts: NDArray[np.float64], shares: NDArray[np.float64], order: NDArray[np.int64], floor: int
+) -> NDArray[np.int64]:
+    """The split of each group [G]; those after the first get at least `floor` groups where that is possible."""
+    if len(shares) ** len(counts) <= _TRY_ALL_LIMIT:
+        return _try_all(counts[order], shares, floor)[np.argsort(order)]
+    largest_first = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
+    return _improve(_greedy(counts, shares, largest_first), counts, shares, largest_first, floor)
+
+
+def _is_fair(
+    trial: NDArray[np.int64],
+    freely: NDArray[np.int64],
+    counts: NDArray[np.float64],
+    shares: NDArray[np.float64],
+    floor: int,
+) -> bool:
+    """Whether `trial` has `floor` groups in each held-out split, and the first one loses neither too much nor a class.
+
+    freely: the assignment without a floor, whose classes count.
+    """
+    sums = np.stack([counts[trial == s].sum(axis=0) for s in range(len(shares))])
+    before = counts[freely == 0].sum(axis=0)
+    enough = _groups_of(trial, len(shares))[1:].min() >= floor
+    return bool(enough and _keeps_share(sums, shares) and (sums[0][before > 0] > 0).all())
+
+
+def _groups_of(found: NDArray[np.int64], splits: int) -> NDArray[np.int64]:
+    """Groups in each split [S]."""
+    return np.bincount(found, minlength=splits)
+
+
+def _few_note(groups: Sequence[str], drawn: Sequence[str], held_out: Sequence[str], fewest: int) -> list[str]:
+    """What the rule of `prepare.min_groups` came to, where a held-out split has no more groups than it asks for."""
+    members = {
+        split: len({g for g, s in zip(groups, drawn, strict=True) if s == split}) for split in held_out
+    }
+    if min(members.values()) > fewest:
+        return []
+    told = " and ".join(f"{split} {count}" for split, count in members.items())
+    note = f"{told} of {len(set(groups))} groups"
+    if min(members.values()) < fewest:
+        more = min(members.values()) + 1
+        note += f"; with {more} each train would keep less than two thirds of its share, or lose a class"
+    return [note]
 
 
 def split_cost(counts: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -107,11 +164,33 @@ def _class_counts(labels: Sequence[str], groups: Sequence[str], names: list[str]
     return counts
 
 
-def _try_all(counts: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.int64]:
+def _cost(
+    counts: NDArray[np.float64], members: NDArray[np.float64], shares: NDArray[np.float64], floor: int
+) -> NDArray[np.float64]:
+    """`split_cost`, and a price no distance reaches for each group that a held-out split lacks of `floor`.
+
+    Also for a first split that keeps too little. members: groups of each split [..., S].
+    """
+    cost = split_cost(counts, shares)
+    if floor > 1:
+        total = counts.sum(axis=(-2, -1))
+        short = np.maximum(floor - members[..., 1:], 0).sum(axis=-1) + ~_keeps_share(counts, shares)
+        cost = cost + short * 1e3 * total
+    return cost
+
+
+def _keeps_share(counts: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether the first split keeps KEPT of its share of the samples; `counts` [..., splits, classes]."""
+    total = counts.sum(axis=(-2, -1))
+    kept: NDArray[np.bool_] = counts[..., 0, :].sum(axis=-1) >= KEPT * shares[0] * total - 1e-9
+    return kept
+
+
+def _try_all(counts: NDArray[np.float64], shares: NDArray[np.float64], floor: int) -> NDArray[np.int64]:
     """The best of all assignments of groups to splits [G]."""
     choices = np.array(list(product(range(len(shares)), repeat=len(counts))))
     inside = (choices[:, None, :] == np.arange(len(shares))[:, None]).astype(np.float64)
-    best: NDArray[np.int64] = choices[split_cost(inside @ counts, shares).argmin()]
+    best: NDArray[np.int64] = choices[_cost(inside @ counts, inside.sum(axis=-1), shares, floor).argmin()]
     return best
 
 
@@ -135,18 +214,20 @@ def _improve(
     counts: NDArray[np.float64],
     shares: NDArray[np.float64],
     order: NDArray[np.int64],
+    floor: int,
 ) -> NDArray[np.int64]:
     """Move single groups, and exchange two where they are few, while the cost falls."""
-    sums = np.stack([counts[found == s].sum(axis=0) for s in range(len(shares))])
-    cost = float(split_cost(sums, shares))
+    held = np.hstack([counts, np.ones((len(counts), 1))])  # samples by class, and the group itself
+    sums = np.stack([held[found == s].sum(axis=0) for s in range(len(shares))])
+    cost = float(_cost(sums[:, :-1], sums[:, -1], shares, floor))
     partners = order if len(order) <= _SWAP_LIMIT else order[:0]
     for _ in range(_MAX_PASSES):
         before = cost
         for group in order:
             moves = [{group: s} for s in range(len(shares))]
             moves += [{group: found[other], other: found[group]} for other in partners]
-            trials = np.stack([_moved(sums, counts, found, move) for move in moves])
-            costs = split_cost(trials, shares)
+            trials = np.stack([_moved(sums, held, found, move) for move in moves])
+            costs = _cost(trials[..., :-1], trials[..., -1], shares, floor)
             best = int(costs.argmin())
             if costs[best] < cost - 1e-9:
                 for member, target in moves[best].items():

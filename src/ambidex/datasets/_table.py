@@ -8,12 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ambidex.datasets._names import clean
 from ambidex.errors import DataError
-from ambidex.files import as_text, as_written, open_regular
+from ambidex.files import as_text, as_written, is_utf8_like, open_regular
 from ambidex.readers import Source
 from ambidex.readers.source import MEBIBYTE
 from ambidex.readers.table import SIZE, check_cells
 from ambidex.registry import nearest
+
+_HEAD = 1_000
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,11 @@ def read_table(path: Path) -> Table:
     reader = csv.reader(io.StringIO(_read_text(path), newline=""))
     try:
         header = next(reader, [])
-        columns = tuple(name.strip() for name in header)
+        columns = tuple(clean(name) for name in header)
         if not any(columns):
             raise DataError(f"{path}: is empty, expected a header line with column names")
+        if len(columns) == 1 and (other := next((c for c in ";\t|" if c in columns[0]), "")):
+            raise DataError(f"{path}, line 1: its columns are separated by {other!r}, expected ','")
         if len(set(columns)) < len(columns):
             twice = next(name for name in columns if columns.count(name) > 1)
             raise DataError(f"{path}, line 1: column '{twice}' stands there twice")
@@ -91,6 +96,8 @@ def _read_text(path: Path) -> str:
             data = source.read(SIZE + 1)
         if len(data) > SIZE:
             raise DataError(f"{path}: is larger than {SIZE // MEBIBYTE} MiB, expected a table of samples")
+        if not is_utf8_like(data[:_HEAD]):
+            raise DataError(f"{path}: is UTF-16 or no text at all, expected UTF-8; save it as CSV UTF-8")
         text = data.decode("utf-8-sig")
         check_cells(text, Source(str(path)))
         return text

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from ambidex.datasets import Dataset, Listing
 from ambidex.datasets._manifest_csv import read_listing
-from ambidex.datasets._paths import media_sizes
+from ambidex.datasets._paths import media_files
 from ambidex.errors import DataError
 from ambidex.manifest import Row
 from ambidex.params import Section
@@ -42,7 +42,7 @@ class AvDigits(Dataset):
         if self.config.visual_noise == 0:
             return listing
         assert listing.root is not None
-        media_sizes(listing.rows, listing.root)
+        media_files(listing.rows, listing.root)
         with progress("noisy pictures", len(listing.rows), "samples") as advance:
             rows = []
             for index, row in enumerate(listing.rows):
@@ -50,7 +50,7 @@ class AvDigits(Dataset):
                 rows.append(_noisy_copy(row, listing.root, output, index, self.config.visual_noise, rng))
                 advance()
         note = f"white noise of standard deviation {self.config.visual_noise:g} on the pictures"
-        return replace(listing, rows=rows, root=None, notes=[note])
+        return replace(listing, rows=rows, root=None, notes=[note], original=listing)
 
 
 def _noisy_copy(

@@ -14,6 +14,7 @@ from ambidex.datasets import Dataset, Listing
 from ambidex.datasets._checks import class_order
 from ambidex.datasets._coverage import FOUND, coverage_extra, coverage_notes
 from ambidex.datasets._kinetics import ClipFolder, Entry, read_entries
+from ambidex.datasets._names import clean
 from ambidex.datasets._table import read_table
 from ambidex.errors import DataError
 from ambidex.manifest import Row
@@ -80,10 +81,10 @@ class KineticsSounds(Dataset):
 
     def _classes(self) -> list[str] | None:
         if self.config.classes_file is None:
-            return None if self.config.classes is None else list(self.config.classes)
+            return None if self.config.classes is None else list(map(clean, self.config.classes))
         path = Path(self.config.classes_file)
         lines = read_text(path, Source(str(path))).splitlines()
-        names = [line.strip() for line in lines if line.strip()]
+        names = [name for line in lines if (name := clean(line))]
         if len(set(names)) < len(names) or len(names) < 2:
             raise DataError(f"{path}: expected at least two class names, one per line, each once")
         return names

@@ -16,10 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ambidex.files import is_utf8_like
 from ambidex.media.container import MediaError
+from ambidex.media.csv_header import header_lines
 
 _CELL = re.compile(r"^(?P<file>.+?\.(?P<ending>npy|npz|csv))(#(?P<array>[^\[\]#]+))?(\[(?P<row>\d+)\])?$")
 _FORMS = "file.npy, file.npy[row], file.npz#array, file.npz#array[row] or file.csv[row]"
+_HEADER_LIMIT = 1 << 20
+"""bytes in which the header of a .csv ends"""
 
 
 def file_of(cell: str) -> str:
@@ -95,7 +99,12 @@ def _load(path: Path, ending: str, array: str | None, changed: int) -> NDArray[A
 
 
 def _load_csv(path: Path) -> NDArray[Any]:
+    with path.open("rb") as stream:
+        start = stream.read(_HEADER_LIMIT)
+    if not is_utf8_like(start[:1_000]):
+        raise MediaError("is UTF-16 or no text at all, expected UTF-8")
+    lines = header_lines(start.decode("utf-8-sig", errors="replace"))
     try:
-        return np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2, dtype=np.float64, encoding="utf-8")
+        return np.loadtxt(path, delimiter=",", skiprows=lines, ndmin=2, encoding="utf-8", comments=None)
     except (ValueError, UnicodeDecodeError) as error:
         raise MediaError(f"is not a table of numbers with a header ({str(error).splitlines()[0]})") from None

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ambidex.few_groups import few_groups
 from ambidex.repair.allocation import REFERENCE, held_out
 from ambidex.repair.heldout import VALIDATION
 from ambidex.report.html import Html, notice
@@ -48,7 +49,9 @@ def notices(result: Result, metrics: Mapping[str, Any]) -> list[Html]:
             )
         )
     if any(allocation is not result.uniform for allocation in result.fitted):
-        found += [*_not_on_validation(result), *_one_group(result)]
+        found += _not_on_validation(result)
+    if line := few_groups_line(result):
+        found.append(notice(f"{line}."))
     found += _fallbacks(result)
     return found
 
@@ -88,22 +91,14 @@ def _not_on_validation(result: Result) -> list[Html]:
     return [notice(text, "note")]
 
 
-def _one_group(result: Result) -> list[Html]:
-    """Where the samples that allocators were fitted on are all of one group."""
+def few_groups_line(result: Result) -> str | None:
+    """One line where what allocators were fitted on is of one or two groups; None also where none was fitted."""
+    if all(allocation is result.uniform for allocation in result.fitted):
+        return None
     given = held_out(result.evaluation)
-    groups = set(given.groups)
-    if len(groups) != 1:
-        return []
-    told = [
-        f"{given.origin} holds one group ('{groups.pop()}'): nothing can be learnt about how groups differ"
-    ]
-    if any(allocation.record.get("chosen") == REFERENCE for allocation in result.fitted):
-        told.append("auto keeps the plain sum")
-    of_training = result.evaluation.train.groups
-    if given.origin == VALIDATION and len(set(of_training)) > 1:
-        way_out = "`ambidex crossfit` (evaluate.fit_on: crossfit) judges over"
-        told.append(f"{way_out} the {_groups(of_training)} of training")
-    return [notice(f"{'; '.join(told)}.")]
+    keeps = any(allocation.record.get("chosen") == REFERENCE for allocation in result.fitted)
+    of_training = result.evaluation.train.groups if given.origin == VALIDATION else None
+    return few_groups(given.origin, given.groups, of_training, keeps)
 
 
 def _groups(groups: Sequence[str]) -> str:

@@ -97,6 +97,9 @@ def _facts(reports: Reports, params: Params) -> dict[str, Any]:
         "reference": f"{compare.reference_method} + {compare.reference_allocator}",
         "resamples": compare.resamples,
         "significance": compare.significance,
+        "few_groups": list(
+            dict.fromkeys(line for r in reports.found.values() if (line := r.card.get("few_groups")))
+        ),
         "missing": [list(cell) for cell in reports.missing],
         "ignored": reports.ignored,
     }

@@ -17,10 +17,12 @@ from ambidex.media.store import FeatureStore
 from ambidex.model import MODEL_FILE, WEIGHTS_FILE, MultimodalNet
 from ambidex.outputs import whole_folder
 from ambidex.params import Evaluate, Params
+from ambidex.progress import say_once
 from ambidex.readers import Source, read_rows
 from ambidex.records import CARD_FILE, METRICS_FILE, read_card, read_metrics
 from ambidex.repair.allocation import REFERENCE, fit_allocators
 from ambidex.report.model_files import MODEL_FOLDER, keep_saved_model, write_model
+from ambidex.report.notices import few_groups_line
 from ambidex.report.result import Result, run_metrics
 from ambidex.report.run_files import write_report
 from ambidex.runtime import device, prepare_torch
@@ -58,7 +60,10 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
         "allocators": allocators,
         "headline": section.allocator,
         "fit_on": section.fit_on,
+        "few_groups": few_groups_line(result),
     }
+    if facts["few_groups"]:
+        say_once(f"evaluate: {facts['few_groups']}")
     problem = None
     with whole_folder(outputs["report"]) as folder:
         write_report(folder, params, result, metrics, facts)

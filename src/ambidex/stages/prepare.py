@@ -4,17 +4,30 @@ Output folder: manifest.csv (sample_id, label, split, group, a path per modality
 modalities, root of the paths, protocol, truth, counts, fingerprint) and whatever report the data set adds.
 """
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ambidex.configuration.options import plugin_config
 from ambidex.datasets import DATASETS, Dataset, Listing
-from ambidex.datasets._checks import check_classes, check_groups, check_rows, class_order, count_classes
-from ambidex.datasets._paths import media_sizes
+from ambidex.datasets._checks import (
+    check_classes,
+    check_groups,
+    check_modalities,
+    check_rows,
+    class_order,
+    clean_rows,
+    count_classes,
+)
+from ambidex.datasets._content import content_keys
+from ambidex.datasets._names import clean
+from ambidex.datasets._paths import MediaFile, media_files
+from ambidex.datasets._sharing import Settled, crosses, settle
 from ambidex.datasets._splitting import fill_splits
-from ambidex.errors import DataError, ParamsError
+from ambidex.errors import DataError, ParamsError, one_line
+from ambidex.few_groups import few_groups
 from ambidex.files import digest, write_csv, write_json, write_text
 from ambidex.manifest import DATASET_FILE, MANIFEST_FILE, SPLITS, Row
 from ambidex.outputs import whole_folder
@@ -45,11 +58,20 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
         metrics = _metrics(rows, facts["classes"])
         card = {key: facts[key] for key in ("dataset", "fingerprint", "protocol", "leaky", "notes")}
         write_records(folder, "prepare", params, metrics, **card)
+    for note in facts["notes"]:
+        print(f"prepare: {note}", file=sys.stderr)
     return metrics
 
 
 def _source(prepare: PrepareParams, dataset: type[Dataset]) -> Path | None:
     if not dataset.needs_source:
+        own = Path(*dataset.__module__.split(".")).with_suffix(".py")  # DVC watches the code in place of data
+        if prepare.source and Path(prepare.source).parts[-len(own.parts) :] != own.parts:
+            raise ParamsError(
+                f"prepare.source: the data set '{prepare.dataset}' makes its samples up and would ignore "
+                f"{one_line(prepare.source, 100)}; set prepare.dataset to one that reads it, or leave the "
+                f"source empty (or at src/{own}, for DVC)"
+            )
         return None
     if not prepare.source:
         raise ParamsError(f"prepare.source: missing; the data set '{prepare.dataset}' reads a file or folder")
@@ -61,27 +83,68 @@ def _source(prepare: PrepareParams, dataset: type[Dataset]) -> Path | None:
 
 def _complete(listing: Listing, prepare: PrepareParams, folder: Path) -> tuple[list[Row], dict[str, Any]]:
     """The rows with every split and group filled, and what dataset.json says; all checks are made here."""
-    check_rows(listing.rows, listing.classes)
-    sizes = media_sizes(listing.rows, listing.root or folder)
-    named = [replace(row, group=row.group or row.sample_id) for row in listing.rows]
-    rows, split_notes = fill_splits(named, prepare, by_group=not listing.leaky)
+    given, name_notes = clean_rows(listing.rows)
+    listed = None if listing.classes is None else [clean(name) for name in listing.classes]
+    check_modalities(listing.modalities)
+    check_rows(given, listed)
+    files = media_files(given, listing.root or folder)
+    named = [replace(row, group=row.group or row.sample_id) for row in given]
+    settled = _settle(named, listing, prepare, folder, files)
+    rows, split_notes = _split(settled, listing, prepare)
     if not (prepare.allow_shared_groups or listing.leaky):
         check_groups(rows)
-    classes = list(listing.classes or class_order(row.label for row in rows))
+    classes = listed or class_order(row.label for row in rows)
     class_notes = check_classes(rows, classes)
+    few = few_groups("validation", _groups(rows, "val"), _groups(rows, "train"))
+    leaky = listing.leaky or _shared_groups(rows) or crosses(rows, settled.keys)
     facts = {
         "dataset": prepare.dataset,
         "classes": classes,
         "modalities": list(listing.modalities),
-        "protocol": listing.protocol or _protocol(rows),
-        "leaky": listing.leaky or _shared_groups(rows),
+        "protocol": listing.protocol or _protocol(rows, grouped=any(row.group for row in given), leaky=leaky),
+        "leaky": leaky,
         "truth": listing.truth,
-        "notes": [*listing.notes, *split_notes, *class_notes],
+        "notes": [
+            *listing.notes,
+            *name_notes,
+            *settled.notes,
+            *split_notes,
+            *class_notes,
+            *([few] if few else []),
+        ],
         "counts": count_classes(rows, classes),
     }
-    facts["fingerprint"] = digest([facts, _cells(rows), sizes])
+    facts["fingerprint"] = digest([facts, _cells(rows), {name: file.size for name, file in files.items()}])
     facts["root"] = None if listing.root is None else str(listing.root)
     return rows, facts
+
+
+def _settle(
+    rows: Sequence[Row],
+    listing: Listing,
+    prepare: PrepareParams,
+    folder: Path,
+    files: Mapping[str, MediaFile],
+) -> Settled:
+    """One content, one group. A protocol that is leaky anyway stays as it is."""
+    if listing.leaky:
+        return Settled(list(rows), [{} for _ in rows])
+    accepts = prepare.shared_content, prepare.allow_shared_groups
+    if listing.original is None:
+        keys = content_keys(rows, files, listing.root or folder)
+        return settle(rows, keys, *accepts)
+    root = listing.original.root or folder
+    before = [replace(row, paths=old.paths) for row, old in zip(rows, listing.original.rows, strict=True)]
+    settled = settle(before, content_keys(before, media_files(before, root), root), *accepts)
+    paths = {row.sample_id: row.paths for row in rows}
+    return replace(settled, rows=[replace(row, paths=paths[row.sample_id]) for row in settled.rows])
+
+
+def _split(settled: Settled, listing: Listing, prepare: PrepareParams) -> tuple[list[Row], list[str]]:
+    try:
+        return fill_splits(settled.rows, prepare, by_group=not listing.leaky)
+    except DataError as error:
+        raise DataError(f"{error}; {settled.joined}" if settled.joined else str(error)) from None
 
 
 def _cells(rows: Sequence[Row]) -> list[dict[str, str]]:
@@ -91,14 +154,19 @@ def _cells(rows: Sequence[Row]) -> list[dict[str, str]]:
     ]
 
 
+def _groups(rows: Sequence[Row], split: str) -> list[str]:
+    return [row.group for row in rows if row.split == split]
+
+
 def _shared_groups(rows: Sequence[Row]) -> bool:
     return len({(row.group, row.split) for row in rows}) > len({row.group for row in rows})
 
 
-def _protocol(rows: Sequence[Row]) -> str:
+def _protocol(rows: Sequence[Row], grouped: bool, leaky: bool) -> str:
     if _shared_groups(rows):
         return "groups on both sides of the split"
-    grouped = any(row.group != row.sample_id for row in rows)
+    if leaky:
+        return "content on both sides of the split"
     return "groups disjoint" if grouped else "samples disjoint, no groups known"
 
 

@@ -98,6 +98,7 @@ def _notices(rows: Sequence[Row], card: Mapping[str, Any]) -> list[Html]:
                 "danger",
             )
         )
+    found += [html.notice(f"{line}.") for line in card.get("few_groups", ())]
     if ignored := card.get("ignored"):
         found.append(
             html.notice(

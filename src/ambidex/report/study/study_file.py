@@ -60,6 +60,7 @@ class _Study(Record):
     bias: list[_Bias]
     allocators: list[_Effect]
     verdicts: list[_Verdict]
+    few_groups: list[str] = Field(default_factory=list)
 
 
 def source_of(folder: Path) -> Source:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ambidex.errors import one_line
 from ambidex.readers.schema import build
 from ambidex.report.study.rows import ALONE, PLAIN_SUM, TESTED, Comparison, Row
 from ambidex.report.study.study_file import read_study, source_of
@@ -81,6 +82,11 @@ def _rank(row: Row) -> float:
 def read_rows(study: Path) -> list[Row]:
     """The rows that compare wrote. Raises DataError where there is no comparison."""
     return build(Row, read_study(study)["rows"], source_of(study), "rows")
+
+
+def warnings(study: Path) -> list[str]:
+    """What compare says of the whole study in a line each: one or two groups that validate."""
+    return [one_line(line) for line in read_study(study).get("few_groups", [])]
 
 
 def cell(row: Row, metric: str) -> str:
