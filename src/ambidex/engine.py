@@ -56,6 +56,7 @@ from ambidex.training.ranks import Ranks
 from ambidex.training.rehearsal import evaluating, rehearsal
 from ambidex.training.resample import agreed
 from ambidex.training.scaling import LossScale
+from ambidex.training.shared_norm import SharedNorm
 from ambidex.training.stopping import Stop, stop_on_sigterm
 
 BEST_FILE = "best.safetensors"
@@ -84,6 +85,7 @@ class Engine:
     def __post_init__(self) -> None:
         self.ranks, self.stop, self.clock = Ranks(self.fabric), Stop(), Clock()
         self.scale = LossScale(self.fabric.device, active=self.params.precision == "16")
+        self.norm = SharedNorm(self.ranks)
 
     def fit(self) -> dict[str, Any]:
         """Train to the end and leave the selected epoch's weights in the model. Returns the selection."""
@@ -93,6 +95,7 @@ class Engine:
         self.monitor.history = self.history
         title = f"train {self.folder.name.removesuffix(PARTIAL)}"
         with (
+            self.norm.installed(self.model),
             stop_on_sigterm() as self.stop,
             progress(title, self.run.epochs, "epochs", self.ranks.first) as advance,
         ):
@@ -152,7 +155,7 @@ class Engine:
         """The ordinary optimiser step over this rank's micro-batches of a batch of `whole` samples."""
         self.logging = self.number % self.params.log_every == 0
         self.optimizer.zero_grad(set_to_none=True)
-        step.whole = whole
+        step.whole = self.norm.samples = whole
         encoded = self._survey(step, micro_batches) if self.method.surveys(step.run) else None
         seen: list[Seen] = []
         for batch in micro_batches:
@@ -192,10 +195,18 @@ class Engine:
         return encoded[0] if len(encoded) == 1 else None
 
     def _encode(self, batch: Batch, modalities: tuple[str, ...] | None = None) -> Features:
+        """Features of the batch's samples; of none where a stand-in runs in their place."""
+        inputs, self.norm.counts = batch.stand_in or batch.inputs, batch.stand_in is None
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             if modalities is None:
-                return self.model.encode(batch.inputs)
-            return {m: self.model.encode_one(m, batch.inputs[m]) for m in modalities}
+                features = self.model.encode(inputs)
+            else:
+                features = {m: self.model.encode_one(m, inputs[m]) for m in modalities}
+        if batch.stand_in is None:
+            return features
+        if self.model.exchange is not None:
+            self.model.exchange.forget()
+        return {m: h[:0] for m, h in features.items()}
 
     def _forward(self, step: Step, batch: Batch, encoded: Features | None) -> Tensor:
         with self.fabric.autocast():
@@ -207,7 +218,8 @@ class Engine:
             step.logits, step.contributions = self.model.fuse(step.features)
             terms = self.method.objective(step)
             self.totals.add(step, terms)
-        self.guard.watch(self.number, terms)
+        if len(step.labels):  # else a loss is the mean over nothing, and counts nothing
+            self.guard.watch(self.number, terms)
         if self.logging:
             self.monitor.points(
                 {f"loss/{name}": value.detach() for name, value in terms.items()}, self.number

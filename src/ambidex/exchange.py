@@ -177,6 +177,12 @@ class Exchange(nn.Module):
             stage.means += (mean - stage.means) / self.steps
             stage.sums.zero_()
 
+    @torch.no_grad()
+    def forget(self) -> None:
+        """What passed in this step was no sample of it."""
+        for stage in self.transfers():
+            stage.sums.zero_()
+
     def _ordinary(self, number: int, stage: Mmtm, maps: dict[str, Tensor], samples: int) -> dict[str, Tensor]:
         gated: dict[str, Tensor] = stage(maps, samples, self.held)
         return gated

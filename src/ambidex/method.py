@@ -155,7 +155,7 @@ class Method:
         `architecture` is what the method's own hook made of it; it may come without inputs and classes. Extend it for
         needs that options decide.
         """
-        self.needs.check(METHODS.name_of(type(self)), architecture)
+        self.needs.check(METHODS.name_of(type(self)), architecture, frozen)
 
     # once
     def architecture(self, architecture: "Architecture") -> "Architecture":

@@ -24,11 +24,20 @@ class Needs:
     """the unimodal classifiers of pretrain, in every regime: the model starts as they are, heads included"""
     stages: bool = False
     """encoders that run in stages, between which modalities can exchange"""
+    trained: str = ""
+    """encoders that train, in a few words what it does to them alone; empty: it has something to do without"""
 
-    def check(self, name: str, architecture: "Architecture") -> None:
-        """Raise ModelError with one line: what the method `name` needs, what was found, and what would do."""
+    def check(self, name: str, architecture: "Architecture", frozen: bool = False) -> None:
+        """Raise ModelError with one line: what the method `name` needs, what was found, and what would do.
+
+        `frozen`: the encoders stand still.
+        """
         for complaint in self._complaints(architecture):
             raise ModelError(f"method {name}: {complaint}")
+        if frozen and self.trained:
+            raise ModelError(
+                f"method {name}: {self.trained}, and they are frozen; use regime scratch or pretrained"
+            )
 
     def takes(self, count: int) -> bool:
         """Whether it works on so many modalities."""

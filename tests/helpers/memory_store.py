@@ -115,15 +115,16 @@ def engine(
     fusion: str = "concat",
     model: MultimodalNet | None = None,
     frozen: bool = False,
+    samples: int = 24,
     **optimisation: Any,
 ) -> Engine:
-    """An engine on the memory store; `fit()` trains it."""
+    """An engine on the memory store, with `samples` to train on; `fit()` trains it."""
     folder.mkdir(parents=True, exist_ok=True)
     method = make_method(name, options)
     settings = {"epochs": 1, "batch_size": 8, "optimizer": "sgd", "learning_rate": 0.05, "log_every": 1}
     params = Optimisation.model_validate(settings | optimisation)
     fabric = make_fabric(Runtime(accelerator="cpu", devices=processes()[0]), params.precision)
-    store: Any = MemoryStore(modalities)
+    store: Any = MemoryStore(modalities, {"train": samples, "val": 12, "test": 12})
     rank, ranks = fabric.global_rank, fabric.world_size
     batches = Batches(store, modalities, {}, 0, fabric.device, rank, ranks)
     built = build(method, modalities, fusion) if model is None else model

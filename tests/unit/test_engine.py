@@ -2,6 +2,7 @@
 
 import csv
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ import torch.nn.functional as F
 from ambidex.errors import TrainingError
 from ambidex.model import MultimodalNet
 from ambidex.params import Choice
-from ambidex.training.batches import split_batches
+from ambidex.training.batches import shares, split_batches
 from ambidex.training.checkpoint import load_checkpoint
 from helpers.memory_store import architecture, engine
 
@@ -18,8 +19,6 @@ TWO = ("audio", "visual")
 
 
 def _group_norm_model():
-    from dataclasses import replace
-
     plan = architecture(TWO)
     encoders = {m: Choice(name="small_cnn", width=4, dim=8, norm="group") for m in TWO}
     torch.manual_seed(0)
@@ -61,9 +60,42 @@ def test_every_training_sample_is_seen_once_an_epoch_and_no_other(tmp_path):
 
 
 def test_a_single_sample_left_over_joins_the_batch_before():
-    assert [len(batch) for batch in split_batches(torch.arange(9), 4, 2)] == [4, 5]
-    assert [len(batch) for batch in split_batches(torch.arange(10), 4, 2)] == [4, 4, 2]
-    assert [len(batch) for batch in split_batches(torch.arange(1), 4, 2)] == [1]
+    for size, batch, expected in ((9, 4, [4, 5]), (10, 4, [4, 4, 2]), (1, 4, [1]), (80, 7, [*[7] * 11, 3])):
+        assert [len(part) for part in split_batches(torch.arange(size), batch)] == expected
+
+
+@pytest.mark.parametrize("accumulate", [1, 2, 5])
+@pytest.mark.parametrize("ranks", [1, 2, 3, 8])
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 8, 20])
+def test_ranks_share_a_step_without_a_gap(size, ranks, accumulate):
+    found = [shares(size, ranks, rank, accumulate) for rank in range(ranks)]
+    assert [i for parts in found for part in parts for i in range(size)[part]] == list(range(size))
+    assert len({len(parts) for parts in found}) == 1, (
+        "batch norm counts the micro-batches of all ranks together"
+    )
+    assert len(found[0]) == max(1, min(accumulate, size // ranks))
+    sizes = [len(range(size)[part]) for parts in found for part in parts]
+    assert max(sizes) - min(sizes) <= 1 or accumulate > 1
+    assert (0 in sizes) == (size < ranks)
+
+
+def test_the_steps_are_the_same_for_any_number_of_ranks(tmp_path):
+    """Seven of 80 samples at a time: 12 steps, the last of three, of which five of eight ranks have none."""
+    batches = engine(tmp_path / "a", samples=80).batches
+    alone = [micro[0].rows.tolist() for _, micro in batches.epoch("train", 0, 7, 1)]
+    assert [len(rows) for rows in alone] == [*[7] * 11, 3]
+    for ranks in (2, 8):
+        served = [
+            list(replace(batches, rank=rank, ranks=ranks).epoch("train", 0, 7, 1)) for rank in range(ranks)
+        ]
+        together = [
+            [row for _, (one,) in step for row in one.rows.tolist()] for step in zip(*served, strict=True)
+        ]
+        assert together == alone
+        for step in served[-1]:
+            (one,) = step[1]
+            assert (one.stand_in is None) == (len(one.labels) > 0)
+            assert one.inputs["audio"].shape[1:] == (16, 16)
 
 
 @pytest.mark.parametrize("options", [{}, {"heads": "own"}], ids=["split", "own"])
@@ -81,8 +113,6 @@ def test_accumulated_gradients_equal_the_large_batch(tmp_path, options):
         plan = trained.method.architecture(architecture(TWO))
         encoders = {m: Choice(name="small_cnn", width=4, dim=8, norm="group") for m in TWO}
         torch.manual_seed(0)
-        from dataclasses import replace
-
         trained.model = MultimodalNet(replace(plan, encoders=encoders))
         trained.fit()
         results.append(_weights(trained))
@@ -243,3 +273,14 @@ def test_the_time_of_the_steps_is_summed_over_all_parts_of_a_run(tmp_path, monke
     assert load_checkpoint(tmp_path, "test")["seconds"] == 2.0
     found = engine(tmp_path, epochs=3).fit()
     assert (found["seconds"], found["steps"]) == (3.0, 9)
+
+
+@pytest.mark.parametrize("options", [{"batch_size": 1}, {"batch_size": 4, "accumulate": 4}])
+def test_batch_norm_of_one_value_is_refused_in_one_line(tmp_path, options):
+    """Images of one pixel after the first layers of a ResNet: torch has no variance of them."""
+    encoders = {m: Choice(name="resnet18", width=2) for m in TWO}
+    model = MultimodalNet(replace(architecture(TWO), encoders=encoders))
+    trained = engine(tmp_path, model=model, samples=4, **options)
+    with pytest.raises(TrainingError, match="batch norm has no statistics of one sample") as caught:
+        trained.fit()
+    assert "\n" not in str(caught.value)

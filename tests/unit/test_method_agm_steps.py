@@ -69,9 +69,15 @@ def test_without_strength_micro_batches_are_joint_training(tmp_path, mode):
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_frozen_encoders_stay_as_they_are_and_in_their_mode(tmp_path, mode):
-    trained = engine(tmp_path, "agm", {"mode": mode}, frozen=True, selection="last")
+@pytest.mark.parametrize("mode", ["scale", "cached"])
+def test_modes_without_an_effect_on_the_head_need_encoders_that_train(tmp_path, mode):
+    trained = engine(tmp_path, "agm", {"mode": mode}, frozen=True)
+    with pytest.raises(ModelError, match=f"method agm: mode '{mode}' scales gradients of the encoders alone"):
+        trained.fit()
+
+
+def test_frozen_encoders_stay_as_they_are_and_in_their_mode(tmp_path):
+    trained = engine(tmp_path, "agm", {"mode": "hook"}, frozen=True, selection="last")
     before = {k: v.clone() for k, v in trained.model.encoders.state_dict().items()}
     modes, gradients = [], trained.method.gradients
 

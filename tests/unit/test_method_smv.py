@@ -217,7 +217,7 @@ def test_the_epochs_length_follows_from_who_is_right(tmp_path):
             "",
             *[str(len(rows[e])) for e in (1, 2)],
         ]
-    assert trained.number == sum(len(split_batches(torch.arange(len(rows[e])), 8, 2)) for e in range(3))
+    assert trained.number == sum(len(split_batches(torch.arange(len(rows[e])), 8)) for e in range(3))
 
 
 @pytest.mark.parametrize("modalities", [TWO, THREE])

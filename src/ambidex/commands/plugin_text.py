@@ -39,6 +39,7 @@ def beside_modalities(found: "Needs") -> list[str]:
         "additive fusion": found.additive_head,
         "the classifiers of pretrain": found.classifiers,
         "encoders with stages": found.stages,
+        "encoders that train": bool(found.trained),
     }
     return [words for words, asked in wanted.items() if asked]
 

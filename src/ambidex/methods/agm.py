@@ -38,9 +38,10 @@ from torch import Tensor
 
 from ambidex.cards.card import Card, Cost, Paper, Preset, Published
 from ambidex.cards.published import BEST_ON_TEST, CREMAD, RESNETS, inforeg_table, toolkit
+from ambidex.errors import ModelError
 from ambidex.fusion import Features
 from ambidex.method import Method, MethodConfig, Needs, Run, Step
-from ambidex.model import MultimodalNet
+from ambidex.model import Architecture, MultimodalNet
 from ambidex.training.responses import Responses, encode_resting, encode_zeros
 
 LARGEST_GAP = 10.0
@@ -101,6 +102,7 @@ class AGM(Method):
             "arXiv:2308.07686",
         ),
         modalities="any number in the paper; here up to six, all coalitions of which are valued",
+        needs="modes scale and cached: encoders that train",
         deviations=(
             "A modality is encoded once in evaluation mode, and zeros once: coalitions are passes of the head. The "
             "released code runs the whole network for each; the values are the same.",
@@ -149,6 +151,15 @@ class AGM(Method):
         {"start": 1_000},
     )
     variants: ClassVar = ({"mode": "scale"}, {"mode": "cached", "zeros_every": 2})
+
+    def check(self, architecture: Architecture, frozen: bool) -> None:
+        """Modes scale and cached do nothing to the head."""
+        super().check(architecture, frozen)
+        if frozen and self.config.mode != "hook":
+            raise ModelError(
+                f"method agm: mode '{self.config.mode}' scales gradients of the encoders alone, and they are frozen; "
+                "use mode: hook, or regime scratch or pretrained"
+            )
 
     def setup(self, run: Run) -> None:
         """Begin without an average."""

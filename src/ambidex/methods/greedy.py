@@ -28,7 +28,6 @@ from torch import Tensor, nn
 from ambidex.cards.card import Card, Cost, Paper, Preset
 from ambidex.cards.published import inforeg_table, toolkit
 from ambidex.encoders import ENCODERS, Staged
-from ambidex.errors import ModelError
 from ambidex.exchange import Exchange, ExchangeSpec
 from ambidex.fusion.sum import SumFusion
 from ambidex.method import Method, MethodConfig, Needs, Run, Step
@@ -97,7 +96,12 @@ class Greedy(Method):
         )
     }
     config: Config
-    needs = Needs(min_modalities=2, max_modalities=2, stages=True)
+    needs = Needs(
+        min_modalities=2,
+        max_modalities=2,
+        stages=True,
+        trained="trains the encoders and what they exchange",
+    )
     neutral = ()
     early: ClassVar = {"threshold": 0.0}
     acts_from = 1
@@ -109,15 +113,6 @@ class Greedy(Method):
         possible = len(kinds) == 2 and all(issubclass(kind, Staged) for kind in kinds)
         exchange = ExchangeSpec(self.config.ratio) if possible else None
         return replace(architecture, fusion=Choice(name="sum", mean=True), exchange=exchange)
-
-    def check(self, architecture: Architecture, frozen: bool) -> None:
-        """Encoders that stand still exchange nothing new."""
-        super().check(architecture, frozen)
-        if frozen:
-            raise ModelError(
-                "method greedy: trains the encoders and what they exchange, and they are frozen; "
-                "use regime scratch or pretrained"
-            )
 
     def setup(self, run: Run) -> None:
         """Nothing is accumulated yet."""

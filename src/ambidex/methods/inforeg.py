@@ -26,6 +26,7 @@ from ambidex.cards.published import CREMAD, INFOREG, INFOREG_STAR, RESNETS
 from ambidex.errors import ModelError
 from ambidex.method import Method, MethodConfig, Needs, Run, Step
 from ambidex.methods._scores import true_class_log_likelihoods, true_class_scores
+from ambidex.methods._weights import weights
 from ambidex.model import Architecture
 
 RELEASED = {"audio": 0.95, "visual": 0.1}
@@ -90,7 +91,7 @@ class InfoReg(Method):
         ),
     }
     config: Config
-    needs = Needs(additive_head=True, min_modalities=2)
+    needs = Needs(additive_head=True, min_modalities=2, trained="holds the encoders back")
     early: ClassVar = {"threshold": -1e9}
     acts_from = 2
     neutral = ({"threshold": 1.0},)
@@ -182,9 +183,8 @@ class InfoReg(Method):
         return default if self.config.threshold is None else self.config.threshold
 
     def _trace(self, run: Run, modality: str) -> Tensor:
-        gradients = [p.grad for p in run.model.own(modality) if p.grad is not None]
-        if self.released:
-            gradients = [g for g in gradients if g.ndim > 1]
+        measured = weights(run.model.encoder(modality)) if self.released else run.model.own(modality)
+        gradients = [p.grad for p in measured if p.grad is not None]
         if not gradients:
             return torch.zeros((), device=self.device)
         squares = torch.stack(torch._foreach_norm(gradients)).square()

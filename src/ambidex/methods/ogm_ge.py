@@ -1,11 +1,13 @@
 """OGM-GE: on-the-fly gradient modulation with generalisation enhancement.
 
 S_m = sum_i softmax(z_m)[i, y_i]; rho_m = mean over j != m of S_m / S_j; k_m = 1 - tanh(alpha * rho_m) where
-rho_m > 1, else 1. Gradients g of the encoder's convolution kernels become k_m g (OGM), plus Gaussian noise of the
-unscaled gradient's own standard deviation (GE). Heads, norms and biases are untouched.
+rho_m > 1, else 1. Gradients g of the encoder's weights become k_m g (OGM), plus Gaussian noise of the unscaled
+gradient's own standard deviation (GE). With `weights: kernels` these are the kernels of its convolutions, as published,
+and of an encoder without convolutions all its tensors of more than one axis, such as the matrices of linear layers;
+with `weights: all` they are that of every encoder. Heads, norms and biases are untouched.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -13,8 +15,10 @@ from torch import Tensor
 
 from ambidex.cards.card import Card, Cost, Paper, Preset, Published, training
 from ambidex.cards.published import BEST_ON_TEST, CREMAD, RESNETS, inforeg_table, mcr_table, toolkit
+from ambidex.errors import ModelError
 from ambidex.method import Method, MethodConfig, Needs, Run, Step
 from ambidex.methods._scores import TINY, lead_ratios, true_class_scores
+from ambidex.methods._weights import kernels, weights
 
 
 class OGMGE(Method):
@@ -31,6 +35,10 @@ class OGMGE(Method):
         continuous: bool = Field(
             False, description="tanh(alpha * (rho - 1)): no jump at rho = 1 (not the paper)"
         )
+        weights: Literal["kernels", "all"] = Field(
+            "kernels",
+            description="kernels: of convolutions, all weights of an encoder without; all: of every encoder",
+        )
 
         @model_validator(mode="after")
         def _window(self) -> "OGMGE.Config":
@@ -40,7 +48,7 @@ class OGMGE(Method):
 
     card = Card(
         intervenes=("gradients",),
-        cost=Cost(words="no pass more; scores of the batch and a scaling of kernels"),
+        cost=Cost(words="no pass more; scores of the batch and a scaling of weights"),
         paper=Paper(
             "Peng, Wei, Deng, Wang, Hu",
             "Balanced Multimodal Learning via On-the-fly Gradient Modulation",
@@ -55,6 +63,9 @@ class OGMGE(Method):
             "gradient's covariance.",
             "Noise is drawn for every modality, also where k = 1, so that GE with alpha = 0 is not joint training.",
             "k jumps at rho = 1, as published; `continuous` removes the jump.",
+            "The released code edits gradients of four axes, convolution kernels, and so nothing in an encoder without "
+            "any. There all tensors of more than one axis are edited here, by the same k and with their own noise, as "
+            "BalanceBenchmark does in every encoder (`weights: all`); neither edits biases, nor norms of one axis.",
             "The released code picks parameters by name and does nothing on a model that is not wrapped for several "
             "devices; here they belong to a modality by identity.",
         ),
@@ -119,12 +130,24 @@ class OGMGE(Method):
         ),
     }
     config: Config
-    needs = Needs(additive_head=True, min_modalities=2)
+    needs = Needs(additive_head=True, min_modalities=2, trained="edits the gradients of the encoders alone")
     neutral = ({"alpha": 0.0, "ge": False}, {"start": 1_000, "end": 1_001})
     variants: ClassVar = ({"ge": False},)
 
+    def setup(self, run: Run) -> None:
+        """Find what is edited. Raises ModelError where an encoder has no weights."""
+        chosen = kernels if self.config.weights == "kernels" else weights
+        self.edited = {name: chosen(run.model.encoder(name)) for name in run.modalities}
+        for name, found in self.edited.items():
+            if not found:
+                kind = run.model.architecture.encoders[name].name
+                raise ModelError(
+                    f"method ogm_ge: edits the gradients of weights, encoder '{kind}' of {name} has none; "
+                    "use another encoder or another method"
+                )
+
     def gradients(self, step: Step) -> None:
-        """Scale, and with GE disturb, the convolution gradients of each encoder."""
+        """Scale, and with GE disturb, the gradients of each encoder's weights."""
         if not self.config.start <= step.run.epoch <= self.config.end:
             return
         assert step.contributions is not None
@@ -140,13 +163,12 @@ class OGMGE(Method):
         return torch.where(rho > 1, 1 - torch.tanh(self.config.alpha * lead), torch.ones_like(rho))
 
     def _modulate(self, run: Run, modality: str, factor: Tensor) -> None:
-        parameters = run.model.own(modality)
-        kernels = [p.grad for p in parameters if p.grad is not None and p.grad.ndim == 4]
-        if not kernels:
+        gradients = [p.grad for p in self.edited[modality] if p.grad is not None]
+        if not gradients:
             return
-        spreads = _spreads(kernels) if self.config.ge else []  # measured before scaling, as published
-        torch._foreach_mul_(kernels, factor.to(kernels[0].dtype))
-        for gradient, spread in zip(kernels, spreads, strict=False):
+        spreads = _spreads(gradients) if self.config.ge else []  # measured before scaling, as published
+        torch._foreach_mul_(gradients, factor.to(gradients[0].dtype))
+        for gradient, spread in zip(gradients, spreads, strict=False):
             noise = torch.empty_like(gradient).normal_(generator=run.rng)
             gradient.addcmul_(noise, spread)
 

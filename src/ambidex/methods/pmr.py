@@ -20,11 +20,12 @@ from torch import Tensor
 
 from ambidex.cards.card import Card, Cost, Paper, Preset, Published
 from ambidex.cards.published import CREMAD, RESNETS, inforeg_table, toolkit
-from ambidex.errors import ModelError
 from ambidex.fusion import Features
 from ambidex.method import Method, MethodConfig, Needs, Run, Step
 from ambidex.methods._scores import TINY
-from ambidex.model import Architecture
+
+ROUNDING = 1e-5
+"""of a prototype's length: a distance below it is none"""
 
 
 class PMR(Method):
@@ -55,7 +56,6 @@ class PMR(Method):
             2023,
         ),
         modalities="two in the paper and the released code; beyond, an extension of this project",
-        needs="encoders that train",
         deviations=(
             "The released code lacks the entropy bonus and the clipped coefficients; `mode: released` is its hard "
             "switch.",
@@ -117,17 +117,9 @@ class PMR(Method):
         ),
     }
     config: Config
-    needs = Needs(min_modalities=2)
+    needs = Needs(min_modalities=2, trained="its losses reach the encoders alone")
     neutral = ({"epochs": 0}, {"alpha": 0.0, "mu": 0.0}, {"alpha": 0.0, "entropy_epochs": 0})
     variants: ClassVar = ({"mode": "released"}, {"alpha": 0.0, "mu": 1.0})
-
-    def check(self, architecture: Architecture, frozen: bool) -> None:
-        """Both terms reach the encoders alone."""
-        super().check(architecture, frozen)
-        if frozen:
-            raise ModelError(
-                "method pmr: its losses reach the encoders alone, and they are frozen; use regime scratch or pretrained"
-            )
 
     def setup(self, run: Run) -> None:
         """No prototypes yet."""
@@ -225,9 +217,13 @@ class PMR(Method):
 
 
 def distance(x: Tensor, prototypes: Tensor) -> Tensor:
-    """Euclidean distances of x [B, D] to prototypes [C, D]: [B, C]. At distance zero the gradient is zero."""
+    """Euclidean distances of x [B, D] to prototypes [C, D]: [B, C].
+
+    A sample that stands at a prototype, but for rounding, has no direction to go: there the gradient is zero.
+    """
     # by differences, not by the matrix product: that one loses small distances, and its gradient with them
-    return torch.cdist(x, prototypes, compute_mode="donot_use_mm_for_euclid_dist")
+    apart = torch.cdist(x, prototypes, compute_mode="donot_use_mm_for_euclid_dist")
+    return torch.where(apart > ROUNDING * prototypes.norm(dim=1), apart, apart.detach())
 
 
 def balanced_part(labels: Tensor, fraction: float, draws: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from torch import Tensor
 from ambidex.cards.card import Card, Cost, Paper, Preset, training
 from ambidex.cards.published import mcr_table, pdmp_table, toolkit
 from ambidex.errors import ModelError, TrainingError
-from ambidex.method import Method, MethodConfig, Run
+from ambidex.method import Method, MethodConfig, Needs, Run
 
 
 class Relearning(Method):
@@ -65,6 +65,7 @@ class Relearning(Method):
         ),
     }
     config: Config
+    needs = Needs(trained="moves the encoders back towards their start")
     early: ClassVar = {"every": 1}
     acts_from = 1
     neutral = ({"times": 0}, {"every": 1, "strength": 0.0}, {"every": 1_000})

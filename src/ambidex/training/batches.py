@@ -40,6 +40,9 @@ class Batch:
     """of these samples among those of the whole optimiser step, over all ranks and micro-batches"""
     keep: Tensor | None = None
     """which modalities of each are trained with [B, M], bool; None: all"""
+    stand_in: dict[str, Tensor] | None = None
+    """where B is 0, for the step has fewer samples than ranks: inputs of one sample of another rank, which goes
+    through the encoders so that all ranks take the same course, and counts for nothing"""
 
 
 @dataclass(frozen=True)
@@ -70,26 +73,32 @@ class Batches:
         """
         rows = self._rows(split, resample)
         order = torch.randperm(len(rows), generator=generator("order", self.seed, epoch))
-        chunks = split_batches(order, batch_size, 2 * self.ranks)
-        for number, chunk in list(enumerate(chunks))[skip:]:
-            mine = torch.arange(len(chunk)).tensor_split(self.ranks)[self.rank]
-            parts = [part.tolist() for part in mine.tensor_split(accumulate) if len(part)]
-            places = [slice(part[0], part[-1] + 1) for part in parts]
+        for number, chunk in list(enumerate(split_batches(order, batch_size)))[skip:]:
             micro_batches = []
-            for place in places:  # each takes its own numbers from the same stream, that of a single rank
+            for place in shares(len(chunk), self.ranks, self.rank, accumulate):
+                # each takes its own numbers from the same stream, that of a single rank
                 draws = Draws(generator("augment", self.seed, epoch, number, 0), len(chunk), place)
-                batch = self.load(rows[chunk[place]], draws)
+                batch = self._present(rows[chunk], place, draws)
                 keep = None if resample is None else resample.keep[chunk[place]].to(self.device)
                 micro_batches.append(replace(batch, place=place, keep=keep))
             yield len(chunk), micro_batches
 
     def steps(self, split: str, batch_size: int, resample: Resample | None = None) -> int:
         """Optimiser steps of one pass."""
-        return len(split_batches(self._rows(split, resample), batch_size, 2 * self.ranks))
+        return len(split_batches(self._rows(split, resample), batch_size))
 
     def _rows(self, split: str, resample: Resample | None) -> Tensor:
         rows = self.store.rows(split)
         return rows if resample is None else rows[resample.rows]
+
+    def _present(self, rows: Tensor, place: slice, draws: Draws) -> Batch:
+        """The samples of a step's `rows` at `place`; where there are none, none of them and a stand-in."""
+        if place.start < place.stop:
+            return self.load(rows[place], draws)
+        other = self.load(rows[:1], None)
+        return Batch(
+            {m: x[:0] for m, x in other.inputs.items()}, other.labels[:0], rows[:0], stand_in=other.inputs
+        )
 
     def sweep(self, split: str, batch_size: int, rows: Tensor | None = None) -> Iterator[Batch]:
         """One pass in store order, without augmentation; with `rows` over these positions in the split alone."""
@@ -106,13 +115,24 @@ class Batches:
         return Batch(inputs, self.store.labels[rows].to(self.device), rows)
 
 
-def split_batches(order: Tensor, batch_size: int, smallest: int) -> list[Tensor]:
-    """`order` [N] in batches of `batch_size`; fewer than `smallest` samples left over join the batch before.
+def split_batches(order: Tensor, batch_size: int) -> list[Tensor]:
+    """`order` [N] in batches of `batch_size`, whoever trains them; a single sample left over joins the batch before.
 
     Batch norm has no statistics of a single sample.
     """
     batches = list(torch.split(order, batch_size))
-    if len(batches) > 1 and len(batches[-1]) < smallest:
+    if len(batches) > 1 and len(batches[-1]) == 1:
         last = batches.pop()
         batches[-1] = torch.cat([batches[-1], last])
     return batches
+
+
+def shares(size: int, ranks: int, rank: int, accumulate: int) -> list[slice]:
+    """Places among a step's `size` samples that are this rank's, one for each of its micro-batches.
+
+    All ranks have equally many micro-batches, at most `accumulate`, of sizes that differ by one at most. With more
+    ranks than samples the last ranks have one micro-batch without any.
+    """
+    mine = torch.arange(size).tensor_split(ranks)[rank]
+    parts = mine.tensor_split(max(1, min(accumulate, size // ranks)))
+    return [slice(int(part[0]), int(part[-1]) + 1) if len(part) else slice(size, size) for part in parts]

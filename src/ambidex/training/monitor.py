@@ -56,8 +56,9 @@ class Totals:
 
         Of an update of some modalities alone only what is theirs: `count` adds the rest once for the whole step.
         """
-        for name, value in terms.items():
-            self._sum(f"loss/{name}", value.detach() * len(step.labels))
+        count = len(step.labels)
+        for name, value in terms.items():  # the mean over no samples is no number
+            self._sum(f"loss/{name}", value.detach() * count if count else torch.zeros_like(value))
         if step.modalities is None:
             self.count(step)
         for name, logits in (step.branches() or {}).items():

@@ -64,7 +64,7 @@ def encode_resting(model: MultimodalNet, inputs: Mapping[str, Tensor]) -> tuple[
     with evaluation_mode(model.encoders):
         for m in model.modalities:
             x = model.normalise[m](inputs[m])
-            features = model.encoder(m)(torch.cat([x, torch.zeros_like(x[:1])]))
+            features = model.encoder(m)(torch.cat([x, x.new_zeros(1, *x.shape[1:])]))
             present[m], absent[m] = features[:-1], features[-1:]
     return present, absent
 

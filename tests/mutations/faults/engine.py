@@ -9,7 +9,61 @@ SCALED = PRECISION + "test_a_scaled_loss_trains_bit_for_bit_as_the_loss"
 COSTS = "tests/contract/test_costs.py::"
 OVERFLOWS = PRECISION + "test_a_step_that_overflows_leaves_no_trace"
 
+BATCHES = "src/ambidex/training/batches.py"
+NORM = "src/ambidex/training/shared_norm.py"
+RANKS = "tests/contract/test_ranks.py::"
+SHARED = "tests/unit/test_shared_norm.py::test_ranks_normalise_as_one"
+
 FAULTS = [
+    Fault(
+        name="engine: the cut of an epoch depends on the number of ranks",
+        file=BATCHES,
+        before="for number, chunk in list(enumerate(split_batches(order, batch_size)))[skip:]:",
+        after="for number, chunk in list(enumerate(split_batches(order, batch_size + self.ranks - 1)))[skip:]:",
+        caught_by="tests/unit/test_engine.py::test_the_steps_are_the_same_for_any_number_of_ranks",
+    ),
+    Fault(
+        name="engine: a small rest joins the step before",
+        file=BATCHES,
+        before="len(batches[-1]) == 1:",
+        after="len(batches[-1]) <= 3:",
+        caught_by="tests/unit/test_engine.py::test_a_single_sample_left_over_joins_the_batch_before",
+    ),
+    Fault(
+        name="engine: a stand-in counts as a sample",
+        file=ENGINE,
+        before="return {m: h[:0] for m, h in features.items()}",
+        after="return features",
+        caught_by=RANKS + "test_a_rank_without_samples_takes_part[joint-{}]",
+    ),
+    Fault(
+        name="engine: ranks weigh the same, whatever their share",
+        file=ENGINE,
+        before="part = len(batch.labels) * self.batches.ranks / whole",
+        after="part = 1 / len(micro_batches)",
+        caught_by=RANKS + "test_two_ranks_train_as_one[joint-{}-halves]",
+    ),
+    Fault(
+        name="engine: batch norm sees its own rank alone",
+        file=NORM,
+        before="for norm in norms if self.ranks.count > 1 else ():",
+        after="for norm in ():",
+        caught_by=RANKS + "test_batch_norm_sees_the_whole_step[joint]",
+    ),
+    Fault(
+        name="engine: batch norm's gradient stays on its rank",
+        file=NORM,
+        before="ctx.ranks.sum(torch.stack([shift, scale]))",
+        after="torch.stack([shift, scale])",
+        caught_by=SHARED + "[maps]",
+    ),
+    Fault(
+        name="engine: a stand-in has a gradient",
+        file=NORM,
+        before="given = own * factor.view(shape) if ctx.counts else torch.zeros_like(upstream)",
+        after="given = own * factor.view(shape)",
+        caught_by=SHARED + "[maps]",
+    ),
     Fault(
         name="engine: gradients are unscaled after the method edits them",
         file=ENGINE,
