@@ -66,7 +66,7 @@ def test_the_page_of_the_run_shows_numbers_confusion_report_and_finding(learned:
     metrics = read_json(report / "metrics.json")
     logged = learned.metadata("evaluate-model", "metrics")
     assert (logged["accuracy"], logged["nll"]) == (metrics["accuracy"], metrics["nll"])
-    assert logged["shapley.audio"] == metrics["shapley"]["audio"]
+    assert logged["plain_sum.nll"] == metrics["plain_sum"]["nll"]
     assert learned.output_of("evaluate-model", "page").read_text() == (report / "report.html").read_text()
     finding = learned.output_of("evaluate-model", "finding").read_text()
     assert f"{100 * metrics['accuracy']:.1f} %" in finding

@@ -44,7 +44,9 @@ def rows_of(regimes, methods):
             numbers = dict.fromkeys(METRICS, 0.6 + 0.05 * k) | {"nll": 1.0}
             known = (regime, k) != (regimes[0], 1)
             mean = numbers if known else dict.fromkeys(METRICS)
-            tests = {"accuracy": {"mark": ("better", "worse", "same")[k % 3]}} if known else {}
+            mark = ("better", "worse", "same")[k % 3]
+            ends = {"difference": 0.01, "low": 0.005, "high": 0.02, "comparisons": 7}
+            tests = {"accuracy": {"mark": mark, **ends}} if known else {}
             per_seed = {"0": numbers, "1": numbers} if known else {}
             std = dict.fromkeys(METRICS, 0.02 if known else None)
             rows.append(

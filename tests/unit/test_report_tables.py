@@ -16,7 +16,7 @@ from ambidex.report import disagreements, run_charts, theme
 from ambidex.report.class_table import class_tables
 from ambidex.report.headline import headline, tiles
 from ambidex.report.repair_table import allocator_table, choice
-from ambidex.report.result import Result, run_metrics
+from ambidex.report.result import Result, run_details
 from ambidex.report.run_tables import overrides, trust
 from helpers.evaluations import make_evaluation
 from helpers.pages import tables_of
@@ -217,7 +217,7 @@ def test_the_headline_tells_gain_loss_and_chance_apart(result):
         }
         evaluation = replace(result.evaluation, splits=splits)
         changed = replace(result, evaluation=evaluation, allocations=[result.uniform, sure])
-        metrics = run_metrics(changed)
+        metrics = run_details(changed)
         hits = float((fused.argmax(1) == test.labels).double().mean())
         return headline(changed, {**metrics, "accuracy": hits})
 
@@ -231,7 +231,7 @@ def test_the_headline_tells_gain_loss_and_chance_apart(result):
 
 
 def test_a_few_tiles_repeat_the_numbers(result):
-    metrics = run_metrics(result)
+    metrics = run_details(result)
     shown = {name: value for value, name, _ in tiles(result, metrics)}
     assert len(shown) == 5
     assert shown["accuracy, fused"] == f"{100 * metrics['accuracy']:.1f} %"

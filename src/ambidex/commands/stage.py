@@ -68,14 +68,14 @@ def show_study(study: Path, which: str | None = None) -> None:
     """
     from ambidex.report.study.decision_text import decision_text
     from ambidex.report.study.methods_table import read_methods, render_methods
-    from ambidex.report.study.table import PAGE_FILE, read_rows, render
+    from ambidex.report.study.table import PAGE_FILE, render_study
 
     if which == "methods":
         table = render_methods(read_methods(study))
     elif which == "decision":
         table = decision_text(study)
     else:
-        table = render(read_rows(study))
+        table = render_study(study)
     print(f"\n{table}\n\nreport: {study / PAGE_FILE}")
 
 

@@ -32,7 +32,7 @@ PLACED = ("performance", "probes", "capability", "logits", "shapley", "weights",
 
 
 def run_page(
-    result: Result, metrics: Mapping[str, Any], drawn: Sequence[Drawn], card: Mapping[str, Any]
+    result: Result, details: Mapping[str, Any], drawn: Sequence[Drawn], card: Mapping[str, Any]
 ) -> Html:
     """The whole page. `card`: provenance (versions, fingerprints) as it is written beside the report."""
     pictures = {d.name: html.picture(d) for d in drawn}
@@ -42,7 +42,7 @@ def run_page(
 
     alone = charts(*(f"confusion_{m}" for m in result.evaluation.modalities))
     blocks = {
-        "overview": [*_overview(result, metrics), *charts("accuracy")],
+        "overview": [*_overview(result, details), *charts("accuracy")],
         "decides": [
             html.terms(terms.DECISION),
             html.bullets(result.sentences("capability")),
@@ -103,13 +103,13 @@ def _subtitle(result: Result) -> str:
     )
 
 
-def _overview(result: Result, metrics: Mapping[str, Any]) -> list[Html]:
+def _overview(result: Result, details: Mapping[str, Any]) -> list[Html]:
     found, *reasons = verdict(result)
     return [
-        *notices(result, metrics),
-        html.paragraph(headline(result, metrics), "headline"),
+        *notices(result, details),
+        html.paragraph(headline(result, details), "headline"),
         html.paragraph(found, "verdict"),
-        html.tiles(tiles(result, metrics)),
+        html.tiles(tiles(result, details)),
         html.bullets(reasons),
         *_in_detail(result, "performance", "probes"),
     ]

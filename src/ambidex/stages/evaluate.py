@@ -20,7 +20,7 @@ from ambidex.params import Evaluate, Params
 from ambidex.records import CARD_FILE, METRICS_FILE
 from ambidex.repair.allocation import REFERENCE, fit_allocators
 from ambidex.report.model_files import MODEL_FOLDER, write_model
-from ambidex.report.result import Result, run_metrics
+from ambidex.report.result import Result, run_details, run_metrics
 from ambidex.report.run_files import write_report
 from ambidex.runtime import device, prepare_torch
 from ambidex.stages import Paths
@@ -33,7 +33,7 @@ HISTORY_FILE = "history.csv"
 def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     """inputs: features, model, encoders (optional: a folder per modality), crossfit (optional). outputs: report.
 
-    Returns the metrics, the headline first. A decision layer in the model is neither judged nor kept: the trained
+    Returns the headline numbers. A decision layer in the model is neither judged nor kept: the trained
     head is, and everything is fitted afresh. Raises ParamsError (unknown allocator or diagnostic), ModelError (the
     model was not trained on the store, its outputs are not finite, or the model asked for cannot be saved: then
     the report is there all the same), DataError (a split is empty, validation too small, an input not finite).
@@ -51,7 +51,7 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
         _history(inputs["model"]),
         store.info,
     )
-    metrics = run_metrics(result)
+    details = run_details(result)
     facts = _facts(evaluation.card, store, inputs["model"]) | {
         "modalities": list(evaluation.modalities),
         "allocators": allocators,
@@ -60,7 +60,7 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     }
     problem = None
     with whole_folder(outputs["report"]) as folder:
-        write_report(folder, params, result, metrics, facts)
+        write_report(folder, params, result, details, facts)
         if section.save:
             try:
                 write_model(folder / MODEL_FOLDER, params, result, inputs["model"], facts)
@@ -68,7 +68,7 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
                 problem = error
     if problem is not None:
         raise ModelError(f"{outputs['report']}: the report is there, but no model was saved: {problem}")
-    return metrics
+    return run_metrics(details)
 
 
 def _evaluation(params: Params, inputs: Paths, store: FeatureStore) -> Evaluation:

@@ -13,7 +13,7 @@ from ambidex.errors import DataError
 from ambidex.files import is_unfinished, read_json
 from ambidex.layout import cell_name
 from ambidex.params import Study
-from ambidex.records import CARD_FILE, METRICS_FILE
+from ambidex.records import CARD_FILE, DETAILS_FILE, METRICS_FILE
 from ambidex.report.predictions import Predictions, read_predictions
 
 DIAGNOSIS_FILE = "diagnosis.json"
@@ -28,7 +28,8 @@ class Report:
 
     folder: Path
     card: dict[str, Any]
-    metrics: dict[str, Any]
+    details: dict[str, Any]
+    """its details.json"""
     predictions: Predictions
 
     @property
@@ -131,8 +132,19 @@ def _cell(place: Path) -> Cell | None:
 
 
 def _read(place: Path) -> Report:
-    card, metrics = _json(place / CARD_FILE), _json(place / METRICS_FILE)
-    return Report(place, card, metrics, read_predictions(place, card.get("classes", ())))
+    card = _json(place / CARD_FILE)
+    return Report(place, card, _details(place), read_predictions(place, card.get("classes", ())))
+
+
+def _details(place: Path) -> dict[str, Any]:
+    """What evaluate measured in detail; reports of old hold it in metrics.json."""
+    path = place / DETAILS_FILE
+    found = _json(path if path.exists() else place / METRICS_FILE)
+    if not isinstance(found.get("allocators"), dict):
+        raise DataError(
+            f"{place}: has no {DETAILS_FILE} with the numbers of its allocators; run evaluate again"
+        )
+    return found
 
 
 def _json(path: Path) -> dict[str, Any]:
