@@ -94,7 +94,7 @@ def test_a_failing_task_is_named_and_what_was_finished_stays(tmp_path: Path) -> 
     assert "Inner task failed: 'train-model' inside 'exit-handler-1'" in run.output
     page = run.output_of("report-status", "page").read_text()
     assert ": failed." in page
-    assert "- train failed: loss of validation is not finite after epoch 0" in page  # an epoch is one step
+    assert "- train failed: loss of validation is not finite after epoch 1" in page  # an epoch is one step
     assert "ambidex: loss of validation is not finite" in run.output
     for task, name in (("extract-features", "features"), ("gather-encoders", "encoders")):
         assert (run.output_of(task, name)).is_dir()

@@ -39,6 +39,11 @@ class Judgement:
         return f"clearly {self.clarity}"
 
     @property
+    def change(self) -> str:
+        """`a clear gain`, `a clear loss`, or why neither."""
+        return {"better": "a clear gain", "worse": "a clear loss"}.get(self.clarity, self.words)
+
+    @property
     def sign(self) -> int:
         """1: clearly better, -1: clearly worse, 0: neither."""
         return {"better": 1, "worse": -1}.get(self.clarity, 0)

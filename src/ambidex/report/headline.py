@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ambidex.report.result import Result, best_alone
+from ambidex.report.run_judge import judge_allocators
 from ambidex.statistics import correct, paired_bootstrap
 
 Tile = tuple[str, str, str]
@@ -45,7 +46,8 @@ def _repair(result: Result) -> Tile | None:
     if not change:
         return None
     low, high = 100 * change["low"], 100 * change["high"]
-    note = f"points over the plain sum ({low:+.1f} to {high:+.1f})"
+    judgement = judge_allocators(result)["accuracy"][result.headline.name]
+    note = f"points over the plain sum ({low:+.1f} to {high:+.1f}): {judgement.change}"
     return f"{100 * change['difference']:+.1f}", "repair", note
 
 

@@ -70,6 +70,17 @@ class Lean:
         """The answer as a clause, with who leads by how much."""
         return lean_words(self.answer, self.leading, self.by_modality[self.leading])
 
+    @property
+    def title(self) -> str:
+        """The answer in short, and on how many classes there is a clear one."""
+        short = {
+            "yes": f"{self.leading} decides more than it can",
+            "no": f"No modality decides more than it can by {MARGIN:g} or more",
+            "undecided": "Not clear whether a modality decides more than it can",
+        }[self.answer]
+        count = len({label for _, label in self.signs})
+        return f"{short}; {len(self.uneven)} of {count} classes are clearly uneven"
+
 
 def lean_words(answer: str, leading: str, lead: Mapping[str, float | None]) -> str:
     """`left decides more than it can, by 0.12 (0.05 to 0.19) of the decision`; the same words wherever this is told."""

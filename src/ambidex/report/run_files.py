@@ -19,6 +19,7 @@ from ambidex.report.finding import verdict
 from ambidex.report.headline import headline
 from ambidex.report.result import Result, run_metrics
 from ambidex.report.run_charts import run_charts
+from ambidex.report.run_judge import lean_sentence
 from ambidex.report.run_page import run_page
 from ambidex.report.study.cells import CACHE_FILE, DIAGNOSIS_FILE
 from ambidex.report.tensorboard import allocator_scalars, write_tensorboard
@@ -58,7 +59,8 @@ def _in_short(result: Result, details: dict[str, Any]) -> str:
         headline(result, details),
         found and f"**{found}**",
     ]
-    return "\n\n".join([*filter(None, told), "\n".join(f"- {reason}" for reason in reasons)]) + "\n"
+    points = [f"- {sentence}" for sentence in [*lean_sentence(result), *reasons]]
+    return "\n\n".join([*filter(None, told), "\n".join(points)]) + "\n"
 
 
 def _write_tables(folder: Path, result: Result) -> None:

@@ -13,6 +13,7 @@ from ambidex.report.html import Html, Text
 from ambidex.report.notices import notices
 from ambidex.report.repair_table import allocator_table, choice
 from ambidex.report.result import Result
+from ambidex.report.run_judge import lean_sentence
 from ambidex.report.run_tables import overrides, trust
 
 SECTIONS = {
@@ -45,7 +46,7 @@ def run_page(
         "overview": [*_overview(result, details), *charts("accuracy")],
         "decides": [
             html.terms(terms.DECISION),
-            html.bullets(result.sentences("capability")),
+            html.bullets([*lean_sentence(result), *result.sentences("capability")]),
             *charts("shares", "shapley"),
             overrides(result),
             *_in_detail(result, "shapley"),
@@ -110,7 +111,7 @@ def _overview(result: Result, details: Mapping[str, Any]) -> list[Html]:
         html.paragraph(headline(result, details), "headline"),
         html.paragraph(found, "verdict"),
         html.tiles(tiles(result, details)),
-        html.bullets(reasons),
+        html.bullets([*lean_sentence(result), *reasons]),
         *_in_detail(result, "performance", "probes"),
     ]
 
