@@ -14,8 +14,7 @@ from ambidex.readers.schema import shown
 from ambidex.records import read_card
 from ambidex.report.run_files import CONFUSION_FILE, FINDING_FILE, PAGE_FILE, PLOTS
 from ambidex.report.study.table import PAGE_FILE as STUDY_PAGE
-from ambidex.report.study.table import read_rows as read_study_rows
-from ambidex.report.study.table import render
+from ambidex.report.study.table import render_study
 from components._call import sections
 
 
@@ -51,4 +50,4 @@ def show_report(report: str, page: str, finding: str) -> None:
 def show_study(study: str, page: str, table: str) -> None:
     """Copy a study's page, and write its table as Markdown, to where Kubeflow shows them."""
     shutil.copyfile(Path(study) / STUDY_PAGE, page)
-    write_text(Path(table), f"```\n{render(read_study_rows(Path(study)))}\n```\n")
+    write_text(Path(table), f"```\n{render_study(Path(study))}\n```\n")

@@ -313,7 +313,7 @@ class Engine:
         self.guard.check()
         self._checkpoint(self.run.epoch)
         self.monitor.close()
-        where = f"step {self.number} of epoch {self.run.epoch}"
+        where = f"step {self.number} of epoch {self.run.epoch + 1}"
         raise PreemptedError(f"stopped by SIGTERM after {where}; a rerun resumes from {self.folder}")
 
     def _checkpoint(self, epoch: int) -> None:

@@ -23,6 +23,9 @@ from ambidex.readers import Record, read_json
 PARAMS_FILE = "params.yaml"
 CARD_FILE = "card.json"
 METRICS_FILE = "metrics.json"
+DETAILS_FILE = "details.json"
+HEADLINES = 30
+"""numbers that metrics.json may hold: `dvc metrics show` prints them all on one line"""
 _LIBRARIES = (
     "torch",
     "torchaudio",
@@ -114,15 +117,34 @@ def read_metrics(
     return metrics
 
 
+def read_details(
+    folder: Path, schema: type[Record], error: type[AmbidexError] = DataError, hint: str = ""
+) -> dict[str, Any]:
+    """The details.json of an output, as read_card does; outputs of old hold the same in metrics.json."""
+    path = folder / DETAILS_FILE
+    details: dict[str, Any] = read_json(
+        path if path.exists() else folder / METRICS_FILE, schema, error=error, hint=hint
+    )
+    return details
+
+
 def _records(folder: Path) -> list[str]:
     """Digests of what write_records wrote: code, inputs, parameters and results."""
-    paths = (folder / name for name in (CARD_FILE, PARAMS_FILE, METRICS_FILE))
+    paths = (folder / name for name in (CARD_FILE, PARAMS_FILE, METRICS_FILE, DETAILS_FILE))
     return [sha256(path) for path in paths if path.exists()]
 
 
-def write_records(folder: Path, stage: str, params: Params, metrics: dict[str, Any], **facts: Any) -> None:
-    """Write params.yaml (resolved), card.json and metrics.json into an output `folder`.
+def write_records(
+    folder: Path,
+    stage: str,
+    params: Params,
+    metrics: dict[str, Any],
+    details: dict[str, Any] | None = None,
+    **facts: Any,
+) -> None:
+    """Write params.yaml (resolved), card.json, metrics.json and, where there are `details`, details.json into `folder`.
 
+    `metrics` are the headline numbers, the same few for any data: at most HEADLINES.
     `facts` go into the card: data fingerprint, split protocol, selection rule, ... The section `platform` and the
     place of unfinished work are left out: they change no result, and these files tell the stages that read them
     whether to run again.
@@ -130,6 +152,8 @@ def write_records(folder: Path, stage: str, params: Params, metrics: dict[str, A
     resolved = params.model_dump(mode="json", exclude={"platform": True, "runtime": {"checkpoints"}})
     write_text(folder / PARAMS_FILE, yaml.safe_dump(resolved, sort_keys=False))
     write_json(folder / METRICS_FILE, metrics)
+    if details is not None:
+        write_json(folder / DETAILS_FILE, details)
     write_json(folder / CARD_FILE, {"stage": stage, **provenance(), "inputs": _inputs.get() or {}, **facts})
 
 

@@ -219,19 +219,29 @@ def crossed(values: Tensor, level: float = 0.95) -> list[Comparison]:
     """
     d = values.double()
     seeds, samples = d.shape[:2]
-    if min(seeds, samples) < 2:
-        raise ValueError(f"{seeds} seeds x {samples} samples: crossed needs two of each")
-    mean, by_seed, by_sample = d.mean(dim=(0, 1)), d.mean(dim=1), d.mean(dim=0)
-    of_seed = samples * (by_seed - mean).square().sum(dim=0) / (seeds - 1)
-    of_sample = seeds * (by_sample - mean).square().sum(dim=0) / (samples - 1)
-    left = d - by_seed[:, None] - by_sample[None] + mean
-    rest = left.square().sum(dim=(0, 1)) / ((seeds - 1) * (samples - 1))
+    mean, (of_seed, of_sample, rest) = d.mean(dim=(0, 1)), mean_squares(d)
     of_seed = torch.maximum(of_seed, rest)
     of_sample = (of_sample - rest).clamp_min(0)
     v = of_seed + of_sample
     freedom = v.square() / (of_seed.square() / (seeds - 1) + of_sample.square() / (samples - 1))
     columns = zip(mean.tolist(), (v / (seeds * samples)).sqrt().tolist(), freedom.tolist(), strict=True)
     return [_student(*column, level) for column in columns]
+
+
+def mean_squares(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of differences [S, N, K] of S seeds on the same N samples: of seeds, of samples, and of what is left; each [K].
+
+    Raises ValueError below two seeds or two samples.
+    """
+    d = values.double()
+    seeds, samples = d.shape[:2]
+    if min(seeds, samples) < 2:
+        raise ValueError(f"{seeds} seeds x {samples} samples: crossed needs two of each")
+    mean, by_seed, by_sample = d.mean(dim=(0, 1)), d.mean(dim=1), d.mean(dim=0)
+    of_seed = samples * (by_seed - mean).square().sum(dim=0) / (seeds - 1)
+    of_sample = seeds * (by_sample - mean).square().sum(dim=0) / (samples - 1)
+    left = d - by_seed[:, None] - by_sample[None] + mean
+    return of_seed, of_sample, left.square().sum(dim=(0, 1)) / ((seeds - 1) * (samples - 1))
 
 
 def _student(difference: float, error: float, freedom: float, level: float) -> Comparison:

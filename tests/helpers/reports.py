@@ -28,7 +28,7 @@ def write_evaluation(
 ) -> Path:
     """`said`: kind (allocator, branch, probe, unimodal) -> name -> logits [N, C].
 
-    `allocators`: what stands in metrics.json for an allocator besides its numbers on test (`refused` alone).
+    `allocators`: what stands in details.json for an allocator besides its numbers on test (`refused` alone).
     """
     folder.mkdir(parents=True)
     everything: dict[str, torch.Tensor] = {}
@@ -46,7 +46,7 @@ def write_evaluation(
         for m, z in said.get("unimodal", {}).items()
     }
     known = {"allocators": told, "unimodal": alone, "joint_probe_accuracy": 0.9, **(metrics or {})}
-    write_json(folder / "metrics.json", known)
+    write_json(folder / "details.json", known)
     if contributions:
         held = {f"test/contributions/{m}": z.contiguous() for m, z in contributions.items()}
         save_file(held, folder / CACHE_FILE)

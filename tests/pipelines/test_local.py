@@ -67,7 +67,7 @@ def test_the_page_of_the_run_shows_numbers_confusion_report_and_finding(learned:
     metrics = read_json(report / "metrics.json")
     logged = learned.metadata("evaluate-model", "metrics")
     assert (logged["accuracy"], logged["nll"]) == (metrics["accuracy"], metrics["nll"])
-    assert logged["shapley.audio"] == metrics["shapley"]["audio"]
+    assert logged["plain_sum.nll"] == metrics["plain_sum"]["nll"]
     assert learned.output_of("evaluate-model", "page").read_text() == (report / "report.html").read_text()
     finding = learned.output_of("evaluate-model", "finding").read_text()
     assert f"{100 * metrics['accuracy']:.1f} %" in finding
@@ -95,7 +95,7 @@ def test_a_failing_task_is_named_and_what_was_finished_stays(tmp_path: Path) -> 
     assert "Inner task failed: 'train-model' inside 'exit-handler-1'" in run.output
     page = run.output_of("report-status", "page").read_text()
     assert ": failed." in page
-    assert "- train failed: loss of validation is not finite after epoch 0" in page  # an epoch is one step
+    assert "- train failed: loss of validation is not finite after epoch 1" in page  # an epoch is one step
     assert "ambidex: loss of validation is not finite" in run.output
     for task, name in (("extract-features", "features"), ("gather-encoders", "encoders")):
         assert (run.output_of(task, name)).is_dir()

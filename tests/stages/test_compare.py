@@ -205,7 +205,7 @@ def test_a_clear_loss_is_marked_as_plainly_as_a_win(tmp_path, monkeypatch):
     assert find(found, "multi_task", "scratch", "modality").tests["accuracy"]["mark"] == "worse"
     _, text = read_page(tmp_path / "study" / "compare.html")
     assert "▼" in text
-    assert "2 significantly worse" in text
+    assert "2 clearly worse" in text
     line = next(line for line in render(found).splitlines() if "multi_task + modality" in line)
     assert " - " in line
 
@@ -237,12 +237,12 @@ def test_a_sum_below_its_best_modality_is_explained(tmp_path, gap, where):
     inside = {"left": {"test": {"accuracy": 0.3125}}, "right": {"test": {"accuracy": 0.4375}}}
     for seed, extra in ((0, 0.0), (1, 0.25)):
         folder = write_report(tmp_path / "reports" / str(seed), "joint", "scratch", seed)
-        metrics = json.loads((folder / "metrics.json").read_text())
+        metrics = json.loads((folder / "details.json").read_text())
         metrics |= {"branches": json.loads(json.dumps(inside))}
         metrics["representation_gap"] = {"left": gap + extra / 100, "right": 0.9}
         metrics["branches"]["left"]["test"]["accuracy"] += extra
         metrics["unimodal"]["left"]["test"]["accuracy"] = 0.95
-        write_json(folder / "metrics.json", metrics)
+        write_json(folder / "details.json", metrics)
     one = params(study={"methods": ["joint"], "regimes": ["scratch"], "seeds": [0, 1]})
     run("compare", one, {"reports": tmp_path / "reports"}, {"study": tmp_path / "study"})
     (why,) = [sentence for sentence in sentences(tmp_path / "study") if sentence.startswith("Why joint")]

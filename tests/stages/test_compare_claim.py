@@ -142,12 +142,12 @@ def test_the_three_questions_are_answered_by_the_truth(found):
     after = verdict(found, "after pre-training")
     assert after["answer"] == "yes"
     assert [s.split(":")[0] for s in after["sentences"]] == [f"joint ({r})" for r in REGIMES]
-    assert all("left leads by 0.2" in s for s in after["sentences"])  # 3 / 4 less a half
+    assert all("left decides more than it can, by 0.2" in s for s in after["sentences"])  # 3 / 4 less a half
     assert "the decision follows it in 75% (the same for right: 25%)" in after["sentences"][0]
     balanced = verdict(found, "after balanced optimisation")
     assert balanced["answer"] == "yes in 3 of 6, no in 3"
     assert all("multi_task" in s or "ogm_ge" in s for s in balanced["sentences"])  # joint_3 is joint training
-    assert all(("no." in s) == ("multi_task" in s) for s in balanced["sentences"])
+    assert all((": no, no modality" in s) == ("multi_task" in s) for s in balanced["sentences"])
     assert all("lower than with joint" in s for s in balanced["sentences"])
     missing = verdict(found, "without any joint optimisation")
     assert missing["answer"] == "not measured"
@@ -174,7 +174,7 @@ def test_repair_is_told_with_its_numbers(found):
     repair = verdict(found, "recovered at the decision layer")
     rows = [r for r in found["rows"] if r["headline"] and r["repair"]]
     better = sum(r["repair"]["accuracy"]["mark"] == "better" for r in rows)
-    assert repair["answer"].startswith(f"accuracy better in {better}, worse in 0 of {len(rows)}")
+    assert repair["answer"].startswith(f"accuracy clearly better in {better}, worse in 0 of {len(rows)}")
     joint = next(r for r in rows if (r["method"], r["regime"]) == ("joint", "scratch"))
     plain = next(
         r

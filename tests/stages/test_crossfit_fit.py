@@ -187,7 +187,8 @@ def test_data_without_validation_end_to_end(no_val, capsys):
     metrics = json.loads((report / "metrics.json").read_text())
     assert metrics["accuracy"] > 0.6
     assert metrics["samples"] == {"test": 30, "train": 60}
-    assert set(metrics["branches"]["left"]) == {"test"}
+    details = json.loads((report / "details.json").read_text())
+    assert set(details["branches"]["left"]) == {"test"}
     assert (report / "report.html").exists()
 
 

@@ -62,7 +62,12 @@ def metrics(report):
     return json.loads((report / "metrics.json").read_text())
 
 
-def test_metrics_are_those_of_the_written_predictions(report, metrics):
+@pytest.fixture(scope="module")
+def details(report):
+    return json.loads((report / "details.json").read_text())
+
+
+def test_metrics_are_those_of_the_written_predictions(report, details):
     from sklearn.metrics import accuracy_score, f1_score, log_loss
 
     said = load_file(report / "predictions.safetensors")
@@ -75,20 +80,24 @@ def test_metrics_are_those_of_the_written_predictions(report, metrics):
         if kind == "probe":  # not a predictor of the model
             continue
         group = {"allocator": "allocators", "branch": "branches", "unimodal": "unimodal"}[kind]
-        found = metrics[group][who] if kind == "allocator" else metrics[group][who]["test"]
+        found = details[group][who] if kind == "allocator" else details[group][who]["test"]
         assert found["accuracy"] == pytest.approx(accuracy_score(labels, p.argmax(1)))
         assert found["macro_f1"] == pytest.approx(f1_score(labels, p.argmax(1), average="macro"))
         assert found["nll"] == pytest.approx(log_loss(labels, p, labels=range(len(CLASSES))), rel=1e-5)
 
 
-def test_the_headline_is_the_allocator_that_was_asked_for(report, metrics):
-    chosen = metrics["allocators"]["modality"]
+def test_the_headline_is_the_allocator_that_was_asked_for(metrics, details):
+    chosen, plain = (details["allocators"][name] for name in ("modality", "uniform"))
     assert metrics["allocator"] == metrics["allocator_asked"] == "modality"
     assert {key: metrics[key] for key in ("accuracy", "nll", "ece")} == {
         key: chosen[key] for key in ("accuracy", "nll", "ece")
     }
-    gap = metrics["joint_probe_accuracy"] - metrics["allocators"]["uniform"]["accuracy"]
+    gap = metrics["joint_probe_accuracy"] - plain["accuracy"]
     assert metrics["decision_gap"] == pytest.approx(gap)
+    assert metrics["plain_sum"] == {key: plain[key] for key in metrics["plain_sum"]}
+    assert metrics["recovered"]["difference"] == pytest.approx(chosen["accuracy"] - plain["accuracy"])
+    alone = {m: found["test"]["accuracy"] for m, found in details["unimodal"].items()}
+    assert metrics["best_alone"] == {"modality": max(alone, key=alone.get), "accuracy": max(alone.values())}
 
 
 def test_every_sample_is_listed_with_what_was_said_about_it(layout, report):
@@ -170,13 +179,15 @@ def test_the_same_model_gives_the_same_report_without_encoders_fewer_rows(layout
     again = tmp_path / "again"
     assert run("evaluate", _params(), _inputs(layout), {"report": again}) == metrics
     first = layout.report("multi_task", "scratch", 0)
-    for name in ("metrics.json", "predictions.csv", "cache.safetensors", "plots/accuracy.png", "report.html"):
+    names = ("metrics.json", "details.json", "predictions.csv", "cache.safetensors", "plots/accuracy.png")
+    for name in (*names, "report.html"):
         assert (again / name).read_bytes() == (first / name).read_bytes(), name
     inputs = {key: path for key, path in _inputs(layout).items() if key != "encoders"}
     params = _params(allocators=["uniform"], allocator="uniform", diagnostics=["probes"])
     alone = run("evaluate", params, inputs, {"report": tmp_path / "alone"})
-    assert alone["unimodal"] == {}
-    assert alone["shapley"] == {}
+    kept = json.loads((tmp_path / "alone" / "details.json").read_text())
+    assert kept["unimodal"] == {}
+    assert kept["shapley"] == {}
     assert alone["allocator"] == "uniform"
     page, _ = read_page(tmp_path / "alone" / "report.html")
     assert "chart-shares" not in page.anchors
@@ -213,8 +224,9 @@ def test_a_refused_headline_falls_back_to_the_plain_sum_and_says_so(layout, tmp_
     params = _params(allocator="temperature", diagnostics=["probes"], standalone="refuse")
     found = run("evaluate", params, _inputs(layout), {"report": tmp_path / "r"})
     assert (found["allocator"], found["allocator_asked"]) == ("uniform", "temperature")
-    assert found["accuracy"] == found["allocators"]["uniform"]["accuracy"]
-    assert "alone reaches" in found["allocators"]["temperature"]["refused"]
+    kept = json.loads((tmp_path / "r" / "details.json").read_text())["allocators"]
+    assert found["accuracy"] == kept["uniform"]["accuracy"]
+    assert "alone reaches" in kept["temperature"]["refused"]
     assert not (tmp_path / "r" / "allocators" / "temperature.safetensors").exists()
     _, text = read_page(tmp_path / "r" / "report.html")
     assert "the headline is the plain sum" in text

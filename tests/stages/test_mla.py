@@ -65,12 +65,12 @@ def test_the_report_is_of_the_fused_prediction_and_its_branches(layout: Layout, 
         atol=1e-5,
         rtol=0,
     )
-    metrics = read_json(layout.root / "reports" / name / "metrics.json")
+    details = read_json(layout.root / "reports" / name / "details.json")
     for m, logits in z.items():
         probabilities = torch.from_numpy(softmax(logits, axis=1))
         torch.testing.assert_close(said[f"branch/{m}"].double(), probabilities.double(), atol=1e-5, rtol=0)
         right = (logits.argmax(1) == labels.numpy()).mean()
-        assert metrics["branches"][m]["test"]["accuracy"] == pytest.approx(right)
+        assert details["branches"][m]["test"]["accuracy"] == pytest.approx(right)
     assert (fused.argmax(1) == labels.numpy()).mean() > 0.6
 
 

@@ -68,9 +68,9 @@ def test_sigterm_ends_the_command_with_75_and_a_rerun_with_the_same_bits(layout,
 
 def test_a_rerun_takes_only_the_steps_that_are_left(layout, tmp_path):
     """60 samples in batches of 16 are four steps (the last four samples are enough for one): 12 in three epochs."""
-    with pytest.raises(PreemptedError, match="after step 6 of epoch 1"), sigterm_in_step(6):
+    with pytest.raises(PreemptedError, match="after step 6 of epoch 2"), sigterm_in_step(6):
         _train(layout, _params(), tmp_path / "model")
-    with pytest.raises(PreemptedError, match="after step 12 of epoch 2"), sigterm_in_step(6):
+    with pytest.raises(PreemptedError, match="after step 12 of epoch 3"), sigterm_in_step(6):
         _train(layout, _params(), tmp_path / "model")
     with sigterm_in_step(1):  # never reached: nothing is left but to validate
         _train(layout, _params(), tmp_path / "model")

@@ -51,7 +51,7 @@ def _found(layout: Layout, report: Path) -> dict[str, bool]:
 
 
 def _better_than_the_plain_sum(report: Path) -> bool:
-    allocators = read_json(report / "metrics.json")["allocators"]
+    allocators = read_json(report / "details.json")["allocators"]
     return bool(allocators["category"]["nll"] < allocators["uniform"]["nll"])
 
 

@@ -10,7 +10,7 @@ from ambidex.repair.allocation import fit_allocators, held_out
 from ambidex.repair.heldout import CROSS_FITTED
 from ambidex.report.finding import Evidence, evidence_of, finding, repair
 from ambidex.report.notices import notices
-from ambidex.report.result import Result, run_metrics
+from ambidex.report.result import Result, run_details
 from ambidex.report.run_page import run_page
 from ambidex.statistics import Comparison
 from helpers.evaluations import make_evaluation, make_features
@@ -41,8 +41,16 @@ def evidence(joint=NOTHING, best=NOTHING, own=NOTHING, others=None, representati
     ("given", "kind", "words"),
     [
         (evidence(own=clear(3)), "decision", "by +3.0 points (95 % interval +2.0 to +4.0), a clear gain"),
-        (evidence(own=clear(3)), "decision", "repairable without touching an encoder (re-weighting wins"),
-        (evidence(joint=clear(4)), "decision", "(probes show it, the allocators tried did not mend it)"),
+        (
+            evidence(own=clear(3)),
+            "decision",
+            "the decision layer falls short; re-weighting (modality) wins back accuracy, without touching",
+        ),
+        (
+            evidence(joint=clear(4)),
+            "decision",
+            "probes show it; re-weighting (modality) does not clearly win it back",
+        ),
         (evidence(joint=clear(4)), "decision", "A linear probe on the same features gains +4.0 points"),
         (evidence(best=clear(5)), "decision", "A probe on audio alone gains +5.0 points"),
         (evidence(others={"category": clear(6)}), "decision", "clear gain (category +6.0 points"),
@@ -94,7 +102,11 @@ def test_an_allocator_that_test_picks_must_stand_a_correction():
     among_many = {f"a{i}": vague(0) for i in range(5)} | {"category": lucky}
     found = finding(evidence(own=vague(0), others=among_many))
     assert found.kind == "undecided"
-    assert "pick on test" in " ".join(found.sentences)
+    told = " ".join(found.sentences)
+    assert (
+        "Another allocator: clear on its own, not after correction for 6 comparisons (category +2.0" in told
+    )
+    assert "pick on test" not in told
     asked_for = finding(evidence(own=lucky, others={f"a{i}": vague(0) for i in range(5)}))
     assert asked_for.kind == "decision"
 
@@ -178,7 +190,7 @@ def quiet():
 def warned(result, val, test, counts=(1000, 1000), kind="branches"):
     by_split = {"m0": {"val": {"accuracy": val}, "test": {"accuracy": test}}}
     samples = dict(zip(("val", "test"), counts, strict=True))
-    return notices(result, {**run_metrics(result), "branches": {}, "samples": samples, kind: by_split})
+    return notices(result, {**run_details(result), "branches": {}, "samples": samples, kind: by_split})
 
 
 def test_wild_differences_are_named_with_both_numbers_and_their_direction(quiet):
@@ -204,7 +216,7 @@ def test_classes_without_held_out_samples_are_named(quiet):
             for name, record in zip(names, records, strict=False)
         ]
         return notices(
-            dataclasses.replace(quiet, allocations=[*quiet.allocations, *allocations]), run_metrics(quiet)
+            dataclasses.replace(quiet, allocations=[*quiet.allocations, *allocations]), run_details(quiet)
         )
 
     assert known({"fallback_classes": []}) == []
@@ -231,7 +243,7 @@ def test_a_class_that_validation_lacks_reaches_the_reader():
     result = result_of(
         dataclasses.replace(evaluation, splits={**evaluation.splits, "val": fewer}), ("uniform", "category")
     )
-    assert any("class3" in notice for notice in notices(result, run_metrics(result)))
+    assert any("class3" in notice for notice in notices(result, run_details(result)))
 
 
 def with_groups(found, groups, crossed=False):
@@ -249,20 +261,20 @@ def with_groups(found, groups, crossed=False):
 
 def test_one_speaker_in_validation_is_named_with_the_way_out(quiet):
     alone = with_groups(quiet, ["lucas"])
-    (found,) = notices(alone, {**run_metrics(alone), "branches": {}})
+    (found,) = notices(alone, {**run_details(alone), "branches": {}})
     assert found.endswith(
         "validation holds one group (&#x27;lucas&#x27;): nothing can be learnt about how groups differ; auto keeps "
         "the plain sum; `ambidex crossfit` (evaluate.fit_on: crossfit) judges over the 60 groups of training, "
         "or give val more groups.</div>"
     )
     two = with_groups(quiet, ["lucas", "nora"])
-    (found,) = notices(two, {**run_metrics(two), "branches": {}})
+    (found,) = notices(two, {**run_details(two), "branches": {}})
     assert (
         "validation holds two groups (&#x27;lucas&#x27; and &#x27;nora&#x27;): how groups differ is guessed"
         in found
     )
     three = with_groups(quiet, ["lucas", "nora", "olga"])
-    assert notices(three, {**run_metrics(three), "branches": {}}) == []
+    assert notices(three, {**run_details(three), "branches": {}}) == []
 
 
 def test_auto_is_not_said_to_keep_what_it_did_not_keep(quiet):
@@ -271,27 +283,27 @@ def test_auto_is_not_said_to_keep_what_it_did_not_keep(quiet):
     bold = dataclasses.replace(auto, record={**auto.record, "chosen": "modality"})
     for given in ([alone.uniform, alone.allocation("modality")], [alone.uniform, bold]):
         other = dataclasses.replace(alone, allocations=given, asked=given[-1].name)
-        (found,) = notices(other, {**run_metrics(alone), "branches": {}})
+        (found,) = notices(other, {**run_details(alone), "branches": {}})
         assert "how groups differ; `ambidex crossfit`" in found
     plain = dataclasses.replace(alone, allocations=[alone.uniform], asked="uniform")
-    assert notices(plain, {**run_metrics(alone), "branches": {}}) == []  # nothing was fitted
+    assert notices(plain, {**run_details(alone), "branches": {}}) == []  # nothing was fitted
 
 
 def test_allocators_fitted_on_a_cross_fitted_split_say_so(quiet):
     crossed = with_groups(quiet, ["lucas", "nora"], crossed=True)
-    found, few = notices(crossed, run_metrics(crossed))
+    found, few = notices(crossed, run_details(crossed))
     assert "the cross-fitted training split holds two groups" in few
     assert (
         "the allocators were fitted on the cross-fitted training split (60 samples, 2 groups), not on validation"
         in found
     )
-    fitted, alone = notices(one := with_groups(quiet, ["lucas"], crossed=True), run_metrics(one))
+    fitted, alone = notices(one := with_groups(quiet, ["lucas"], crossed=True), run_details(one))
     assert "(60 samples, 1 group)" in fitted
     assert "the cross-fitted training split holds one group (&#x27;lucas&#x27;)" in alone
     assert "ambidex crossfit" not in alone
-    page = run_page(crossed, run_metrics(crossed), [], {})
+    page = run_page(crossed, run_details(crossed), [], {})
     assert "cross-fitted training split (60 samples" in page
     assert "Everything is fitted on train; every number" in page
     assert "Everything is fitted on train and validation; every number" in run_page(
-        quiet, run_metrics(quiet), [], {}
+        quiet, run_details(quiet), [], {}
     )

@@ -159,7 +159,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_term_and_checkpoint(tmp_path,
     text = str(caught.value)
     assert "'visual'" in text
     assert "step 4" in text
-    assert "epoch 0" in text
+    assert "epoch 1" in text
     assert "\n" not in text
     kept = load_checkpoint(tmp_path / "a", "test")
     assert kept is not None

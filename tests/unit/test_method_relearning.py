@@ -227,7 +227,7 @@ def test_features_that_are_no_numbers_end_it_with_one_line(tmp_path):
     trained = engine(tmp_path, "relearning", epochs=1)
     trained.fit()
     trained.run.sweep = lambda split: ({m: torch.full((9, 2), torch.nan) for m in TWO}, torch.zeros(9))
-    with pytest.raises(TrainingError, match=r"audio are not finite after epoch 0") as caught:
+    with pytest.raises(TrainingError, match=r"audio are not finite after epoch 1") as caught:
         trained.method.diagnose(trained.run)
     assert "\n" not in str(caught.value)
 

@@ -20,12 +20,17 @@ from ambidex.report import (
     weights,
 )
 from ambidex.report.chart import draw
+from ambidex.report.lean import Lean
 from ambidex.report.study import charts as study_charts
 from ambidex.report.study.rows import METRICS, Row
 from helpers.figures import check
 
 NAMES = ("audio", "visual", "text", "flow", "depth", "touch", "heat", "radar", "speech", "motion")
 SIZES = ((1, 2), (2, 6), (6, 31), (10, 5))
+LEAD = {"value": 0.08, "low": -0.02, "high": 0.18}
+LEAN = Lean(
+    "undecided", "a modality with a long name", {"a modality with a long name": LEAD}, {("a", "x"): 0}
+)
 TALLEST = 9.5
 """inches: about a page of paper"""
 
@@ -44,7 +49,9 @@ def rows_of(regimes, methods):
             numbers = dict.fromkeys(METRICS, 0.6 + 0.05 * k) | {"nll": 1.0}
             known = (regime, k) != (regimes[0], 1)
             mean = numbers if known else dict.fromkeys(METRICS)
-            tests = {"accuracy": {"mark": ("better", "worse", "same")[k % 3]}} if known else {}
+            mark = ("better", "worse", "same")[k % 3]
+            ends = {"difference": 0.01, "low": 0.005, "high": 0.02, "comparisons": 7}
+            tests = {"accuracy": {"mark": mark, **ends}} if known else {}
             per_seed = {"0": numbers, "1": numbers} if known else {}
             std = dict.fromkeys(METRICS, 0.02 if known else None)
             rows.append(
@@ -91,7 +98,8 @@ def charts_of(m, c):
             else decision.Share(n, k, share[i][j], share[i][j] - 0.1, share[i][j] + 0.2, 0.5, 0.4, 0.6)
             for i, n in enumerate(names)
             for j, k in enumerate(classes)
-        ]
+        ],
+        LEAN.title,
     )  # fmt: skip
     yield decision.contributions_chart(
         {n: draws.normal(i, 1 + i, 60).astype("f4") for i, n in enumerate(names)}
@@ -110,9 +118,9 @@ def charts_of(m, c):
     yield repair.gains_chart(
         [
             repair.Gain("temperature", None, None),
-            repair.Gain("modality", (0.02, 0.01, 0.03), (0.1, 0.05, 0.2), "headline"),
+            repair.Gain("modality", (0.02, 0.01, 0.03), (0.1, 0.05, 0.2), "headline", "better", "worse"),
             repair.Gain("category", (0.0, 0.0, 0.0), (0.0, 0.0, 0.0)),
-            *(repair.Gain(f"allocator{i}", (0.1, -0.1, 0.2), (0.1, 0.05, 0.2)) for i in range(9)),
+            *(repair.Gain(f"a{i}", (0.1, -0.1, 0.2), (0.1, 0.05, 0.2), nll_is="alone") for i in range(9)),
         ]
     )
     yield selection.selection_chart(
@@ -199,17 +207,22 @@ def test_weights_are_drawn_relative_to_their_mean():
     assert title([[2.0, 0.0], [1.0, 1.0]]) == "category silences a on class y"
 
 
-def test_a_gain_is_marked_only_where_its_interval_leaves_zero_out():
+def test_a_gain_is_drawn_as_it_was_judged():
+    """An interval that leaves 0 out is a half marker where correction takes it back, and full where it does not."""
+    ends = (0.02, 0.01, 0.03)
     gains = [
-        repair.Gain("up", (0.02, 0.01, 0.03), (-0.1, -0.2, -0.05)),
-        repair.Gain("down", (-0.02, -0.03, -0.01), (0.1, 0.05, 0.2)),
-        repair.Gain("flat", (0.02, -0.01, 0.05), (-0.1, -0.2, 0.1)),
+        repair.Gain(clarity, ends, ends, "", clarity, clarity)
+        for clarity in ("better", "worse", "same", "alone")
     ]
     with theme.style():
         figure = repair.gains_chart(gains).figure
     for axes in figure.axes[:2]:
-        markers = [line.get_marker() for line in axes.lines if line.get_marker() not in ("None", "", None)]
-        assert markers == ["^", "v", "o"]
+        drawn = [line for line in axes.lines if line.get_marker() not in ("None", "", None)]
+        assert [line.get_marker() for line in drawn] == ["^", "v", "o", "o"]
+        assert [line.get_fillstyle() for line in drawn] == ["full", "full", "full", "left"]
+        assert drawn[2].get_markerfacecolor() == "white"
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend[2:] == ["clear on its own, not after correction", "no clear difference"]
 
 
 def test_shapley_values_that_were_sampled_show_their_error_beside_the_interval():
@@ -259,28 +272,20 @@ def title_of(chart):
 
 
 def test_titles_say_what_is_seen():
-    def share(low, high, capability):
-        middle = (low + high) / 2
-        return decision.Share("a", "x", middle, low, high, capability, capability - 0.05, capability + 0.05)
+    ends = (0.02, 0.01, 0.03)
+    better, worse, same = ((ends, clarity) for clarity in ("better", "worse", "same"))
 
-    def shares(*intervals):
-        other = decision.Share("b", "x", 0.5, 0.4, 0.6, 0.5)
-        return title_of(lambda: decision.shares_chart([*(share(*i) for i in intervals), other]))
+    def gains(*given):
+        return title_of(
+            lambda: repair.gains_chart([repair.Gain("g", i, i, "", clarity) for i, clarity in given])
+        )
 
-    assert shares((0.1, 0.2, 0.4)) == "a decides clearly less than it could on 1 of 1 classes"
-    assert shares((0.5, 0.6, 0.4)) == "a decides clearly more than it could on 1 of 1 classes"
-    assert shares((0.36, 0.37, 0.4)) == "No modality decides clearly more or less than it could"
-    better, worse = (0.02, 0.01, 0.03), (-0.02, -0.03, -0.01)
-
-    def gains(*intervals):
-        return title_of(lambda: repair.gains_chart([repair.Gain("g", i, i) for i in intervals]))
-
-    assert gains(better, worse, None) == (
+    assert gains(better, worse, (None, "same")) == (
         "1 of 2 allocators is clearly more accurate than the plain sum, 1 of 2 clearly less"
     )
     assert gains(worse) == "No allocator is clearly more accurate than the plain sum, 1 of 1 clearly less"
-    assert gains((0.0, -0.1, 0.1)) == "No allocator differs clearly in accuracy from the plain sum"
-    assert gains(None) == "No allocator could be fitted"
+    assert gains(same) == "No allocator differs clearly in accuracy from the plain sum, after correction"
+    assert gains((None, "same")) == "No allocator could be fitted"
     recalls = {"a": [(5, 10), (0, 0), (9, 10)], "b": [(1, 10), (0, 0), (3, 10)]}
     fused = [(4, 10), (0, 0), (6, 10)]
     assert title_of(lambda: class_charts.recall_chart(["x", "y", "z"], fused, recalls)) == (

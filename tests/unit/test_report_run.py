@@ -14,7 +14,7 @@ from ambidex.repair.allocation import fit_allocators
 from ambidex.report import run_charts, theme
 from ambidex.report.chart import draw
 from ambidex.report.notices import notices
-from ambidex.report.result import Result, run_metrics
+from ambidex.report.result import Result, run_details
 from ambidex.report.run_page import run_page
 from helpers.evaluations import make_evaluation
 from helpers.pages import read_page
@@ -100,7 +100,7 @@ def test_branches_are_what_the_own_heads_say(own_heads):
     for m, z in test.branches.items():
         torch.testing.assert_close(said[f"branch/{m}"], z.softmax(1))
         assert not torch.allclose(said[f"branch/{m}"], test.contributions[m].softmax(1))
-    metrics = run_metrics(own_heads)
+    metrics = run_details(own_heads)
     hits = (test.branches["m0"].argmax(1) == test.labels).double().mean()
     assert metrics["branches"]["m0"]["test"]["accuracy"] == pytest.approx(float(hits))
 
@@ -108,7 +108,7 @@ def test_branches_are_what_the_own_heads_say(own_heads):
 @pytest.mark.parametrize(("modalities", "fusion"), [(1, "concat"), (3, "concat"), (2, "gated")])
 def test_any_number_of_modalities_and_any_head_make_a_page(modalities, fusion, tmp_path):
     result = result_of(modalities, fusion)
-    metrics = run_metrics(result)
+    metrics = run_details(result)
     with theme.style():
         charts = run_charts.run_charts(result)
         drawn = [draw(chart, tmp_path) for chart in charts]
@@ -130,7 +130,7 @@ def test_the_error_of_sampled_shapley_values_reaches_chart_and_page(tmp_path):
     rows = result.table("shapley", "shapley")
     assert max(row["phi_error"] for row in rows) > 0
     assert [row["error"] for row in chart.rows] == [row["phi_error"] for row in rows]
-    page = run_page(result, run_metrics(result), [picture], {})
+    page = run_page(result, run_details(result), [picture], {})
     assert "means over 64 random orders; the grey band is their standard error" in page
     two = result_of(2, "gated", diagnostics=["shapley"])
     with theme.style():
@@ -138,7 +138,7 @@ def test_the_error_of_sampled_shapley_values_reaches_chart_and_page(tmp_path):
 
 
 def test_notices_speak_only_where_there_is_something_to_say(result):
-    metrics = run_metrics(result)
+    metrics = run_details(result)
     close = {**metrics, "branches": {"m0": {"val": {"accuracy": 0.70}, "test": {"accuracy": 0.56}}}}
     assert notices(result, close) == []
     leaky = replace(result, store={"leaky": True, "protocol": "field split"})
@@ -154,7 +154,7 @@ def test_a_diagnostic_that_no_section_knows_gets_a_part_of_its_own(result, tmp_p
         {"x": 1}, {"numbers": [{"modality": "m0", "value": 0.25, "none": None}]}, ["It hums <b>."]
     )
     known = replace(result, diagnoses={**result.diagnoses, "hum": unknown})
-    (tmp_path / "page.html").write_text(run_page(known, run_metrics(known), [], {}))
+    (tmp_path / "page.html").write_text(run_page(known, run_details(known), [], {}))
     page, text = read_page(tmp_path / "page.html")
     assert "further" in page.anchors
     assert "It hums &lt;b&gt;." in text

@@ -16,7 +16,8 @@ from ambidex.report import disagreements, run_charts, theme
 from ambidex.report.class_table import class_tables
 from ambidex.report.headline import headline, tiles
 from ambidex.report.repair_table import allocator_table, choice
-from ambidex.report.result import Result, run_metrics
+from ambidex.report.result import Result, run_details
+from ambidex.report.run_judge import run_lean
 from ambidex.report.run_tables import overrides, trust
 from helpers.evaluations import make_evaluation
 from helpers.pages import tables_of
@@ -72,7 +73,7 @@ def test_the_class_table_holds_recalls_shares_and_weights(result):
             assert share == ["undefined"]
         else:
             percent(share, row["share"])
-            lean = (row["share_low"] > row["capability_high"]) - (row["share_high"] < row["capability_low"])
+            lean = run_lean(evaluation).signs[m, evaluation.classes[i]]
             assert share[0].startswith({1: "▲ ", -1: "▼ ", 0: ""}[lean])
             assert lean or share[0][0] not in "▲▼"
         percent(cells[start + 3], row["capability"])
@@ -150,8 +151,8 @@ def test_modalities_that_agree_are_said_to(result):
     assert "no test sample" in disagreements.disagreements(replace(result, evaluation=evaluation))
 
 
-def against(low, high):
-    return {"accuracy": {"difference": (low + high) / 2, "low": low, "high": high, "p": 0.5}}
+def against(low, high, p=0.001):
+    return {"accuracy": {"difference": (low + high) / 2, "low": low, "high": high, "p": p}}
 
 
 def test_the_allocator_table_marks_differences_sources_and_refusals(result):
@@ -159,7 +160,10 @@ def test_the_allocator_table_marks_differences_sources_and_refusals(result):
     others = [
         replace(base, name="up", against_uniform=against(0.01, 0.03)),
         replace(base, name="down", against_uniform=against(-0.03, -0.01), source="probes", note="why probes"),
-        replace(base, name="flat", against_uniform=against(-0.01, 0.03), source="probes", note="why probes"),
+        replace(
+            base, name="flat", against_uniform=against(-0.01, 0.03, 0.5), source="probes", note="why probes"
+        ),
+        replace(base, name="lucky", against_uniform=against(0.001, 0.03, 0.04)),
         Allocation("never", refusal="it cannot"),
     ]
     changed = replace(result, allocations=[*result.allocations, *others])
@@ -169,6 +173,8 @@ def test_the_allocator_table_marks_differences_sources_and_refusals(result):
     assert rows["up"][-1] == ["▲ +2.0", "+1.0 to +3.0"]
     assert rows["down"][-1] == ["▼ -2.0", "-3.0 to -1.0"]
     assert rows["flat"][-1] == ["+1.0", "-1.0 to +3.0"]
+    assert rows["lucky"][-1] == ["~ +1.6", "+0.1 to +3.0"]
+    assert "clear on its own, not after correction for 4 comparisons" in markup
     assert rows["down"][1] == ["probes *"]
     assert rows["uniform"][1] == ["the head"]
     assert rows["uniform"][-1] == ["the reference"]
@@ -217,7 +223,7 @@ def test_the_headline_tells_gain_loss_and_chance_apart(result):
         }
         evaluation = replace(result.evaluation, splits=splits)
         changed = replace(result, evaluation=evaluation, allocations=[result.uniform, sure])
-        metrics = run_metrics(changed)
+        metrics = run_details(changed)
         hits = float((fused.argmax(1) == test.labels).double().mean())
         return headline(changed, {**metrics, "accuracy": hits})
 
@@ -231,7 +237,7 @@ def test_the_headline_tells_gain_loss_and_chance_apart(result):
 
 
 def test_a_few_tiles_repeat_the_numbers(result):
-    metrics = run_metrics(result)
+    metrics = run_details(result)
     shown = {name: value for value, name, _ in tiles(result, metrics)}
     assert len(shown) == 5
     assert shown["accuracy, fused"] == f"{100 * metrics['accuracy']:.1f} %"

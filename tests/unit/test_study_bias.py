@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from ambidex.report.study.bias import MARGIN, answer, biases, level_of_one, over_seeds
+from ambidex.report.lean import MARGIN, answer, level_of_one, over_seeds
+from ambidex.report.study.bias import biases
 from ambidex.report.study.cells import read_reports
 from helpers.reports import write_evaluation
 from helpers.runs import small_params

@@ -74,12 +74,12 @@ def test_correction_is_over_the_regimes():
 
 def test_the_verdict_counts_wins_nulls_and_losses():
     verdict = shipped(judge_recipe(table(), params()))
-    assert verdict.answer == "yes: worse in none of 4, better in 4"
+    assert verdict.answer == "yes: clearly better in 4 of 4, clearly worse in none"
     assert "joint_3 (scratch)" in verdict.sentences[0]
     assert "+30.0 (" in verdict.sentences[1]
     worse = shipped(judge_recipe(table(joint_3=(0.95, 0.7, 1.0)), params()))
-    assert worse.answer == "no: worse in 2 of 4, better in 2"
-    assert "significantly worse" in worse.sentences[1]
+    assert worse.answer == "no: clearly worse in 2 of 4, clearly better in 2"
+    assert "clearly worse" in worse.sentences[1]
 
 
 def test_what_is_missing_is_said():

@@ -84,14 +84,14 @@ def show_study(study: Path, which: str | None = None) -> None:
     """
     from ambidex.report.study.decision_text import decision_text
     from ambidex.report.study.methods_table import read_methods, render_methods
-    from ambidex.report.study.table import PAGE_FILE, read_rows, render, warnings
+    from ambidex.report.study.table import PAGE_FILE, render_study, warnings
 
     if which == "methods":
         table = render_methods(read_methods(study))
     elif which == "decision":
         table = decision_text(study)
     else:
-        table = render(read_rows(study))
+        table = render_study(study)
     lines = "".join(f"\nnote: {line}" for line in warnings(study))
     print(f"\n{table}\n{lines}\nreport: {study / PAGE_FILE}")
 

@@ -101,9 +101,8 @@ def _sentences(metrics: dict[str, Any], rows: list[dict[str, Any]]) -> list[str]
     ]
     gaps = [row for row in rows if row["share"] is not None and row["capability"] is not None]
     widest = max(gaps, key=lambda row: abs(row["share"] - row["capability"]))
-    verb = "more" if widest["share"] > widest["capability"] else "less"
     sentences.append(
-        f"It is widest for {widest['modality']} on class {widest['class']}, which decides {verb} than it can: "
-        f"share {widest['share']:.2f}, capability {widest['capability']:.2f}."
+        f"It is widest for {widest['modality']} on class {widest['class']}: share {widest['share']:.2f}, capability "
+        f"{widest['capability']:.2f}; the widest of many may be chance."
     )
     return sentences

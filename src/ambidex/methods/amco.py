@@ -64,8 +64,8 @@ class AMCo(Method):
             "A reconstruction: the paper's code is not public, and the values that it used are not known. The "
             "defaults are the toolkit BalanceBenchmark's; l of `reading: features` is this file's.",
             "`reading: features` is what the paper's abstract says; `reading: logits` is what the toolkit runs. There "
-            "nothing is masked in epoch 0, and soon after all of the dependent modality is: its logits and their "
-            "gradients are zero.",
+            "nothing is masked in the first epoch, and soon after all of the dependent modality is: its logits and "
+            "their gradients are zero.",
             "`threshold` is 1 / M by default; the toolkit's 0.5 may find none of three modalities dependent.",
         ),
         published=(

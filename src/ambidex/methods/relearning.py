@@ -104,7 +104,7 @@ class Relearning(Method):
         for name in run.modalities:
             if not (train[name].isfinite().all() and held_out[name].isfinite().all()):
                 raise TrainingError(
-                    f"method relearning: features of {name} are not finite after epoch {run.epoch}; "
+                    f"method relearning: features of {name} are not finite after epoch {run.epoch + 1}; "
                     "try a smaller learning rate or clip_norm"
                 )
             seen = clustered_purity(train[name], train_labels, classes)

@@ -10,6 +10,7 @@ from ambidex.report import html
 from ambidex.report.html import Html, Text
 from ambidex.report.proportion import recalls, wilson
 from ambidex.report.result import Result
+from ambidex.report.run_judge import run_lean
 
 TOGETHER = 2
 """modalities beside each other in one table; of more, a table for each so many"""
@@ -33,12 +34,13 @@ def _table(result: Result, modalities: Sequence[str]) -> Html:
     probes = fit_probes(evaluation).own
     known = {(row["modality"], row["class"]): row for row in result.table("capability", "capability")}
     weights = _weights(result)
+    signs = run_lean(evaluation).signs if known and len(evaluation.modalities) > 1 else {}
     fused = recalls(result.headline.logits["test"], test.labels, len(classes))
     columns = [[_recall(*r) for r in fused]]
     for m in modalities:
         for logits in (test.branches[m], probes[m].logits["test"]):
             columns.append([_recall(*r) for r in recalls(logits, test.labels, len(classes))])
-        columns.append([_share(known.get((m, c), {})) for c in classes])
+        columns.append([_share(known.get((m, c), {}), signs.get((m, c), 0)) for c in classes])
         columns.append([_part(known.get((m, c), {}), "capability") for c in classes])
         columns.append([weights.get((m, c), "-") for c in classes])
     counts = [str(samples) for _, samples in fused]
@@ -55,16 +57,12 @@ def _recall(hits: int, samples: int) -> Text:
     return html.stacked(f"{100 * hits / samples:.0f}", f"{100 * low:.0f} to {100 * high:.0f}")
 
 
-def _share(row: dict[str, Any]) -> Text:
-    """Decision share, marked where its interval and that of the capability do not overlap."""
+def _share(row: dict[str, Any], sign: int) -> Text:
+    """Decision share, marked where it clearly is not the capability (`Lean.signs`)."""
     text = _part(row, "share")
-    if row.get("share") is None or row.get("capability") is None or row.get("share_low") is None:
+    if row.get("share") is None or not sign:
         return text
-    if row["share_low"] > (row.get("capability_high") or row["capability"]):
-        return html.tag("span", "▲ ", text, class_="lean")
-    if row["share_high"] < (row.get("capability_low") or row["capability"]):
-        return html.tag("span", "▼ ", text, class_="lean")
-    return text
+    return html.tag("span", "▲ " if sign > 0 else "▼ ", text, class_="lean")
 
 
 def _part(row: dict[str, Any], key: str) -> Text:

@@ -1,6 +1,5 @@
 """Charts of who decides: share against capability, and the distribution of contributions."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -33,18 +32,9 @@ class Share:
     capability_low: float | None = None
     capability_high: float | None = None
 
-    @property
-    def lean(self) -> int:
-        """1: decides clearly more than it could carry, -1: clearly less, 0: the two intervals overlap."""
-        if self.share is None or self.capability is None or self.low is None or self.high is None:
-            return 0
-        least = self.capability if self.capability_low is None else self.capability_low
-        most = self.capability if self.capability_high is None else self.capability_high
-        return int(self.low > most) - int(self.high < least)
 
-
-def shares_chart(shares: Sequence[Share]) -> Chart:
-    """Decision share against capability, a panel for each modality, a row for each class."""
+def shares_chart(shares: Sequence[Share], title: str) -> Chart:
+    """Decision share against capability, a panel for each modality, a row for each class; `title`: `Lean.title`."""
     modalities = list(dict.fromkeys(s.modality for s in shares))
     classes = list(dict.fromkeys(s.label for s in shares))
     rows = -(-len(modalities) // (3 if len(classes) <= MANY_CLASSES else 6))
@@ -69,24 +59,14 @@ def shares_chart(shares: Sequence[Share]) -> Chart:
     theme.legend_above(figure, _share_legend())
     return Chart(
         "shares",
-        _share_title(shares, len(classes)),
+        title,
         figure,
         "Decision share against capability by class. " + _widest(shares),
         "The filled marker is how much of the decision a modality makes on a class, with its 95 % interval; the "
-        "diamond is the part it could carry, from what it recognises alone. A long line between the two is "
-        "imbalance at the decision layer.",
+        "diamond is the part it could carry, from what it recognises alone. A long line between the two is a "
+        "distance; whether it is clear says the table of the classes (▲, ▼).",
         [_share_row(s) for s in shares],
     )
-
-
-def _share_title(shares: Sequence[Share], classes: int) -> str:
-    """Who leans clearly away from what it could, on most classes."""
-    counts = Counter((s.modality, s.lean) for s in shares if s.lean)
-    if not counts:
-        return "No modality decides clearly more or less than it could"
-    (modality, lean), count = counts.most_common(1)[0]
-    way = "more" if lean > 0 else "less"
-    return f"{modality} decides clearly {way} than it could on {count} of {classes} classes"
 
 
 def _share_panel(

@@ -1,6 +1,7 @@
 """What an evaluation found, in words: what can be repaired at the decision layer, and what cannot.
 
-The decision layer loses something where any of these, all measured on test with frozen encoders, is above chance:
+The decision layer loses something where any of these, all measured on test with frozen encoders, is above chance after
+correction for the comparisons of its kind (`ambidex.report.clarity`):
 what the allocators recovered; what a joint linear probe on the same features gains over the trained head; what the
 best probe of a single modality gains over it. A joint probe below the head shows nothing: it over-fits where
 encoders were trained together with their head. An encoder falls short where a probe on the features of a network
@@ -12,13 +13,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ambidex.diagnose.probes import in_points
+from ambidex.report.clarity import Clarity, Judgement, judge_changes
 from ambidex.report.result import Result
-from ambidex.statistics import Comparison, holm
+from ambidex.statistics import Comparison
 
 Kind = Literal["decision", "representation", "both", "neither", "undecided"]
 SMALL = 0.02
 """an interval that ends below this says that nothing that matters was missed"""
-CERTAIN = 0.05
+JOINT = "joint probe"
 LISTED = 3
 """so many allocators are named in one sentence"""
 
@@ -77,43 +79,112 @@ def verdict(result: Result) -> list[str]:
     return repair(evidence) or [""]
 
 
+@dataclass(frozen=True)
+class State:
+    """All that the finding hangs on: what is clear, each family of comparisons corrected. Its words come from here."""
+
+    headline: str
+    own: Clarity | None = None
+    """of the headline's allocator; None where that is the plain sum"""
+    other: bool = False
+    """another allocator is clearly better"""
+    probed: bool = False
+    """a probe is clearly better than the trained head"""
+    behind: bool = False
+    """an encoder falls clearly short of one trained alone"""
+    measured: bool = False
+    """encoders were compared with those trained alone"""
+    nothing_missed: bool = False
+    """every interval ends below what matters"""
+
+    @property
+    def kind(self) -> Kind:
+        """Which layer falls short."""
+        if self.own == "better" or self.other or self.probed:
+            return "both" if self.behind else "decision"
+        if self.behind:
+            return "representation"
+        return "neither" if self.nothing_missed else "undecided"
+
+    @property
+    def opening(self) -> str:
+        """The finding itself."""
+        layer = "at either layer" if self.measured else "at the decision layer"
+        loss = "" if self.own != "worse" else f"; re-weighting ({self.headline}) itself loses accuracy"
+        return {
+            "decision": f"Finding: the decision layer falls short; {self._mended}.",
+            "representation": f"Finding: the encoders fall short, which no decision layer repairs{loss}.",
+            "both": f"Finding: both layers fall short. The decision layer: {self._mended}. The encoders: no decision "
+            "layer repairs that.",
+            "neither": f"Finding: neither layer falls short by {100 * SMALL:.0f} points or more{loss}.",
+            "undecided": f"Finding: undecided; on this test set, after correction for all comparisons, no loss {layer} "
+            f"can be told from chance{loss}.",
+        }[self.kind]
+
+    @property
+    def _mended(self) -> str:
+        """What became of the loss at the decision layer."""
+        if self.own == "better":
+            return f"re-weighting ({self.headline}) wins back accuracy, without touching an encoder"
+        does = {
+            None: "the headline is the plain sum",
+            "worse": f"re-weighting ({self.headline}) loses accuracy",
+        }.get(self.own, f"re-weighting ({self.headline}) does not clearly win it back")
+        if self.other:
+            return f"{does}, another allocator does better, without touching an encoder"
+        return f"probes show it; {does}" + (
+            "" if self.own else ", and no allocator tried clearly wins it back"
+        )
+
+
 def finding(evidence: Evidence) -> Finding:
-    """Decision-layer imbalance, representation deficit, both, neither, or undecided, with the numbers."""
-    behind = {m: gap for m, gap in evidence.representation.items() if gap.low > 0}
-    probed, gained = _probed(evidence), _gained(evidence)
-    kind: Kind
-    if probed or gained:
-        kind = "both" if behind else "decision"
-    elif behind:
-        kind = "representation"
-    else:
-        kind = "neither" if _nothing_missed(evidence) else "undecided"
-    parts = [repair(evidence), probed, _encoders(evidence, behind), _caveats(evidence)]
-    opening = _opening(kind, gained, bool(evidence.representation))
-    return Finding(kind, [opening, *(sentence for part in parts for sentence in part)])
+    """Loss at the decision layer, representation deficit, both, neither, or undecided, with the numbers."""
+    changes = judge_changes(evidence.recovered, evidence.headline)
+    encoders = judge_changes(evidence.representation, "")
+    probes = judge_changes(_probes(evidence), "")
+    own = changes.get(evidence.headline)
+    state = State(
+        evidence.headline,
+        own.clarity if own else None,
+        any(j.clarity == "better" for name, j in changes.items() if name != evidence.headline),
+        any(j.clarity == "better" for j in probes.values()),
+        any(j.clarity == "better" for j in encoders.values()),
+        bool(evidence.representation),
+        _nothing_missed(evidence),
+    )
+    parts = [repair(evidence), _probed(evidence, probes), _encoders(evidence, encoders), _caveats(evidence)]
+    return Finding(state.kind, [state.opening, *(sentence for part in parts for sentence in part)])
 
 
 def repair(evidence: Evidence) -> list[str]:
-    """What the allocators changed: the headline, and those others that differ clearly from the plain sum."""
+    """What the allocators changed: the headline, and those others that differ from the plain sum, clearly or not."""
+    changes = judge_changes(evidence.recovered, evidence.headline)
     sentences = []
     if (own := evidence.recovered.get(evidence.headline)) is not None:
-        sure = {"gain": "a clear gain", "loss": "a clear loss", "same": "no clear difference"}[_how(own)]
         sentences.append(
             f"Re-weighting the modalities ({evidence.headline}) changed the plain sum's accuracy by {_points(own)}, "
-            f"{sure}."
+            f"{changes[evidence.headline].change}."
         )
-    for how in ("gain", "loss"):
-        clear = {
-            name: change
-            for name, change in evidence.recovered.items()
-            if name != evidence.headline and _how(change) == how
+    for clarity in ("better", "worse", "alone"):
+        alike = {
+            name: evidence.recovered[name]
+            for name, judgement in changes.items()
+            if name != evidence.headline and judgement.clarity == clarity
         }
-        if clear:
-            one = len(clear) == 1
-            who = "Another allocator shows" if one else "Other allocators show"
-            pick = f"; to pick {'it' if one else 'one of them'} for that would be to pick on test"
-            sentences.append(f"{who} a clear {how} ({_largest(clear)}){pick if how == 'gain' else ''}.")
+        if alike:
+            sentences.append(_others(alike, changes[next(iter(alike))]))
     return sentences
+
+
+def _others(alike: Mapping[str, Comparison], judgement: Judgement) -> str:
+    """One sentence for the other allocators of which the same may be said."""
+    one = len(alike) == 1
+    if judgement.clarity == "alone":
+        who = "Another allocator" if one else "Other allocators"
+        return f"{who}: {judgement.words} ({_largest(alike)})."
+    who = "Another allocator shows" if one else "Other allocators show"
+    pick = f"; to pick {'it' if one else 'one of them'} for that would be to pick on test"
+    return f"{who} {judgement.change} ({_largest(alike)}){pick if judgement.sign > 0 else ''}."
 
 
 def _largest(changes: Mapping[str, Comparison]) -> str:
@@ -123,60 +194,45 @@ def _largest(changes: Mapping[str, Comparison]) -> str:
     return told + (f" and {len(order) - LISTED} more" if len(order) > LISTED else "")
 
 
-def _how(change: Comparison) -> str:
-    return "gain" if change.low > 0 else "loss" if change.high < 0 else "same"
+def _probes(evidence: Evidence) -> dict[str, Comparison]:
+    """The two probes that may be better than the trained head."""
+    found = {} if evidence.joint is None else {JOINT: evidence.joint}
+    return found if evidence.best is None else {**found, evidence.best[0]: evidence.best[1]}
 
 
-def _opening(kind: Kind, gained: bool, measured: bool) -> str:
-    """The finding itself. `gained`: by an allocator; `measured`: encoders were compared with those trained alone."""
-    mended = (
-        "re-weighting wins back accuracy"
-        if gained
-        else "probes show it, the allocators tried did not mend it"
-    )
-    unknown = "at either layer" if measured else "at the decision layer"
-    return {
-        "decision": f"Finding: decision-layer imbalance, repairable without touching an encoder ({mended}).",
-        "representation": "Finding: a representation deficit, which no decision layer repairs.",
-        "both": f"Finding: both layers fall short, the decision layer, which is repairable ({mended}), and the "
-        "encoders, which no decision layer repairs.",
-        "neither": f"Finding: neither layer falls short by {100 * SMALL:.0f} points or more.",
-        "undecided": f"Finding: undecided; on this test set no loss {unknown} can be told from chance.",
-    }[kind]
-
-
-def _gained(evidence: Evidence) -> bool:
-    """Whether an allocator is clearly better: the headline, or another after Holm's correction (test picks it)."""
-    own = evidence.recovered.get(evidence.headline)
-    if own is not None and own.low > 0:
-        return True
-    corrected = holm([change.p for change in evidence.recovered.values()])
-    changes = zip(evidence.recovered.values(), corrected, strict=True)
-    return any(change.low > 0 and p < CERTAIN for change, p in changes)
-
-
-def _probed(evidence: Evidence) -> list[str]:
-    """A sentence for each probe that is clearly better than the trained head."""
+def _probed(evidence: Evidence, judged: Mapping[str, Judgement]) -> list[str]:
+    """A sentence for each probe that is better than the trained head, clearly or on its own."""
     found = []
-    if evidence.joint is not None and evidence.joint.low > 0:
-        found.append(
-            f"A linear probe on the same features gains {_points(evidence.joint)} over the trained head."
-        )
-    if evidence.best is not None and evidence.best[1].low > 0:
-        modality, gain = evidence.best
-        found.append(f"A probe on {modality} alone gains {_points(gain)} over the whole head.")
+    for name, gain in _probes(evidence).items():
+        judgement = judged[name]
+        if judgement.up and judgement.clarity in ("better", "alone"):
+            what = "A linear probe on the same features" if name == JOINT else f"A probe on {name} alone"
+            head = "the trained head" if name == JOINT else "the whole head"
+            told = "" if judgement.sign else f", {judgement.words}"
+            found.append(f"{what} gains {_points(gain)} over {head}{told}.")
     return found
 
 
-def _encoders(evidence: Evidence, behind: Mapping[str, Comparison]) -> list[str]:
+def _encoders(evidence: Evidence, judged: Mapping[str, Judgement]) -> list[str]:
     if not evidence.representation:
         return ["Whether the encoders fall short was not measured: classifiers trained alone were not given."]
     found = [
-        f"A probe on features trained on {m} alone gains {_points(gap)} over one on this model's features of {m}: "
-        "that part needs other training of the encoder."
-        for m, gap in behind.items()
+        f"A probe on features trained on {m} alone gains {_points(evidence.representation[m])} over one on this "
+        f"model's features of {m}: that part needs other training of the encoder."
+        for m, judgement in judged.items()
+        if judgement.clarity == "better"
     ]
-    rest = {m: gap for m, gap in evidence.representation.items() if m not in behind}
+    alone = [m for m, judgement in judged.items() if judgement.clarity == "alone" and judgement.up]
+    if alone:
+        gaps = {m: evidence.representation[m] for m in alone}
+        found.append(
+            f"A deficit of features against training alone that is {judged[alone[0]].words}: {_listed(gaps)}."
+        )
+    rest = {
+        m: gap
+        for m, gap in evidence.representation.items()
+        if judged[m].clarity != "better" and m not in alone
+    }
     if rest:
         found.append(f"No clear deficit of features against training alone: {_listed(rest)}.")
     return found
@@ -190,7 +246,8 @@ def _caveats(evidence: Evidence) -> list[str]:
             f"That the joint probe is {_points(evidence.joint)} against the trained head shows nothing: a probe "
             "fitted on few samples, or on features trained together with their head, over-fits."
         )
-    if dependent := {m: gap for m, gap in evidence.slices.items() if gap.low > 0}:
+    judged = judge_changes(evidence.slices, "")
+    if dependent := {m: gap for m, gap in evidence.slices.items() if judged[m].clarity == "better"}:
         found.append(
             "The head's own part for a modality is a worse classifier than a probe on the same features "
             f"({_listed(dependent)}): it does not stand alone, which by itself is no loss of the sum."

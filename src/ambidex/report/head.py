@@ -50,7 +50,7 @@ def head_chart(classes: Sequence[str], norms: Values, evidence: Values, ends: En
         "The norm of a modality's weights is the head's own preference, before any sample is seen; the mean "
         "contribution is what comes of it on test"
         + (", with its 95 % interval. " if dots else ". ")
-        + "A modality with larger weights for every class leads whatever the input.",
+        + "A modality with larger weights for every class speaks louder whatever the input.",
         _rows(classes, norms, evidence, ends),
     )
 

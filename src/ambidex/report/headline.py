@@ -3,16 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ambidex.report.result import Result
+from ambidex.report.result import Result, best_alone
+from ambidex.report.run_judge import judge_allocators
 from ambidex.statistics import correct, paired_bootstrap
 
 Tile = tuple[str, str, str]
 
 
-def headline(result: Result, metrics: Mapping[str, Any]) -> str:
+def headline(result: Result, details: Mapping[str, Any]) -> str:
     """Whether fusing beats the best modality alone, told apart from chance by a paired bootstrap on test."""
-    fused = 100 * metrics["accuracy"]
-    best = best_alone(metrics)
+    fused = 100 * details["accuracy"]
+    best = best_alone(details)
     if best is None or len(result.evaluation.modalities) < 2:
         return f"{fused:.1f} % of the test samples are recognised."
     modality, alone, how = best
@@ -29,24 +30,14 @@ def headline(result: Result, metrics: Mapping[str, Any]) -> str:
     return f"Fusing makes no clear difference: {told}."
 
 
-def best_alone(metrics: Mapping[str, Any]) -> tuple[str, float, str] | None:
-    """The most accurate modality on test, its accuracy, and how it was measured; trained alone where there is such."""
-    alone = metrics["unimodal"] or metrics["branches"]
-    if not alone:
-        return None
-    best = max(alone, key=lambda m: float(alone[m]["test"]["accuracy"]))
-    how = "trained alone" if metrics["unimodal"] else "deciding alone"
-    return best, float(alone[best]["test"]["accuracy"]), how
-
-
-def tiles(result: Result, metrics: Mapping[str, Any]) -> list[Tile]:
+def tiles(result: Result, details: Mapping[str, Any]) -> list[Tile]:
     """(value, what it is, a line of explanation): at most five."""
-    found = [(f"{100 * metrics['accuracy']:.1f} %", "accuracy, fused", f"allocator {metrics['allocator']}")]
-    if (best := best_alone(metrics)) is not None and len(result.evaluation.modalities) > 1:
+    found = [(f"{100 * details['accuracy']:.1f} %", "accuracy, fused", f"allocator {details['allocator']}")]
+    if (best := best_alone(details)) is not None and len(result.evaluation.modalities) > 1:
         found.append((f"{100 * best[1]:.1f} %", "best modality alone", f"{best[0]}, {best[2]}"))
-    found += [tile for tile in (_repair(result), _imbalance(metrics)) if tile]
-    note = f"ECE, fused: how far its confidence is off; NLL {metrics['nll']:.2f} nats"
-    found.append((f"{100 * metrics['ece']:.1f} %", "calibration error", note))
+    found += [tile for tile in (_repair(result), _imbalance(details)) if tile]
+    note = f"ECE, fused: how far its confidence is off; NLL {details['nll']:.2f} nats"
+    found.append((f"{100 * details['ece']:.1f} %", "calibration error", note))
     return found
 
 
@@ -55,14 +46,15 @@ def _repair(result: Result) -> Tile | None:
     if not change:
         return None
     low, high = 100 * change["low"], 100 * change["high"]
-    note = f"points over the plain sum ({low:+.1f} to {high:+.1f})"
+    judgement = judge_allocators(result)["accuracy"][result.headline.name]
+    note = f"points over the plain sum ({low:+.1f} to {high:+.1f}): {judgement.change}"
     return f"{100 * change['difference']:+.1f}", "repair", note
 
 
-def _imbalance(metrics: Mapping[str, Any]) -> Tile | None:
-    before = metrics["allocators"]["uniform"].get("decision_imbalance")
+def _imbalance(details: Mapping[str, Any]) -> Tile | None:
+    before = details["allocators"]["uniform"].get("decision_imbalance")
     if before is None:
         return None
-    after = metrics.get("decision_imbalance")
-    told = "" if after is None or metrics["allocator"] == "uniform" else f"; {after:.2f} after repair"
+    after = details.get("decision_imbalance")
+    told = "" if after is None or details["allocator"] == "uniform" else f"; {after:.2f} after repair"
     return f"{before:.2f}", "decision imbalance", f"0: each decides as much as it can{told}"

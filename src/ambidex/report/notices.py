@@ -21,7 +21,7 @@ REASONS = {
 FALLBACK = "fallback_classes"
 
 
-def notices(result: Result, metrics: Mapping[str, Any]) -> list[Html]:
+def notices(result: Result, details: Mapping[str, Any]) -> list[Html]:
     """Boxes for the top of the page, the gravest first; often there is none."""
     card = result.evaluation.card
     found: list[Html] = []
@@ -41,7 +41,7 @@ def notices(result: Result, metrics: Mapping[str, Any]) -> list[Html]:
                 "danger",
             )
         )
-    found += _far_apart(metrics)
+    found += _far_apart(details)
     if refusal := result.allocation(result.asked).refusal:
         found.append(
             notice(
@@ -56,16 +56,16 @@ def notices(result: Result, metrics: Mapping[str, Any]) -> list[Html]:
     return found
 
 
-def _far_apart(metrics: Mapping[str, Any]) -> list[Html]:
+def _far_apart(details: Mapping[str, Any]) -> list[Html]:
     """Where validation and test accuracy of one classifier differ wildly: by points and beyond a 99 % interval."""
-    sources = [(f"{m} branch", s) for m, s in metrics["branches"].items()]
-    sources += [(f"{m} trained alone", s) for m, s in metrics["unimodal"].items()]
+    sources = [(f"{m} branch", s) for m, s in details["branches"].items()]
+    sources += [(f"{m} trained alone", s) for m, s in details["unimodal"].items()]
     wild: dict[str, list[str]] = {}
     for name, by_split in sources:
         if not {"val", "test"} <= by_split.keys():
             continue
         val, test = (by_split[split]["accuracy"] for split in ("val", "test"))
-        low, high = two_proportions(val, metrics["samples"]["val"], test, metrics["samples"]["test"])
+        low, high = two_proportions(val, details["samples"]["val"], test, details["samples"]["test"])
         if abs(val - test) > WILD and not low <= 0 <= high:
             side = "above" if val > test else "below"
             wild.setdefault(side, []).append(f"{name} ({100 * val:.0f} % against {100 * test:.0f} %)")

@@ -72,7 +72,8 @@ def accuracy_chart(scores: Sequence[Score], chance: float) -> Chart:
         figure,
         "Accuracy on test: " + ", ".join(f"{_words(s)} {100 * s.value:.1f} %" for s in scores) + ".",
         "Full points belong to the trained model, hollow ones to classifiers fitted beside it for comparison. Where a "
-        "modality trained alone stands right of the fused model, the decision layer wastes what it was given.",
+        "modality trained alone stands right of the fused model, fusing loses what that modality could tell; the "
+        "finding says at which layer, if that is clear.",
         [_score_row(score) for score in scores],
     )
 

@@ -6,8 +6,10 @@ from typing import Any
 
 from ambidex.repair.allocation import Allocation
 from ambidex.report import html
+from ambidex.report.clarity import Judgement
 from ambidex.report.html import Html, Text
 from ambidex.report.result import Result
+from ambidex.report.run_judge import judge_allocators
 
 COLUMNS = {
     # metric -> heading, factor, decimals, whether high is good
@@ -18,6 +20,7 @@ COLUMNS = {
     "brier": ("Brier", 1.0, 3, False),
     "decision_imbalance": ("imbalance DI", 1.0, 3, False),
 }
+MARKS = {"better": ("▲", "better"), "worse": ("▼", "worse"), "alone": ("~", "muted")}
 SOURCES = {
     "contributions": "the head",
     "own_heads": "own heads",
@@ -42,7 +45,9 @@ def allocator_table(result: Result) -> Html:
     ]
     caption = (
         "Ways to weight the modalities, fitted on held-out samples, measured on test. The best value of a column is "
-        "underlined; the last column is the paired difference with its 95 % interval, ▲ clearly better, ▼ worse."
+        "underlined; the last column is the paired difference with its own 95 % interval, ▲ clearly better, ▼ clearly "
+        "worse, ~ clear on its own, not after correction: the headline is one comparison, the others, of which a "
+        "reader picks, are corrected among themselves."
     )
     return Html(html.table(head, rows, caption) + html.bullets(notes(result.allocations)))
 
@@ -65,7 +70,8 @@ def _row(allocation: Allocation, result: Result, best: Mapping[str, float]) -> l
         value = allocation.metrics.get(key)
         text = "-" if value is None else f"{factor * value:.{digits}f}"
         cells.append(html.tag("span", text, class_="best") if value == best.get(key, "none") else text)
-    return [name, _source(allocation), *cells, difference(allocation.against_uniform)]
+    judgement = judge_allocators(result)["accuracy"].get(allocation.name)
+    return [name, _source(allocation), *cells, difference(allocation.against_uniform, judgement)]
 
 
 def _source(allocation: Allocation) -> Text:
@@ -73,17 +79,16 @@ def _source(allocation: Allocation) -> Text:
     return html.tag("span", f"{word} *", class_="muted") if allocation.note else word
 
 
-def difference(against: Mapping[str, Any]) -> Text:
-    """A paired difference of accuracy in points, marked where its interval leaves 0 out."""
+def difference(against: Mapping[str, Any], judgement: Judgement | None) -> Text:
+    """A paired difference of accuracy in points, marked where it is clear."""
     test = against.get("accuracy")
-    if not test:
+    if not test or judgement is None:
         return html.tag("span", "the reference", class_="muted")
     low, high = 100 * test["low"], 100 * test["high"]
     text: Text = f"{100 * test['difference']:+.1f}"
-    if low > 0:
-        text = html.tag("span", f"▲ {text}", class_="better")
-    elif high < 0:
-        text = html.tag("span", f"▼ {text}", class_="worse")
+    if judgement.clarity in MARKS:
+        symbol, look = MARKS[judgement.clarity]
+        text = html.tag("span", f"{symbol} {text}", class_=look, title=judgement.words)
     return html.stacked(text, f"{low:+.1f} to {high:+.1f}")
 
 

@@ -14,6 +14,8 @@ from ambidex.report.predictions import Predictions, probabilities
 from ambidex.statistics import accuracy, nll, summary
 
 TableRows = list[dict[str, Any]]
+PLAIN = ("accuracy", "nll", "ece", "decision_imbalance")
+"""of the plain sum, what stands beside the headline's"""
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,32 @@ class Result:
         return Predictions(test.sample_ids, test.groups, self.evaluation.classes, test.labels, said)
 
 
-def run_metrics(result: Result) -> dict[str, Any]:
-    """metrics.json: the headline first, then every predictor. The same model gives the same numbers, always."""
+def run_metrics(details: Mapping[str, Any]) -> dict[str, Any]:
+    """metrics.json: the headline numbers out of `run_details`, as many for any number of modalities and classes."""
+    headline = details["allocators"][details["allocator"]]
+    plain, gained = details["allocators"][REFERENCE], (headline.get("against_uniform") or {}).get("accuracy")
+    alone = best_alone(details)
+    return {
+        **{name: value for name, value in details.items() if not isinstance(value, Mapping)},
+        "plain_sum": {name: plain.get(name) for name in PLAIN},
+        "recovered": {end: gained[end] if gained else None for end in ("difference", "low", "high")},
+        "best_alone": {"modality": alone[0], "accuracy": alone[1]} if alone else None,
+        "samples": details["samples"],
+    }
+
+
+def best_alone(details: Mapping[str, Any]) -> tuple[str, float, str] | None:
+    """The most accurate modality on test, its accuracy, and how it was measured; trained alone where there is such."""
+    alone = details["unimodal"] or details["branches"]
+    if not alone:
+        return None
+    best = max(alone, key=lambda m: float(alone[m]["test"]["accuracy"]))
+    how = "trained alone" if details["unimodal"] else "deciding alone"
+    return best, float(alone[best]["test"]["accuracy"]), how
+
+
+def run_details(result: Result) -> dict[str, Any]:
+    """details.json: the headline first, then every predictor. The same model gives the same numbers, always."""
     evaluation = result.evaluation
     gap, bins = result.metric("probes", "decision_gap"), evaluation.params.bins
     judged = evaluation.judged

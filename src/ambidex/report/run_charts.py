@@ -21,8 +21,10 @@ from ambidex.report import (
 )
 from ambidex.report import shapley as shapley_bars
 from ambidex.report.chart import Chart
+from ambidex.report.clarity import Clarity, Judgement
 from ambidex.report.proportion import recalls
 from ambidex.report.result import Result
+from ambidex.report.run_judge import judge_allocators, run_lean
 from ambidex.statistics import bootstrap_interval, confusion_matrix, correct, ece, reliability
 
 
@@ -77,7 +79,8 @@ def shares(result: Result) -> Chart | None:
         return None
     numbers = ("share", "share_low", "share_high", "capability", "capability_low", "capability_high")
     return decision.shares_chart(
-        [decision.Share(row["modality"], row["class"], *(row.get(key) for key in numbers)) for row in rows]
+        [decision.Share(row["modality"], row["class"], *(row.get(key) for key in numbers)) for row in rows],
+        run_lean(result.evaluation).title,
     )
 
 
@@ -141,16 +144,25 @@ def _curve(label: str, logits: Tensor, result: Result, modality: int | None) -> 
 def gains(result: Result) -> Chart | None:
     """Each allocator against the plain sum; None where there is no other."""
     others = [a for a in result.allocations if a is not result.uniform]
-    return repair.gains_chart([_gain(a, result) for a in others]) if others else None
+    judged = judge_allocators(result)
+    return repair.gains_chart([_gain(a, result, judged) for a in others]) if others else None
 
 
-def _gain(allocation: Allocation, result: Result) -> repair.Gain:
+def _gain(
+    allocation: Allocation, result: Result, judged: Mapping[str, Mapping[str, Judgement]]
+) -> repair.Gain:
     def interval(metric: str) -> repair.Interval | None:
         found: Mapping[str, float] | None = allocation.against_uniform.get(metric)
         return (found["difference"], found["low"], found["high"]) if found else None
 
     note = "headline" if allocation is result.headline else ""
-    return repair.Gain(allocation.name, interval("accuracy"), interval("nll"), note)
+
+    def clarity(metric: str) -> Clarity:
+        found = judged[metric].get(allocation.name)
+        return found.clarity if found else "same"
+
+    ends = interval("accuracy"), interval("nll")
+    return repair.Gain(allocation.name, *ends, note, clarity("accuracy"), clarity("nll"))
 
 
 def choice(result: Result) -> Chart | None:

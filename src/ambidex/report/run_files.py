@@ -17,8 +17,9 @@ from ambidex.report import theme
 from ambidex.report.chart import draw, rounded
 from ambidex.report.finding import verdict
 from ambidex.report.headline import headline
-from ambidex.report.result import Result
+from ambidex.report.result import Result, run_metrics
 from ambidex.report.run_charts import run_charts
+from ambidex.report.run_judge import lean_sentence
 from ambidex.report.run_page import run_page
 from ambidex.report.study.cells import CACHE_FILE, DIAGNOSIS_FILE
 from ambidex.report.tensorboard import allocator_scalars, write_tensorboard
@@ -28,10 +29,10 @@ PLOTS, TABLES, ALLOCATORS = "plots", "tables", "allocators"
 
 
 def write_report(
-    folder: Path, params: Params, result: Result, metrics: dict[str, Any], facts: dict[str, Any]
+    folder: Path, params: Params, result: Result, details: dict[str, Any], facts: dict[str, Any]
 ) -> None:
     """Write everything into `folder`. `facts` go into the run card."""
-    write_records(folder, "evaluate", params, metrics, **facts)
+    write_records(folder, "evaluate", params, run_metrics(details), details, **facts)
     write_json(folder / DIAGNOSIS_FILE, {name: d.metrics for name, d in result.diagnoses.items()})
     result.predictions().write(folder, f"allocator/{result.headline.name}")
     _write_tables(folder / TABLES, result)
@@ -40,14 +41,14 @@ def write_report(
         _write_allocator(folder / ALLOCATORS, allocation, result)
     with theme.style():
         drawn = [draw(chart, folder / PLOTS) for chart in run_charts(result)]
-    write_tensorboard(folder, drawn, allocator_scalars(metrics))
+    write_tensorboard(folder, drawn, allocator_scalars(details))
     _write_plot_data(folder / PLOTS, result)
     card = read_card(folder)
-    write_text(folder / PAGE_FILE, run_page(result, metrics, drawn, card))
-    write_text(folder / FINDING_FILE, _in_short(result, metrics))
+    write_text(folder / PAGE_FILE, run_page(result, details, drawn, card))
+    write_text(folder / FINDING_FILE, _in_short(result, details))
 
 
-def _in_short(result: Result, metrics: dict[str, Any]) -> str:
+def _in_short(result: Result, details: dict[str, Any]) -> str:
     """The first lines of the page as Markdown, for where a page is too much."""
     found, *reasons = verdict(result)
     leaky = "Leaky protocol: groups stand on both sides of the split, so every accuracy is too high."
@@ -55,10 +56,11 @@ def _in_short(result: Result, metrics: dict[str, Any]) -> str:
     told = [
         leaky if result.store.get("leaky") else "",
         oracle if result.evaluation.card.get("selection") == "oracle" else "",
-        headline(result, metrics),
+        headline(result, details),
         found and f"**{found}**",
     ]
-    return "\n\n".join([*filter(None, told), "\n".join(f"- {reason}" for reason in reasons)]) + "\n"
+    points = [f"- {sentence}" for sentence in [*lean_sentence(result), *reasons]]
+    return "\n\n".join([*filter(None, told), "\n".join(points)]) + "\n"
 
 
 def _write_tables(folder: Path, result: Result) -> None:

@@ -13,6 +13,7 @@ from ambidex.report.html import Html, Text
 from ambidex.report.notices import notices
 from ambidex.report.repair_table import allocator_table, choice
 from ambidex.report.result import Result
+from ambidex.report.run_judge import lean_sentence
 from ambidex.report.run_tables import overrides, trust
 
 SECTIONS = {
@@ -32,7 +33,7 @@ PLACED = ("performance", "probes", "capability", "logits", "shapley", "weights",
 
 
 def run_page(
-    result: Result, metrics: Mapping[str, Any], drawn: Sequence[Drawn], card: Mapping[str, Any]
+    result: Result, details: Mapping[str, Any], drawn: Sequence[Drawn], card: Mapping[str, Any]
 ) -> Html:
     """The whole page. `card`: provenance (versions, fingerprints) as it is written beside the report."""
     pictures = {d.name: html.picture(d) for d in drawn}
@@ -42,10 +43,10 @@ def run_page(
 
     alone = charts(*(f"confusion_{m}" for m in result.evaluation.modalities))
     blocks = {
-        "overview": [*_overview(result, metrics), *charts("accuracy")],
+        "overview": [*_overview(result, details), *charts("accuracy")],
         "decides": [
             html.terms(terms.DECISION),
-            html.bullets(result.sentences("capability")),
+            html.bullets([*lean_sentence(result), *result.sentences("capability")]),
             *charts("shares", "shapley"),
             overrides(result),
             *_in_detail(result, "shapley"),
@@ -103,14 +104,14 @@ def _subtitle(result: Result) -> str:
     )
 
 
-def _overview(result: Result, metrics: Mapping[str, Any]) -> list[Html]:
+def _overview(result: Result, details: Mapping[str, Any]) -> list[Html]:
     found, *reasons = verdict(result)
     return [
-        *notices(result, metrics),
-        html.paragraph(headline(result, metrics), "headline"),
+        *notices(result, details),
+        html.paragraph(headline(result, details), "headline"),
         html.paragraph(found, "verdict"),
-        html.tiles(tiles(result, metrics)),
-        html.bullets(reasons),
+        html.tiles(tiles(result, details)),
+        html.bullets([*lean_sentence(result), *reasons]),
         *_in_detail(result, "performance", "probes"),
     ]
 

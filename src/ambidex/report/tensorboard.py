@@ -29,12 +29,12 @@ def write_tensorboard(folder: Path, drawn: Sequence[Drawn], scalars: Mapping[str
     write_bytes(folder / FOLDER / EVENTS_FILE, stream.getvalue())
 
 
-def allocator_scalars(metrics: Mapping[str, Any]) -> dict[str, float | None]:
-    """`<metric>/<allocator>` -> value, from the metrics of a run; None for the refused."""
+def allocator_scalars(details: Mapping[str, Any]) -> dict[str, float | None]:
+    """`<metric>/<allocator>` -> value, from the details of a run; None for the refused."""
     return {
         f"{metric}/{name}": numbers.get(metric)
         for metric in SHOWN
-        for name, numbers in metrics["allocators"].items()
+        for name, numbers in details["allocators"].items()
     }
 
 

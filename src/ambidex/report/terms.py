@@ -29,7 +29,7 @@ CLASSES = {
     "recall": "Of the samples of a class, the share that is recognised; in small its 95 % interval (Wilson).",
     "its part, probe": "Recall of what the modality says alone in this model, and of a linear probe on its features.",
     "decides, could": "Decision share and capability in percent of the whole. ▲ it decides clearly more than it could, "
-    "▼ clearly less.",
+    "▼ clearly less: the interval of the difference, corrected over modalities and classes, leaves 0 out.",
     "weight": "The factor that the headline allocator puts on its contribution, relative to the mean of all.",
 }
 SAMPLES = {

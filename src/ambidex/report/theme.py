@@ -96,6 +96,17 @@ def dot(index: int) -> dict[str, Any]:
     return {"marker": marker(index), "color": colour(index), "markeredgecolor": INK, "markeredgewidth": 0.6}
 
 
+def certainty(clarity: str, tone: str) -> dict[str, Any]:
+    """Look of a difference by `clarity.Clarity`: full where it is clear, half where on its own alone, else hollow."""
+    if clarity == "same":
+        return {"color": tone, "markerfacecolor": "white"}
+    return {
+        "color": tone,
+        "fillstyle": "left" if clarity == "alone" else "full",
+        "markerfacecoloralt": "white",
+    }
+
+
 def offset(index: int, count: int) -> float:
     """How far below the middle of its row the point of number `index` of `count` stands, so that intervals part."""
     return 0.2 * (index - (count - 1) / 2)

@@ -18,9 +18,11 @@ SAMPLES = "train/samples"
 def history_chart(history: History, modalities: Sequence[str], kept: int | None) -> Chart | None:
     """Losses and accuracies by epoch, from rows of history.csv; None where there is nothing to draw.
 
-    `kept`: the epoch whose weights were kept. Columns: `train/loss/<term>`, `val/nll`,
+    `kept`: the epoch whose weights were kept, counted as history.csv does: from 1, in models of old from 0.
+    Columns: `train/loss/<term>`, `val/nll`,
     `train|val/accuracy/<fused or modality>`, and `train/samples` where a method trains on samples more than once.
     """
+    history, kept = _from_1(history, kept)
     columns = list(history[0]) if history else []
     losses = [c for c in columns if c.startswith("train/loss/") or c == "val/nll"][:MOST]
     accuracies = [c for c in columns if "/accuracy/" in c]
@@ -61,6 +63,14 @@ def history_chart(history: History, modalities: Sequence[str], kept: int | None)
     )
 
 
+def _from_1(history: History, kept: int | None) -> tuple[History, int | None]:
+    """Epochs counted from 1."""
+    if not history or history[0].get("epoch") != "0":
+        return history, kept
+    counted = [{**row, "epoch": str(int(row["epoch"]) + 1)} for row in history]
+    return counted, None if kept is None else kept + 1
+
+
 def _lengths(history: History) -> str:
     """How long the epochs are that a method resampled; a fair comparison takes as many steps, not epochs."""
     counts = [int(row[SAMPLES]) for row in history if row.get(SAMPLES)]
@@ -74,7 +84,7 @@ def _title(history: History, kept: int | None) -> str:
     rows = {row["epoch"]: row for row in history}
     if kept is None or str(kept) not in rows:
         return f"Training over {len(history)} epochs"
-    told = f"Epoch {kept + 1} of {len(history)} was kept" if "0" in rows else f"Epoch {kept} was kept"
+    told = f"Epoch {kept} of {len(history)} was kept"
     accuracy = rows[str(kept)].get(f"val/accuracy/{FUSED}")
     return f"{told}, with {100 * float(accuracy):.1f} % right on validation" if accuracy else told
 

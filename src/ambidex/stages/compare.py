@@ -1,5 +1,6 @@
 """compare: all evaluated models of a study in one table, tested against a reference, nulls and losses included."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from ambidex.files import write_csv, write_json, write_text
@@ -11,10 +12,11 @@ from ambidex.report.chart import draw, rounded
 from ambidex.report.study.bias import COLUMNS
 from ambidex.report.study.cells import Reports, read_reports
 from ambidex.report.study.charts import study_charts
-from ambidex.report.study.judge import judge
+from ambidex.report.study.judge import Study, judge
 from ambidex.report.study.methods import METHODS_FILE
 from ambidex.report.study.page import study_page
 from ambidex.report.study.rows import METRICS, TESTED, Comparison, Row
+from ambidex.report.study.significance import best_single
 from ambidex.report.study.study_file import STUDY_FILE
 from ambidex.report.study.table import PAGE_FILE, TABLE_FILE, single_tests
 from ambidex.report.study.units import unit_words
@@ -27,12 +29,12 @@ BIAS_FILE = "bias.csv"
 def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     """inputs: reports (a folder per evaluated model), encoders (optional: `<seed>/<modality>`). outputs: study.
 
-    Returns mean numbers by row. Raises DataError where reports may not be compared (the two are named).
+    Returns the headline numbers. Raises DataError where reports may not be compared (the two are named).
     """
     reports = read_reports(inputs["reports"], params.study)
     study = judge(reports, params, inputs.get("encoders"))
     facts = _facts(reports, params)
-    metrics = _metrics(study.rows)
+    metrics = run_numbers(study, reports)
     with whole_folder(outputs["study"]) as folder:
         write_records(folder, "compare", params, metrics, **facts)
         write_json(folder / STUDY_FILE, {**study.to_json(), **facts})
@@ -44,7 +46,7 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
         write_csv(folder / METHODS_FILE, lines, list(dict.fromkeys(k for line in lines for k in line)))
         with theme.style():
             drawn = [draw(chart, folder / "plots") for chart in study_charts(study, reports)]
-        write_tensorboard(folder, drawn, _scalars(metrics))
+        write_tensorboard(folder, drawn, _scalars(study.rows))
         write_text(folder / PAGE_FILE, study_page(study, drawn, {**provenance(), **facts}))
     return metrics
 
@@ -105,21 +107,40 @@ def _facts(reports: Reports, params: Params) -> dict[str, Any]:
     }
 
 
-def _metrics(rows: list[Row]) -> dict[str, Any]:
-    """Mean numbers of every row, by regime, method and allocator, for `dvc metrics`."""
-    found: dict[str, Any] = {}
-    for row in rows:
-        numbers = {metric: row.mean.get(metric) for metric in METRICS}
-        found.setdefault(row.regime, {}).setdefault(row.method, {})[row.allocator] = numbers
+def run_numbers(study: Study, reports: Reports) -> dict[str, Any]:
+    """metrics.json: the headline numbers, as many for any number of methods and allocators; the rest: compare.json.
+
+    By regime the reference, and the row of the shipped recipe or else of the first method with the headline allocator.
+    """
+    rows = [row for row in study.rows if row.kind == "fused"]
+    marks = [row.tests["accuracy"]["mark"] for row in rows if row.tests]
+    best = best_single(study.rows)
+    power = study.power
+    found: dict[str, Any] = {
+        "rows": len(study.rows),
+        "missing": len(reports.missing),
+        **{mark: marks.count(mark) for mark in ("better", "worse", "same")},
+        "best_single": None if best is None else study.rows[best].mean["accuracy"],
+        "detectable": {metric: power.corrected[metric] if power else None for metric in ("accuracy", "nll")},
+    }
+    for regime in dict.fromkeys(row.regime for row in rows):
+        own = [row for row in rows if row.regime == regime]
+        leading = next(
+            (r for r in own if r.name == study.recipe.name), next((r for r in own if r.headline), None)
+        )
+        picked = {"reference": next((row for row in own if row.reference), None), "headline": leading}
+        found[regime] = {name: _few(row) for name, row in picked.items() if row is not None}
     return found
 
 
-def _scalars(metrics: dict[str, Any]) -> dict[str, float | None]:
+def _few(row: Row) -> dict[str, float | None]:
+    return {metric: row.mean.get(metric) for metric in ("accuracy", "nll", "decision_imbalance")}
+
+
+def _scalars(rows: Sequence[Row]) -> dict[str, float | None]:
     """`<metric>/<regime>/<method>/<allocator>` -> mean over seeds, for TensorBoard."""
     return {
-        f"{metric}/{regime}/{method}/{allocator}": value
-        for regime, methods in metrics.items()
-        for method, allocators in methods.items()
-        for allocator, numbers in allocators.items()
-        for metric, value in numbers.items()
+        f"{metric}/{row.regime}/{row.method}/{row.allocator}": row.mean.get(metric)
+        for row in rows
+        for metric in METRICS
     }

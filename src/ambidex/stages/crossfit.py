@@ -60,9 +60,9 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
             score_fold(_one_device(params), store, rows, number, done[number])
         _report(number, len(parts), read_json(done[number] / FOLD_FILE, Fold, hint=_AGAIN))
     whole = join([read_cross_fitted(place) for place in done], torch.cat(parts))
-    metrics = _metrics(whole, [read_json(place / FOLD_FILE, Fold, hint=_AGAIN) for place in done])
+    metrics, details = _numbers(whole, [read_json(place / FOLD_FILE, Fold, hint=_AGAIN) for place in done])
     write_cross_fitted(folder, whole)
-    write_records(folder, "crossfit", params, metrics, **_facts(params, store))
+    write_records(folder, "crossfit", params, metrics, details, **_facts(params, store))
     for left in [*folder.glob("fold-*"), folder / _STATE]:
         shutil.rmtree(left) if left.is_dir() else left.unlink()
     finish(folder, outputs["crossfit"])
@@ -104,7 +104,8 @@ def _parts(store: FeatureStore, params: Params) -> list[Tensor]:
     return parts
 
 
-def _metrics(whole: CrossFitted, by_fold: list[dict[str, Any]]) -> dict[str, Any]:
+def _numbers(whole: CrossFitted, by_fold: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The headline numbers, and the details: accuracy of each modality alone by source, and of every fold."""
     held_out = whole.held_out
     total = held_out.sources["contributions"].sum(dim=1)
     trained = sum(fold["train_samples"] for fold in by_fold)
@@ -118,9 +119,7 @@ def _metrics(whole: CrossFitted, by_fold: list[dict[str, Any]]) -> dict[str, Any
         "train_accuracy": sum(fold["train_accuracy"] * fold["train_samples"] for fold in by_fold) / trained,
         "samples": len(held_out.labels),
         "folds": len(by_fold),
-        "alone": alone,
-        "by_fold": by_fold,
-    }
+    }, {"alone": alone, "by_fold": by_fold}
 
 
 def _unfinished(output: Path, params: Params, store: FeatureStore) -> Path:

@@ -23,7 +23,7 @@ from ambidex.records import CARD_FILE, METRICS_FILE, read_card, read_metrics
 from ambidex.repair.allocation import REFERENCE, fit_allocators
 from ambidex.report.model_files import MODEL_FOLDER, keep_saved_model, write_model
 from ambidex.report.notices import few_groups_line
-from ambidex.report.result import Result, run_metrics
+from ambidex.report.result import Result, run_details, run_metrics
 from ambidex.report.run_files import write_report
 from ambidex.runtime import device, prepare_torch
 from ambidex.stages import Paths
@@ -36,7 +36,7 @@ HISTORY_FILE = "history.csv"
 def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     """inputs: features, model, encoders (optional: a folder per modality), crossfit (optional). outputs: report.
 
-    Returns the metrics, the headline first. A decision layer in the model is neither judged nor kept: the trained
+    Returns the headline numbers. A decision layer in the model is neither judged nor kept: the trained
     head is, and everything is fitted afresh. Raises ParamsError (unknown allocator or diagnostic), ModelError (the
     model was not trained on the store, its outputs are not finite, or the model asked for cannot be saved: then
     the report is there all the same), DataError (a split is empty, validation too small, an input not finite).
@@ -54,7 +54,7 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
         _history(inputs["model"]),
         store.info,
     )
-    metrics = run_metrics(result)
+    details = run_details(result)
     facts = _facts(evaluation.card, store, inputs["model"]) | {
         "modalities": list(evaluation.modalities),
         "allocators": allocators,
@@ -66,7 +66,7 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
         say_once(f"evaluate: {facts['few_groups']}")
     problem = None
     with whole_folder(outputs["report"]) as folder:
-        write_report(folder, params, result, metrics, facts)
+        write_report(folder, params, result, details, facts)
         if section.save:
             try:
                 write_model(folder / MODEL_FOLDER, params, result, inputs["model"], facts)
@@ -75,7 +75,7 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
         keep_saved_model(outputs["report"], folder)
     if problem is not None:
         raise ModelError(f"{outputs['report']}: the report is there, but no model was saved: {problem}")
-    return metrics
+    return run_metrics(details)
 
 
 def _evaluation(params: Params, inputs: Paths, store: FeatureStore) -> Evaluation:

@@ -30,7 +30,7 @@ def fit(params: Params, store: FeatureStore, output: Path) -> dict[str, Any]:
     folder, selected, fabric = run_engine(
         model, Joint(Joint.Config()), params, section, store, output, seed=section.seed
     )
-    metrics: dict[str, Any] = {"modality": modality, "epoch": selected["epoch"]}
+    metrics: dict[str, Any] = {"modality": modality, "epoch": selected["epoch"] + 1}
     judged = [split for split in ("val", "test") if len(store.rows(split))]
     seen = collect(model, store, judged, 4 * section.batch_size, fabric.device)
     for split, outputs_of in seen.items():

@@ -45,7 +45,7 @@ def fit(params: Params, store: FeatureStore, encoders: Path | None, output: Path
     folder, selected, _ = run_engine(
         model, method, params, train, store, output, seed=train.seed, frozen=frozen, depends=depends
     )
-    metrics: dict[str, Any] = {"epoch": selected["epoch"]}
+    metrics: dict[str, Any] = {"epoch": selected["epoch"] + 1}
     if selected["accuracy"] is not None:
         metrics["val"] = {key: selected[key] for key in ("accuracy", "nll")}
     facts = {"method": train.method, "regime": train.regime, "seed": train.seed, "selection": train.selection}

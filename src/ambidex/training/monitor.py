@@ -119,13 +119,13 @@ class FiniteGuard:
     def check_score(self, nll: float | None, epoch: int) -> None:
         """The last step of an epoch is judged by validation alone. Raises TrainingError where its NLL is no number."""
         if nll is not None and not math.isfinite(nll):
-            self._stop("of validation", f"after epoch {epoch}")
+            self._stop("of validation", f"after epoch {epoch + 1}")
 
     def _stop(self, term: str, where: str) -> None:
         kept = (
             "no checkpoint was written yet"
             if self.saved_epoch is None
-            else f"the last good checkpoint is of epoch {self.saved_epoch} in {self.folder}"
+            else f"the last good checkpoint is of epoch {self.saved_epoch + 1} in {self.folder}"
         )
         raise TrainingError(
             f"loss {term} is not finite {where}; {kept}; try a smaller learning rate or clip_norm"
@@ -151,9 +151,9 @@ class Monitor:
             self.writer.add_scalar(name, float(value), number)
 
     def epoch(self, epoch: int, number: int, values: dict[str, float]) -> None:
-        """Write an epoch's values to TensorBoard and to history.csv."""
+        """Write the values of `epoch` (from 0) to TensorBoard and to history.csv, which counts from 1."""
         self.points({f"epoch/{name}": value for name, value in values.items()}, number)
-        self.history.append({"epoch": epoch, **values})
+        self.history.append({"epoch": epoch + 1, **values})
         columns = list(dict.fromkeys(name for row in self.history for name in row))
         if self.writer:
             write_csv(self.folder / HISTORY_FILE, self.history, columns)

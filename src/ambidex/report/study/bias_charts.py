@@ -6,9 +6,9 @@ from matplotlib.axes import Axes
 
 from ambidex.report import theme
 from ambidex.report.chart import Chart
-from ambidex.report.study.bias import MARGIN, Bias
+from ambidex.report.lean import MARGIN
+from ambidex.report.study.bias import Bias
 from ambidex.report.study.grid import dodged, handles_of, main_methods, scatter_grid
-from ambidex.report.study.words import within
 
 
 def claim_chart(found: Sequence[Bias], reference: str) -> Chart | None:
@@ -58,10 +58,7 @@ def bias_chart(found: Sequence[Bias]) -> Chart | None:
     theme.rows_axis(panels[0], methods)
     figure.supxlabel("share in the decision less share in what can be recognised", fontsize=9.5)
     theme.legend_above(figure, handles_of(modalities), columns=7)
-    told = "; ".join(
-        f"{b.regime} {b.method} {b.answer}, {b.leading} {within(b.by_modality[b.leading], sign=True)}"
-        for b in found
-    )
+    told = "; ".join(f"{b.regime} {b.method} {b.answer}, {b.words}" for b in found)
     return Chart(
         "study_bias",
         "Does the decision lean to one modality?",

@@ -15,7 +15,7 @@ from ambidex.layout import cell_name
 from ambidex.params import Study
 from ambidex.readers import Record, read_json
 from ambidex.readers.weights import read_chosen
-from ambidex.records import CARD_FILE, read_card, read_metrics
+from ambidex.records import CARD_FILE, read_card, read_details
 from ambidex.report.predictions import Predictions, read_predictions
 
 DIAGNOSIS_FILE = "diagnosis.json"
@@ -87,7 +87,8 @@ class Report:
 
     folder: Path
     card: dict[str, Any]
-    metrics: dict[str, Any]
+    details: dict[str, Any]
+    """its details.json"""
     predictions: Predictions
 
     @property
@@ -189,15 +190,15 @@ def _cell(place: Path) -> Cell | None:
 
 
 def _read(place: Path) -> Report:
-    card, metrics = read_card(place, hint=_AGAIN), read_metrics(place, _Measured, hint=_AGAIN)
+    card, details = read_card(place, hint=_AGAIN), read_details(place, _Measured, hint=_AGAIN)
     predictions = read_predictions(place, card.get("classes", ()))
-    for allocator, numbers in metrics["allocators"].items():
+    for allocator, numbers in details["allocators"].items():
         if "refused" not in numbers and f"allocator/{allocator}" not in predictions.probabilities:
             raise DataError(f"{place}: allocator/{allocator} is not among the predictions; {_AGAIN}")
-    for modality in metrics.get("unimodal", {}):
+    for modality in details.get("unimodal", {}):
         if f"unimodal/{modality}" not in predictions.probabilities:
             raise DataError(f"{place}: unimodal/{modality} is not among the predictions; {_AGAIN}")
-    return Report(place, card, metrics, predictions)
+    return Report(place, card, details, predictions)
 
 
 def _check_same_samples(reports: Sequence[Report]) -> None:

@@ -7,13 +7,14 @@ from matplotlib.lines import Line2D
 
 from ambidex.report import theme
 from ambidex.report.chart import Chart
+from ambidex.report.clarity import ALONE, SAME
 from ambidex.report.study.bias_charts import bias_chart, claim_chart
 from ambidex.report.study.cells import Reports
 from ambidex.report.study.class_charts import alone_chart
 from ambidex.report.study.head_charts import head_chart
 from ambidex.report.study.judge import Study
 from ambidex.report.study.repair_charts import repair_chart
-from ambidex.report.study.rows import Row
+from ambidex.report.study.rows import Row, judgement
 from ambidex.report.study.table import main_rows
 from ambidex.report.study.trust_charts import reliability_chart
 
@@ -70,8 +71,8 @@ def accuracy(rows: Sequence[Row]) -> Chart | None:
         figure,
         f"Mean accuracy on test by regime, method and allocator: {', '.join(told)}",
         "Each row is one method with one allocator: the mean over seeds with its standard deviation, a tick for "
-        "every seed. Right of the dashed line fusing beats the best modality trained alone, left of "
-        "it fusing does harm.",
+        "every seed. Right of the dashed line the mean is above that of the best modality trained alone, left of it "
+        "below; whether that is clear says the table.",
         [
             {"regime": r.regime, "row": r.name, "seed": seed, "accuracy": numbers["accuracy"]}
             for r in rows
@@ -82,8 +83,9 @@ def accuracy(rows: Sequence[Row]) -> Chart | None:
 
 def _accuracy_row(axes: Axes, row: Row, place: int) -> None:
     axes.axhline(place, color=theme.PALE, linewidth=0.6, zorder=0)
-    mark = row.tests.get("accuracy", {}).get("mark", "")
-    tone, shape = CLEAR.get(mark, (theme.FUSED, "D" if row.reference else "o"))
+    found = judgement(row.tests, "accuracy")
+    clarity = "better" if row.reference else found.clarity if found else "same"
+    tone, shape = CLEAR.get(found.clarity if found else "", (theme.FUSED, "D" if row.reference else "o"))
     mean, spread = row.mean["accuracy"], row.std["accuracy"]
     if mean is None:
         axes.text(
@@ -99,8 +101,8 @@ def _accuracy_row(axes: Axes, row: Row, place: int) -> None:
     seeds = [100 * v for n in row.per_seed.values() if (v := n["accuracy"]) is not None]
     axes.plot(seeds, [place] * len(seeds), "|", color=tone, markersize=9, alpha=0.8)
     axes.errorbar(
-        100 * mean, place, xerr=100 * spread if spread else None, color=tone, marker=shape, markersize=7.5,
-        markerfacecolor=tone if mark in CLEAR or row.reference else "white",
+        100 * mean, place, xerr=100 * spread if spread else None, marker=shape, markersize=7.5,
+        **theme.certainty(clarity, tone),
     )  # fmt: skip
 
 
@@ -116,14 +118,9 @@ def _legend(best: bool, others: bool) -> list[Line2D]:
         Line2D([], [], color=theme.FUSED, marker="D", linewidth=0, label="reference"),
         Line2D([], [], color=theme.GOOD, marker="^", linewidth=0, label="better than it"),
         Line2D([], [], color=theme.BAD, marker="v", linewidth=0, label="worse"),
-        Line2D(
-            [],
-            [],
-            color=theme.FUSED,
-            marker="o",
-            markerfacecolor="white",
-            linewidth=0,
-            label="no clear difference",
+        *(
+            Line2D([], [], marker="o", linewidth=0, label=label, **theme.certainty(clarity, theme.FUSED))
+            for clarity, label in (("alone", ALONE), ("same", SAME))
         ),
         Line2D([], [], color=theme.FUSED, marker="|", markersize=9, linewidth=0, label="one seed"),
     ]

@@ -7,7 +7,7 @@ from typing import Any
 from ambidex.configuration import method_choice
 from ambidex.params import Params
 from ambidex.report.study.bias import Bias
-from ambidex.report.study.words import counted, within
+from ambidex.report.words import counted, within
 
 UNMEASURED = "not measured"
 ENSEMBLE = "unimodal_ensemble"
@@ -68,9 +68,8 @@ def _verdict(question: str, found: Sequence[Bias], sentences: list[str], remedy:
 
 def _told(bias: Bias, against: str, where: str) -> str:
     """One cell: who leads by how much, DI and its change, who is followed where it is wrong."""
-    lead = bias.by_modality[bias.leading]
     sentence = (
-        f"{bias.method} ({bias.regime}): {bias.answer}. {bias.leading} leads by {within(lead)} of the decision; "
+        f"{bias.method} ({bias.regime}): {bias.answer}, {bias.words}; "
         f"{len(bias.classes)} of {bias.classes_in_all} classes are clearly uneven; DI {within(bias.imbalance)}"
     )
     if change := bias.imbalance_change.get(against):

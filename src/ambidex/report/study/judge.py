@@ -9,8 +9,10 @@ from ambidex.report.study.allocators import Effect, effects
 from ambidex.report.study.bias import Bias, biases
 from ambidex.report.study.cells import Reports
 from ambidex.report.study.claim import Verdict
+from ambidex.report.study.detectable import Power
 from ambidex.report.study.measured import measured_rows
 from ambidex.report.study.methods import MethodRow, method_rows
+from ambidex.report.study.power import study_power
 from ambidex.report.study.recipe import Recipe, judge_recipe
 from ambidex.report.study.rows import PLAIN_SUM, Row
 from ambidex.report.study.significance import with_tests
@@ -27,6 +29,8 @@ class Study:
     effects: list[Effect]
     verdicts: list[Verdict]
     methods: list[MethodRow] = field(default_factory=list)
+    power: Power | None = None
+    """the smallest difference that it could have shown; None where nothing was compared"""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON-serialisable values: what compare.json holds."""
@@ -37,6 +41,7 @@ class Study:
             "allocators": [effect.to_json() for effect in self.effects],
             "verdicts": [verdict.to_json() for verdict in self.verdicts],
             "methods": [row.to_json() for row in self.methods],
+            "power": self.power.to_json() if self.power else None,
         }
 
 
@@ -51,4 +56,5 @@ def judge(reports: Reports, params: Params, encoders: Path | None) -> Study:
     ]
     found, changed = biases(reports, params), effects(rows)
     told = verdicts(reports, rows, found, recipe, changed, params)
-    return Study(rows, found, recipe, changed, told, method_rows(reports, rows, params))
+    methods, power = method_rows(reports, rows, params), study_power(measured, params.compare)
+    return Study(rows, found, recipe, changed, told, methods, power)

@@ -65,7 +65,7 @@ def _fused(method: str, regime: str, allocator: str, reports: Reports, params: P
             missing.append(seed)
             continue
         present[str(seed)] = report
-        numbers = report.metrics["allocators"].get(allocator, {"refused": "was not asked for"})
+        numbers = report.details["allocators"].get(allocator, {"refused": "was not asked for"})
         found[str(seed)] = numbers
         if "refused" not in numbers:
             samples.add(seed, report.predictions, f"allocator/{allocator}")
@@ -78,7 +78,7 @@ def _fused(method: str, regime: str, allocator: str, reports: Reports, params: P
         method,
         regime,
         allocator,
-        {seed: _numbers(present[seed].metrics, numbers) for seed, numbers in fitted.items()},
+        {seed: _numbers(present[seed].details, numbers) for seed, numbers in fitted.items()},
         missing=missing,
         refused={seed: numbers["refused"] for seed, numbers in found.items() if "refused" in numbers},
         reference=(method, allocator) == (compare.reference_method, compare.reference_allocator),
@@ -92,10 +92,10 @@ def _fused(method: str, regime: str, allocator: str, reports: Reports, params: P
     return _summarised(row), samples
 
 
-def _numbers(metrics: Mapping[str, Any], allocated: Mapping[str, Any]) -> Numbers:
+def _numbers(details: Mapping[str, Any], allocated: Mapping[str, Any]) -> Numbers:
     """The table's metrics of one allocator; the decision gap is what is left of it after the repair."""
     numbers: Numbers = {name: allocated.get(name) for name in METRICS}
-    probe, reached = metrics.get("joint_probe_accuracy"), allocated.get("accuracy")
+    probe, reached = details.get("joint_probe_accuracy"), allocated.get("accuracy")
     numbers["decision_gap"] = None if probe is None or reached is None else probe - reached
     return numbers
 
@@ -120,7 +120,7 @@ def _singles(reports: Reports, params: Params, encoders: Path | None) -> Measure
     by_modality: dict[str, dict[str, Numbers]] = {}
     measured: dict[str, Samples] = {}
     for (_, _, seed), report in reports.found.items():
-        for modality, found in report.metrics.get("unimodal", {}).items():
+        for modality, found in report.details.get("unimodal", {}).items():
             samples = measured.setdefault(modality, Samples())
             if seed not in samples.seeds:  # the same classifiers stand in every report of a seed
                 by_modality.setdefault(modality, {})[str(seed)] = dict(found["test"])

@@ -90,7 +90,7 @@ def _method_row(own: Sequence[Report], row: Row, reference: float | None) -> Met
 
 
 def _branch(report: Report, modality: str) -> Any:
-    branch: Mapping[str, Any] = (report.metrics.get("branches") or {}).get(modality) or {}
+    branch: Mapping[str, Any] = (report.details.get("branches") or {}).get(modality) or {}
     return branch.get("test", {}).get("accuracy")
 
 

@@ -5,17 +5,19 @@ from pathlib import Path
 
 from ambidex.readers.schema import build
 from ambidex.report import html
+from ambidex.report.clarity import SYMBOLS, judged
 from ambidex.report.html import Html
 from ambidex.report.study.methods import MethodRow
 from ambidex.report.study.study_file import read_study, source_of
-from ambidex.report.study.table import MARKS, aligned
+from ambidex.report.study.table import aligned
 
 FEW = 3
 """up to this many modalities, each has its number; of more, the lowest and the highest are shown"""
 LEGEND = (
     "Mean ± standard deviation over seeds, on test, with the plain sum as decision layer. points: accuracy less\n"
-    "that of the reference in the same regime, with its 95 % interval; + better, - worse, = no clear difference\n"
-    "for new seeds on new samples (paired, seeds x samples crossed, Holm-corrected over the study's table). alone:\n"
+    "that of the reference in the same regime, with its own interval; + better, - worse, = no clear difference for\n"
+    "new seeds on new samples (paired, seeds x samples crossed), Holm-corrected over the study's plain sums and\n"
+    "headlines; ~ clear on its own, not after that correction. alone:\n"
     "accuracy of what a modality says inside the model; share: of the decision; DI: decision imbalance, 0 is\n"
     "balanced. step: time of an optimiser step over the reference's; time: of training, without validation."
 )
@@ -92,7 +94,7 @@ def _difference(row: MethodRow) -> str:
     if not row.against:
         return ""
     point, low, high = (100 * float(row.against[name]) for name in ("difference", "low", "high"))
-    return f"{point:+.1f} [{low:+.1f}, {high:+.1f}] {MARKS[row.against['mark']]}"
+    return f"{point:+.1f} [{low:+.1f}, {high:+.1f}] {SYMBOLS[judged(row.against).clarity]}"
 
 
 def each(values: Mapping[str, float]) -> str:

@@ -5,28 +5,31 @@ from typing import Any
 
 from ambidex.report import html
 from ambidex.report.chart import Drawn
+from ambidex.report.clarity import judged
 from ambidex.report.html import Html, Text
+from ambidex.report.lean import MARGIN
 from ambidex.report.study.allocators import Effect
-from ambidex.report.study.bias import MARGIN
 from ambidex.report.study.claim import Verdict
+from ambidex.report.study.detectable import power_words
 from ambidex.report.study.judge import Study
 from ambidex.report.study.methods_table import methods_section
-from ambidex.report.study.rows import ALONE, HIGHER_IS_BETTER, METRICS, Comparison, Row
-from ambidex.report.study.table import MARKS, cell, footnotes, main_rows, replaced, single_tests, title
-from ambidex.report.study.words import number
+from ambidex.report.study.rows import ALONE, HIGHER_IS_BETTER, METRICS, TESTED, Comparison, Row, judgement
+from ambidex.report.study.table import cell, footnotes, main_rows, replaced, single_tests, title
+from ambidex.report.words import number
 
 DEFINITION = (
     "Bias of a modality (it leads by so much): its share in the decision less its share in what the modalities can "
     "recognise, averaged over the classes. Yes: the interval of the leading modality lies above 0. No: every "
-    f"modality's interval lies within {MARGIN:g} of 0. Undecided: neither. In brackets 95 % intervals, for new test "
-    "samples and new seeds. DI: decision imbalance. Evidence is not on the scale of recall: a perfect sum, too, gives "
-    "the better modality more than its part. So read bias beside that of other methods, and with how often a modality "
-    "is followed where it is wrong."
+    f"modality's interval lies within {MARGIN:g} of 0. Undecided: neither. In brackets 95 % "
+    "intervals, over all modalities together, for new test samples and new seeds. DI: decision imbalance. Evidence is "
+    "not on the scale of recall: a perfect sum, too, gives the better modality more than its part. So read bias beside "
+    "that of other methods, and with how often a modality is followed where it is wrong."
 )
 CAPTION = (
-    "▲ significantly better, ▼ significantly worse, = no clear difference; in the columns of accuracy, NLL and Brier "
-    "to the reference of the same regime. The best value of a column is underlined. Gap: accuracy that a linear probe "
-    "on the same features gains over this decision layer, in points. DI: decision imbalance, 0 is balanced. Against "
+    "▲ clearly better, ▼ clearly worse, both after correction for all comparisons; ~ clear on its own, not after "
+    "correction; = no clear difference. In the columns of accuracy, NLL and Brier to the reference of the same regime. "
+    "The best value of a column is underlined. Gap: accuracy that a linear probe on the same features gains over this "
+    "decision layer, in points. DI: decision imbalance, 0 is balanced. Against "
     "plain sum: points of accuracy and nats of NLL that the allocator changes. Against best single: points of "
     "accuracy, and in how many seeds it is not below the best modality trained alone."
 )
@@ -39,7 +42,12 @@ CONTENTS = {
     "methods": "Methods",
     "method": "How it was tested",
 }
-SYMBOLS = {"better": ("▲", "better"), "worse": ("▼", "worse"), "same": ("=", "muted")}
+SYMBOLS = {
+    "better": ("▲", "better"),
+    "worse": ("▼", "worse"),
+    "alone": ("~", "muted"),
+    "same": ("=", "muted"),
+}
 
 
 def study_page(study: Study, drawn: Sequence[Drawn], card: Mapping[str, Any]) -> Html:
@@ -67,7 +75,8 @@ def study_page(study: Study, drawn: Sequence[Drawn], card: Mapping[str, Any]) ->
 def _overview(study: Study) -> list[Html]:
     """The answers, a line each, and what bias means here."""
     answers = {verdict.question: html.tag("strong", verdict.answer) for verdict in study.verdicts}
-    return [html.facts(answers), html.paragraph(DEFINITION)]
+    told = [html.notice(sentence, "note") for sentence in power_words(study.power)]
+    return [html.facts(answers), *told, html.paragraph(DEFINITION)]
 
 
 def _verdict(verdict: Verdict) -> Html:
@@ -143,7 +152,8 @@ def _effects(effects: Sequence[Effect]) -> Html:
             "refused", "on probes or own heads"]  # fmt: skip
     caption = (
         "Every allocator against the plain sum of the same model: mean over the cells (method and regime) in which it "
-        "was fitted, and in how many of them it is significantly better, not clearly different, and worse."
+        "was fitted, and in how many of them it is clearly better, not clearly different, and clearly worse, after "
+        "correction for all comparisons."
     )
     return html.table(head, body, caption)
 
@@ -185,16 +195,16 @@ def _best(rows: Sequence[Row], metric: str) -> float | None:
 
 def _cell(row: Row, metric: str, best: float | None) -> Html:
     text = cell(row, metric)
-    mark = row.tests.get(metric, {}).get("mark")
-    text = text.removesuffix(f" {MARKS[mark]}") if mark else text.rstrip()
+    found = judgement(row.tests, metric)
+    text = text[:-2] if metric in TESTED and row.mean.get(metric) is not None else text
     shown = html.safe(text)
     if best is not None and row.mean.get(metric) == best:
         shown = html.tag("span", text, class_="best")
-    if not mark:
+    if found is None:
         return shown
-    symbol, look = SYMBOLS[mark]
+    symbol, look = SYMBOLS[found.clarity]
     test = row.tests[metric]
-    told = f"{mark}: difference {test['difference']:+.4f}, corrected p {test['p_holm']:.3f}"
+    told = f"{found.words}: difference {test['difference']:+.4f}, corrected p {test['p_holm']:.3f}"
     return Html(f"{shown} {html.tag('span', symbol, class_=look, title=told)}")
 
 
@@ -221,16 +231,17 @@ def _against(tests: Comparison) -> Html:
     points, nats = tests["accuracy"], tests["nll"]
     return html.join(
         [
-            _marked(number(100 * points["difference"], 1, sign=True), points),
-            _marked(number(nats["difference"], 3, sign=True), nats),
+            _marked(number(100 * points["difference"], 1, sign=True), tests, "accuracy"),
+            _marked(number(nats["difference"], 3, sign=True), tests, "nll"),
         ],
         " ",
     )
 
 
-def _marked(text: str, test: Mapping[str, Any]) -> Html:
-    symbol, look = SYMBOLS[test["mark"]]
-    told = f"{test['mark']}: {test['low']:+.4f} to {test['high']:+.4f}, corrected p {test['p_holm']:.3f}"
+def _marked(text: str, tests: Comparison, metric: str) -> Html:
+    test, found = tests[metric], judged(tests[metric], HIGHER_IS_BETTER[metric])
+    symbol, look = SYMBOLS[found.clarity]
+    told = f"{found.words}: {test['low']:+.4f} to {test['high']:+.4f}, corrected p {test['p_holm']:.3f}"
     return Html(f"{html.safe(text)} {html.tag('span', symbol, class_=look, title=told)}")
 
 
@@ -241,7 +252,7 @@ def _single(row: Row) -> Html:
     won = html.tag("span", f"({single['seeds_at_least']} of {single['seeds']})", class_="muted")
     difference = number(100 * float(single["mean_difference"]), 1, sign=True)
     tests = single_tests(row)
-    return html.join([_marked(difference, tests["accuracy"]) if tests else html.safe(difference), won], " ")
+    return html.join([_marked(difference, tests, "accuracy") if tests else html.safe(difference), won], " ")
 
 
 def _gaps(row: Row) -> Html:

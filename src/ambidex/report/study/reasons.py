@@ -19,7 +19,7 @@ def reasons(reports: Reports, rows: Sequence[Row]) -> list[str]:
             or single["seeds_at_least"] == single["seeds"]
         ):
             continue
-        metrics = [r.metrics for r in reports.found.values() if r.cell[:2] == (row.method, row.regime)]
+        metrics = [r.details for r in reports.found.values() if r.cell[:2] == (row.method, row.regime)]
         if text := _reason(metrics, row):
             found.append(text)
     return found

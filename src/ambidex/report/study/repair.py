@@ -3,13 +3,17 @@
 from collections.abc import Sequence
 from statistics import fmean
 
+from ambidex.report.clarity import ALONE, judged
 from ambidex.report.study.allocators import Effect
 from ambidex.report.study.cells import Reports
 from ambidex.report.study.claim import UNMEASURED, Verdict
 from ambidex.report.study.recipe import DEFAULT_ALLOCATOR, DEFAULT_METHOD, JOINT, Recipe
-from ambidex.report.study.rows import PLAIN_SUM, Comparison, Row, find
-from ambidex.report.study.words import listed, number, within
+from ambidex.report.study.rows import HIGHER_IS_BETTER, PLAIN_SUM, Comparison, Row, find
+from ambidex.report.words import listed, number, within
 
+STEP_SIZE = f"joint_3: {{use: {JOINT}, train: {{learning_rate: 0.003}}}}"
+"""a line of `methods`: joint training at another step size"""
+NAMES = {"accuracy": "accuracy", "nll": "NLL"}
 NEGLIGIBLE = 0.01
 """a gap to picking the right modality below this is too small to say how much of it was closed"""
 
@@ -38,7 +42,7 @@ def _recovered(reports: Reports, rows: Sequence[Row], row: Row) -> str:
         choice
         for cell, report in reports.found.items()
         if cell[:2] == (row.method, row.regime)
-        and (choice := report.metrics.get("oracle_choice")) is not None
+        and (choice := report.details.get("oracle_choice")) is not None
     ]
     gap = fmean(known) - start if known and start is not None else 0.0
     if gap >= NEGLIGIBLE:
@@ -55,12 +59,13 @@ def _gain(tests: Comparison) -> str:
 
 
 def _clear(tests: Comparison) -> list[str]:
-    """`accuracy and NLL significantly better`; empty where no difference is clear."""
-    names = {"accuracy": "accuracy", "nll": "NLL"}
-    marked = {
-        mark: [word for m, word in names.items() if tests[m]["mark"] == mark] for mark in ("better", "worse")
-    }
-    return [f"{listed(words)} significantly {mark}" for mark, words in marked.items() if words]
+    """`accuracy and NLL clearly better`, or clear on their own and why not more; empty where nothing is clear."""
+    told: dict[str, list[str]] = {}
+    for metric, name in NAMES.items():
+        found = judged(tests[metric], HIGHER_IS_BETTER[metric])
+        if found.clarity != "same":
+            told.setdefault(found.words, []).append(name)
+    return [f"{listed(names)} {words}" for words, names in told.items()]
 
 
 def _extremes(changed: Sequence[Effect]) -> list[str]:
@@ -95,8 +100,7 @@ def shipped(recipe: Recipe) -> Verdict:
         )
         if len(recipe.variants) == 1:
             sentences.append(
-                f"There is one step size only: add a line such as joint_3: {{use: {JOINT}, train: {{learning_rate: "
-                "...}}} to methods and study.methods."
+                f"There is one step size only: add a line such as {STEP_SIZE} to methods, and joint_3 to study.methods."
             )
     for name, tests in (
         (f"{JOINT} at its own best step size with the plain sum", recipe.against_joint),
@@ -111,7 +115,7 @@ def shipped(recipe: Recipe) -> Verdict:
 
 
 def _holds(recipe: Recipe) -> str:
-    """Worse anywhere against either: no, and in how many cells."""
+    """Worse anywhere against either: no; better somewhere and worse nowhere: yes; else nobody can tell."""
     tests = [
         test[metric]["mark"]
         for tests in (recipe.against_joint, recipe.against_single)
@@ -120,16 +124,19 @@ def _holds(recipe: Recipe) -> str:
     ]
     worse, better = tests.count("worse"), tests.count("better")
     if worse:
-        return f"no: worse in {worse} of {len(tests)}, better in {better}"
-    return f"yes: worse in none of {len(tests)}, better in {better}"
+        return f"no: clearly worse in {worse} of {len(tests)}, clearly better in {better}"
+    if better:
+        return f"yes: clearly better in {better} of {len(tests)}, clearly worse in none"
+    return f"undecided: no clear difference in any of {len(tests)}"
 
 
 def marks_in_words(tests: Sequence[Comparison]) -> str:
-    """`better in 3, worse in 0 of 9`, by accuracy, then by NLL."""
-    parts = []
-    for metric, name in (("accuracy", "accuracy"), ("nll", "NLL")):
-        marks = [test[metric]["mark"] for test in tests]
-        parts.append(
-            f"{name} better in {marks.count('better')}, worse in {marks.count('worse')} of {len(marks)}"
-        )
-    return "; ".join(parts)
+    """`accuracy clearly better in 3, worse in 0 of 9`, then NLL; or that nothing is clear, and why not."""
+    parts, alone = [], 0
+    for metric, name in NAMES.items():
+        found = [judged(test[metric], HIGHER_IS_BETTER[metric]).clarity for test in tests]
+        better, worse = (found.count(clarity) for clarity in ("better", "worse"))
+        alone += found.count("alone")
+        parts.append(f"{name} clearly better in {better}, worse in {worse} of {len(found)}")
+    text = "; ".join(parts)
+    return f"{text} ({alone} more {ALONE})" if alone else text

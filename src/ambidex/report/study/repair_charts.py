@@ -1,7 +1,6 @@
 """Chart of the repair: every allocator against the plain sum of the same model, by method and regime."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,8 +9,9 @@ from matplotlib.lines import Line2D
 
 from ambidex.report import theme
 from ambidex.report.chart import Chart
+from ambidex.report.clarity import ALONE, SAME, judged
 from ambidex.report.study.grid import dodged, handles_of
-from ambidex.report.study.rows import PLAIN_SUM, Row
+from ambidex.report.study.rows import HIGHER_IS_BETTER, PLAIN_SUM, Row
 
 QUANTITIES = {
     "accuracy": (100.0, "accuracy against the plain sum (points)"),
@@ -71,9 +71,10 @@ def _told(figure: Figure, tested: Sequence[Row]) -> Chart:
         "What does re-weighting alone repair?",
         figure,
         f"Change against the plain sum of the same model: {told}.",
-        "Each marker is one method with one allocator against its own plain sum, with its 95 % interval. Right is "
-        "better above, left is better below; a hollow marker may be chance, an arrow lies beyond the edge, an interval "
-        "that ends there goes on, a cross was refused in every seed.",
+        "Each marker is one method with one allocator against its own plain sum, with its own interval. Right is "
+        "better above, left is better below; full: clear after correction for all comparisons, half: clear on its own, "
+        "not after correction, hollow: no clear difference. An arrow lies beyond the edge, an interval that ends there "
+        "goes on, a cross was refused in every seed.",
         [
             {
                 "regime": r.regime,
@@ -102,13 +103,17 @@ def _draw(
     beyond = value != factor * test["difference"]
     shape = (">" if factor * test["difference"] > value else "<") if beyond else theme.marker(index)
     axes.plot([low, high], [at, at], color=tone, linewidth=1)
-    axes.plot(value, at, color=tone, marker=shape, markersize=5,
-              markerfacecolor="white" if test["mark"] == "same" else tone, clip_on=False)  # fmt: skip
+    axes.plot(value, at, marker=shape, markersize=5, clip_on=False,
+              **theme.certainty(judged(test, HIGHER_IS_BETTER[metric]).clarity, tone))  # fmt: skip
 
 
 def _handles(methods: Sequence[str]) -> list[Line2D]:
-    hollow: dict[str, Any] = {"marker": "o", "markerfacecolor": "white", "linewidth": 0}
-    return [*handles_of(methods), Line2D([], [], color=theme.GREY, label="no clear difference", **hollow)]
+    words = {"alone": ALONE, "same": SAME}
+    looks = [
+        Line2D([], [], marker="o", linewidth=0, label=label, **theme.certainty(clarity, theme.GREY))
+        for clarity, label in words.items()
+    ]
+    return [*handles_of(methods), *looks]
 
 
 def _limits(values: Sequence[float]) -> tuple[float, float]:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ambidex.report.clarity import Judgement, judged
+
 METRICS = ("accuracy", "macro_f1", "nll", "ece", "brier", "decision_gap", "decision_imbalance")
 HIGHER_IS_BETTER = {"accuracy": True, "macro_f1": True, "nll": False, "ece": False, "brier": False}
 TESTED = ("accuracy", "nll", "brier")
@@ -14,8 +16,15 @@ PLAIN_SUM = "uniform"
 """the allocator that repairs nothing"""
 Numbers = dict[str, float | None]
 Comparison = dict[str, dict[str, Any]]
-"""metric -> difference, low, high, p, p_models (of these trained models alone), p_holm, mark (better, worse, same);
-`mcnemar` -> seeds (seed -> exact p), won and lost (samples that only one has right, summed over seeds), p, p_holm"""
+"""metric -> difference, low, high, p, p_models (of these trained models alone), p_holm, comparisons (that it was
+corrected over), mark (better, worse, same; after correction); `mcnemar` -> seeds (seed -> exact p), won and lost
+(samples that only one has right, summed over seeds), p, p_holm, comparisons"""
+
+
+def judgement(tests: Comparison, metric: str) -> Judgement | None:
+    """What may be said of one metric's difference; None where it was not tested."""
+    test = tests.get(metric)
+    return judged(test, HIGHER_IS_BETTER[metric]) if test else None
 
 
 @dataclass(frozen=True)

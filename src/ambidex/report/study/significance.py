@@ -40,10 +40,9 @@ Key = TypeVar("Key", bound=Hashable)
 def with_tests(measured: Measured, compare: Compare) -> list[Row]:
     """The rows with all three families of tests."""
     rows, samples = [row for row, _ in measured], [found for _, found in measured]
-    best = best_single(rows)
-    main = {i for i, row in enumerate(rows) if row.allocator == PLAIN_SUM or row.headline}
+    best, main = best_single(rows), main_places(rows)
     families = {
-        "tests": _family(samples, _references(rows), compare, main),
+        "tests": _family(samples, references(rows), compare, main),
         "repair": _family(samples, _plain_sums(rows), compare, main),
         "single": _family(samples, _fused_against(rows, best), compare, main),
     }
@@ -57,6 +56,11 @@ def with_tests(measured: Measured, compare: Compare) -> list[Row]:
     return done
 
 
+def main_places(rows: Sequence[Row]) -> set[int]:
+    """Where the rows stand that a study is about: plain sums and the headline allocator."""
+    return {i for i, row in enumerate(rows) if row.allocator == PLAIN_SUM or row.headline}
+
+
 def best_single(rows: Sequence[Row]) -> int | None:
     """Index of the single modality with the highest mean accuracy on test."""
     known = [i for i, row in enumerate(rows) if row.kind == "single" and row.mean["accuracy"] is not None]
@@ -68,17 +72,17 @@ def compare_pairs(
 ) -> dict[Key, Comparison]:
     """One family: each pair (a, b) with a seed in common is tested for a - b, Holm-corrected over the family; those of
     `main` among themselves."""
-    known = {key: (a, b, seeds) for key, (a, b) in pairs.items() if (seeds := _common(a, b))}
+    known = {key: (a, b, seeds) for key, (a, b) in pairs.items() if (seeds := common_seeds(a, b))}
     if not known:
         return {}
     found: dict[Key, Comparison] = {key: {} for key in known}
     places = [(name, key) for name in TESTED for key in known]
-    differences = [_differences(*known[key], name) for name, key in places]
+    differences = [paired(*known[key], name) for name, key in places]
     unit = units(next(iter(known.values()))[0].groups)
     means = torch.stack([d.mean(dim=0) for d in differences], dim=1)
     models = _bootstrapped(means, len(known), compare, unit)
     for (name, key), difference, test in zip(places, differences, models, strict=True):
-        found[key][name] = {**test, **_over_seeds(by_unit(difference, unit)), "p_models": test["p"]}
+        found[key][name] = {**test, **_over_seeds(by_unit(difference, unit), compare), "p_models": test["p"]}
     for key, (a, b, seeds) in known.items():
         found[key][MCNEMAR] = _mcnemar(a, b, seeds)
     _correct(found, compare)
@@ -86,16 +90,16 @@ def compare_pairs(
     return found
 
 
-def _differences(a: Samples, b: Samples, seeds: Sequence[int], name: str) -> Tensor:
-    """Of one metric, [S, N]."""
+def paired(a: Samples, b: Samples, seeds: Sequence[int], name: str) -> Tensor:
+    """Differences of one metric, [S, N]."""
     return torch.stack([a.values[name][seed] - b.values[name][seed] for seed in seeds])
 
 
-def _over_seeds(differences: Tensor) -> dict[str, Any]:
+def _over_seeds(differences: Tensor, compare: Compare) -> dict[str, Any]:
     """What holds for new seeds too; nothing where there is one seed."""
     if len(differences) < 2:
         return {}
-    return crossed(differences[..., None])[0]._asdict()
+    return crossed(differences[..., None], 1 - compare.significance)[0]._asdict()
 
 
 def _bootstrapped(
@@ -106,14 +110,15 @@ def _bootstrapped(
     Where the p-value is as small as the resamples allow for, it is found again with more of them.
     """
     draws = bootstrap_means(columns, compare.resamples, compare.seed, unit)
+    ends = interval(draws, 1 - compare.significance)
     p = _p_values(draws)
     fine = max(compare.resamples, round(_FINENESS * family / compare.significance))
     coarse = (p <= _COARSE * 2 / (compare.resamples + 1)).nonzero()[:, 0]
     if fine > compare.resamples and len(coarse):
         p[coarse] = _p_values(bootstrap_means(columns[:, coarse], fine, compare.seed, unit))
     return [
-        {"difference": mean, "low": ends.low, "high": ends.high, "p": value}
-        for mean, ends, value in zip(columns.mean(dim=0).tolist(), interval(draws), p.tolist(), strict=True)
+        {"difference": mean, "low": end.low, "high": end.high, "p": value}
+        for mean, end, value in zip(columns.mean(dim=0).tolist(), ends, p.tolist(), strict=True)
     ]
 
 
@@ -129,7 +134,7 @@ def _family(
     return compare_pairs({i: (samples[i], samples[j]) for i, j in against.items()}, compare, main)
 
 
-def _references(rows: Sequence[Row]) -> dict[int, int]:
+def references(rows: Sequence[Row]) -> dict[int, int]:
     """Row -> the reference of its regime."""
     place = {row.regime: i for i, row in enumerate(rows) if row.reference and row.per_seed}
     return {i: place[row.regime] for i, row in enumerate(rows) if place.get(row.regime, i) != i}
@@ -149,7 +154,8 @@ def _fused_against(rows: Sequence[Row], best: int | None) -> dict[int, int]:
     return {} if best is None else {i: best for i, row in enumerate(rows) if row.kind == "fused"}
 
 
-def _common(a: Samples, b: Samples) -> list[int]:
+def common_seeds(a: Samples, b: Samples) -> list[int]:
+    """The seeds that both rows have, in the order of `a`."""
     return [seed for seed in a.seeds if seed in b.seeds]
 
 
@@ -171,11 +177,11 @@ def by_majority(p_values: Sequence[float]) -> float:
 
 
 def _correct(found: Mapping[Key, Comparison], compare: Compare) -> None:
-    """Set `p_holm` of every test, and `mark` of those of a metric, in place."""
+    """Set `p_holm` and `comparisons` of every test, and `mark` of those of a metric, in place."""
     for name in (*TESTED, MCNEMAR):
         tests = [comparison[name] for comparison in found.values()]
         for test, p in zip(tests, holm([test["p"] for test in tests]), strict=True):
-            test["p_holm"] = p
+            test |= {"p_holm": p, "comparisons": len(tests)}
             if name != MCNEMAR:
                 test["mark"] = _mark(name, test["difference"], p, compare)
 

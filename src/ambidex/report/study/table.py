@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ambidex.errors import one_line
 from ambidex.readers.schema import build
-from ambidex.report.study.rows import ALONE, PLAIN_SUM, TESTED, Comparison, Row
+from ambidex.report.clarity import SYMBOLS
+from ambidex.report.study.detectable import power_text
+from ambidex.report.study.rows import ALONE, PLAIN_SUM, TESTED, Comparison, Row, judgement
 from ambidex.report.study.study_file import read_study, source_of
 
 PAGE_FILE = "compare.html"
 TABLE_FILE = "compare.csv"
-MARKS = {"better": "+", "worse": "-", "same": "="}
 FEW = 4
 """up to this many allocators, a short table shows them all"""
 _COLUMNS: Mapping[str, tuple[str, float, int]] = {
@@ -25,6 +27,16 @@ _COLUMNS: Mapping[str, tuple[str, float, int]] = {
 }
 _SHOWN = [metric for metric in _COLUMNS if metric != "brier"]  # a terminal is narrow; page and CSV have it
 _SOURCES = {"own_heads": "weighs own heads", "probes": "weighs probes"}
+
+
+def render_study(study: Path) -> str:
+    """The table that compare wrote into `study`, and the smallest difference that it could have shown.
+
+    Raises DataError where there is no comparison.
+    """
+    found = read_study(study)
+    power = power_text(found.get("power"))
+    return render(_rows(study, found)) + (f"\n\n{power}" if power else "")
 
 
 def render(rows: Sequence[Row]) -> str:
@@ -51,7 +63,8 @@ def render(rows: Sequence[Row]) -> str:
 LEGEND = (
     "Mean ± standard deviation over seeds, on test. + better, - worse, = no clear difference to the reference of\n"
     "the same regime (ref), for new seeds on new samples (paired, seeds x samples crossed), Holm-corrected: plain\n"
-    "sums and the headline among themselves, other allocators over the whole table.\n"
+    "sums and the headline among themselves, other allocators over the whole table; ~ clear on its own, not after\n"
+    "that correction.\n"
     "sum, one: the same marks, accuracy then NLL, against the plain sum of the same model (what the repair does) and\n"
     "against the best single modality. gap: what a linear probe on the same features gains; DI: decision imbalance,\n"
     "0 is balanced. best step: joint training at the step size that is best on validation."
@@ -81,7 +94,11 @@ def _rank(row: Row) -> float:
 
 def read_rows(study: Path) -> list[Row]:
     """The rows that compare wrote. Raises DataError where there is no comparison."""
-    return build(Row, read_study(study)["rows"], source_of(study), "rows")
+    return _rows(study, read_study(study))
+
+
+def _rows(study: Path, found: Mapping[str, Any]) -> list[Row]:
+    return build(Row, found["rows"], source_of(study), "rows")
 
 
 def warnings(study: Path) -> list[str]:
@@ -98,7 +115,8 @@ def cell(row: Row, metric: str) -> str:
     text = f"{factor * value:.{digits}f}"
     if spread is not None:
         text += f" ± {factor * spread:.{digits}f}"
-    mark = MARKS.get(row.tests.get(metric, {}).get("mark", ""), " ")
+    found = judgement(row.tests, metric)
+    mark = SYMBOLS[found.clarity] if found else " "
     return f"{text} {mark}" if metric in TESTED else text
 
 
@@ -163,7 +181,8 @@ def _cells(told: Sequence[tuple[Row, Mapping[str, str]]]) -> str:
 
 def _short(tests: Comparison) -> str:
     """`+ =`: the marks of accuracy and NLL."""
-    return " ".join(MARKS[tests[metric]["mark"]] for metric in ("accuracy", "nll")) if tests else ""
+    found = (judgement(tests, metric) for metric in ("accuracy", "nll"))
+    return " ".join(SYMBOLS[one.clarity] for one in found if one)
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from ambidex.params import Params
+from ambidex.report.clarity import ALONE
 from ambidex.report.study.allocators import Effect
 from ambidex.report.study.bias import Bias
 from ambidex.report.study.cells import Reports
@@ -10,8 +11,8 @@ from ambidex.report.study.claim import UNMEASURED, Verdict, claim
 from ambidex.report.study.reasons import reasons
 from ambidex.report.study.recipe import Recipe
 from ambidex.report.study.repair import marks_in_words, repair, shipped
-from ambidex.report.study.rows import Row
-from ambidex.report.study.words import listed, number
+from ambidex.report.study.rows import Row, judgement
+from ambidex.report.words import listed, number
 
 
 def verdicts(
@@ -68,13 +69,14 @@ def _against_reference(rows: Sequence[Row], params: Params) -> list[str]:
     name = f"{compare.reference_method} + {compare.reference_allocator}"
     found = []
     for metric, word in (("accuracy", "accuracy"), ("nll", "NLL")):
-        marks = [row.tests[metric]["mark"] for row in rows if metric in row.tests]
+        marks = [one.clarity for row in rows if (one := judgement(row.tests, metric))]
         if marks:
-            better, worse, same = (marks.count(mark) for mark in ("better", "worse", "same"))
+            better, worse, same, alone = (marks.count(mark) for mark in ("better", "worse", "same", "alone"))
+            own = f", {alone} of them {ALONE}" if alone else ""
             found.append(
-                f"In {word}, of {len(marks)} rows compared with {name} of the same regime, {better} are significantly "
-                f"better, {worse} significantly worse, and {same} show no clear difference (new seeds on new "
-                f"samples, Holm-corrected, level {compare.significance:g})."
+                f"In {word}, of {len(marks)} rows compared with {name} of the same regime, {better} are clearly "
+                f"better, {worse} clearly worse, and {same + alone} neither{own} (new seeds on new samples, "
+                f"Holm-corrected, level {compare.significance:g})."
             )
     if without := sorted({row.regime for row in rows if row.reference and not row.per_seed}):
         found.append(f"The reference {name} is missing in {listed(without)}, so nothing is tested there.")

@@ -1,0 +1,89 @@
+"""The one judge of a difference: every mark, colour and word of pages, tables and terminal comes from here.
+
+A difference is `better` or `worse` where it is clear after correction for the comparisons that it is one of, `alone`
+where only its own interval leaves 0 out, and `same` where not even that does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ambidex.statistics import Comparison, holm
+
+Clarity = Literal["better", "worse", "alone", "same"]
+SAME = "no clear difference"
+ALONE = "clear on its own, not after correction"
+SYMBOLS: Mapping[Clarity, str] = {"better": "+", "worse": "-", "alone": "~", "same": "="}
+"""in plain text"""
+LEVEL = 0.05
+"""of the comparisons of one run, whose intervals are of 95 %"""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What may be said of one difference."""
+
+    clarity: Clarity
+    comparisons: int = 1
+    """that it was corrected over"""
+    up: bool = True
+    """whether the difference, clear or not, is to the better"""
+
+    @property
+    def words(self) -> str:
+        """`clearly better`, or why not."""
+        if self.clarity == "same":
+            return SAME
+        if self.clarity == "alone":
+            return f"{ALONE} for {self.comparisons} comparisons"
+        return f"clearly {self.clarity}"
+
+    @property
+    def change(self) -> str:
+        """`a clear gain`, `a clear loss`, or why neither."""
+        return {"better": "a clear gain", "worse": "a clear loss"}.get(self.clarity, self.words)
+
+    @property
+    def sign(self) -> int:
+        """1: clearly better, -1: clearly worse, 0: neither."""
+        return {"better": 1, "worse": -1}.get(self.clarity, 0)
+
+
+def judged(test: Mapping[str, Any], higher_is_better: bool = True) -> Judgement:
+    """Of a test that a study made: `mark`, `difference`, `low`, `high`, `comparisons` (see `study.rows.Comparison`)."""
+    up = (float(test["difference"]) > 0) == higher_is_better
+    count = int(test.get("comparisons", 1))
+    if test["mark"] != "same":
+        return Judgement(test["mark"], count, up)
+    return Judgement("alone" if count > 1 and _leaves_out_0(test["low"], test["high"]) else "same", count, up)
+
+
+def judge_changes(
+    changes: Mapping[str, Comparison], planned: str, higher_is_better: bool = True
+) -> dict[str, Judgement]:
+    """Of one run, allocator -> its change judged.
+
+    `planned` was named before test was looked at: it is one comparison. The others, of which a reader picks, are
+    corrected among themselves (Holm).
+    """
+    others = {name: change for name, change in changes.items() if name != planned}
+    corrected = dict(zip(others, holm([change.p for change in others.values()]), strict=True))
+    found = {}
+    for name, change in changes.items():
+        up, clear = (change.difference > 0) == higher_is_better, _leaves_out_0(change.low, change.high)
+        count = len(others) if name in others else 1
+        stands = corrected.get(name, 0.0) < LEVEL or count == 1
+        found[name] = Judgement(_clarity(clear, stands, up), count, up)
+    return found
+
+
+def _clarity(clear: bool, stands: bool, up: bool) -> Clarity:
+    if not clear:
+        return "same"
+    if not stands:
+        return "alone"
+    return "better" if up else "worse"
+
+
+def _leaves_out_0(low: float, high: float) -> bool:
+    return low > 0 or high < 0

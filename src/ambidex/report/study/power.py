@@ -1,0 +1,44 @@
+"""The smallest difference that a study could have shown, from its design, what varied in it, and the test it uses."""
+
+import torch
+from torch import Tensor
+
+from ambidex.params import Compare
+from ambidex.power import POWER, Design, detectable, detectable_alone, spread_of
+from ambidex.report.study.detectable import METRICS, Power
+from ambidex.report.study.measured import Measured
+from ambidex.report.study.significance import common_seeds, main_places, paired, references
+from ambidex.report.study.units import by_unit, units
+
+
+def study_power(measured: Measured, compare: Compare) -> Power | None:
+    """Of the main rows against the reference of their regime; None where there is no such pair."""
+    rows, samples = [row for row, _ in measured], [found for _, found in measured]
+    main = main_places(rows)
+    pairs = [(samples[i], samples[j]) for i, j in references(rows).items() if i in main]
+    known = [(a, b, seeds) for a, b in pairs if (seeds := common_seeds(a, b))]
+    if not known:
+        return None
+    fewest = min(len(seeds) for _, _, seeds in known)
+    unit = units(known[0][0].groups)
+    differences = {
+        metric: torch.stack([by_unit(paired(a, b, s[:fewest], metric), unit) for a, b, s in known], dim=-1)
+        for metric in METRICS
+    }
+    count = differences["accuracy"].shape[1]
+    if count < 2:
+        return None
+    alone, corrected = (
+        {metric: _smallest(d, level) for metric, d in differences.items()}
+        for level in (compare.significance, compare.significance / len(known))
+    )
+    return Power(fewest, count, unit is not None, len(known), compare.significance, POWER, alone, corrected)
+
+
+def _smallest(differences: Tensor, level: float) -> float:
+    """Of differences [S, N, K]; with one seed for new samples alone, as the test is then."""
+    seeds, samples, _ = differences.shape
+    if seeds < 2:
+        deviation = float(differences[0].var(dim=0).mean().sqrt())
+        return detectable_alone(deviation, samples, level)
+    return detectable(spread_of(differences), Design(seeds, samples), level)
