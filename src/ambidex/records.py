@@ -15,7 +15,7 @@ import yaml
 
 import ambidex
 from ambidex.files import digest, is_unfinished, sha256, write_json, write_text
-from ambidex.params import Params
+from ambidex.params import Params, Runtime
 
 PARAMS_FILE = "params.yaml"
 CARD_FILE = "card.json"
@@ -73,7 +73,7 @@ def write_records(folder: Path, stage: str, params: Params, metrics: dict[str, A
     place of unfinished work are left out: they change no result, and these files tell the stages that read them
     whether to run again.
     """
-    resolved = params.model_dump(mode="json", exclude={"platform": True, "runtime": {"checkpoints"}})
+    resolved = params.model_dump(mode="json", exclude={"platform": True, "runtime": set(Runtime.UNFINISHED)})
     write_text(folder / PARAMS_FILE, yaml.safe_dump(resolved, sort_keys=False))
     write_json(folder / METRICS_FILE, metrics)
     write_json(folder / CARD_FILE, {"stage": stage, **provenance(), "inputs": _inputs.get() or {}, **facts})

@@ -6,7 +6,7 @@ from typing import Any
 from ambidex.configuration import method_params
 from ambidex.configuration.yaml_text import parse_yaml
 from ambidex.files import read_json
-from ambidex.params import Evaluate, Params
+from ambidex.params import Evaluate, Params, Runtime
 from ambidex.records import CARD_FILE, PARAMS_FILE, code_fingerprint, fingerprint
 from ambidex.stages import Paths, sources
 
@@ -61,7 +61,8 @@ def relevant(stage: str, method: str, resolved: dict[str, Any]) -> dict[str, Any
     if stage in ("extract", "merge"):
         part["extract"].pop("workers", None)  # the number of processes changes nothing
     if "runtime" in part:
-        part["runtime"].pop("checkpoints", None)  # nor does the place of unfinished work
+        for key in Runtime.UNFINISHED:  # nor where and how often unfinished work is kept
+            part["runtime"].pop(key, None)
     if stage == "crossfit":
         known = resolved.get("evaluate") or {}
         part["evaluate"] = {name: known.get(name) for name in Evaluate.SHAPES_CONTRIBUTIONS}

@@ -89,7 +89,19 @@ def run_engine(
     if fabric.is_global_zero:
         _clear_others(folder, fingerprint)
     fabric.barrier()
-    engine = Engine(model, method, section, batches, fabric, folder, fingerprint, frozen, split)
+    minutes = params.runtime.checkpoint_minutes
+    engine = Engine(
+        model,
+        method,
+        section,
+        batches,
+        fabric,
+        folder,
+        fingerprint,
+        frozen,
+        split,
+        checkpoint_minutes=minutes,
+    )
     return folder, engine.fit(), fabric
 
 
