@@ -7,7 +7,8 @@ can make them run again; and `params`, all other sections.
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,14 @@ from ambidex.readers.schema import shown
 from ambidex.records import CARD_FILE, read_card
 from components._notes import note_failure, shared_folder
 
+Inputs = Mapping[str, str | Sequence[str]]
 _NO_MODEL: dict[str, Any] = {"encoders": {}}
 
 
 def call(
     stage: str,
     texts: Sequence[str],
-    inputs: Mapping[str, str | Sequence[str]],
+    inputs: Inputs,
     outputs: Mapping[str, str],
     values: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
@@ -45,21 +47,37 @@ def call(
     """
     key = "-".join([stage, *(re.sub(r"\W+", "-", text) for text in (values or {}).values() if text)])
     try:
-        params = read_params(stage, texts, values or {})
-        with tempfile.TemporaryDirectory(prefix="ambidex-") as folder:
-            given = {name: found for name, found in inputs.items() if found}
-            places = {name: _place(stage, name, found, Path(folder), params) for name, found in given.items()}
+        with placed(stage, texts, inputs, values or {}) as (params, places):
             metrics = run_stage(stage, params, places, {name: Path(path) for name, path in outputs.items()})
     except AmbidexError as error:
         if not isinstance(error, PreemptedError):
             note_failure(key, str(error))
-        complain("ambidex", error)
+        say(str(error))
         raise SystemExit(error.exit_code) from None
     except Exception as error:
         note_failure(key, one_line(f"{type(error).__name__}: {error}"))
         raise
     note_failure(key, "")
     return metrics
+
+
+def say(message: str) -> None:
+    """One line for the log."""
+    complain("ambidex", message)
+
+
+@contextmanager
+def placed(
+    stage: str, texts: Sequence[str], inputs: Inputs, values: Mapping[str, str]
+) -> Iterator[tuple[Params, dict[str, Path]]]:
+    """The parameters of one call, and the folders it reads. Raises ParamsError."""
+    params = read_params(stage, texts, values)
+    with tempfile.TemporaryDirectory(prefix="ambidex-") as folder:
+        given = {name: found for name, found in inputs.items() if found}
+        yield (
+            params,
+            {name: _place(stage, name, found, Path(folder), params) for name, found in given.items()},
+        )
 
 
 def read_params(stage: str, texts: Sequence[str], values: Mapping[str, str]) -> Params:
@@ -109,10 +127,11 @@ def inside(folder: str, source: str) -> str:
 
 
 def gather_outputs(folders: Iterable[str], target: str) -> None:
-    """Copy outputs of pretrain into one folder, named as the layout of a run names them: <seed>/<modality>."""
+    """Copy what tasks of pretrain wrote, <seed>/<modality> each, into one folder of the same form."""
     with whole_folder(Path(target)) as whole:
         for folder in folders:
-            shutil.copytree(folder, _below(whole, _name_of(Path(folder)), folder))
+            for seed in (path for path in Path(folder).iterdir() if path.is_dir()):
+                shutil.copytree(seed, whole / seed.name, dirs_exist_ok=True)
 
 
 def _place(stage: str, name: str, found: str | Sequence[str], folder: Path, params: Params) -> Path:

@@ -1,6 +1,8 @@
 """The volume that all pods of a run share and that outlives them: where it is, and the errors that tasks leave."""
 
 import os
+import re
+import shutil
 from pathlib import Path
 
 from ambidex.errors import one_line
@@ -8,7 +10,17 @@ from ambidex.files import write_text
 
 WORK, RUN = "AMBIDEX_WORK", "AMBIDEX_RUN"
 """environment of a pod: where the volume is mounted; the id of the run"""
+FINISHED = "finished"
+"""folder of the finished cells, from which a repeated task, or a run that resumes this one, takes them"""
 _FAILURES = "failures"
+
+
+def go_on_from(run: str) -> None:
+    """Use the folder of an earlier run, given by its id, in place of an own one; empty: do not."""
+    if run and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", run):
+        raise SystemExit(f"ambidex: resume: got {run[:80]!r}, expected the id of a run")
+    if run:
+        os.environ[RUN] = run
 
 
 def shared_folder() -> Path | None:
@@ -32,6 +44,12 @@ def failures() -> dict[str, str]:
     folder = shared_folder()
     found = sorted((folder / _FAILURES).glob("*")) if folder else []
     return {path.name: one_line(_first(path)) for path in found if path.is_file()}
+
+
+def clear_finished() -> None:
+    """Remove the finished cells from the volume: the run has succeeded, and its outputs hold them."""
+    if folder := shared_folder():
+        shutil.rmtree(folder / FINISHED, ignore_errors=True)
 
 
 def _first(path: Path) -> str:

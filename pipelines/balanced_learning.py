@@ -10,7 +10,7 @@ from kfp import dsl
 
 from ambidex.params import Params
 from pipelines.placement import Placement
-from pipelines.steps import alone, encoders, feature_store
+from pipelines.steps import alone, encoders, feature_store, largest
 from pipelines.texts import data_text, learning_text, pointer_text
 
 NAME = "balanced-learning"
@@ -19,23 +19,26 @@ NAME = "balanced-learning"
 def build(params: Params) -> Any:
     """The pipeline for these parameters. Raises ParamsError where the .dvc file to pull by is missing.
 
-    Its arguments can be changed from run to run: `data` and `learning`, the parameters as YAML; `classifiers`, one to
-    pretrain for each modality; and `pointer`, which data to pull. Everything else is fixed here.
+    Its arguments can be changed from run to run: `data` and `learning`, the parameters as YAML; `classifiers`, those to
+    pretrain in each task; `pointer`, which data to pull; and `resume`, the id of a run to go on from. Everything else
+    is fixed here.
     """
-    place, s3 = Placement(params), params.platform.s3
+    place, s3, groups = Placement(params), params.platform.s3, alone(params, [""])
 
     @dsl.pipeline(name=NAME, description="Balanced multimodal learning: one model, from data to verdict.")
     def balanced_learning(
         data: str = data_text(params),
         learning: str = learning_text(params),
-        classifiers: list[dict[str, str]] = alone(params, [""]),  # noqa: B008
+        classifiers: list[str] = groups,
         pointer: str = pointer_text(params),
+        resume: str = "",
     ) -> None:
         texts = {"data": data, "params": learning}
-        with dsl.ExitHandler(place.exit(report_status()), name="everything"):
+        trains = {**texts, "resume": resume}
+        with dsl.ExitHandler(place.exit(report_status(resume=resume)), name="everything"):
             features = feature_store(params, place, data, pointer)
-            found = encoders(params, place, features, texts, classifiers)
-            model = place.training(train_model(features=features, encoders=found, **texts))
+            found = encoders(params, place, features, trains, classifiers, largest(groups))
+            model = place.training(train_model(features=features, encoders=found, **trains))
             model.set_display_name("train")
             given = {
                 "features": features,
@@ -43,11 +46,10 @@ def build(params: Params) -> Any:
                 "model": model.outputs["model"],
             }
             if params.evaluate.fit_on == "crossfit":
-                held_out = place.training(crossfit_model(features=features, **texts)).set_display_name(
-                    "crossfit"
-                )
-                given["crossfit"] = held_out.outputs["crossfit"]
-            judged = place.evaluation(evaluate_model(**given, **texts)).set_display_name("evaluate")
+                held_out = place.training(crossfit_model(features=features, **trains))
+                given["crossfit"] = held_out.set_display_name("crossfit").outputs["crossfit"]
+            judged = place.evaluation(evaluate_model(accelerator=place.evaluates_on, **given, **texts))
+            judged.set_display_name("evaluate")
             if s3 and s3.publish:
                 place.remote(
                     publish_model(

@@ -6,7 +6,9 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import yaml
 from kfp import compiler
 
 from ambidex.configuration import parse_params, read_yaml
@@ -15,24 +17,31 @@ from ambidex.errors import AmbidexError
 from ambidex.files import write_text
 from ambidex.params import Params
 from pipelines import balanced_learning, method_study
+from pipelines.size import check_size
 
 HERE = Path(__file__).resolve().parent
 PARAMS, EXAMPLE, COMPILED = HERE.parent / "params.yaml", HERE / "gpu_pool.yaml", HERE / "compiled"
 PIPELINES: dict[str, ModuleType] = {"balanced_learning": balanced_learning, "method_study": method_study}
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _HEAD = (
     "# Written by `python -m pipelines.compile` from pipelines/{name}.py and the parameters; do not edit.\n"
 )
 
 
 def compile_pipeline(name: str, params: Params, path: Path) -> Path:
-    """Write the pipeline `name` for `params` to `path`. Raises ParamsError where the data's pointer is missing."""
+    """Write the pipeline `name` for `params` to `path`.
+
+    Raises ParamsError where the data's pointer is missing, or a run would be too large for Kubeflow.
+    """
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder, path.name)
         compiler.Compiler().compile(PIPELINES[name].build(params), str(raw))
         lines = raw.read_text().splitlines(keepends=True)
     # kfp's own head repeats all defaults, in an order that changes, and breaks where one has several lines
     start = next(number for number, line in enumerate(lines) if line.startswith("components:"))
-    write_text(path, "".join([_HEAD.format(name=name), *lines[start:]]))
+    text = "".join(lines[start:])
+    check_size(next(yaml.load_all(text, _LOADER)), {})
+    write_text(path, _HEAD.format(name=name) + text)
     return path
 
 

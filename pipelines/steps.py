@@ -3,13 +3,15 @@
 from collections.abc import Iterable
 from typing import Any
 
+from components._groups import grouped
 from components.data_versioning.component import pull_data
 from components.feature_extraction.component import extract_features, merge_features, prepare_data
-from components.pretraining.component import gather_encoders, pretrain_encoder
+from components.pretraining.component import gather_encoders, pretrain_encoders
 from kfp import dsl
 
 from ambidex.params import Params
 from pipelines.placement import Placement
+from pipelines.size import MOST_TASKS
 
 
 def feature_store(params: Params, place: Placement, data: str, pointer: str) -> Any:
@@ -35,26 +37,41 @@ def feature_store(params: Params, place: Placement, data: str, pointer: str) -> 
     return merged.set_display_name("merge").outputs["features"]
 
 
-def encoders(params: Params, place: Placement, features: Any, texts: dict[str, Any], classifiers: Any) -> Any:
-    """One classifier for each of `classifiers` (see alone). Returns all of them as one output.
+def encoders(
+    params: Params, place: Placement, features: Any, texts: dict[str, Any], classifiers: Any, most: int
+) -> Any:
+    """The classifiers of `classifiers` (see alone), a task for each group of at most `most`.
+
+    Returns all of them as one output.
 
     A task of its own gathers them: kfp 2.17 cannot hand a Collected of artifacts into a loop.
     """
-    with loop(params, classifiers) as item:
-        task = place.training(
-            pretrain_encoder(features=features, modality=item.modality, seed=item.seed, **texts)
-        ).set_display_name("pretrain")
-    found = place.light(gather_encoders(found=dsl.Collected(task.outputs["encoder"])))
+    with loop(params, classifiers) as group:
+        made = pretrain_encoders(features=features, classifiers=group, **texts)
+        task = place.training(made, most).set_display_name("pretrain")
+    found = place.light(gather_encoders(found=dsl.Collected(task.outputs["encoders"])))
     return found.set_display_name("gather").outputs["encoders"]
 
 
-def alone(params: Params, seeds: Iterable[int | str]) -> list[dict[str, str]]:
-    """The classifiers to pretrain, as the default of a pipeline's argument; seed "": train.seed.
+def alone(params: Params, seeds: Iterable[int | str]) -> list[str]:
+    """The classifiers to pretrain, in a group for each task; seed "": train.seed.
 
-    An argument and not a constant: kfp 2.17 miscompiles loops over constant mappings inside an exit handler. Seeds are
-    text, because all values of a loop's item must be of one type.
+    An argument and not a constant: kfp 2.17 miscompiles loops over constant mappings inside an exit handler.
     """
-    return [{"modality": modality, "seed": str(seed)} for seed in seeds for modality in params.modalities]
+    names = [f"{modality}/{seed}".rstrip("/") for seed in seeds for modality in params.modalities]
+    return grouped(names, -(-len(names) // MOST_TASKS))
+
+
+def cells_per_task(params: Params) -> int:
+    """Cells of the study in one task: as the platform says, or as few as make at most MOST_TASKS tasks."""
+    study = params.study
+    count = len(study.methods) * len(study.regimes) * len(study.seeds)
+    return params.platform.cells_per_task or max(1, -(-count // MOST_TASKS))
+
+
+def largest(groups: Iterable[str]) -> int:
+    """How many cells or classifiers the largest group has."""
+    return max(len(group.split()) for group in groups)
 
 
 def loop(params: Params, items: Any) -> dsl.ParallelFor:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ambidex.files import write_text
-from components._notes import failures
+from components._notes import clear_finished, failures
 
 
 def show_status(state: str, task: str, error: str, run: str, page: str) -> str:
@@ -13,7 +13,9 @@ def show_status(state: str, task: str, error: str, run: str, page: str) -> str:
     volume, where there is one, names the stage and the cell.
     """
     lines = [f"Run {run}: {state.lower()}."]
-    if state.upper() != "SUCCEEDED":
+    if state.upper() == "SUCCEEDED":
+        clear_finished()
+    else:
         lines += [f"- {name} failed: {message}" for name, message in failures().items()]
         lines += [f"- {task}: {error or 'no message'}"]
         lines += [

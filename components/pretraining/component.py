@@ -1,4 +1,4 @@
-"""Kubeflow components of pretrain: one modality, and all of them gathered."""
+"""Kubeflow components of pretrain: some classifiers, and all of them gathered."""
 
 from kfp import dsl
 
@@ -7,32 +7,30 @@ IMAGE = "ambidex:local"
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
-def pretrain_encoder(
+def pretrain_encoders(
     features: dsl.Input[dsl.Dataset],
-    encoder: dsl.Output[dsl.Model],
+    encoders: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
     data: str,
     params: str,
-    modality: str,
-    seed: str = "",
+    classifiers: str,
+    resume: str = "",
 ) -> None:
-    """Train the classifier of one modality, alone.
+    """Train classifiers of one modality alone, one after the other.
 
     Args:
         features: The feature store.
-        encoder: The classifier, whose encoder the model starts from.
-        metrics: Its accuracy, F1, likelihood and calibration.
+        encoders: The classifiers, <seed>/<modality>, whose encoders the models start from.
+        metrics: Their accuracy, F1, likelihood and calibration.
         data: Sections prepare and extract of params.yaml.
         params: All other sections.
-        modality: Which one.
-        seed: Of initial weights and data order; empty: train.seed.
+        classifiers: Which ones, audio/0 visual/0; without a seed that of train.
+        resume: Id of an earlier run, to use what it left on the volume.
     """
-    from components._call import call
-    from components._show import log_numbers
+    from components._show import log_all
+    from components._stages import pretrain_group
 
-    values = {"pretrain.modality": modality, "pretrain.seed": seed}
-    places = {"features": features.path}
-    log_numbers(metrics, call("pretrain", [data, params], places, {"encoder": encoder.path}, values))
+    log_all(metrics, pretrain_group([data, params], features.path, classifiers, resume, encoders.path))
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
@@ -40,7 +38,7 @@ def gather_encoders(found: dsl.Input[list[dsl.Model]], encoders: dsl.Output[dsl.
     """Put all classifiers into one folder, <seed>/<modality>.
 
     Args:
-        found: Of all modalities and seeds.
+        found: What the tasks of pretrain wrote.
         encoders: The folder.
     """
     from components._call import gather_outputs

@@ -1,21 +1,25 @@
 """Whether the methods of a run can work on its model: told before anything is sent, not after hours of pretraining."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from ambidex.commands.wiring import with_values
+from components._groups import Cell, cells_of
+
 from ambidex.configuration import parse_params
+from ambidex.errors import ParamsError
 from ambidex.readers import parse_yaml
-from ambidex.readers.schema import shown
 from pipelines.kubeflow.errors import ClientError
 from pipelines.kubeflow.package import Package
+from pipelines.size import check_size
 
 
 def check_cells(package: Package, arguments: Mapping[str, Any]) -> None:
-    """Raise what `train` would say of a method that does not fit; other people's pipelines pass.
+    """Raise what `train` would say of a method that does not fit, or where the run is too large for Kubeflow.
 
-    ParamsError, ModelError or ClientError, one line. No data are looked at.
+    ParamsError, ModelError or ClientError, one line. No data are looked at; other people's pipelines pass.
     """
+    check_size(package.spec, arguments)
     given = {name: about.get("defaultValue") for name, about in package.parameters.items()} | dict(arguments)
     if not {"data", "learning"} <= set(given):
         return
@@ -23,14 +27,28 @@ def check_cells(package: Package, arguments: Mapping[str, Any]) -> None:
 
     raw = {**_sections(given, "data"), **_sections(given, "learning")}
     params = parse_params(raw, source="arguments data and learning")
-    for cell in given.get("cells") or [{}]:
-        names = [cell.get(key, "") for key in ("method", "regime")] if isinstance(cell, dict) else [None]
-        if not all(isinstance(name, str) for name in names):
-            raise ClientError(
-                f"argument cells: {shown(cell)}, expected a mapping with method, regime and seed"
-            )
-        chosen = {name: cell[name] for name in ("method", "regime") if name in cell}
-        check_method(with_values(params, "train", **chosen))
+    if "cells" not in given:
+        check_method(params)
+        return
+    for method, regime in dict.fromkeys((cell.method, cell.regime) for cell in _cells(given["cells"])):
+        check_method(parse_params(_with_train(raw, method, regime), source="argument cells"))
+
+
+def _cells(groups: Any) -> list[Cell]:
+    """All cells of all tasks, each once."""
+    try:
+        found = [cell for group in groups or () for cell in cells_of(group)]
+    except ParamsError as error:
+        raise ClientError(f"argument cells: {error}") from None
+    if twice := [cell.name for cell, count in Counter(found).items() if count > 1]:
+        raise ClientError(f"argument cells: {twice[0]} is the work of two tasks")
+    if not found:
+        raise ClientError("argument cells: no cell; expected a list of texts such as 'joint/scratch/0'")
+    return found
+
+
+def _with_train(raw: Mapping[str, Any], method: str, regime: str) -> dict[str, Any]:
+    return {**raw, "train": {**(raw.get("train") or {}), "method": method, "regime": regime}}
 
 
 def _sections(given: Mapping[str, Any], name: str) -> dict[str, Any]:

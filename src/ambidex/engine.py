@@ -17,7 +17,7 @@ for epoch in epochs:
                 sum gradients over ranks, unscale
                 edit gradients              method.gradients
                 clip, optimiser step
-            asked to stop: checkpoint, leave
+            asked to stop: checkpoint, leave; `checkpoint_minutes` over: checkpoint
     epoch end                               method.epoch_end
     validate, keep the best, checkpoint
 """
@@ -49,7 +49,7 @@ from ambidex.training.checkpoint import (
     restore_random_state,
     save_checkpoint,
 )
-from ambidex.training.clock import Clock
+from ambidex.training.clock import Clock, Timer
 from ambidex.training.monitor import FiniteGuard, Monitor, Totals, gradient_norms
 from ambidex.training.optimise import build_optimizer, build_schedule
 from ambidex.training.ranks import Ranks
@@ -57,6 +57,7 @@ from ambidex.training.rehearsal import evaluating, rehearsal
 from ambidex.training.resample import agreed
 from ambidex.training.scaling import LossScale
 from ambidex.training.shared_norm import SharedNorm
+from ambidex.training.shares import Shares
 from ambidex.training.stopping import Stop, stop_on_sigterm
 
 BEST_FILE = "best.safetensors"
@@ -81,9 +82,12 @@ class Engine:
     select_split: str | None = "val"
     """where the epoch is chosen; None: there is no such split, and the last epoch is kept"""
     on_epoch: Callable[[int], None] = field(default=lambda epoch: None)
+    checkpoint_minutes: float = 0
+    """time between two checkpoints within an epoch; 0: after epochs alone"""
 
     def __post_init__(self) -> None:
         self.ranks, self.stop, self.clock = Ranks(self.fabric), Stop(), Clock()
+        self.timer = Timer(self.checkpoint_minutes)
         self.scale = LossScale(self.fabric.device, active=self.params.precision == "16")
         self.norm = SharedNorm(self.ranks)
 
@@ -132,8 +136,8 @@ class Engine:
                     self.totals.count(step)
                 self.number += 1
                 self.done += 1
-                if self.ranks.any(self.stop.asked):
-                    self._leave()
+                if self.ranks.any(self.stop.asked or self.timer.due()):
+                    self._keep_steps()
             skip = max(0, skip - self.batches.steps("train", size, resample))
         self.clock.stop()
         self.ranks.share_buffers(self.model)
@@ -233,29 +237,37 @@ class Engine:
     def score(self, split: str) -> dict[str, float]:
         """Accuracy (fused and per modality) and mean negative log-likelihood on a split, without augmentation."""
         self.model.eval()
-        totals = Totals()
+        total, size = len(self.batches.store.rows(split)), 4 * self.params.batch_size
+        shares, mine = Shares(total, size, self.ranks), []
         step = Step(self.run, Phase(), self.ranks.sum)
-        for batch in self.batches.sweep(split, 4 * self.params.batch_size):
+        for batch in self.batches.sweep(split, size, shares.positions()):
             with self.fabric.autocast():
                 step.labels, step.features = batch.labels, self.model.encode(batch.inputs)
                 step.logits, step.contributions = self.model.fuse(step.features)
-                nll = F.cross_entropy(step.logits.float(), batch.labels)
-                totals.add(step, {"nll": nll})
-        means = totals.means()
+                one = Totals()
+                one.add(step, {"nll": F.cross_entropy(step.logits.float(), batch.labels)})
+            mine.append(one.sums)
+        means = Totals(shares.totals(mine), total).means()
         return {k.replace("loss/nll", "nll"): v for k, v in means.items() if not k.startswith("share/")}
 
     def sweep(self, split: str, rows: Tensor | None = None) -> tuple[Features, Tensor]:
         """Features [N, D_m] and labels [N] of the split `train` or `val`, or of `rows` of it: see Run.sweep."""
         if split not in ("train", "val"):
             raise ValueError(f"split '{split}': methods may see train and val alone")
+        wanted = torch.arange(len(self.batches.store.rows(split))) if rows is None else rows
+        size, device = 4 * self.params.batch_size, self.fabric.device
+        shares = Shares(len(wanted), size, self.ranks)
+        parts = {m: [torch.empty(0, self.model.encoder(m).dim, device=device)] for m in self.model.modalities}
         with evaluating(self.model):
-            parts, labels = [], []
-            for batch in self.batches.sweep(split, 4 * self.params.batch_size, rows):
+            for batch in self.batches.sweep(split, size, wanted[shares.positions()]):
                 with self.fabric.autocast():
-                    parts.append(self.model.encode(batch.inputs))
-                labels.append(batch.labels)
-        features = {m: torch.cat([part[m].float() for part in parts]) for m in self.model.modalities}
-        return features, torch.cat(labels)
+                    for m, h in self.model.encode(batch.inputs).items():
+                        parts[m].append(h.float())
+        features = {m: torch.cat(part) for m, part in parts.items()}
+        if self.ranks.count > 1:
+            features = {m: shares.joined(h).to(device) for m, h in features.items()}
+        labels = self.batches.store.labels[self.batches.store.rows(split)[wanted]]
+        return features, labels.to(device)
 
     def _build(self) -> None:
         self.model.to(self.fabric.device)
@@ -308,10 +320,12 @@ class Engine:
             if self.ranks.first:
                 write_bytes(self.folder / BEST_FILE, save(_weights(self.model)))
 
-    def _leave(self) -> None:
-        """Asked to stop in mid-epoch: keep the steps that were taken."""
+    def _keep_steps(self) -> None:
+        """A checkpoint in mid-epoch. Raises PreemptedError where it was made because of SIGTERM."""
         self.guard.check()
         self._checkpoint(self.run.epoch)
+        if not self.ranks.any(self.stop.asked):
+            return
         self.monitor.close()
         where = f"step {self.number} of epoch {self.run.epoch + 1}"
         raise PreemptedError(f"stopped by SIGTERM after {where}; a rerun resumes from {self.folder}")
@@ -320,6 +334,7 @@ class Engine:
         """Write all that the rest of the run depends on: it goes on in `epoch` after `done` of its steps."""
         own = random_state() | (self.totals.state() if self.done else {})
         ranks = self.ranks.gather(own)
+        self.timer.set()
         self.guard.saved_epoch = self.run.epoch
         if not self.ranks.first:
             return
@@ -339,6 +354,7 @@ class Engine:
             "method_rng": self.run.rng.get_state(),
             "ranks": ranks,
         }
+        self.monitor.flush()
         save_checkpoint(self.folder, state)
 
     def _resume(self) -> int:

@@ -55,7 +55,8 @@ class Run:
     """sweep(split), train or val -> features h_m [N, D_m] and labels [N] of all its samples in store order;
     sweep(split, rows) of those at the positions `rows` [N] in the split, int64, on the CPU.
 
-    In evaluation mode, without augmentation and gradient; on several ranks each sees the whole split."""
+    In evaluation mode, without augmentation and gradient. Several ranks share the work and each gets all of it, so
+    all of them ask for the same, between two epochs: then the statistics of batch norm are the same everywhere."""
     validation: int = 0
     """samples in the validation split"""
     steps: int = 0

@@ -312,6 +312,9 @@ class Study(Section):
 class Runtime(Section):
     """Where it runs."""
 
+    UNFINISHED: ClassVar[tuple[str, ...]] = ("checkpoints", "checkpoint_minutes")
+    """the keys that say where and how often unfinished work is kept: no result depends on them"""
+
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = Field(
         "auto", description="auto: CUDA where there is one"
     )
@@ -320,6 +323,14 @@ class Runtime(Section):
         None,
         description="folder where unfinished training stands, for example on a volume that outlives a pod; "
         "missing: beside the output",
+    )
+    checkpoint_minutes: float = Field(
+        10.0,
+        ge=0,
+        le=1e6,
+        allow_inf_nan=False,
+        description="a checkpoint within an epoch, where so much time has passed since the last one; 0: after epochs "
+        "alone",
     )
     threads: int = Field(0, ge=0, le=4_096, description="CPU threads; 0: torch decides")
     deterministic: bool = Field(True, description="the same numbers in every run, a little slower")

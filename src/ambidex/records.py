@@ -17,7 +17,7 @@ from pydantic import Field
 import ambidex
 from ambidex.errors import AmbidexError, DataError
 from ambidex.files import digest, is_unfinished, sha256, write_json, write_text
-from ambidex.params import Params
+from ambidex.params import Params, Runtime
 from ambidex.readers import Record, read_json
 
 PARAMS_FILE = "params.yaml"
@@ -149,7 +149,7 @@ def write_records(
     place of unfinished work are left out: they change no result, and these files tell the stages that read them
     whether to run again.
     """
-    resolved = params.model_dump(mode="json", exclude={"platform": True, "runtime": {"checkpoints"}})
+    resolved = params.model_dump(mode="json", exclude={"platform": True, "runtime": set(Runtime.UNFINISHED)})
     write_text(folder / PARAMS_FILE, yaml.safe_dump(resolved, sort_keys=False))
     write_json(folder / METRICS_FILE, metrics)
     if details is not None:

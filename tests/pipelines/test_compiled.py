@@ -10,6 +10,7 @@ import pytest
 import yaml
 from kfp.components import load_component_from_file
 from pipelines.compile import COMPILED, EXAMPLE, PARAMS, PIPELINES, compile_pipeline, with_platform
+from pipelines.placement import retry_window
 from pipelines.texts import data_text, learning_text, pinned
 
 from ambidex.configuration import load_params
@@ -19,7 +20,8 @@ from helpers.checkout import ROOT
 from helpers.kubeflow import Compiled
 
 NAMES = [f"{name}{suffix}" for name in PIPELINES for suffix in ("", "_gpu")]
-TRAINING = {"pretrain-encoder", "train-model", "crossfit-model"}
+TRAINING = {"pretrain-encoders", "train-model", "train-cells", "crossfit-model", "crossfit-cells"}
+EVALUATION = {"evaluate-model", "evaluate-cells"}
 ON_S3 = {"pull-data", "publish-model"}
 DATA_STEPS = {"prepare-data", "extract-features", "merge-features", "pull-data"}
 
@@ -51,7 +53,7 @@ def test_kubeflow_knows_every_field(name: str) -> None:
     assert len(found.documents) == 2
     assert found.kubernetes.keys() == found.containers.keys() == found.tasks.keys()
     inputs = load_component_from_file(str(found.path)).component_spec.inputs
-    assert {"data", "learning", "classifiers", "pointer"} <= inputs.keys()
+    assert {"data", "learning", "classifiers", "pointer", "resume"} <= inputs.keys()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -86,7 +88,7 @@ def test_gpu_tasks_find_their_nodes(name: str) -> None:
     found, platform = compiled(f"{name}_gpu"), with_platform(PARAMS, EXAMPLE).platform
     assert platform.accelerator
     training = TRAINING & found.tasks.keys()
-    counts = dict.fromkeys(training, platform.accelerator.count) | {"evaluate-model": 1}
+    counts = dict.fromkeys(training, platform.accelerator.count)
     for task, count in counts.items():
         accelerator = found.containers[task]["resources"]["accelerator"]
         assert accelerator["resourceType"] == platform.accelerator.type, task
@@ -101,6 +103,7 @@ def test_gpu_tasks_find_their_nodes(name: str) -> None:
         )
         (shm,) = config.empty_dir_mounts
         assert (shm.mount_path, shm.medium, shm.size_limit) == ("/dev/shm", "Memory", platform.shm), task
+    assert EVALUATION & found.tasks.keys()
     for task in found.tasks.keys() - counts.keys():
         asked = {field.name for field, _ in found.kubernetes[task].ListFields()}
         assert not asked & {"node_selector", "tolerations", "empty_dir_mounts"}, task
@@ -123,10 +126,12 @@ def test_every_task_gets_what_the_platform_says(name: str) -> None:
         if task == "report-status":
             continue
         assert int(config.active_deadline_seconds) == platform.deadline, task
-        resources = found.containers[task]["resources"]
-        for kind, amount in (("Cpu", platform.cpu), ("Memory", platform.memory)):
+        resources, section = (
+            found.containers[task]["resources"],
+            platform.train if task in TRAINING else platform,
+        )
+        for kind, amount in (("Cpu", section.cpu), ("Memory", section.memory)):
             assert resources[f"resource{kind}Request"] == resources[f"resource{kind}Limit"] == amount, task
-        assert found.tasks[task]["retryPolicy"]["maxRetryCount"] == platform.retries, task
 
 
 @pytest.mark.parametrize("name", PIPELINES)
@@ -150,7 +155,7 @@ def cached(found: Compiled) -> set[str]:
 
 
 def test_data_steps_come_from_the_cache_where_all_is_pinned(tmp_path: Path) -> None:
-    digest = "platform.image=ambidex@sha256:0123"
+    digest = f"platform.image=ambidex@sha256:{64 * '0'}"
     assert cached(compiled("balanced_learning_gpu")) == DATA_STEPS
     assert cached(compiled("balanced_learning")) == set()  # the image has no digest
     assert cached(own(tmp_path, digest)) == {"prepare-data", "extract-features"}  # made from a seed
@@ -188,16 +193,85 @@ def test_what_to_pull_is_read_from_the_file_of_dvc(tmp_path: Path) -> None:
     pointer.write_text("outs:\n- md5: 0123.dir\n  path: clips\n")
     inputs = own(tmp_path, s3).documents[0]["root"]["inputDefinitions"]["parameters"]
     assert inputs["pointer"]["defaultValue"] == pointer.read_text()
-    assert pinned(load_params(PARAMS, [s3, "platform.image=ambidex@sha256:0123"]))
+    assert pinned(load_params(PARAMS, [s3, f"platform.image=ambidex@sha256:{64 * '0'}"]))
 
 
 def test_crossfit_is_there_where_allocators_are_fitted_on_it(tmp_path: Path) -> None:
     for name in PIPELINES:
         found = own(tmp_path, "evaluate.fit_on=crossfit", name=name)
-        assert "crossfit" in found.tasks["evaluate-model"]["inputs"]["artifacts"]
-        assert "crossfit-model" in found.tasks
+        one = name == "balanced_learning"
+        (evaluate,), (crossfit,) = EVALUATION & found.tasks.keys(), found.tasks.keys() & TRAINING - {
+            "pretrain-encoders", "train-model", "train-cells"
+        }  # fmt: skip
+        assert crossfit == ("crossfit-model" if one else "crossfit-cells")
+        assert ("crossfit" if one else "crossfits") in found.tasks[evaluate]["inputs"]["artifacts"]
 
 
 def test_loops_run_at_most_so_many_pods(tmp_path: Path) -> None:
     text = own(tmp_path, "platform.parallel=3", "platform.parts=2").path.read_text()
     assert text.count("parallelismLimit: 3") == 2
+
+
+def seconds(duration: str) -> int:
+    assert duration.endswith("s")
+    return int(duration[:-1])
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.endswith("_gpu")])
+def test_retries_are_not_over_before_a_task_is(name: str) -> None:
+    """Argo counts backoffMaxDuration from the start of the first attempt, and begins none after it."""
+    found, platform = compiled(name), with_platform(PARAMS, EXAMPLE).platform
+    for task, config in found.kubernetes.items():
+        if task == "report-status":
+            assert "retryPolicy" not in found.tasks[task]
+            continue
+        policy = found.tasks[task]["retryPolicy"]
+        assert policy["maxRetryCount"] == platform.retries
+        pauses = [
+            seconds(policy["backoffDuration"]) * policy["backoffFactor"] ** n for n in range(platform.retries)
+        ]
+        needed = (platform.retries + 1) * int(config.active_deadline_seconds) + sum(pauses)
+        assert needed <= seconds(policy["backoffMaxDuration"]), task
+
+
+@pytest.mark.parametrize(
+    ("retries", "deadline", "cells"), [(20, 2_592_000, 1), (20, 2_592_000, 500), (1, 60, 1)]
+)
+def test_so_it_is_for_the_most_that_can_be_asked_for(retries: int, deadline: int, cells: int) -> None:
+    """Up to what Kubernetes can count."""
+    window = retry_window(retries, min(deadline * cells, 2**31 - 1))
+    assert window == 2**31 - 1 or window >= (retries + 1) * deadline * cells + retries * 60
+    assert window < 2**31
+
+
+def test_a_task_has_its_deadline_for_each_of_its_cells(tmp_path: Path) -> None:
+    more = ["platform.deadline=1000", "study.seeds=[0,1,2,3,4,5,6,7]", "platform.cells_per_task=5"]
+    found = own(tmp_path, *more, name="method_study")
+    deadlines = {task: int(config.active_deadline_seconds) for task, config in found.kubernetes.items()}
+    assert (deadlines["train-cells"], deadlines["evaluate-cells"]) == (5000, 5000)  # 32 cells in seven tasks
+    assert (deadlines["pretrain-encoders"], deadlines["compare-models"]) == (1000, 1000)
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_evaluate_takes_an_accelerator_only_where_that_is_asked_for(tmp_path: Path, name: str) -> None:
+    gpus = "platform.accelerator={count: 4}"
+    for on, expected in (("cpu", ("cpu", None)), ("accelerator", ("", "1"))):
+        found = own(tmp_path, gpus, f"platform.evaluate_on={on}", "platform.shm=1Gi", name=name)
+        (task,) = EVALUATION & found.tasks.keys()
+        given = found.tasks[task]["inputs"]["parameters"]["accelerator"]["runtimeValue"]["constant"]
+        accelerator = found.containers[task].get("resources", {}).get("accelerator", {}).get("resourceCount")
+        assert (given, accelerator) == expected
+        assert bool(found.kubernetes[task].empty_dir_mounts) == (on == "accelerator")
+
+
+def test_an_amount_that_kfp_cannot_read_is_written_so_that_it_can(tmp_path: Path) -> None:
+    found = own(tmp_path, "platform.cpu=2.5e0", "platform.memory=1.5Gi", "platform.train={memory: 4e9}")
+    resources = {
+        task: container["resources"]
+        for task, container in found.containers.items()
+        if "resources" in container
+    }
+    assert resources["prepare-data"]["resourceCpuLimit"] == "2500m"
+    assert resources["prepare-data"]["resourceMemoryLimit"] == "1536Mi"
+    assert resources["train-model"]["resourceMemoryLimit"] == "3906250Ki"
+    assert resources["train-model"]["resourceCpuLimit"] == "2500m"

@@ -5,7 +5,7 @@ from typing import Any
 
 from ambidex.configuration import method_params, read_yaml
 from ambidex.errors import AmbidexError
-from ambidex.params import Evaluate, Params
+from ambidex.params import Evaluate, Params, Runtime
 from ambidex.records import PARAMS_FILE, code_fingerprint, fingerprint, read_card
 from ambidex.stages import Paths, sources
 
@@ -65,7 +65,8 @@ def relevant(stage: str, method: str, resolved: dict[str, Any]) -> dict[str, Any
             "save", None
         )  # a report is the same with and without; whether one is asked for: above
     if "runtime" in part:
-        part["runtime"].pop("checkpoints", None)  # nor does the place of unfinished work
+        for key in Runtime.UNFINISHED:  # nor where and how often unfinished work is kept
+            part["runtime"].pop(key, None)
     if stage == "crossfit":
         known = resolved.get("evaluate") or {}
         part["evaluate"] = {name: known.get(name) for name in Evaluate.SHAPES_CONTRIBUTIONS}

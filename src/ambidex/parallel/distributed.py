@@ -19,7 +19,8 @@ from ambidex.errors import ParamsError, PreemptedError, TrainingError
 from ambidex.files import write_json
 from ambidex.outputs import probe
 from ambidex.parallel import rank
-from ambidex.parallel.torchrun import by_torchrun, processes
+from ambidex.parallel.meeting import meet
+from ambidex.parallel.torchrun import by_torchrun, processes, unmet_nodes
 from ambidex.params import Params
 from ambidex.readers import read_json
 from ambidex.stages import Paths
@@ -32,13 +33,22 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 def run_stage(stage: str, params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     """`stages.run`, in a process per device where the stage trains and `runtime.devices` is more than one.
 
-    Returns the stage's metrics. Where torchrun started this process already, it is one of the ranks. Raises what the
-    stage raises (AmbidexError subclasses with one line, PreemptedError after SIGTERM), whichever rank it happened in;
-    TrainingError where a rank died without a word.
+    Returns the stage's metrics. Where torchrun started this process already, it is one of the ranks, and those of
+    several nodes first make sure that they read and write the same. Raises what the stage raises (AmbidexError
+    subclasses with one line, PreemptedError after SIGTERM), whichever rank it happened in; TrainingError where a rank
+    died without a word.
     """
     if processes() != (1, 1) and stage not in TRAINS:
         raise ParamsError(f"{stage} is the work of one process; start it without torchrun")
-    if params.runtime.devices == 1 or stage not in TRAINS or by_torchrun():
+    if stage in TRAINS and (setting := unmet_nodes()):
+        raise ParamsError(
+            f"{setting}, so this process is one of several nodes, and it would train everything by itself; start it "
+            f"on each of them with `torchrun -m ambidex.cli {stage} ...`, or unset the variable"
+        )
+    if by_torchrun() and stage in TRAINS:
+        meet(params, inputs, next(iter(outputs.values())))
+        return stages.run(stage, params, inputs, outputs)
+    if params.runtime.devices == 1 or stage not in TRAINS:
         return stages.run(stage, params, inputs, outputs)
     from ambidex.runtime import check_devices
 
@@ -66,10 +76,10 @@ def _torchrun(params: Params, folder: Path) -> None:
 
     count = params.runtime.devices
     given = ["--standalone", f"--nproc-per-node={count}", "--local-addr=127.0.0.1"]
-    command = torchrun.parse_args([*given, "-m", "ambidex.parallel.rank", str(folder)])  # type: ignore[no-untyped-call]
+    given += ["-m", "ambidex.parallel.rank", str(folder)]
     try:
         with _environment(params), _own_signals(), _quiet():
-            torchrun.run(command)  # type: ignore[no-untyped-call]
+            torchrun.run(torchrun.parse_args(given))  # type: ignore[no-untyped-call]
     except SignalException as stopped:
         _raise_reported(folder)
         if stopped.sigval == signal.SIGINT:
@@ -96,7 +106,10 @@ def _raise_reported(folder: Path) -> None:
 
 @contextmanager
 def _environment(params: Params) -> Iterator[None]:
-    """What the ranks find in their environment: a fair share of the cores, and loopback between them."""
+    """What the ranks find in their environment: a fair share of the cores, and loopback between them.
+
+    PET_* variables, which a TrainJob sets, are torchrun's options (PET_NNODES: --nnodes); here this process gives them.
+    """
     count = params.runtime.devices
     threads = params.runtime.threads or max(1, (os.cpu_count() or 1) // count)
     wanted = {"OMP_NUM_THREADS": str(threads)}
@@ -105,6 +118,8 @@ def _environment(params: Params) -> Iterator[None]:
     before = dict(os.environ)
     for name, value in wanted.items():
         os.environ.setdefault(name, value)
+    for name in [name for name in os.environ if name.startswith("PET_")]:
+        del os.environ[name]
     try:
         yield
     finally:

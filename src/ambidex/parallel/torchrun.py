@@ -13,6 +13,21 @@ def processes() -> tuple[int, int]:
     return (int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])) if by_torchrun() else (1, 1)
 
 
+def unmet_nodes() -> str:
+    """Why training here alone is not what was meant: the setting of a job of several nodes, without torchrun; or "".
+
+    A TrainJob leaves PET_NNODES for torchrun, other operators WORLD_SIZE. Each node would train the whole by itself.
+    """
+    if by_torchrun():
+        return ""
+    for name in ("PET_NNODES", "WORLD_SIZE"):
+        given = os.environ.get(name, "")
+        most = given.rpartition(":")[2]  # PET_NNODES may be a range, 1:4
+        if most.isdecimal() and int(most) > 1:
+            return f"{name} is {given}"
+    return ""
+
+
 def first_rank() -> bool:
     """Whether this process is the only one or the first of those that train together: the one that writes."""
     return not by_torchrun() or os.environ["RANK"] == "0"

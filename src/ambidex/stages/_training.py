@@ -89,7 +89,18 @@ def run_engine(
     if fabric.is_global_zero:
         _clear_others(folder, fingerprint)
     fabric.barrier()
-    engine = Engine(model, method, section, batches, fabric, folder, fingerprint, frozen, split)
+    engine = Engine(
+        model,
+        method,
+        section,
+        batches,
+        fabric,
+        folder,
+        fingerprint,
+        frozen,
+        split,
+        checkpoint_minutes=params.runtime.checkpoint_minutes,
+    )
     with storage_explained(lambda: _saved(folder, fingerprint)):
         return folder, engine.fit(), fabric
 
@@ -102,11 +113,8 @@ def _saved(folder: Path, fingerprint: str) -> str:
         state = None
     if state is None:
         return "no checkpoint was written yet; make room and give the command again"
-    where = (
-        f"step {state['number']} of epoch {state['epoch']}"
-        if state["done"]
-        else f"epoch {state['epoch'] - 1}"
-    )
+    epoch = state["epoch"]  # epochs that are whole
+    where = f"step {state['number']} of epoch {epoch + 1}" if state["done"] else f"epoch {epoch}"
     return f"the last checkpoint, after {where}, stands in {folder}; make room, and a rerun goes on from it"
 
 

@@ -22,7 +22,7 @@ from ambidex.errors import DataError, ParamsError
 from ambidex.files import digest, write_json
 from ambidex.media.store import FeatureStore
 from ambidex.outputs import finish, fresh, workplace
-from ambidex.params import Evaluate, Params
+from ambidex.params import Evaluate, Params, Runtime
 from ambidex.readers import Record, read_json
 from ambidex.records import code_fingerprint, write_records
 from ambidex.repair.crossfitted import CrossFitted, join, read_cross_fitted, write_cross_fitted
@@ -126,7 +126,7 @@ def _unfinished(output: Path, params: Params, store: FeatureStore) -> Path:
     """The folder with the folds that are done; what another run left there goes."""
     sections = {"crossfit", "pretrain", "train", "model", "augment", "methods", "runtime"}
     shapes = {name: getattr(params.evaluate, name) for name in Evaluate.SHAPES_CONTRIBUTIONS}
-    depends = params.model_dump(mode="json", include=sections, exclude={"runtime": {"checkpoints"}})
+    depends = params.model_dump(mode="json", include=sections, exclude={"runtime": set(Runtime.UNFINISHED)})
     state = {"fingerprint": digest([depends, shapes, store.fingerprint, code_fingerprint()])}
     folder = workplace(output, params.runtime.checkpoints, state["fingerprint"])
     if not _is_of(folder / _STATE, state):

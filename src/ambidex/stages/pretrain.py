@@ -7,6 +7,7 @@ from ambidex.errors import ParamsError
 from ambidex.evaluation import collect
 from ambidex.media.store import FeatureStore
 from ambidex.methods.joint import Joint
+from ambidex.parallel.torchrun import first_rank
 from ambidex.params import Choice, Params
 from ambidex.stages import Paths
 from ambidex.stages._training import architecture_for, build_model, deliver, run_engine
@@ -31,6 +32,8 @@ def fit(params: Params, store: FeatureStore, output: Path) -> dict[str, Any]:
         model, Joint(Joint.Config()), params, section, store, output, seed=section.seed
     )
     metrics: dict[str, Any] = {"modality": modality, "epoch": selected["epoch"] + 1}
+    if not first_rank():  # the first one alone measures and writes
+        return metrics
     judged = [split for split in ("val", "test") if len(store.rows(split))]
     seen = collect(model, store, judged, 4 * section.batch_size, fabric.device)
     for split, outputs_of in seen.items():

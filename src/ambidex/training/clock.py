@@ -1,4 +1,4 @@
-"""How long the optimiser steps took, over all parts of a run that was stopped and resumed."""
+"""How long the optimiser steps took, over all parts of a run that was stopped and resumed; when a checkpoint is due."""
 
 import time
 
@@ -21,3 +21,19 @@ class Clock:
     def read(self) -> float:
         """Seconds so far, those of the running part included."""
         return self.seconds + (0.0 if self.since is None else time.monotonic() - self.since)
+
+
+class Timer:
+    """Says when `minutes` of wall time have passed since it was last set; with 0 minutes never."""
+
+    def __init__(self, minutes: float) -> None:
+        self.seconds = 60 * minutes
+        self.set()
+
+    def set(self) -> None:
+        """Begin anew."""
+        self.since = time.monotonic()
+
+    def due(self) -> bool:
+        """Whether the time has passed."""
+        return self.seconds > 0 and time.monotonic() - self.since >= self.seconds

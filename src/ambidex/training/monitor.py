@@ -21,9 +21,9 @@ TENSORBOARD_FOLDER = "tensorboard"
 class Totals:
     """Sums over the samples of an epoch, kept on the device: no host synchronisation in the step path."""
 
-    def __init__(self) -> None:
-        self.sums: dict[str, Tensor] = {}
-        self.samples = 0
+    def __init__(self, sums: dict[str, Tensor] | None = None, samples: int = 0) -> None:
+        self.sums: dict[str, Tensor] = sums or {}
+        self.samples = samples
 
     def state(self) -> dict[str, Tensor]:
         """All of it as tensors."""
@@ -157,6 +157,11 @@ class Monitor:
         columns = list(dict.fromkeys(name for row in self.history for name in row))
         if self.writer:
             write_csv(self.folder / HISTORY_FILE, self.history, columns)
+
+    def flush(self) -> None:
+        """Bring to disk what was written so far: a process that is killed loses nothing before its checkpoint."""
+        if self.writer:
+            self.writer.flush()
 
     def close(self) -> None:
         """Flush and close the event file."""
