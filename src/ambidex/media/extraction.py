@@ -1,11 +1,13 @@
 """What is done with rows of the manifest, one by one: each becomes tensors, or a reason why not."""
 
+import errno
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -116,7 +118,8 @@ def extract_rows(rows: Sequence[Row], wants: Wants, root: Path, limits: Limits =
 def extract_row(row: Row, begin: Begin, wants: Wants, root: Path, limits: Limits) -> Outcome:
     """One row's tensors, or the reason why there are none, whatever goes wrong."""
     try:
-        sample, silent = _extract(row.paths, wants, root, limits, begin)
+        with np.errstate(all="ignore"):  # numbers that are not finite are refused with a reason
+            sample, silent = _extract(row.paths, wants, root, limits, begin)
     except _SampleError as error:
         told = Rejected(row.sample_id, error.modality, error.path, reason_of(error.cause, limits))
         return Outcome(row.sample_id, rejected=told)
@@ -127,12 +130,34 @@ def extract_row(row: Row, begin: Begin, wants: Wants, root: Path, limits: Limits
 
 
 def reason_of(error: Exception, limits: Limits) -> str:
-    """Why a file cannot be used, in one line. Only a MediaError was foreseen; any other names its type."""
+    """Why a file cannot be used, in one line. Only a MediaError was foreseen; any other names its type.
+
+    What a library said first counts: no memory, or a form of the format that it does not know.
+    """
+    causes = list(_causes(error))
+    if any(map(_is_memory, causes)):
+        return f"needs more memory than extract.megabytes_per_file allows ({limits.megabytes})"
+    if any(isinstance(cause, av.PatchWelcomeError) or _number(cause) == errno.ENOSYS for cause in causes):
+        return "not supported: the decoder knows its format, but not this form of it"
     if isinstance(error, MediaError):
         return one_line(error)
-    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
-        return f"needs more memory than extract.megabytes_per_file allows ({limits.megabytes})"
     return one_line(f"{UNEXPECTED}{type(error).__name__}: {error}")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _is_memory(error: BaseException) -> bool:
+    allocation = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)  # of torch
+    return allocation or isinstance(error, MemoryError) or _number(error) == errno.ENOMEM
+
+
+def _number(error: BaseException) -> int | None:
+    number = getattr(error, "errno", None)  # of OSError, and of what FFmpeg says
+    return number if isinstance(number, int) else None
 
 
 def extract_sample(cells: Mapping[str, str], wants: Wants, root: Path, limits: Limits = DEFAULT) -> Sample:

@@ -108,4 +108,4 @@ def _missing(path: Path) -> str:
         return "is a git-annex link whose content is not here; run `git annex get`"
     if "/.dvc/cache" in target or "/files/md5/" in target:
         return "is a link into a DVC cache that lacks the content; run `dvc pull`"
-    return "is a link to a file that is missing"
+    return "file is missing: a link stands there that leads nowhere"

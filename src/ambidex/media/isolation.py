@@ -29,7 +29,7 @@ Function = Callable[[Any, Note], Any]
 _AHEAD = 4  # tasks handed out per worker beyond the one awaited: enough to keep all busy, little memory
 _GRACE = 1.0  # seconds for a process whose stream has ended to end by itself: then its exit code is its own
 _FAILED = 1
-_PRELOADED = "ambidex.media.extraction"
+_PRELOADED = "ambidex.media.preload"
 _processes = (
     threading.Lock()
 )  # of the starts and ends of processes, whose state multiprocessing keeps for all
