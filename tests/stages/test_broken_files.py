@@ -245,3 +245,17 @@ def test_predict_goes_on_after_clips_that_kill(
     expected = killers.REASONS | {"fifo.wav": "is a FIFO, not a regular file"}
     assert lines == [f"ambidex: {name}: {expected[name]}" for name in [*bad, "fifo.wav"]]
     assert last == "ambidex: 1 of them failed by an error that nobody foresaw"
+
+
+def test_the_inputs_that_broke_it_before(shared_data: Path) -> None:
+    inputs = shared_data / "broken_inputs"
+    files = sorted(path.name for path in inputs.iterdir() if path.is_file())
+    heard, seen = (reasons(files, want, inputs) for want in (AUDIO, VISUAL))
+    for found in (heard, seen):
+        assert (
+            found["anim.webp"] == "not supported: an animated WebP; convert it to a video, or to one picture"
+        )
+        assert found["README.md"] == "not a media file"
+        assert found["adelay1.mp4"] == "ok"
+        assert all("\n" not in reason and len(reason) <= 300 for reason in found.values())
+    assert seen["8ch.wav"] == "has no video stream"
