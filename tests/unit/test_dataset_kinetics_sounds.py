@@ -115,10 +115,8 @@ def test_no_class_is_lost_silently(tree, tmp_path):
     source, lines = tree
     lines = [*lines, "tickling,gone,0,10,train"]
     options = {"annotations": annotations(source, lines)}
-    with pytest.raises(
-        DataError,
-        match=r"8 of 11 listed clips match one of the 8 clips there; none for tickling; .*allow_missing_classes",
-    ):
+    said = r"8 of 11 listed clips match one of the 8 clips there; none for tickling; .*allow_missing_classes"
+    with pytest.raises(DataError, match=said):
         prepare(tmp_path / "out", "kinetics_sounds", source, options=options)
     options["allow_missing_classes"] = True
     _, facts = prepare(tmp_path / "out", "kinetics_sounds", source, options=options)
