@@ -60,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = make_parser().parse_args(given or ["--help"])
 
     def verb() -> int:
+        if getattr(options, "decodes", False):  # its processes get ready while this one imports torch
+            importlib.import_module("ambidex.media.isolation").start_server()
         return int(importlib.import_module(f"ambidex.commands.{options.command}").run(options))
 
     return doors.run("ambidex", verb, "interrupted; the same command goes on where it stopped")
@@ -115,7 +117,7 @@ def _add_stage(verbs: "argparse._SubParsersAction[_Parser]", verb: Verb) -> None
     places.add_argument("--out", metavar="FOLDER", help=f"write: {PATHS[verb.writes]}")
     if verb.name != "compare":  # its own name is taken for an input, and was the output's once
         parser.add_argument(f"--{verb.writes}", action=_Refused, help=argparse.SUPPRESS, const=verb.not_out)
-    parser.set_defaults(command="stage", verb=verb)
+    parser.set_defaults(command="stage", verb=verb, decodes=verb.name == "extract")
 
 
 def _add_params(parser: _Parser, example: str) -> None:
@@ -160,16 +162,30 @@ def _add_predict(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     parser.add_argument("--top", metavar="K", type=count, default=1, help="show the K likeliest classes")
     parser.add_argument("--workers", metavar="N", type=count, default=0, help="processes that read clips")
     parser.add_argument(
+        "--seconds", metavar="S", type=above_zero, help="time that a clip may take to be read (default: 120)"
+    )
+    parser.add_argument(
+        "--megabytes", metavar="M", type=count, help="MiB of memory that a clip may take (default: 4096)"
+    )
+    parser.add_argument(
         "--accelerator", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where the model runs"
     )
     parser.epilog = "example:\n  ambidex predict runs/reports/multi_task-pretrained-0/model clips/*.mp4"
-    parser.set_defaults(command="predict")
+    parser.set_defaults(command="predict", decodes=True)
 
 
 def count(text: str) -> int:
     """A whole number of at least 1."""
     if (value := int(text)) < 1:
         raise argparse.ArgumentTypeError(f"got {value}, expected 1 or more")
+    return value
+
+
+def above_zero(text: str) -> float:
+    """A finite number above 0."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"got {text}, expected a number above 0")
     return value
 
 

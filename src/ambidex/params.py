@@ -136,6 +136,15 @@ class Extract(Section):
     max_rejected_fraction: Fraction = Field(
         0.02, description="share of broken clips above which extract fails"
     )
+    seconds_per_file: float = Field(
+        120.0, gt=0, le=86_400, description="time that a sample may take, beyond which it is rejected"
+    )
+    megabytes_per_file: int = Field(
+        4_096,
+        ge=64,
+        le=2**20,
+        description="MiB of memory that a sample may take, beyond which it is rejected",
+    )
     part: Part | None = Field(
         None, description="extract this share only (`0/4`: the first of four), for `merge` to join"
     )

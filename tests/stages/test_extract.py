@@ -18,7 +18,7 @@ from ambidex.errors import DataError
 from ambidex.media import extraction
 from ambidex.media import store as store_module
 from ambidex.media.decode import decode
-from ambidex.media.pool import ordered
+from ambidex.media.manifest import read_manifest
 from ambidex.media.store import FeatureStore
 from ambidex.params import Frames
 from ambidex.stages import extract as stage
@@ -90,13 +90,14 @@ def test_the_number_of_workers_changes_nothing(manifest: Path, tmp_path: Path) -
 
 
 def test_a_file_that_two_modalities_name_is_decoded_once(
-    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    manifest: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
     monkeypatch.setattr(
         extraction, "decode", lambda path, wants: seen.append(path.name) or decode(path, wants)
     )
-    extract(manifest, tmp_path / "features", extract_params(BOTH))
+    rows = read_manifest(manifest, list(BOTH)).rows
+    extraction.extract_rows(rows, extract_params(BOTH).extract.modalities, manifest)
     assert sorted(seen) == sorted(f"{k}.mp4" for k in range(24))
 
 
@@ -376,11 +377,6 @@ def test_a_full_disk_is_one_line_and_finished_shards_survive(
     before = [_identity(path) for path in kept]
     assert len(extract(folder, small_disk / "features", params)) == 16
     assert [_identity(small_disk / "features" / path.name) for path in kept] == before
-
-
-def test_a_worker_that_dies_is_one_line() -> None:
-    with pytest.raises(DataError, match="a worker process died"):
-        list(ordered(os._exit, [(1,)] * 3, workers=2))
 
 
 def test_real_clips_and_their_broken_friends(shared_data: Path, tmp_path: Path) -> None:

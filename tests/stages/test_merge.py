@@ -12,9 +12,9 @@ import torch
 
 from ambidex import stages
 from ambidex.errors import DataError
-from ambidex.media import decode, extraction
 from ambidex.media.store import FeatureStore
 from ambidex.params import Params, Part
+from ambidex.stages import extract as stage
 from helpers.manifests import extract, extract_params, write_manifest
 from helpers.media import tone, write_image, write_wav
 
@@ -109,8 +109,13 @@ def test_a_part_decodes_its_own_samples_only(
     manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
-    real = decode.decode
-    monkeypatch.setattr(extraction, "decode", lambda path, wants: seen.append(path.stem) or real(path, wants))
+    real = stage.extracted
+
+    def listed(tasks: Any, *rest: Any) -> Any:
+        seen.extend(row.paths["audio"].partition(".")[0] for task in tasks for row in task)
+        return real(tasks, *rest)
+
+    monkeypatch.setattr(stage, "extracted", listed)
     extract_parts(manifest, tmp_path / "parts", [1], 3)
     assert set(seen) <= {"3", "4", "5", "12", "13", "14"}
     assert {"13", "14"} <= set(seen)

@@ -100,6 +100,20 @@ def test_a_listed_clip_that_is_missing_is_reported(tree, tmp_path):
     assert coverage(tmp_path / "out")["1091_WSI_SAD_XX"] == "neither stream"
 
 
+def test_names_that_do_not_match_are_counted_and_shown(tree, tmp_path):
+    listed = [f"109{k}_WSI_SAD_XX" for k in range(3)]
+    options = {"split": "field", "field_list": field_list(tmp_path / "list.csv", listed)}
+    with pytest.raises(DataError) as caught:
+        prepare(tmp_path / "out", "cremad", tree, options=options)
+    assert str(caught.value) == (
+        f"{tree}: 0 of 3 listed clips match one of the 24 clips there; listed is '1090_WSI_SAD_XX', there is "
+        "'1001_DFA_ANG_XX'; each needs its sound and its video"
+    )
+    write_wav(tmp_path / "other/AudioWAV/anna-angry.wav", tone(0.05, 8000), 8000)
+    with pytest.raises(DataError, match=r"; 1 files are named otherwise, for example 'anna-angry\.wav'"):
+        list_samples("cremad", tmp_path / "other", tmp_path)
+
+
 def test_nothing_found_says_what_was_looked_for(tmp_path):
     with pytest.raises(DataError) as caught:
         list_samples("cremad", tmp_path, tmp_path)

@@ -98,13 +98,25 @@ def test_the_class_list_chooses_and_orders(tree, tmp_path):
     assert facts["notes"][2] == "1 clips of other classes left out"
 
 
+def test_names_that_do_not_match_are_counted_and_shown(tree, tmp_path):
+    source, _ = tree
+    lines = [f"{name},wrong{k},0,10,train" for k, name in enumerate(f"class{n}" for n in range(9))]
+    with pytest.raises(DataError) as caught:
+        prepare(
+            tmp_path / "out", "kinetics_sounds", source, options={"annotations": annotations(source, lines)}
+        )
+    count = len(list(source.rglob("*.mp4")))
+    assert f"0 of 9 listed clips match one of the {count} clips there" in str(caught.value)
+    assert "; listed is 'wrong0_000000', there is '" in str(caught.value)
+    assert "none for class0, class1, class2, class3, class4 and 4 more classes;" in str(caught.value)
+
+
 def test_no_class_is_lost_silently(tree, tmp_path):
     source, lines = tree
     lines = [*lines, "tickling,gone,0,10,train"]
     options = {"annotations": annotations(source, lines)}
-    with pytest.raises(
-        DataError, match=r"of its 8 clips none is listed for tickling; .*allow_missing_classes"
-    ):
+    said = r"8 of 11 listed clips match one of the 8 clips there; none for tickling; .*allow_missing_classes"
+    with pytest.raises(DataError, match=said):
         prepare(tmp_path / "out", "kinetics_sounds", source, options=options)
     options["allow_missing_classes"] = True
     _, facts = prepare(tmp_path / "out", "kinetics_sounds", source, options=options)

@@ -11,7 +11,8 @@ from typing import Any
 
 from ambidex.doors import complain
 from ambidex.errors import DataError, ModelError, one_line
-from ambidex.media.extraction import Batch, Wants
+from ambidex.media.extraction import UNEXPECTED, Batch, Wants
+from ambidex.media.limits import DEFAULT, Limits
 from ambidex.model import MultimodalNet
 from ambidex.params import Runtime
 from ambidex.predict.clips import clip_cells, read_clips, wants_of
@@ -44,19 +45,25 @@ def run(options: Namespace) -> int:
     table = _Table(options.clips, model, options.top)
     if not options.json:
         print(f"{one_line(_title(predictor))}\n{table.header()}", flush=True)
-    failed = 0
-    for name, said in _predict(predictor, wants, options.clips, options.workers):
+    failed = unexpected = 0
+    limits = Limits(options.seconds or DEFAULT.seconds, options.megabytes or DEFAULT.megabytes)
+    for name, said in _predict(predictor, wants, options.clips, options.workers, limits):
         if isinstance(said, str):
             failed += 1
+            unexpected += UNEXPECTED in said
             complain("ambidex", f"{name}: {said}")
         if options.json:
             print(_json(name, said), file=out, flush=True)
         elif isinstance(said, Prediction):
             print(table.line(name, said), file=out, flush=True)
+    if unexpected:
+        print(f"ambidex: {unexpected} of them failed by an error that nobody foresaw", file=sys.stderr)
     return DataError.exit_code if failed else 0
 
 
-def _predict(predictor: Predictor, wants: Wants, clips: Sequence[str], workers: int) -> Iterator[Said]:
+def _predict(
+    predictor: Predictor, wants: Wants, clips: Sequence[str], workers: int, limits: Limits
+) -> Iterator[Said]:
     """What is said about each clip: first those whose name makes no sense, then the others in their order."""
     named: list[tuple[str, Mapping[str, str]]] = []
     for text in clips:
@@ -67,7 +74,7 @@ def _predict(predictor: Predictor, wants: Wants, clips: Sequence[str], workers: 
     start, done = time.monotonic(), 0
     with ExitStack() as stack:
         advance = None
-        for batch in read_clips([cells for _, cells in named], wants, workers):
+        for batch in read_clips([cells for _, cells in named], wants, workers, limits):
             answers = _answers(predictor, batch, [text for text, _ in named])
             yield from answers
             done += len(answers)

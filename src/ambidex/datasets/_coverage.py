@@ -33,5 +33,16 @@ def coverage_notes(coverage: Coverage) -> list[str]:
     ]
 
 
+def matched(coverage: Coverage, there: int, others: Sequence[str]) -> str:
+    """How many listed clips match one of the `there` clips of a folder, and what the rest is like on either side.
+
+    `others`: names of clips in the folder that are not listed.
+    """
+    found = sum(status == FOUND for _, _, status in coverage)
+    text = f"{found} of {len(coverage)} listed clips match one of the {there} clips there"
+    lost = next((clip for clip, _, status in coverage if status != FOUND), None)
+    return text + (f"; listed is '{lost}', there is '{others[0]}'" if lost and others else "")
+
+
 def _percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %"

@@ -2,6 +2,7 @@
 
 import re
 from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +73,10 @@ class ClipFolder:
 
     def __len__(self) -> int:
         return len(self._stems)
+
+    def others(self, files: Iterable[Path]) -> list[str]:
+        """The names of the folder's clips that are not among `files`, sorted."""
+        return sorted(set(self._stems) - {file.stem for file in files})
 
     def find(self, entry: Entry) -> Path | None:
         """The file of `entry`: <id>_<start>*, the start with or without leading zeros, or <id> alone."""

@@ -16,7 +16,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from ambidex.datasets import Dataset, Listing
-from ambidex.datasets._coverage import FOUND, coverage_extra, coverage_notes
+from ambidex.datasets._coverage import FOUND, coverage_extra, coverage_notes, matched
 from ambidex.datasets._table import read_table
 from ambidex.errors import DataError
 from ambidex.manifest import Row
@@ -57,9 +57,11 @@ class CremaD(Dataset):
         sounds = _clips(source / "AudioWAV", (".wav",))
         videos = _clips(_video_folder(source, self.config.video_folder), _VIDEO_ENDINGS)
         if not sounds or not videos:
+            others = _others(source / "AudioWAV") + _others(_video_folder(source, self.config.video_folder))
             raise DataError(
                 f"{source}: found {len(sounds)} clips in AudioWAV/*.wav and {len(videos)} in "
                 f"{self.config.video_folder or 'Video*'}/*.flv or *.mp4, named like 1001_DFA_ANG_XX; need both"
+                + (f"; {len(others)} files are named otherwise, for example '{others[0]}'" if others else "")
             )
         splits = _field_splits(Path(self.config.field_list)) if self.config.field_list else None
         wanted = sorted(set(splits) if splits is not None else {*sounds, *videos})
@@ -68,6 +70,10 @@ class CremaD(Dataset):
             _row(clip, source, sounds[clip], videos[clip], splits) for clip in wanted if status[clip] == FOUND
         ]
         coverage = [(clip, _emotion(clip), status[clip]) for clip in wanted]
+        if not rows:
+            clips = {*sounds, *videos}
+            why = matched(coverage, len(clips), sorted(clips - set(wanted)))
+            raise DataError(f"{source}: {why}; each needs its sound and its video")
         return Listing(
             rows=rows,
             modalities=("audio", "visual"),
@@ -86,6 +92,14 @@ def _clips(folder: Path | None, endings: tuple[str, ...]) -> dict[str, Path]:
         return {}
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in endings)
     return {path.stem: path for path in files if _emotion(path.stem) in EMOTIONS}
+
+
+def _others(folder: Path | None) -> list[str]:
+    """The names of sounds and videos in a folder that are not named like clips."""
+    if folder is None or not folder.is_dir():
+        return []
+    files = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in (".wav", *_VIDEO_ENDINGS))
+    return [path.name for path in files if _emotion(path.stem) not in EMOTIONS]
 
 
 def _video_folder(source: Path, name: str | None) -> Path | None:

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from ambidex.datasets import Dataset, Listing
 from ambidex.datasets._checks import class_order
-from ambidex.datasets._coverage import FOUND, coverage_extra, coverage_notes
+from ambidex.datasets._coverage import FOUND, coverage_extra, coverage_notes, matched
 from ambidex.datasets._kinetics import ClipFolder, Entry, read_entries
 from ambidex.datasets._names import clean
 from ambidex.datasets._table import read_table
@@ -20,6 +20,9 @@ from ambidex.errors import DataError
 from ambidex.manifest import Row
 from ambidex.params import Section
 from ambidex.readers import Source, read_text
+
+_NAMED = 5
+"""classes that a message names"""
 
 
 class KineticsSounds(Dataset):
@@ -59,12 +62,13 @@ class KineticsSounds(Dataset):
         files = [folder.find(entry) for entry in listed]
         there = {entry.label for entry, file in zip(listed, files, strict=True) if file}
         missing = [name for name in classes if name not in there]
-        if missing and not (self.config.allow_missing_classes and there):
-            raise DataError(_loss(source, len(folder), path, missing, entries))
         coverage = [
             (entry.name, entry.label, FOUND if file else "missing")
             for entry, file in zip(listed, files, strict=True)
         ]
+        if missing and not (self.config.allow_missing_classes and there):
+            why = matched(coverage, len(folder), folder.others(file for file in files if file))
+            raise DataError(_loss(source, why, path, missing, entries))
         notes = coverage_notes(coverage)
         if missing:
             notes.append(f"dropped, no clip found: {', '.join(missing)}")
@@ -101,14 +105,20 @@ class KineticsSounds(Dataset):
         )
 
 
-def _loss(source: Path, clips: int, path: Path, missing: Sequence[str], entries: Sequence[Entry]) -> str:
+def _loss(source: Path, why: str, path: Path, missing: Sequence[str], entries: Sequence[Entry]) -> str:
     """Why classes are empty: not in the list under that name, or none of their clips in the folder."""
     known = {entry.label for entry in entries}
     unlisted = [name for name in missing if name not in known]
     if unlisted:
         examples = ", ".join(class_order(known)[:5])
-        return f"{path}: no clip has the label {', '.join(unlisted)}; its labels are like: {examples}"
+        return f"{path}: no clip has the label {_some(unlisted)}; its labels are like: {examples}"
     return (
-        f"{source}: of its {clips} clips none is listed for {', '.join(missing)}; names like <id>_<start>.mp4 are "
-        "looked for; drop such classes with --set prepare.options.allow_missing_classes=true"
+        f"{source}: {why}; none for {_some(missing)}; names like <id>_<start>.mp4 are looked for; "
+        "drop such classes with --set prepare.options.allow_missing_classes=true"
     )
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first few of `names`, and how many more."""
+    more = f" and {len(names) - _NAMED} more classes" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

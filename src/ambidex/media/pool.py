@@ -1,21 +1,25 @@
-"""Worker processes whose results come back in order, so that their number changes nothing but the speed."""
+"""Rows become batches in processes that may die; their number changes nothing but the speed."""
 
-import multiprocessing
 import os
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from typing import Any, TypeVar
+import signal
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import torch
 
-from ambidex.errors import DataError
-from ambidex.media import extraction
+from ambidex.manifest import Row
+from ambidex.media.extraction import Batch, Begin, Outcome, Rejected, Wants, extract_row, extract_rows
+from ambidex.media.isolation import Death, isolated
+from ambidex.media.limits import MEBIBYTE, Limits
+from ambidex.media.tensors import sample_bytes
+from ambidex.params import Vector
 
-Result = TypeVar("Result")
-_AHEAD = 4  # tasks handed out per worker beyond the one awaited: enough to keep all busy, little memory
+TASK = 16
+"""rows that a worker gets at a time"""
+_WORTH_A_PROCESS = 64  # rows: below, decoding takes less time than starting one more process
+_COPIES = 3  # of a sample's tensors while they are made
 
 
 def cores() -> int:
@@ -23,54 +27,55 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def ordered(
-    function: Callable[..., Result], tasks: Iterable[tuple[Any, ...]], workers: int
-) -> Generator[Result, None, None]:
-    """`function(*task)` for every task, in the order of `tasks`, worked on by `workers` processes.
+def extracted(
+    tasks: Iterable[Sequence[Row]], rows: int, wants: Wants, root: Path, limits: Limits, workers: int = 0
+) -> Generator[Batch, None, None]:
+    """The batch of every task, in order. `rows`: how many the tasks have together.
 
-    With one worker it runs in this process. Raises DataError where a process dies.
+    Media are decoded by `workers` processes (0: one per core where that pays off): a file that crashes, hangs or
+    takes too much memory is that row's rejection. Vectors alone are read in this process. Raises DataError where no
+    process can be started.
     """
-    if workers == 1:
-        with _one_thread():
-            yield from (function(*task) for task in tasks)
-        return
-    pool = ProcessPoolExecutor(workers, _context(), extraction.start_worker)
+    if all(isinstance(want, Vector) for want in wants.values()):
+        return (extract_rows(task, wants, root, limits) for task in tasks)
+    wanted = workers or min(cores(), rows // _WORTH_A_PROCESS)
+    count = max(1, min(wanted, -(-rows // TASK)))
+    return _decoded(tasks, wants, root, limits, count)
+
+
+def _decoded(
+    tasks: Iterable[Sequence[Row]], wants: Wants, root: Path, limits: Limits, workers: int
+) -> Generator[Batch, None, None]:
+    given = list(tasks)
+    own = -(-_COPIES * sample_bytes(wants) // MEBIBYTE)  # what the tensors themselves take is not the file's
+    function = partial(_row, wants=wants, root=root, limits=limits)
+    answers = isolated(function, given, workers, replace(limits, megabytes=limits.megabytes + own))
     try:
-        yield from _in_order(pool, function, tasks, workers * _AHEAD)
-    except BrokenProcessPool:
-        raise DataError(
-            "a worker process died (out of memory?); finished shards are kept: rerun with fewer extract.workers"
-        ) from None
+        for rows, results in zip(given, answers, strict=True):
+            yield Batch.of(
+                _rejected(row, result, wants, limits) if isinstance(result, Death) else result
+                for row, result in zip(rows, results, strict=True)
+            )
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        answers.close()
 
 
-def _in_order(
-    pool: ProcessPoolExecutor, function: Callable[..., Result], tasks: Iterable[tuple[Any, ...]], ahead: int
-) -> Iterator[Result]:
-    waiting: deque[Future[Result]] = deque()
-    for task in tasks:
-        waiting.append(pool.submit(function, *task))
-        if len(waiting) > ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+def _row(row: Row, begin: Begin, *, wants: Wants, root: Path, limits: Limits) -> Outcome:
+    torch.set_num_threads(1)  # one process per core is faster than threads in each
+    return extract_row(row, begin, wants, root, limits)
 
 
-def _context() -> Any:
-    """Fork from a small server that has imported what workers need, before torch ran anything: safe and quick."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["ambidex.media.extraction"])
-    return context
+def _rejected(row: Row, death: Death, wants: Wants, limits: Limits) -> Outcome:
+    modality, path = death.note or ("+".join(wants), row.paths[next(iter(wants))])
+    return Outcome(
+        row.sample_id, rejected=Rejected(row.sample_id, modality, path, _cause(death.code, limits))
+    )
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def _cause(code: int, limits: Limits) -> str:
+    if code == -signal.SIGALRM:
+        return f"took longer than extract.seconds_per_file allows ({limits.seconds:g})"
+    if code == -signal.SIGKILL:
+        return "the decoder was killed on it, twice (signal 9): is there too little memory?"
+    what = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return f"the decoder crashed on it ({what})"

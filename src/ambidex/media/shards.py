@@ -1,7 +1,7 @@
 """Writing shards one by one, each whole or not at all, so that a rerun after a kill goes on where it stopped."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from ambidex.manifest import Row
 from ambidex.media.container import MediaError
 from ambidex.media.extraction import Batch, Rejected, Wants
 from ambidex.media.store import Count, ShardEntry
-from ambidex.media.tensors import Moments, dtype_of, shape_of
+from ambidex.media.tensors import Moments
 from ambidex.media.vectors import file_of
 from ambidex.params import Part, Vector
 from ambidex.readers import Record, read_json
@@ -60,6 +60,8 @@ class Shard:
     rejected: list[Rejected]
     moments: dict[str, Moments]
     key: str
+    silent: dict[str, int] = field(default_factory=dict)
+    """modality -> samples whose sound is muted"""
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> "Shard":
@@ -70,6 +72,7 @@ class Shard:
             rejected=[Rejected(**value) for value in raw["rejected"]],
             moments={name: Moments(**value) for name, value in raw["moments"].items()},
             key=raw["key"],
+            silent=raw.get("silent", {}),
         )
 
 
@@ -119,7 +122,7 @@ def write_shard(folder: Path, part: Slice, batch: Batch, wants: Wants) -> Shard:
         "bytes": file.stat().st_size,
         "sha256": sha256(file),
     }
-    shard = Shard(entry, batch.accepted, batch.rejected, moments, part.key)
+    shard = Shard(entry, batch.accepted, batch.rejected, moments, part.key, dict(batch.silent))
     write_json(_record(folder, part), asdict(shard))
     return shard
 
@@ -133,11 +136,6 @@ def finished_shard(folder: Path, part: Slice) -> Shard | None:
         return shard if sound and sha256(folder / part.file) == shard.entry["sha256"] else None
     except (OSError, DataError):
         return None
-
-
-def sample_bytes(wants: Wants) -> int:
-    """Bytes that one sample takes in the store."""
-    return sum(int(np.prod(shape_of(want))) * np.dtype(dtype_of(want)).itemsize for want in wants.values())
 
 
 def _record(folder: Path, part: Slice) -> Path:

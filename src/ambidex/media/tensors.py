@@ -1,6 +1,6 @@
 """What a modality's tensor looks like: kind, shape, type, and the statistics to normalise it with."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -56,6 +56,11 @@ def shape_of(want: Spectrogram | Frames | Vector) -> tuple[int, ...]:
         return (want.size,)
     bands = want.n_mels if want.kind == "log_mel" else want.n_fft // 2 + 1
     return (bands, 1 + round(want.seconds * want.sample_rate) // want.hop)
+
+
+def sample_bytes(wants: Mapping[str, Spectrogram | Frames | Vector]) -> int:
+    """Bytes that one sample takes in the store."""
+    return sum(int(np.prod(shape_of(want))) * np.dtype(dtype_of(want)).itemsize for want in wants.values())
 
 
 @dataclass(frozen=True)

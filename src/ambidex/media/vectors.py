@@ -8,22 +8,21 @@ file.csv[7]         data row 7 (the first row after the header is 0); all column
 """
 
 import re
-import zipfile
-from functools import lru_cache
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ambidex.files import is_utf8_like
+from ambidex.media.arrays import csv_table, npy_layout, npy_row, npz_array
 from ambidex.media.container import MediaError
-from ambidex.media.csv_header import header_lines
+from ambidex.media.limits import DEFAULT
 
 _CELL = re.compile(r"^(?P<file>.+?\.(?P<ending>npy|npz|csv))(#(?P<array>[^\[\]#]+))?(\[(?P<row>\d+)\])?$")
 _FORMS = "file.npy, file.npy[row], file.npz#array, file.npz#array[row] or file.csv[row]"
-_HEADER_LIMIT = 1 << 20
-"""bytes in which the header of a .csv ends"""
 
 
 def file_of(cell: str) -> str:
@@ -31,26 +30,26 @@ def file_of(cell: str) -> str:
     return _parse(cell)["file"]  # type: ignore[no-any-return]
 
 
-def read_vector(cell: str, root: Path, size: int | None = None) -> NDArray[np.float32]:
+def read_vector(
+    cell: str, root: Path, size: int | None = None, most: int = DEFAULT.bytes
+) -> NDArray[np.float32]:
     """The vector [size] that `cell` names, float32; its path is relative to `root`.
 
     Raises MediaError: cell not understood, file missing or not of its kind, array or row not there, not
-    numeric, not one-dimensional, not finite, of another length than `size`.
+    numeric, not one-dimensional, not finite, of another length than `size`, more than `most` bytes of memory needed.
     """
     parts = _parse(cell)
-    array = _table(root / parts["file"], parts["ending"], parts["array"])
-    if parts["row"] is not None:
-        row = int(parts["row"])
-        if array.ndim < 1 or row >= len(array):
-            raise MediaError(f"row {row} is out of range: it has {len(array) if array.ndim else 0} rows")
-        array = array[row]
+    array = _array(root / parts["file"], parts, most)
     if array.ndim != 1:
         raise MediaError(f"expected a vector, found an array of shape {list(array.shape)}; name a row: [0]")
     if size is not None and len(array) != size:
         raise MediaError(f"has {len(array)} values, expected {size}")
-    vector = array.astype(np.float32)
+    with np.errstate(over="ignore"):
+        vector = array.astype(np.float32)
     if not np.isfinite(vector).all():
-        raise MediaError(f"value {int(np.argmin(np.isfinite(vector)))} is not a finite number")
+        place = int(np.argmin(np.isfinite(vector)))
+        why = "is too large for 32 bits" if np.isfinite(array[place]) else "is not a finite number"
+        raise MediaError(f"value {place} {why}")
     return vector
 
 
@@ -66,45 +65,64 @@ def _parse(cell: str) -> dict[str, Any]:
     return parts
 
 
-def _table(path: Path, ending: str, array: str | None) -> NDArray[Any]:
-    """The whole array that a cell points into, read once per process as long as the file does not change."""
+def _array(path: Path, parts: dict[str, Any], most: int) -> NDArray[Any]:
+    """The row that a cell names, or the whole array. Files are read once as long as they do not change."""
+    row = None if parts["row"] is None else int(parts["row"])
+    stamp = _stamp(path)
+    if parts["ending"] == "npy":
+        layout = _kept.get((path, stamp), lambda: npy_layout(path), most)
+        _check_row(layout.shape, row)
+        return npy_row(path, layout, row, most)
+    if parts["ending"] == "npz":
+        load = partial(npz_array, path, parts["array"], most)
+    else:
+        load = partial(csv_table, path, most)
+    array = _kept.get((path, stamp, parts["array"]), load, most)
+    _check_row(array.shape, row)
+    return array if row is None else array[row]  # type: ignore[no-any-return]
+
+
+def _check_row(shape: tuple[int, ...], row: int | None) -> None:
+    if row is not None and (not shape or row >= shape[0]):
+        raise MediaError(f"row {row} is out of range: it has {shape[0] if shape else 0} rows")
+
+
+def _stamp(path: Path) -> Any:
+    """Changes when the file does; None where it cannot be read, for which its reader has a reason."""
     try:
-        changed = path.stat().st_mtime_ns
-        found = _load(path, ending, array, changed)
-    except FileNotFoundError:
-        raise MediaError("file is missing") from None
-    except OSError as error:
-        raise MediaError(f"cannot be read ({error.strerror or error})") from None
-    if found.dtype.kind not in "fiub":
-        raise MediaError(f"is not numeric: its values are of type {found.dtype}")
-    return found
+        known = path.stat()
+    except (OSError, ValueError):
+        return None
+    return known.st_mtime_ns, known.st_size, known.st_ino
 
 
-@lru_cache(maxsize=32)
-def _load(path: Path, ending: str, array: str | None, changed: int) -> NDArray[Any]:
-    """Read one array; `changed` (the file's time) only makes a rewritten file another cache entry."""
-    if path.stat().st_size == 0:
-        raise MediaError("file is empty (0 bytes)")
-    if ending == "csv":
-        return _load_csv(path)
-    try:
-        if ending == "npy":
-            return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
-        with np.load(path, allow_pickle=False) as archive:
-            if array not in archive.files:
-                raise MediaError(f"has no array '{array}'; it has: {', '.join(sorted(archive.files))}")
-            return archive[array]  # type: ignore[no-any-return]
-    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError):
-        raise MediaError(f"is not a readable .{ending} file of numbers") from None
+class _Kept:
+    """What was read last, by file and array, as long as all of it stays within the memory allowed."""
+
+    def __init__(self) -> None:
+        self._values: OrderedDict[Any, Any] = OrderedDict()
+
+    def get(self, key: Any, load: Callable[[], Any], most: int) -> Any:
+        """The value of `key`, read by `load` where it is not there."""
+        if key in self._values:
+            self._values.move_to_end(key)
+            return self._values[key]
+        self._drop(most // 2)  # the new one may take the other half, and more only while it is alone
+        value = load()
+        self._values[key] = value
+        self._drop(most)
+        return value
+
+    def _drop(self, most: int) -> None:
+        while len(self._values) > _ENTRIES or (
+            self._values and sum(map(_bytes, self._values.values())) > most
+        ):
+            self._values.popitem(last=False)
 
 
-def _load_csv(path: Path) -> NDArray[Any]:
-    with path.open("rb") as stream:
-        start = stream.read(_HEADER_LIMIT)
-    if not is_utf8_like(start[:1_000]):
-        raise MediaError("is UTF-16 or no text at all, expected UTF-8")
-    lines = header_lines(start.decode("utf-8-sig", errors="replace"))
-    try:
-        return np.loadtxt(path, delimiter=",", skiprows=lines, ndmin=2, encoding="utf-8", comments=None)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise MediaError(f"is not a table of numbers with a header ({str(error).splitlines()[0]})") from None
+_ENTRIES = 32
+_kept = _Kept()
+
+
+def _bytes(value: Any) -> int:
+    return value.nbytes if isinstance(value, np.ndarray) else 0

@@ -15,16 +15,15 @@ from ambidex.configuration import read_yaml
 from ambidex.configuration.mistakes import explain
 from ambidex.errors import DataError, ModelError
 from ambidex.manifest import Row
-from ambidex.media.extraction import Batch, Wants, extract_rows
-from ambidex.media.pool import cores, ordered
+from ambidex.media.extraction import Batch, Wants
+from ambidex.media.limits import DEFAULT, Limits
+from ambidex.media.pool import TASK, extracted
 from ambidex.media.tensors import kind_of, shape_of
 from ambidex.model import MODEL_FILE, Architecture, describe
 from ambidex.params import Extract, Vector
 from ambidex.records import PARAMS_FILE
 from ambidex.registry import nearest
 
-TASK = 16  # clips that are read, then predicted, at a time
-_WORTH_A_PROCESS = 64  # clips: below, decoding takes less time than starting a process
 _PAIR = re.compile(r"([a-z][a-z0-9_]*)=")
 
 
@@ -77,17 +76,16 @@ def clip_cells(text: str, wants: Wants) -> dict[str, str]:
     return cells
 
 
-def read_clips(clips: Sequence[Mapping[str, str]], wants: Wants, workers: int = 0) -> Iterator[Batch]:
-    """The clips' tensors and the reasons for those that cannot be read, `TASK` clips at a time, in order.
+def read_clips(
+    clips: Sequence[Mapping[str, str]], wants: Wants, workers: int = 0, limits: Limits = DEFAULT
+) -> Iterator[Batch]:
+    """The clips' tensors and the reasons for those that cannot be read, a few clips at a time, in order.
 
-    A clip's `sample_id` is its place in `clips`. `workers`: processes; 0: one per core where it pays off.
+    A clip's `sample_id` is its place in `clips`. `workers`: processes that decode; 0: one per core where it pays off.
     """
     rows = [Row(str(place), "", "", "", dict(cells)) for place, cells in enumerate(clips)]
-    tasks = [(rows[k : k + TASK], wants, Path.cwd()) for k in range(0, len(rows), TASK)]
-    media = not all(isinstance(want, Vector) for want in wants.values())  # processes pay off for media only
-    wanted = workers or (min(cores(), len(rows) // _WORTH_A_PROCESS) if media else 1)
-    count = max(1, min(wanted, len(tasks)))
-    return (extract_rows(*task) for task in tasks) if count == 1 else ordered(extract_rows, tasks, count)
+    tasks = [rows[k : k + TASK] for k in range(0, len(rows), TASK)]
+    return extracted(tasks, len(rows), wants, Path.cwd(), limits, workers)
 
 
 def _names_modalities(text: str, wants: Wants) -> bool:

@@ -1,20 +1,23 @@
 """What extract and merge share: from shards that are all there to a complete feature store."""
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 from ambidex import files
 from ambidex.errors import DataError
-from ambidex.media.extraction import Rejected, Wants
+from ambidex.media.extraction import UNEXPECTED, Rejected, Wants
 from ambidex.media.index import accepted_rows, write_index
 from ambidex.media.manifest import Manifest, absent_classes
 from ambidex.media.shards import Shard
 from ambidex.params import Extract
 
 REJECTED = "rejected.csv"
+_UNSEEN = {"workers", "max_rejected_fraction", "seconds_per_file", "megabytes_per_file", "part"}
+"""parameters of extract that leave no trace in a sample"""
 
 
 def complete(
@@ -27,12 +30,22 @@ def complete(
     check_rejected(folder, shards, len(manifest.rows), extract.max_rejected_fraction)
     rows = accepted_rows(manifest, shards)
     check_classes(absent_classes(manifest.classes, rows), folder / REJECTED, " left")
-    return write_index(folder, manifest, rows, wants, shards, kept(extract))
+    notes = silence_notes(shards, len(rows))
+    for note in notes:
+        print(f"extract: {note}", file=sys.stderr)
+    facts = {**manifest.facts, "notes": [*(manifest.facts.get("notes") or []), *notes]}
+    return write_index(folder, replace(manifest, facts=facts), rows, wants, shards, kept(extract))
+
+
+def silence_notes(shards: Sequence[Shard], samples: int) -> list[str]:
+    """A line for each modality that has samples whose sound is muted or silent from beginning to end."""
+    silent = sum((Counter(shard.silent) for shard in shards), Counter[str]())
+    return [f"{silent[name]} of {samples} samples have silent sound ({name})" for name in sorted(silent)]
 
 
 def kept(extract: Extract) -> dict[str, Any]:
     """The parameters that shape the store's content: not how many processes made it, nor in how many parts."""
-    return extract.model_dump(mode="json", exclude={"workers", "max_rejected_fraction", "part"})
+    return extract.model_dump(mode="json", exclude=_UNSEEN)
 
 
 def check_rejected(folder: Path, shards: Sequence[Shard], total: int, limit: float) -> None:
@@ -42,6 +55,12 @@ def check_rejected(folder: Path, shards: Sequence[Shard], total: int, limit: flo
     files.write_csv(
         table, [asdict(value) for value in rejected], [column.name for column in fields(Rejected)]
     )
+    if unexpected := [value for value in rejected if value.reason.startswith(UNEXPECTED)]:
+        print(
+            f"extract: {len(unexpected)} samples failed by an error that nobody foresaw; the first: "
+            f"{unexpected[0].path}: {unexpected[0].reason}",
+            file=sys.stderr,
+        )
     if len(rejected) > limit * total:
         reason, times = Counter(value.reason for value in rejected).most_common(1)[0]
         raise DataError(

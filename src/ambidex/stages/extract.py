@@ -11,21 +11,20 @@ from typing import Any
 from ambidex import files, records
 from ambidex.errors import DataError
 from ambidex.manifest import MANIFEST_FILE
-from ambidex.media.container import MediaError
-from ambidex.media.extraction import Batch, Wants, extract_rows
+from ambidex.media.extraction import Batch, Wants, reason_of
+from ambidex.media.limits import Limits
 from ambidex.media.manifest import Manifest, absent_classes, read_manifest
 from ambidex.media.parts import write_part
-from ambidex.media.pool import cores, ordered
-from ambidex.media.shards import PROGRESS, Shard, Slice, finished_shard, sample_bytes, slices, write_shard
+from ambidex.media.pool import TASK, extracted
+from ambidex.media.shards import PROGRESS, Shard, Slice, finished_shard, slices, write_shard
+from ambidex.media.tensors import sample_bytes
 from ambidex.media.vectors import read_vector
 from ambidex.outputs import MARK, finish, fresh
-from ambidex.params import Params, Vector
+from ambidex.params import Extract, Params, Vector
 from ambidex.progress import progress
 from ambidex.stages import Paths
 from ambidex.stages._store import check_classes, check_rejected, complete, kept
 
-_TASK = 16  # rows that a worker gets at a time
-_WORTH_A_PROCESS = 64  # samples: below, decoding takes less time than starting a process
 _MEBIBYTE = 2**20
 
 
@@ -39,7 +38,7 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     started = time.monotonic()
     manifest = read_manifest(inputs["manifest"], params.modalities)
     check_classes(absent_classes(manifest.classes, manifest.rows), inputs["manifest"] / MANIFEST_FILE, "")
-    wants = _known_sizes(params.extract.modalities, manifest)
+    wants = _known_sizes(params.extract, manifest)
     folder = files.partial(outputs["features"])
     if not ((folder / MARK).exists() and (folder / PROGRESS).is_dir()):
         fresh(folder)
@@ -63,23 +62,29 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     return metrics
 
 
-def _known_sizes(wants: Wants, manifest: Manifest) -> Wants:
-    """`wants` with the size of every vector: as stated, else that of the first sample that can be read."""
+def limits(extract: Extract) -> Limits:
+    """What one sample may cost."""
+    return Limits(extract.seconds_per_file, extract.megabytes_per_file)
+
+
+def _known_sizes(extract: Extract, manifest: Manifest) -> Wants:
+    """The modalities with the size of every vector: as stated, else that of the first sample that can be read."""
     return {
-        name: _sized(name, want, manifest) if isinstance(want, Vector) else want
-        for name, want in wants.items()
+        name: _sized(name, want, manifest, limits(extract)) if isinstance(want, Vector) else want
+        for name, want in extract.modalities.items()
     }
 
 
-def _sized(name: str, want: Vector, manifest: Manifest) -> Vector:
+def _sized(name: str, want: Vector, manifest: Manifest, limits: Limits) -> Vector:
     reason = ""
     for row in manifest.rows:
         if want.size is not None:
             break
         try:
-            want = want.model_copy(update={"size": len(read_vector(row.paths[name], manifest.root))})
-        except MediaError as error:
-            reason = reason or f"{row.paths[name]}: {error}"
+            vector = read_vector(row.paths[name], manifest.root, None, limits.bytes)
+            want = want.model_copy(update={"size": len(vector)})
+        except Exception as error:
+            reason = reason or f"{row.paths[name]}: {reason_of(error, limits)}"
     if want.size is None:
         raise DataError(f"{name}: no vector can be read; the first: {reason}")
     return want
@@ -102,11 +107,11 @@ def _all_shards(
     _drop_others(folder, {part.file for part in parts if part.number in shards})
     pending = sum(len(part.rows) for part in todo)
     _check_space(folder, pending * sample_bytes(wants))
-    tasks = [(part, part.rows[k : k + _TASK]) for part in todo for k in range(0, len(part.rows), _TASK)]
-    media = not all(isinstance(want, Vector) for want in wants.values())  # processes pay off for media only
-    wanted = params.extract.workers or min(cores(), pending // _WORTH_A_PROCESS)
-    workers = max(1, min(wanted, len(tasks))) if media else 1
-    results = ordered(extract_rows, ((rows, wants, manifest.root) for _, rows in tasks), workers)
+    tasks = [(part, part.rows[k : k + TASK]) for part in todo for k in range(0, len(part.rows), TASK)]
+    chosen = params.extract
+    results = extracted(
+        [rows for _, rows in tasks], pending, wants, manifest.root, limits(chosen), chosen.workers
+    )
     with closing(results), progress("extract", pending, "clips") as advance:
         batch = Batch()
         rejected = 0

@@ -1,0 +1,10 @@
+"""Imported once by the server that decoding processes are forked from, so that each of them begins at once."""
+
+from contextlib import suppress
+
+from ambidex.media import audio, extraction
+
+__all__ = ["extraction"]
+
+with suppress(Exception):  # where torchaudio cannot be imported, whoever needs it says why
+    audio.masking_transforms()
