@@ -90,6 +90,10 @@ class Frames(Section):
     noise: float = Field(
         0.0, ge=0, le=10, description="white noise added, standard deviation on the scale 0..1: a bad camera"
     )
+    orientation: Literal["upright", "stored"] = Field(
+        "upright",
+        description="turn pictures as EXIF or the film's display matrix says, or leave them as stored",
+    )
 
 
 class Vector(Section):

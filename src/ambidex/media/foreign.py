@@ -7,7 +7,7 @@ from typing import BinaryIO
 from ambidex.files import open_regular
 from ambidex.media.container import MediaError
 from ambidex.media.limits import MEBIBYTE
-from ambidex.media.pictures import check_picture
+from ambidex.media.picture_header import check_picture
 
 _HEAD = 4_096
 _CHUNK = 2**20

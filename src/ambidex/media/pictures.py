@@ -1,85 +1,180 @@
-"""What the header of a still picture says: how large it is, and whether it is of a form that cannot be decoded."""
+"""The pictures of one file that are shown at wanted times, each exactly as a decode of the whole file gives it.
 
-import struct
-from collections.abc import Iterator
-from typing import BinaryIO
+The times of all packets are read before the first is decoded. So only wanted pictures are converted, and where the
+codec allows it, unwanted ones that no other refers to are not even decoded.
+"""
 
-from ambidex.media.container import MediaError
-from ambidex.media.limits import MEBIBYTE
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
 
-_BYTES_PER_PIXEL = 8  # decoded and converted at the same time
-_PAGES = 64  # of a TIFF that are looked at
-_REDUCED = 1  # bit of NewSubfileType: a smaller version of another page
+import av
+import numpy as np
+from av.video.reformatter import Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+from ambidex.media.container import MediaError, formats
+from ambidex.media.orientation import turn_of
+from ambidex.media.tracks import Track, at, broken, damaged
+from ambidex.params import Frames
+
+# Without full chroma, scaled greys come out two levels darker; bit-exact: the same on every processor.
+_SCALING = (
+    Interpolation.BILINEAR
+    | Interpolation.FULL_CHR_H_INT
+    | Interpolation.ACCURATE_RND
+    | Interpolation.BITEXACT
+)
+# Codecs whose decoder leaves out single pictures that no other refers to, and gives one picture for each packet.
+_SKIPPABLE = {"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"}
+# Formats that may end anywhere: too little of the last picture may be there to make one of it.
+_STREAMED = {"mpeg", "mpegts"}
+_INCOMPLETE = "truncated: its last picture is incomplete"
 
 
-def check_picture(head: bytes, stream: BinaryIO, most: int) -> None:
-    """Raise MediaError where the picture in `stream` is not supported, or would take more than `most` bytes decoded.
+@dataclass
+class _Taken:
+    """The pictures taken for one want: one for each of its times, in order."""
 
-    `head`: the first 4096 bytes. What is no picture of a known kind passes.
+    want: Frames
+    times: list[int]
+    pictures: list[NDArray[np.uint8]] = field(default_factory=list)
+    exact: bool = True
+    reformatter: Any = field(default_factory=VideoReformatter)
+
+    def take(self, frame: Any, packet: Any, until: int | None) -> None:
+        """Append `frame` for each time left that is before `until`; None: for all of them."""
+        left = self.times[len(self.pictures) :]
+        copies = len(left) if until is None else sum(time < until for time in left)
+        if copies:
+            self.exact &= all(time == frame.pts for time in left[:copies])
+            self.pictures.extend([self._converted(frame, packet)] * copies)
+
+    def _converted(self, frame: Any, packet: Any) -> NDArray[np.uint8]:
+        size = self.want.size
+        rgb = self.reformatter.reformat(
+            frame, size, size, "rgb24", interpolation=_SCALING, threads=1
+        ).to_ndarray()
+        if self.want.orientation == "upright":
+            rgb = turn_of(frame, packet).apply(rgb)
+        return np.ascontiguousarray(rgb.transpose(2, 0, 1))
+
+
+def pictures(track: Track, wants: Sequence[Any]) -> dict[Frames, NDArray[np.uint8]]:
+    """For each wanted Frames: uint8 [count, 3, size, size], those shown at the centres of equal parts of the film.
+
+    Raises MediaError where a picture cannot be decoded, or the decoder says that one is incomplete.
     """
-    width = height = 0
-    if head.startswith(b"\x89PNG\r\n\x1a\n") and head[12:16] == b"IHDR":
-        width, height = struct.unpack_from(">II", head, 16)
-        if head[24] == 16 and b"acTL" in head:
-            raise MediaError("not supported: an animated PNG of 16 bits; convert it to a video or to 8 bits")
-    elif head.startswith(b"RIFF") and head[8:16] == b"WEBPVP8X":
-        if head[20] & 2:
-            raise MediaError("not supported: an animated WebP; convert it to a video, or to one picture")
-        width, height = (int.from_bytes(head[k : k + 3], "little") + 1 for k in (24, 27))
-    elif head.startswith((b"GIF87a", b"GIF89a")):
-        width, height = struct.unpack_from("<HH", head, 6)
-    elif head.startswith(b"BM") and len(head) >= 26:
-        width, height = map(abs, struct.unpack_from("<ii", head, 18))
-    elif head.startswith((b"II*\0", b"MM\0*")):
-        width, height = _tiff(stream, "<" if head.startswith(b"II") else ">")
-    elif head.startswith((b"II+\0", b"MM\0+")):
-        raise MediaError("not supported: a BigTIFF; convert it to a picture of an ordinary kind")
-    elif head.startswith(b"\xff\xd8\xff"):
-        width, height = _jpeg(stream)
-    if width * height * _BYTES_PER_PIXEL > most:
-        raise MediaError(
-            f"its picture of {width} x {height} needs more memory than extract.megabytes_per_file allows "
-            f"({most // MEBIBYTE})"
-        )
+    asked = [want for want in wants if isinstance(want, Frames)]
+    times = [at(packet) for packet in track.shown]
+    if any(time is None for time in times) or any(packet.pts is None for packet in track.shown):
+        return _untimed(track, asked)
+    known = sorted(time for time in times if time is not None)
+    duration = _last_duration(track, known)
+    if track.stream.codec_context.name in _SKIPPABLE:
+        taken = [_Taken(want, frame_times(known, duration, want.count)) for want in asked]
+        _serve(track, taken, {time for one in taken for time in one.times})
+        if all(one.exact for one in taken):
+            return {one.want: np.stack(one.pictures) for one in taken}
+        track.stream.codec_context.flush_buffers()
+    taken = [_Taken(want, centres(known, duration, want.count)) for want in asked]
+    _serve(track, taken, None)
+    return {one.want: np.stack(one.pictures) for one in taken}
 
 
-def _jpeg(stream: BinaryIO) -> tuple[int, int]:
-    """Width and height by the header of the first frame; 0, 0 where there is none."""
-    stream.seek(2)
-    while len(mark := stream.read(4)) == 4 and mark[0] == 0xFF:
-        kind, length = mark[1], int.from_bytes(mark[2:], "big")
-        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
-            _, height, width = struct.unpack(">BHH", stream.read(5).ljust(5, b"\0"))
-            return width, height
-        if kind == 0xDA or length < 2:
-            break
-        stream.seek(length - 2, 1)
-    return 0, 0
+def centres(times: Sequence[int], duration: int, count: int) -> list[int]:
+    """The centres of `count` equal parts of a clip whose pictures are shown from `times` on, sorted.
+
+    The last picture is shown for `duration`; all in one time base.
+    """
+    start, span = times[0], times[-1] + duration - times[0]
+    return [start + (2 * part + 1) * span // (2 * count) for part in range(count)]
 
 
-def _tiff(stream: BinaryIO, order: str) -> tuple[int, int]:
-    """Width and height of the first page. Raises MediaError for a second one that is no smaller version of it."""
-    pages = list(_tiff_pages(stream, order))
-    if any(not page.get(254, 0) & _REDUCED for page in pages[1:]):
-        raise MediaError("not supported: a TIFF of several pages; keep one page in a file")
-    return (pages[0].get(256, 0), pages[0].get(257, 0)) if pages else (0, 0)
+def frame_times(times: Sequence[int], duration: int, count: int) -> list[int]:
+    """Which of `times` are shown at the centres of `count` equal parts of the clip; arguments as in `centres`."""
+    return [times[max(bisect_right(times, c) - 1, 0)] for c in centres(times, duration, count)]
 
 
-def _tiff_pages(stream: BinaryIO, order: str) -> Iterator[dict[int, int]]:
-    """Tag -> value of each page; tags of one number only."""
-    place = 4
-    for _ in range(_PAGES):
-        stream.seek(place)
-        start = int.from_bytes(stream.read(4), "little" if order == "<" else "big")
-        if not start:
-            return
-        stream.seek(start)
-        count = int.from_bytes(stream.read(2), "little" if order == "<" else "big")
-        entries = stream.read(12 * count)
-        tags = {}
-        for tag, kind, _, value in struct.iter_unpack(order + "HHI4s", entries[: len(entries) // 12 * 12]):
-            tags[tag] = struct.unpack(order + ("H" if kind == 3 else "I"), value[: 2 if kind == 3 else 4])[0]
-        if len(entries) < 12 * count or not count:
-            return
-        yield tags
-        place = start + 2 + 12 * count
+def _untimed(track: Track, asked: list[Frames]) -> dict[Frames, NDArray[np.uint8]]:
+    """Where packets have no times, those of the decoded pictures count, or else their order: decode twice."""
+    found = [frame.pts for frame, _ in _decoded(track, None)]
+    rising = all(a is not None and b is not None and a < b for a, b in pairwise(found))
+    times = found if rising and len(found) > 1 else list(range(len(found)))
+    if not times:
+        raise MediaError("truncated: no picture of its video stream can be decoded")
+    duration = (times[-1] - times[0]) // (len(times) - 1) if len(times) > 1 else 0
+    track.stream.codec_context.flush_buffers()
+    taken = [_Taken(want, centres(times, duration, want.count)) for want in asked]
+    _serve(track, taken, None, times)
+    return {one.want: np.stack(one.pictures) for one in taken}
+
+
+def _serve(
+    track: Track, taken: list[_Taken], wanted: set[int] | None, times: Sequence[int] | None = None
+) -> None:
+    """Decode, and give every taker the picture shown at each of its times: the last that begins at or before it.
+
+    `wanted`: only these times are needed (None: decode everything). `times`: of the decoded pictures in their
+    order, where their own do not count.
+    """
+    shown: Any = None
+    source: Any = None
+    for place, (frame, packet) in enumerate(_decoded(track, wanted)):
+        begin = frame.pts if times is None else times[min(place, len(times) - 1)]
+        if shown is not None and begin is not None:
+            for one in taken:
+                one.take(shown, source, begin)
+        shown, source = frame, packet
+    if shown is None:
+        raise MediaError("truncated: no picture of its video stream can be decoded")
+    for one in taken:
+        one.take(shown, source, None)
+
+
+def _decoded(track: Track, wanted: set[int] | None) -> Iterator[tuple[Any, Any]]:
+    """Whole frames in order of presentation, each with the packet that was decoded last.
+
+    With `wanted`, pictures of other times that no other refers to are left out; the last packet is always decoded:
+    it tells whether the clip is whole. What stands before the first key picture cannot be decoded and is left out.
+    """
+    last, started, frame = track.packets[-1], False, None
+    for packet, frames in _by_packet(track, wanted):
+        for frame in frames:
+            started |= bool(frame.key_frame) or not frame.is_corrupt
+            if started and frame.is_corrupt:
+                raise MediaError(
+                    _INCOMPLETE if packet is last and frame is frames[-1] else damaged(track, packet)
+                )
+            if started:
+                yield frame, packet
+    if frame is not None and formats(track.stream.container) & _STREAMED:
+        times = [time for packet in track.shown if (time := at(packet)) is not None]
+        if times and frame.pts is not None and frame.pts < max(times):
+            raise MediaError(_INCOMPLETE)
+
+
+def _by_packet(track: Track, wanted: set[int] | None) -> Iterator[tuple[Any, list[Any]]]:
+    """Each packet and the frames that come out of the decoder with it; the rest comes with the last."""
+    codec, last, started = track.stream.codec_context, track.packets[-1], False
+    for packet in track.packets:
+        needed = wanted is None or packet is last or at(packet) in wanted
+        codec.skip_frame = "DEFAULT" if needed else "NONREF"
+        started |= bool(packet.is_keyframe)
+        try:
+            frames = packet.decode() + (codec.decode(None) if packet is last else [])
+        except av.FFmpegError:
+            if started:
+                raise MediaError(broken(track, packet)) from None
+            continue
+        yield packet, frames
+
+
+def _last_duration(track: Track, times: list[int]) -> int:
+    """How long the last picture is shown, in the stream's time base."""
+    stated = max((packet.duration or 0 for packet in track.shown if at(packet) == times[-1]), default=0)
+    if stated or len(times) == 1:
+        return int(stated)
+    return (times[-1] - times[0]) // (len(times) - 1)

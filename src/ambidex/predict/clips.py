@@ -8,6 +8,7 @@ touch=features.npz#touch[7]      a ready vector, addressed as in a manifest
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -40,7 +41,7 @@ def wants_of(folder: Path, architecture: Architecture) -> Wants:
     if raw is None:
         raise ModelError(f"{folder}: does not say how its inputs are made from media; train it again")
     try:
-        known = Extract.model_validate(raw).modalities
+        known = Extract.model_validate(_as_recorded(raw)).modalities
     except ValidationError as error:
         raise ModelError(explain(error, Extract, str(file), prefix="extract.")) from None
     wants = {}
@@ -54,6 +55,19 @@ def wants_of(folder: Path, architecture: Architecture) -> Wants:
             )
         wants[name] = want
     return wants
+
+
+def _as_recorded(raw: Any) -> Any:
+    """The parameters of a model from before pictures were turned upright leave them as stored."""
+    if not isinstance(raw, dict) or not isinstance(raw.get("modalities"), dict):
+        return raw
+    inputs = {
+        name: {"orientation": "stored", **value}
+        if isinstance(value, dict) and value.get("kind") == "frames"
+        else value
+        for name, value in raw["modalities"].items()
+    }
+    return {**raw, "modalities": inputs}
 
 
 def clip_cells(text: str, wants: Wants) -> dict[str, str]:
