@@ -17,7 +17,7 @@ FAULTS = [
         file="src/ambidex/datasets/_paths.py",
         before="known = (found.st_dev, found.st_ino) if found.st_ino else os.path.realpath(path)",
         after="known = str(path)",
-        caught_by=TESTS + "test_listed_splits_that_share_a_file_are_refused",
+        caught_by=TESTS + "test_only_files_of_equal_size_are_opened",
     ),
     Fault(
         name="prepare: a copy is another content",
