@@ -52,7 +52,7 @@ class Prepare(Section):
         3,
         ge=1,
         description="groups that val and test get at least where they are drawn, as long as train keeps two thirds of "
-        "its share; else as many as that allows",
+        "its share; else two, as long as it keeps half; else one",
     )
     allow_shared_groups: bool = Field(False, description="accept a group (speaker) that stands in two splits")
     shared_content: Literal["refuse", "drop", "allow"] = Field(

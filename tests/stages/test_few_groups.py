@@ -52,13 +52,13 @@ def study(tmp_path, source, capsys, *more):
 
 @pytest.mark.slow
 def test_every_door_says_that_one_group_validates(source, tmp_path, capsys):
-    printed = study(tmp_path, source(6), capsys)
+    printed = study(tmp_path, source(5), capsys)
     facts = read_json(tmp_path / "runs/manifest/dataset.json")
-    assert read_json(tmp_path / "runs/manifest/metrics.json")["groups"] == {"train": 4, "val": 1, "test": 1}
+    assert read_json(tmp_path / "runs/manifest/metrics.json")["groups"] == {"train": 3, "val": 1, "test": 1}
     line = facts["notes"][-1]
     assert line.startswith("validation holds one group ('p")
     assert line.endswith(
-        f"auto keeps the plain sum; {CROSSFIT} 4 groups of training, or give val more groups"
+        f"auto keeps the plain sum; {CROSSFIT} 3 groups of training, or give val more groups"
     )
     assert f"prepare: {line}\n" in printed.err
     assert printed.err.count(f"evaluate: {line}\n") == 1  # once, not for each of the two cells

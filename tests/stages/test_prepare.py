@@ -85,13 +85,15 @@ def test_splits_are_made_by_whole_groups(table):
     homes = {row["group"]: {r["split"] for r in rows if r["group"] == row["group"]} for row in rows}
     assert all(len(home) == 1 for home in homes.values())
     assert {row["split"] for row in rows} == {"train", "val", "test"}
-    few = "with 2 each train would keep less than two thirds of its share, or lose a class"
+    few = "with 3 each train would keep less than two thirds of its share, or lose a class"
     assert facts["notes"][1:3] == [
         "train, val, test made by whole groups",
-        f"val 1 and test 1 of 6 groups; {few}",
+        f"val 2 and test 2 of 6 groups; {few}",
     ]
-    (val,) = {row["group"] for row in rows if row["split"] == "val"}
-    assert facts["notes"][3].startswith(f"validation holds one group ('{val}'): ")
+    names = " and ".join(
+        f"'{group}'" for group in sorted({row["group"] for row in rows if row["split"] == "val"})
+    )
+    assert facts["notes"][3].startswith(f"validation holds two groups ({names}): ")
 
 
 def test_without_groups_each_sample_is_its_own(table):

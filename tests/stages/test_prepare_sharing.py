@@ -377,5 +377,7 @@ def test_only_files_of_equal_size_are_opened(tmp_path, monkeypatch):
         for k in range(12)
     ]
     cells[3] = (media(tmp_path, "equal.wav", 7, 5_000), cells[3][1])  # as long as a0.wav, another content
+    (tmp_path / "link.wav").symlink_to("a5.wav")  # known for the same without a look inside
+    cells[6] = ("link.wav", cells[6][1])
     prepare(tmp_path / "out", "manifest", write(tmp_path, cells))
     assert sorted(opened) == ["a0.wav", "equal.wav"]

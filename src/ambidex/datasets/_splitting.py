@@ -1,7 +1,8 @@
 """Splitting samples so that whole groups stay together and every class keeps its share in every split.
 
-What is held out gets at least `prepare.min_groups` groups, or as many as leave train two thirds of its share: one
-speaker more or less in train is a small loss, but with one speaker in val nothing is known of how speakers differ.
+What is held out gets at least `prepare.min_groups` groups, or as many as leave train enough. With one speaker in val
+nothing is known of how speakers differ, so the second one may cost train half of its share; a further one is worth
+less, and train keeps two thirds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,8 +19,8 @@ from ambidex.params import Prepare
 _MAX_PASSES = 20
 _SWAP_LIMIT = 60
 """up to this many groups exchanges of two groups are tried as well; with more, single moves are fine enough"""
-KEPT = 2 / 3
-"""of its share of the samples train keeps at least so much where groups go to val and test to be enough there"""
+KEPT, KEPT_FOR_TWO = 2 / 3, 1 / 2
+"""of its share of the samples train keeps so much, where val and test are to have three groups or more, or two"""
 _TRY_ALL_LIMIT = 10_000
 """up to this many assignments of groups to splits the best is found by trying them all"""
 
@@ -71,8 +72,8 @@ def split_groups(
 
     `fractions` maps split -> wanted share (they sum to 1); the first split is the one to train on: it gets every
     class where that is possible at all. Greedy, largest group first, then moves and exchanges while they help.
-    `fewest`: groups of every other split; fewer where the first split would keep less than KEPT of its share or
-    lose a class.
+    `fewest`: groups of every other split; fewer where the first split would keep too little of its share (KEPT)
+    or lose a class.
     Equal inputs give equal splits; `seed` settles ties. Raises DataError with fewer groups than splits.
     """
     names = sorted(set(groups))
@@ -117,7 +118,7 @@ def _is_fair(
     sums = np.stack([counts[trial == s].sum(axis=0) for s in range(len(shares))])
     before = counts[freely == 0].sum(axis=0)
     enough = _groups_of(trial, len(shares))[1:].min() >= floor
-    return bool(enough and _keeps_share(sums, shares) and (sums[0][before > 0] > 0).all())
+    return bool(enough and _keeps_share(sums, shares, floor) and (sums[0][before > 0] > 0).all())
 
 
 def _groups_of(found: NDArray[np.int64], splits: int) -> NDArray[np.int64]:
@@ -136,7 +137,8 @@ def _few_note(groups: Sequence[str], drawn: Sequence[str], held_out: Sequence[st
     note = f"{told} of {len(set(groups))} groups"
     if min(members.values()) < fewest:
         more = min(members.values()) + 1
-        note += f"; with {more} each train would keep less than two thirds of its share, or lose a class"
+        share = "half" if more == 2 else "two thirds"
+        note += f"; with {more} each train would keep less than {share} of its share, or lose a class"
     return [note]
 
 
@@ -174,16 +176,16 @@ def _cost(
     cost = split_cost(counts, shares)
     if floor > 1:
         total = counts.sum(axis=(-2, -1))
-        short = np.maximum(floor - members[..., 1:], 0).sum(axis=-1) + ~_keeps_share(counts, shares)
+        short = np.maximum(floor - members[..., 1:], 0).sum(axis=-1) + ~_keeps_share(counts, shares, floor)
         cost = cost + short * 1e3 * total
     return cost
 
 
-def _keeps_share(counts: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether the first split keeps KEPT of its share of the samples; `counts` [..., splits, classes]."""
-    total = counts.sum(axis=(-2, -1))
-    kept: NDArray[np.bool_] = counts[..., 0, :].sum(axis=-1) >= KEPT * shares[0] * total - 1e-9
-    return kept
+def _keeps_share(counts: NDArray[np.float64], shares: NDArray[np.float64], floor: int) -> NDArray[np.bool_]:
+    """Whether the first split keeps enough of its share of the samples; `counts` [..., splits, classes]."""
+    least = (KEPT_FOR_TWO if floor == 2 else KEPT) * shares[0] * counts.sum(axis=(-2, -1))
+    enough: NDArray[np.bool_] = counts[..., 0, :].sum(axis=-1) >= least - 1e-9
+    return enough
 
 
 def _try_all(counts: NDArray[np.float64], shares: NDArray[np.float64], floor: int) -> NDArray[np.int64]:
