@@ -50,8 +50,8 @@ FAULTS = [
     Fault(
         name="extraction: only foreseen errors are a row's own",
         file=EXTRACTION,
-        before='raise _SampleError("+".join(names), cell, error) from None',
-        after='raise _SampleError("+".join(names), cell, error) from None if isinstance(error, MediaError) else error',
+        before='except Exception as error:\n            raise _SampleError("+"',
+        after='except MediaError as error:\n            raise _SampleError("+"',
         caught_by=FILES + "test_crashes_errors_and_hangs_of_a_decoder",
     ),
     Fault(
