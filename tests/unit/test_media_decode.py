@@ -8,7 +8,7 @@ import pytest
 from scipy.signal import resample_poly
 
 from ambidex.media.decode import decode
-from ambidex.media.pictures import frame_times
+from ambidex.media.frames import frame_times
 from ambidex.params import Frames, Spectrogram
 from helpers.media import grey_pictures, random_pictures, tone, write_clip, write_image, write_wav
 

@@ -1,5 +1,6 @@
 """Opening a media file, and plain reasons for the files that cannot be used."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from ambidex.errors import DataError, one_line
 from ambidex.files import open_regular
 
 _HEAD = 16
+_JPEG = b"\xff\xd8\xff"
+_JPEG_FILMS = {".mjpg", ".mjpeg"}
 # (offset, bytes) that a file of a known container begins with: such a file is cut or damaged, not foreign.
 _SIGNATURES = (
     (4, b"ftyp"),
@@ -22,7 +25,7 @@ _SIGNATURES = (
     (0, b"\x1aE\xdf\xa3"),
     (0, b"\x00\x00\x01\xba"),
     (0, b"\x89PNG"),
-    (0, b"\xff\xd8\xff"),
+    (0, _JPEG),
     (0, b"GIF8"),
 )
 
@@ -34,9 +37,12 @@ class MediaError(DataError):
 def open_media(path: Path) -> Any:
     """Open `path` with PyAV. Raises MediaError: missing, no regular file, unreadable, empty, cut short, not media."""
     head = _head(path)
+    # What stands behind a photograph would make it a film, or nothing that FFmpeg knows.
+    still = head.startswith(_JPEG) and path.suffix.lower() not in _JPEG_FILMS
     try:
         return av.open(
             str(path.absolute()),  # absolute, so that no part of the name is read as a protocol
+            format="jpeg_pipe" if still else None,
             metadata_errors="replace",  # tags are not needed, whatever their encoding
             container_options={"protocol_whitelist": "file", "pattern_type": "none"},  # no numbered series
         )
@@ -45,14 +51,18 @@ def open_media(path: Path) -> Any:
             raise MediaError("truncated: the file's index or header is cut off or damaged") from None
         if isinstance(error, av.InvalidDataError):
             raise MediaError("not a media file") from None
-        raise MediaError(
-            one_line(f"cannot be opened ({getattr(error, 'strerror', None) or error})")
-        ) from None
+        reason = getattr(error, "strerror", None) or error
+        raise MediaError(one_line(f"cannot be opened ({reason})")) from None
 
 
 def formats(container: Any) -> frozenset[str]:
     """The names of the file's format, for example {"matroska", "webm"}."""
-    return frozenset(container.format.name.split(","))
+    return _names(container.format.name)
+
+
+@cache
+def _names(name: str) -> frozenset[str]:
+    return frozenset(name.split(","))
 
 
 def _head(path: Path) -> bytes:

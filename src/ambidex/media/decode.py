@@ -7,10 +7,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ambidex.media.container import open_media
-from ambidex.media.pictures import pictures
+from ambidex.media.frames import pictures
 from ambidex.media.sound import sounds
 from ambidex.media.tracks import clock_start, read_tracks
-from ambidex.media.wholeness import ask_for_damage, check_whole
+from ambidex.media.wholeness import ask_for_damage, check_structure, check_whole
 from ambidex.params import Frames, Spectrogram
 
 
@@ -24,8 +24,9 @@ def decode(path: Path, wants: Sequence[Spectrogram | Frames]) -> list[NDArray[An
     """
     kinds = {"video" if isinstance(want, Frames) else "audio" for want in wants}
     with open_media(path) as container:
+        missing = check_structure(path, container)
         tracks, read = read_tracks(container, sorted(kinds))
-        check_whole(path, container, tracks, read)
+        check_whole(path, container, missing, tracks, read)
         found: dict[Any, NDArray[Any]] = {}
         for kind, track in tracks.items():
             ask_for_damage(track)

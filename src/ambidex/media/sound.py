@@ -17,6 +17,10 @@ _MARGIN = 0.1  # seconds of sound decoded beyond those wanted: the resampler's f
 _JITTER = 0.015  # seconds by which a timestamp may differ from where the sound before it ends: rounded clocks
 _NEW_CLOCK = 1.0  # seconds: a larger step back is another clock (joined recordings), not sound twice
 _CHANNELS = 64  # at most: what FFmpeg's resampler takes
+_BARE = {
+    "mp3",
+    "aac",
+}  # formats without a frame of their own: the last packet may be a tag or zeros behind the end
 _WITHOUT_HOLES = {"flac", "ogg", "mp3"}  # formats in which a hole is lost data, not silence
 
 
@@ -107,7 +111,7 @@ def _check_hole(track: Track, end: float, length: float) -> None:
 
 def _time(frame: Any, start: float) -> Any:
     """Seconds from the clip's start; None where the frame has no time."""
-    return None if frame.pts is None else float(frame.pts * frame.time_base) - start
+    return None if frame.pts is None else frame.time - start
 
 
 def _form(frame: Any) -> tuple[Any, ...]:
@@ -120,8 +124,9 @@ def _decoded(track: Track) -> Iterator[Any]:
         for packet in track.packets:
             yield from packet.decode()
         yield from track.stream.codec_context.decode(None)
-    except av.FFmpegError as error:
-        raise MediaError(broken(track, packet)) from error
+    except av.FFmpegError:
+        if packet is not track.packets[-1] or not formats(track.stream.container) & _BARE:
+            raise MediaError(broken(track, packet)) from None
 
 
 def _placed(runs: list[_Run], rate: int, seconds: float) -> NDArray[np.float32]:

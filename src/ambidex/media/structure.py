@@ -23,11 +23,17 @@ def missing_bytes(path: Path, names: Collection[str]) -> int | None:
 
     `names`: of its format. Raises OSError.
     """
+    names = {"still picture" if is_still(name) else name for name in names}
     for name, missing in _STRUCTURES.items():
         if name in names:
             with open_regular(path) as stream:
                 return missing(stream, path.stat().st_size)
     return None
+
+
+def is_still(name: str) -> bool:
+    """Whether a format of this name is one picture."""
+    return name == "image2" or name.endswith("_pipe")
 
 
 def _riff(stream: BinaryIO, size: int) -> int | None:
@@ -84,13 +90,15 @@ def _mp3(stream: BinaryIO, size: int) -> int | None:
 
 
 def _ts(stream: BinaryIO, size: int) -> int | None:
-    """Of the last packet, whose length is fixed."""
+    """Of the last packet, whose length is fixed; what does not begin like a packet is none."""
     head = stream.read(2048)
     for start in range(256):
         for length, sync in _TS_PACKETS:
             places = range(start + sync, len(head), length)
             if len(places) > 2 and all(head[place] == _SYNC for place in places):
-                return (start - size) % length
+                rest = (size - start) % length
+                stream.seek(size - rest + sync)
+                return length - rest if rest and stream.read(1) == bytes([_SYNC]) else 0
     return None
 
 
@@ -138,24 +146,47 @@ def _colours(flags: int) -> int:
     return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
 
 
-def _jpeg(stream: BinaryIO, size: int) -> int | None:
-    """Up to the end mark of the picture; what follows it is none of its business."""
-    data = stream.read()
-    if not data.startswith(b"\xff\xd8"):
-        return None
-    place = 2
-    while place + 1 < size:
+def _still(stream: BinaryIO, size: int) -> int | None:
+    """Of one picture; what follows its end is none of its business."""
+    head = stream.read(16)
+    if head.startswith(b"\xff\xd8"):
+        stream.seek(0)
+        return _jpeg(stream.read())
+    if head.startswith(b"\x89PNG"):
+        return _png(stream, size)
+    if head.startswith(b"RIFF"):
+        return max(8 + int.from_bytes(head[4:8], "little") - size, 0)
+    return None
+
+
+def _jpeg(data: bytes) -> int | None:
+    place, scanned = 2, False
+    while place + 1 < len(data):
         mark = _SCAN_END.match(data, place)
         if mark is None:
-            return None  # damaged: the decoder says so
+            return 0  # no marker where one must be: damaged, and no sign of a cut
         kind = data[mark.end() - 1]
         if kind == 0xD9:
             return 0
         place = mark.end() + int.from_bytes(data[mark.end() : mark.end() + 2], "big")
         if kind == 0xDA:
+            scanned = True
             following = _SCAN_END.search(data, place)
-            place = size if following is None else following.start()
-    return max(place - size, 0) + 2
+            if following is None:
+                return 2
+            place = following.start()
+        elif place > len(data) and scanned:
+            return 0  # a marker that damage made up in a scan
+    return max(place - len(data), 0) + 2
+
+
+def _png(stream: BinaryIO, size: int) -> int | None:
+    stream.seek(8)
+    while len(head := stream.read(8)) == 8:
+        stream.seek(int.from_bytes(head[:4], "big") + 4, 1)
+        if head[4:] == b"IEND":
+            return 0
+    return max(stream.tell() - size, 0) + 12
 
 
 def _matroska(stream: BinaryIO, size: int) -> int | None:
@@ -169,6 +200,22 @@ def _matroska(stream: BinaryIO, size: int) -> int | None:
             return max(stream.tell() + length - size, 0)
         stream.seek(length, 1)
     return None
+
+
+def _mov(stream: BinaryIO, size: int) -> int | None:
+    """Of an index; media data may be named longer than it is."""
+    place = 0
+    while len(head := stream.read(8)) == 8:
+        length = int.from_bytes(head[:4], "big")
+        if length == 1:
+            length = int.from_bytes(stream.read(8), "big")
+        if head[4:] in (b"moov", b"moof") and place + length > size:
+            return place + length - size
+        if length < 8:
+            break
+        place += length
+        stream.seek(place)
+    return 0
 
 
 def _ebml_length(stream: BinaryIO) -> int | None:
@@ -190,7 +237,7 @@ _STRUCTURES: dict[str, Callable[[BinaryIO, int], int | None]] = {
     "mpeg": _mpeg,
     "mpegts": _ts,
     "gif": _gif,
-    "image2": _jpeg,
-    "jpeg_pipe": _jpeg,
+    "still picture": _still,
     "matroska": _matroska,
+    "mov": _mov,
 }

@@ -7,12 +7,14 @@ from typing import Any
 import av
 
 from ambidex.media.container import MediaError, formats
+from ambidex.media.structure import is_still
 
 _DISPOSITION = av.stream.Disposition
 # The cover of a song and the thumbnails of chapters are video streams to FFmpeg, but no film.
 _ASIDE = _DISPOSITION.attached_pic | _DISPOSITION.timed_thumbnails
 # Formats whose streams lie mixed and state no end of their own: the whole file is read anyway.
 _MIXED = {"matroska", "flv", "avi", "mpeg", "mpegts", "asf", "ogg"}
+_INDEXED = {"mov", "matroska", "avi"}  # formats that name their streams in an index: there is always one
 
 
 @dataclass
@@ -21,6 +23,7 @@ class Track:
 
     `end`: where the last packet ends, in seconds on the file's clock; `longest`: the longest packet, in seconds.
     `count`: packets, empty ones too; `incomplete`: how many the demuxer marks as cut or damaged.
+    `complete`: the file does not end too early, so that what cannot be decoded is damaged.
     """
 
     stream: Any
@@ -31,6 +34,10 @@ class Track:
     count: int = 0
     incomplete: int = 0
     last_incomplete: bool = False
+    complete: bool = False
+
+    def __post_init__(self) -> None:
+        self.tick = float(self.stream.time_base or 0)  # seconds; Fractions would cost more than the decoder
 
     def add(self, packet: Any) -> None:
         """Take the next packet of the stream."""
@@ -39,8 +46,8 @@ class Track:
             return
         time, length = at(packet), packet.duration or 0
         if time is not None:
-            self.end = max(self.end, float((time + length) * packet.time_base))
-        self.longest = max(self.longest, float(length * packet.time_base))
+            self.end = max(self.end, (time + length) * self.tick)
+        self.longest = max(self.longest, length * self.tick)
         self.last_incomplete = bool(packet.is_corrupt)
         self.incomplete += self.last_incomplete
         if self.wanted:
@@ -65,7 +72,8 @@ def read_tracks(container: Any, kinds: Collection[str]) -> tuple[dict[str, Track
     their packets. Raises MediaError where a stream is missing, empty, of no known codec, or reading stops.
     """
     if not any(_usable(stream) for stream in container.streams):
-        raise MediaError("not a media file")
+        cut = not container.streams and formats(container) & _INDEXED
+        raise MediaError("truncated: the file's index is cut off" if cut else "not a media file")
     tracks = {kind: Track(_chosen(container, kind)) for kind in kinds}
     for kind, track in tracks.items():
         if track.stream.codec_context is None:
@@ -82,6 +90,8 @@ def read_tracks(container: Any, kinds: Collection[str]) -> tuple[dict[str, Track
     except av.FFmpegError as error:
         raise MediaError(f"damaged: reading stops with '{error.strerror}'") from None
     for kind, track in tracks.items():
+        if any(map(is_still, formats(container))):
+            del track.packets[1:]  # a second picture behind the first is its preview or another view
         if not track.shown:
             raise MediaError(f"truncated: its {kind} stream holds no data")
     return tracks, [*by_index.values()]
@@ -102,15 +112,17 @@ def clock_start(container: Any) -> float:
 
 def broken(track: Track, packet: Any) -> str:
     """The reason for a decoding error at `packet`: at the very end of the stream the file was cut."""
-    if packet is track.packets[-1]:
+    if packet is track.packets[-1] and not track.complete:
         return f"truncated: the last {track.stream.type} packet is cut"
     return damaged(track, packet)
 
 
 def damaged(track: Track, packet: Any) -> str:
     """The reason where the decoder cannot make whole sound or a whole picture of `packet`."""
+    if any(map(is_still, formats(track.stream.container))):
+        return "damaged: the picture cannot be decoded"
     kind, time = track.stream.type, at(packet)
-    place = "" if time is None else f" at {float(time * packet.time_base):.2f} s"
+    place = "" if time is None else f" at {time * track.tick:.2f} s"
     return f"damaged: {kind} cannot be decoded{place}"
 
 
@@ -123,7 +135,8 @@ def _chosen(container: Any, kind: str) -> Any:
     streams = [stream for stream in container.streams if stream.type == kind and _usable(stream)]
     if not streams:
         raise MediaError(f"has no {kind} stream")
-    whole = [stream for stream in streams if not stream.disposition & _DISPOSITION.dependent]
-    if not whole:
-        raise MediaError(f"not supported: one picture in {len(streams)} tiles; convert it to jpg or png")
-    return next((stream for stream in whole if stream.disposition & _DISPOSITION.default), whole[0])
+    default = next((stream for stream in streams if stream.disposition & _DISPOSITION.default), None)
+    parts = sum(bool(stream.disposition & _DISPOSITION.dependent) for stream in streams)
+    if default is None and parts:  # what else is there is a preview or a map of depth
+        raise MediaError(f"not supported: one picture made of {parts} tiles; convert it to jpg or png")
+    return default or streams[0]

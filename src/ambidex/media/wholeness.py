@@ -12,7 +12,7 @@ from typing import Any
 import av
 
 from ambidex.media.container import MediaError, formats
-from ambidex.media.structure import missing_bytes
+from ambidex.media.structure import is_still, missing_bytes
 from ambidex.media.tracks import Track
 
 _SHARE = 0.05  # of the stated duration, beyond which an end counts as clearly too early
@@ -26,9 +26,9 @@ _OWN_END = {"mov", "avi", "flac"}
 _COMMON_END = {"flv", "matroska", "asf"}
 # Formats with an outermost element that holds everything: where it is whole, so is the file.
 _OUTER = {"avi", "matroska"}
-_BY_STRUCTURE = {"ogg", "mp3", "mpeg", "mpegts", "gif", "image2", "jpeg_pipe"}
+_BY_STRUCTURE = {"ogg", "mp3", "mpeg", "mpegts", "gif", "mov"}
 # Decoders that find damage only when asked to: by checksum, and by stopping where they would go on with a guess.
-_CHECKING = {"mjpeg", "png", "apng", "tiff", "webp", "gif", "bmp", "flac"}
+_CHECKING = {"mjpeg", "png", "apng", "flac"}
 
 
 def ask_for_damage(track: Track) -> None:
@@ -38,18 +38,29 @@ def ask_for_damage(track: Track) -> None:
         codec.options = {"err_detect": "crccheck+explode"}
 
 
-def check_whole(path: Path, container: Any, tracks: Mapping[str, Track], read: Collection[Track]) -> None:
-    """Raise MediaError where the file is cut or has holes. `read`: all tracks that were read, also unwanted ones."""
+def check_structure(path: Path, container: Any) -> int | None:
+    """The bytes that the file lacks, as `missing_bytes`. Raises MediaError where it is cut for that alone."""
     names = formats(container)
     missing = missing_bytes(path, names)
-    if (
-        "wav" in names and missing is not None
-    ):  # its demuxer marks the last packet where no length is stated, too
-        if missing > _TAIL_BYTES:
-            raise MediaError(_cut(missing))
-        return
-    if missing and names & _BY_STRUCTURE:
+    if missing and (names & _BY_STRUCTURE or any(map(is_still, names))):
         raise MediaError(_cut(missing))
+    if "wav" in names and missing is not None and missing > _TAIL_BYTES:
+        raise MediaError(_cut(missing))
+    return missing
+
+
+def check_whole(
+    path: Path, container: Any, missing: int | None, tracks: Mapping[str, Track], read: Collection[Track]
+) -> None:
+    """Raise MediaError where the streams of the file are cut or have holes.
+
+    `missing`: what `check_structure` gave; `read`: all tracks that were read, also those that nobody wants.
+    """
+    names = formats(container)
+    if "wav" in names and missing is not None:
+        return  # its demuxer marks the last packet as cut also where no length is stated
+    for track in read:
+        track.complete = missing == 0
     for track in read:
         _check_packets(track)
     if "mov" in names:
@@ -87,14 +98,12 @@ def _check_index(path: Path, container: Any) -> None:
 def _check_own_end(track: Track, names: frozenset[str]) -> None:
     stream = track.stream
     if "avi" in names:  # the header's count; the demuxer corrects the duration to what is there
-        stated = stream.frames * stream.time_base
-        end = max(
-            track.end, float(track.count * stream.time_base)
-        )  # empty packets stand for pictures shown longer
+        stated = stream.frames * track.tick
+        end = max(track.end, track.count * track.tick)  # empty packets stand for pictures shown longer
     else:
-        stated = ((stream.start_time or 0) + (stream.duration or 0)) * stream.time_base
+        stated = ((stream.start_time or 0) + (stream.duration or 0)) * track.tick
         end = track.end
-    _check_end(stream.type, end, float(stated), track.longest)
+    _check_end(stream.type, end, stated, track.longest)
 
 
 def _check_end(what: str, end: float, stated: float, packet: float) -> None:

@@ -7,7 +7,6 @@ codec allows it, unwanted ones that no other refers to are not even decoded.
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import av
@@ -31,6 +30,7 @@ _SCALING = (
 _SKIPPABLE = {"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"}
 # Formats that may end anywhere: too little of the last picture may be there to make one of it.
 _STREAMED = {"mpeg", "mpegts"}
+_NOTHING = "truncated: no picture of its video stream can be decoded"
 _INCOMPLETE = "truncated: its last picture is incomplete"
 
 
@@ -68,19 +68,23 @@ def pictures(track: Track, wants: Sequence[Any]) -> dict[Frames, NDArray[np.uint
     Raises MediaError where a picture cannot be decoded, or the decoder says that one is incomplete.
     """
     asked = [want for want in wants if isinstance(want, Frames)]
-    times = [at(packet) for packet in track.shown]
-    if any(time is None for time in times) or any(packet.pts is None for packet in track.shown):
-        return _untimed(track, asked)
-    known = sorted(time for time in times if time is not None)
-    duration = _last_duration(track, known)
-    if track.stream.codec_context.name in _SKIPPABLE:
-        taken = [_Taken(want, frame_times(known, duration, want.count)) for want in asked]
-        _serve(track, taken, {time for one in taken for time in one.times})
-        if all(one.exact for one in taken):
-            return {one.want: np.stack(one.pictures) for one in taken}
+    times = sorted(packet.pts for packet in track.shown if packet.pts is not None)
+    if len(times) == len(track.shown):
+        duration = _last_duration(track, times)
+        if track.stream.codec_context.name in _SKIPPABLE:
+            taken = [_Taken(want, frame_times(times, duration, want.count)) for want in asked]
+            in_order = _serve(track, taken, {time for one in taken for time in one.times})
+            if in_order and all(one.exact for one in taken):
+                return _stacked(taken)
+            track.stream.codec_context.flush_buffers()
+        taken = [_Taken(want, centres(times, duration, want.count)) for want in asked]
+        if _serve(track, taken, None):
+            return _stacked(taken)
         track.stream.codec_context.flush_buffers()
-    taken = [_Taken(want, centres(known, duration, want.count)) for want in asked]
-    _serve(track, taken, None)
+    return _untimed(track, asked)
+
+
+def _stacked(taken: list[_Taken]) -> dict[Frames, NDArray[np.uint8]]:
     return {one.want: np.stack(one.pictures) for one in taken}
 
 
@@ -99,39 +103,43 @@ def frame_times(times: Sequence[int], duration: int, count: int) -> list[int]:
 
 
 def _untimed(track: Track, asked: list[Frames]) -> dict[Frames, NDArray[np.uint8]]:
-    """Where packets have no times, those of the decoded pictures count, or else their order: decode twice."""
-    found = [frame.pts for frame, _ in _decoded(track, None)]
-    rising = all(a is not None and b is not None and a < b for a, b in pairwise(found))
-    times = found if rising and len(found) > 1 else list(range(len(found)))
+    """Where packets have no times, or wrong ones, the order of the decoded pictures counts: decode twice."""
+    count = sum(1 for _ in _decoded(track, None))
+    known = sorted(time for packet in track.shown if (time := at(packet)) is not None)
+    times = known if len(known) == count else list(range(count))
     if not times:
-        raise MediaError("truncated: no picture of its video stream can be decoded")
-    duration = (times[-1] - times[0]) // (len(times) - 1) if len(times) > 1 else 0
+        raise MediaError(_NOTHING)
+    duration = max((times[-1] - times[0]) // max(len(times) - 1, 1), 0)
     track.stream.codec_context.flush_buffers()
     taken = [_Taken(want, centres(times, duration, want.count)) for want in asked]
     _serve(track, taken, None, times)
-    return {one.want: np.stack(one.pictures) for one in taken}
+    return _stacked(taken)
 
 
 def _serve(
     track: Track, taken: list[_Taken], wanted: set[int] | None, times: Sequence[int] | None = None
-) -> None:
+) -> bool:
     """Decode, and give every taker the picture shown at each of its times: the last that begins at or before it.
 
     `wanted`: only these times are needed (None: decode everything). `times`: of the decoded pictures in their
-    order, where their own do not count.
+    order, where their own do not count. Returns whether the pictures came in the order of their times.
     """
     shown: Any = None
     source: Any = None
+    before: int | None = None
     for place, (frame, packet) in enumerate(_decoded(track, wanted)):
-        begin = frame.pts if times is None else times[min(place, len(times) - 1)]
-        if shown is not None and begin is not None:
+        begin = frame.pts if times is None else times[place]
+        if times is None and (begin is None or (before is not None and begin <= before)):
+            return False
+        if shown is not None:
             for one in taken:
                 one.take(shown, source, begin)
-        shown, source = frame, packet
+        shown, source, before = frame, packet, begin
     if shown is None:
-        raise MediaError("truncated: no picture of its video stream can be decoded")
+        raise MediaError(_NOTHING)
     for one in taken:
         one.take(shown, source, None)
+    return True
 
 
 def _decoded(track: Track, wanted: set[int] | None) -> Iterator[tuple[Any, Any]]:
