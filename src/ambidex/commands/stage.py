@@ -13,6 +13,7 @@ from ambidex.errors import ParamsError
 from ambidex.layout import Layout
 from ambidex.parallel.distributed import run_stage
 from ambidex.parallel.torchrun import first_rank
+from ambidex.readers import fitting
 
 _SHOWN = 6
 
@@ -68,14 +69,16 @@ def show_study(study: Path, which: str | None = None) -> None:
     """
     from ambidex.report.study.decision_text import decision_text
     from ambidex.report.study.methods_table import read_methods, render_methods
+    from ambidex.report.study.study_file import source_of
     from ambidex.report.study.table import PAGE_FILE, read_rows, render
 
-    if which == "methods":
-        table = render_methods(read_methods(study))
-    elif which == "decision":
-        table = decision_text(study)
-    else:
-        table = render(read_rows(study))
+    with fitting(source_of(study), "a whole comparison"):
+        if which == "methods":
+            table = render_methods(read_methods(study))
+        elif which == "decision":
+            table = decision_text(study)
+        else:
+            table = render(read_rows(study))
     print(f"\n{table}\n\nreport: {study / PAGE_FILE}")
 
 
