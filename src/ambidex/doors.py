@@ -62,7 +62,11 @@ def complain(program: str, text: object) -> None:
     """Print one line on standard error: at most 300 characters, control characters escaped."""
     start = f"{program}: "
     with suppress(OSError):
-        print(start + one_line(str(text).strip(), LINE_LIMIT - len(start)), file=sys.stderr, flush=True)
+        print(
+            start + one_line(" ".join(str(text).split()), LINE_LIMIT - len(start)),
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def _bug(program: str, error: Exception) -> int:

@@ -4,12 +4,11 @@ import codecs
 import csv
 import errno
 import hashlib
-import io
 import json
 import os
 import re
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
@@ -84,11 +83,28 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[s
     Text that a spreadsheet would run as a formula stands behind an apostrophe; `readers.read_rows` takes it away.
     """
     header = list(columns) if columns is not None else list(rows[0]) if rows else []
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, header, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: as_text(value) for key, value in row.items()} for row in rows)
-    write_text(path, stream.getvalue())
+    if unknown := {name for row in rows for name in row} - set(header):
+        raise ValueError(f"{path}: no column for {sorted(unknown)}")
+    write_text(path, csv_text(header, ([row.get(name, "") for name in header] for row in rows)))
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """`rows` under the header `columns` as the text of a CSV file."""
+    lines = _Lines()
+    writer = csv.writer(lines, lineterminator="\r\n")  # so that a cell with one of the two is quoted
+    writer.writerow(columns)
+    writer.writerows([as_text(cell) for cell in row] for row in rows)
+    return "".join(lines.parts)
+
+
+class _Lines:
+    """What a CSV writer writes, with the line ends of this system's other files."""
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+
+    def write(self, line: str) -> None:
+        self.parts.append(line.removesuffix("\r\n") + "\n")
 
 
 _APOSTROPHE = "'"

@@ -348,7 +348,9 @@ def test_two_reports_of_one_cell_damage_and_emptiness_are_named(tmp_path):
     run("compare", params(), {"reports": reports}, {"study": tmp_path / "study"})
     assert json.loads((tmp_path / "study" / "compare.json").read_text())["ignored"] == ["old"]
     (reports / "one" / "predictions.safetensors").write_bytes(b"not tensors")
-    with pytest.raises(DataError, match="predictions cannot be read"):
+    with pytest.raises(
+        DataError, match=r"predictions\.safetensors: is not a readable weights file .*; run evaluate again"
+    ):
         run("compare", params(), {"reports": reports}, {"study": tmp_path / "study"})
     assert (tmp_path / "study" / "compare.json").exists()
     (reports / "one" / "card.json").unlink()

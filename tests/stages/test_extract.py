@@ -321,7 +321,7 @@ def test_mistakes_in_the_manifest_are_one_line(tmp_path: Path, old: str, new: st
 def test_missing_or_damaged_manifest_files_are_one_line(tmp_path: Path) -> None:
     folder = write_manifest(tmp_path / "manifest", [{"audio": "a", "visual": "a"}] * 8)
     (folder / "dataset.json").write_text("{")
-    with pytest.raises(DataError, match=r"dataset\.json: is damaged"):
+    with pytest.raises(DataError, match=r"dataset\.json: is not JSON .*; run prepare again"):
         extract(folder, tmp_path / "features", extract_params(BOTH))
     (folder / "dataset.json").unlink()
     with pytest.raises(DataError, match=r"dataset\.json: cannot be read"):

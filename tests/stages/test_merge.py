@@ -225,7 +225,7 @@ def _none(parts: Path, manifest: Path) -> None:
         (_other_code, r"part-1: made from other code than .*part-0"),
         (_flip, r"part-1/shard-00003\.safetensors: is damaged"),
         (_no_shard, r"part-1/shard-00003\.safetensors: is missing"),
-        (_cut, r"part-1/part\.json: is damaged; extract this part again"),
+        (_cut, r"part-1/part\.json: is not JSON .*; extract this part again"),
         (_none, r"parts: no folder in it holds a part of a feature store; run extract with extract\.part"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

@@ -223,7 +223,10 @@ def test_a_mistake_on_the_command_line_is_one_line(
             ["evaluate", "--allocator", "modalty"],
             "allocator 'modalty' does not exist; did you mean 'modality'?",
         ),
-        (["compare", "--show"], "study/compare.json: is not a readable comparison; run compare first"),
+        (
+            ["compare", "--show"],
+            "study/compare.json: cannot be read (No such file or directory); run compare first",
+        ),
     ],
 )
 def test_a_mistake_of_the_user_is_one_line(
@@ -264,8 +267,21 @@ def test_what_stops_a_stage_is_one_line(
     assert text.count("\n") == 1
 
 
-def test_a_bug_is_not_hidden(calls: Calls, tmp_path: Path) -> None:
-    calls.error = ZeroDivisionError("a bug")
+def test_a_bug_is_not_hidden(
+    calls: Calls, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line, and the traceback in a file; at once where AMBIDEX_DEBUG is set."""
+    calls.error = ZeroDivisionError("a bug\x1b[2J" + "!" * 5_000)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert run("train", runs=tmp_path) == 70
+    error = capsys.readouterr().err
+    assert error.startswith("ambidex: this is a bug of ambidex, please report it with ")
+    assert error.count("\n") == 1
+    assert len(error) <= 301
+    assert "\x1b" not in error
+    (trace,) = tmp_path.glob("ambidex-traceback-*.txt")
+    assert "ZeroDivisionError: a bug" in trace.read_text()
+    monkeypatch.setenv("AMBIDEX_DEBUG", "1")
     with pytest.raises(ZeroDivisionError):
         run("train", runs=tmp_path)
 
@@ -303,7 +319,10 @@ def test_parameter_reference_explains_every_key() -> None:
         if line.endswith("|  |") and not line.startswith(("| `kind`", "| `name`"))
     ]
     assert not bare
-    assert "| `epochs` | whole number | `10` | at least 1 | passes over the training split |" in text
+    assert (
+        "| `epochs` | whole number | `10` | at least 1, at most 100000 | passes over the training split |"
+        in text
+    )
     assert "## extract.modalities.NAME (kind: log_mel or log_stft)" in text
 
 

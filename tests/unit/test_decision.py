@@ -196,8 +196,8 @@ def test_a_model_written_before_there_were_decision_layers_loads(tmp_path: Path)
         ({"source": "head"}, "decision.source: got 'head', expected contributions"),
         ({"source": "own_heads"}, "weighs own heads, and the model has none"),
         ({"source": "probes"}, r"tensor 'decision\.probes\.touch\.centre' is missing"),
-        ({"allocator": None}, "allocator 'None' does not exist"),
-        ("modality", "does not describe a model"),
+        ({"allocator": None}, "decision.allocator: got nothing, expected text"),
+        ("modality", "architecture.decision: got 'modality', expected a block"),
     ],
 )
 def test_a_damaged_decision_layer_is_refused_in_one_line(tmp_path: Path, change: object, message: str):

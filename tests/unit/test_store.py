@@ -92,9 +92,7 @@ def test_a_cut_missing_or_foreign_file_is_found(folder: Path, verify: bool) -> N
     with pytest.raises(DataError, match=r"shard-00002\.safetensors: has \d+ bytes, expected \d+"):
         FeatureStore.open(folder, verify)
     file.write_bytes(b"x" * len(whole))
-    with pytest.raises(
-        DataError, match=r"shard-00002\.safetensors: is not a readable weights file .* run extract"
-    ):
+    with pytest.raises(DataError, match=r"shard-00002\.safetensors: is .* run extract"):
         FeatureStore.open(folder, verify)
     file.unlink()
     with pytest.raises(DataError, match=r"shard-00002\.safetensors: cannot be read"):
@@ -113,7 +111,7 @@ def test_a_changed_index_is_found(folder: Path, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=message):
             FeatureStore.open(folder)
     index.write_text("{")
-    with pytest.raises(DataError, match="is damaged"):
+    with pytest.raises(DataError, match=r"is not JSON .* run extract again"):
         FeatureStore.open(folder)
     with pytest.raises(DataError, match="no feature store here"):
         FeatureStore.open(tmp_path)

@@ -15,6 +15,7 @@ from ambidex.outputs import check_places
 from ambidex.parallel.distributed import run_stage
 from ambidex.parallel.torchrun import first_rank
 from ambidex.params import Params
+from ambidex.readers import fitting
 
 _SHOWN = 6
 
@@ -84,15 +85,17 @@ def show_study(study: Path, which: str | None = None) -> None:
     """
     from ambidex.report.study.decision_text import decision_text
     from ambidex.report.study.methods_table import read_methods, render_methods
+    from ambidex.report.study.study_file import source_of
     from ambidex.report.study.table import PAGE_FILE, render_study, warnings
 
-    if which == "methods":
-        table = render_methods(read_methods(study))
-    elif which == "decision":
-        table = decision_text(study)
-    else:
-        table = render_study(study)
-    lines = "".join(f"\nnote: {line}" for line in warnings(study))
+    with fitting(source_of(study), "a whole comparison"):
+        if which == "methods":
+            table = render_methods(read_methods(study))
+        elif which == "decision":
+            table = decision_text(study)
+        else:
+            table = render_study(study)
+        lines = "".join(f"\nnote: {line}" for line in warnings(study))
     print(f"\n{table}\n{lines}\nreport: {study / PAGE_FILE}")
 
 

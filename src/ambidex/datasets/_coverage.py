@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from ambidex.datasets._table import csv_text
+from ambidex.files import csv_text
 
 COVERAGE_FILE = "coverage.csv"
 FOUND = "found"

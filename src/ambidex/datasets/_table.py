@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ambidex.datasets._names import clean
 from ambidex.errors import DataError
-from ambidex.files import as_text, as_written, is_utf8_like, open_regular
+from ambidex.files import as_written, is_utf8_like, open_regular
 from ambidex.readers import Source
 from ambidex.readers.source import MEBIBYTE
 from ambidex.readers.table import SIZE, check_cells
@@ -109,12 +109,3 @@ def _read_text(path: Path) -> str:
         raise DataError(f"{path}: is not UTF-8 text") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-
-
-def csv_text(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """`rows` under the header `columns` as the text of a CSV file."""
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(
-        [columns, *([as_text(cell) for cell in row] for row in rows)]
-    )
-    return stream.getvalue()

@@ -56,6 +56,8 @@ def parse_json(text: str, source: Source) -> Any:
         raise source.wrong(str(error)) from None
     except RecursionError:
         raise source.wrong(f"is nested deeper than {DEPTH} levels") from None
+    if "\\ud" in text.lower() and not _is_text(value):
+        raise source.wrong("holds half of a character (a lone surrogate)")
     if deeper(value, DEPTH):
         raise source.wrong(f"is nested deeper than {DEPTH} levels")
     return value
@@ -64,11 +66,19 @@ def parse_json(text: str, source: Source) -> Any:
 def deeper(value: Any, depth: int) -> bool:
     """Whether lists and objects stand in one another more than `depth` times."""
     level: list[Any] = [value]
-    for _ in range(depth + 1):
+    for _ in range(depth):
         level = [inner for outer in level for inner in _inside(outer)]
         if not level:
             return False
     return True
+
+
+def _is_text(value: Any) -> bool:
+    """Whether all text in a value can be written as UTF-8."""
+    try:
+        return bool(json.dumps(value, ensure_ascii=False).encode())
+    except (UnicodeEncodeError, RecursionError):
+        return False
 
 
 def _inside(value: Any) -> Sequence[Any]:

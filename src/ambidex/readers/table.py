@@ -30,7 +30,7 @@ def read_rows(
         header = next(reader, [])
         for name in columns:
             if name not in header:
-                raise source.wrong(f"column '{name}' is missing")
+                raise source.wrong(f"column '{name}' is missing; it has: {', '.join(header)[:120]}")
         for cells in reader:
             if not cells:
                 continue

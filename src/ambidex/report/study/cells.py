@@ -40,8 +40,12 @@ class _Numbers(Record):
     val: dict[str, float | None] | None = None
 
 
+class _Accuracy(Record):
+    accuracy: float
+
+
 class _Alone(Record):
-    test: dict[str, float | None]
+    test: _Accuracy
 
 
 class _Measured(Record):
@@ -49,7 +53,9 @@ class _Measured(Record):
 
     allocators: dict[str, _Numbers]
     unimodal: dict[str, _Alone] = Field(default_factory=dict)
-    branches: dict[str, _Numbers] | None = None
+    branches: dict[str, _Alone] = Field(default_factory=dict)
+    representation_gap: dict[str, float] = Field(default_factory=dict)
+    oracle_choice: float | None = None
     joint_probe_accuracy: float | None = None
 
 

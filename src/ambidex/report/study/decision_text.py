@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ambidex.readers import fitting
 from ambidex.report.study.allocators import MARKS
 from ambidex.report.study.methods_table import each
 from ambidex.report.study.rows import PLAIN_SUM
-from ambidex.report.study.study_file import read_study, source_of
+from ambidex.report.study.study_file import read_study
 from ambidex.report.study.table import aligned
 from ambidex.report.words import number
 
@@ -31,9 +30,7 @@ ALLOCATORS = (
 
 def decision_text(study: Path) -> str:
     """All three parts, from what compare wrote. Raises DataError where there is no comparison, or a damaged one."""
-    found = read_study(study)
-    with fitting(source_of(study), "a whole comparison"):
-        return render_decision(found)
+    return render_decision(read_study(study))
 
 
 def render_decision(study: Study) -> str:
