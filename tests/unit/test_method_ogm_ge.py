@@ -1,12 +1,19 @@
 """OGM-GE against numbers worked out from the paper's equations with NumPy."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
+from ambidex.errors import ModelError
 from ambidex.methods._scores import true_class_scores
+from ambidex.methods._weights import kernels, weights
 from ambidex.methods.ogm_ge import _spreads
-from helpers.memory_store import build, engine, make_method
+from ambidex.model import MultimodalNet
+from ambidex.params import Choice
+from helpers.memory_store import architecture, build, engine, make_method
 
 LOGITS = {
     "audio": torch.tensor([[2.0, 0.0, -1.0], [0.0, 3.0, 0.0], [1.0, 1.0, 1.0]]),
@@ -62,9 +69,17 @@ def test_continuous_form_has_no_jump():
     assert make_method("ogm_ge").coefficients(scores)[0] < 0.4
 
 
-def _gradients(tmp_path, options, epoch=0):
+def _perceptrons():
+    """A model of two encoders without convolutions."""
+    plan = architecture(("audio", "visual"))
+    encoders = {m: Choice(name="mlp", hidden=[12, 10], dim=8) for m in plan.encoders}
+    torch.manual_seed(0)
+    return MultimodalNet(replace(plan, encoders=encoders))
+
+
+def _gradients(tmp_path, options, epoch=0, model=None):
     """Gradients before and after modulation of one step: {parameter name: (before, after)}."""
-    trained = engine(tmp_path, "ogm_ge", options)
+    trained = engine(tmp_path, "ogm_ge", options, model=model)
     seen = {}
     original = trained.method.gradients
 
@@ -96,6 +111,73 @@ def test_only_convolution_kernels_of_the_leader_are_scaled_and_by_exactly_k(tmp_
         else:
             assert torch.equal(before, after), name
     assert touched == 3
+
+
+def test_of_encoders_without_convolutions_all_matrices_are_scaled_by_k_and_no_bias(tmp_path):
+    """The equation with NumPy: k = 1 - tanh(alpha S_leader / S_other), of the step's own scores."""
+    seen = _gradients(tmp_path, {"alpha": 0.8, "ge": False}, model=_perceptrons())
+    scores = seen.pop("scores")
+    leader = max(scores, key=scores.get)
+    k = 1 - np.tanh(0.8 * scores[leader] / min(scores.values()))
+    changed = {name for name, (before, after) in seen.items() if not torch.equal(before, after)}
+    assert changed == {f"encoders.{leader}.layers.{layer}.weight" for layer in (0, 2, 4)}
+    for name in changed:
+        before, after = seen[name]
+        np.testing.assert_allclose(after.numpy(), k * before.numpy(), rtol=1e-5, atol=1e-9)
+
+
+def test_noise_of_matrices_has_their_spread(tmp_path):
+    seen = _gradients(tmp_path, {"alpha": 0.0}, model=_perceptrons())
+    seen.pop("scores")
+    noise = []
+    for name, (before, after) in seen.items():
+        if name.startswith("encoders.") and name.endswith("weight"):
+            noise.append(((after - before).double() / (before.double().std() + 1e-8)).flatten())
+        else:
+            assert torch.equal(before, after), name
+    assert len(noise) == 6
+    assert abs(float(torch.cat(noise).mean())) < 0.05
+    assert 0.95 < float(torch.cat(noise).std()) < 1.05
+
+
+def test_all_weights_are_those_beside_the_kernels_too(tmp_path):
+    seen = _gradients(tmp_path, {"alpha": 0.8, "ge": False, "weights": "all"})
+    scores = seen.pop("scores")
+    leader = max(scores, key=scores.get)
+    changed = {name for name, (before, after) in seen.items() if not torch.equal(before, after)}
+    kernels = {f"encoders.{leader}.blocks.{layer}.weight" for layer in (0, 4, 8)}
+    assert changed == kernels | {f"encoders.{leader}.project.weight"}
+
+
+def test_weights_have_several_axes_and_are_of_no_norm():
+    module = torch.nn.ModuleDict(
+        {
+            "kernel": torch.nn.Conv2d(1, 2, 3),
+            "matrix": torch.nn.Linear(3, 4),
+            "table": torch.nn.Embedding(5, 2),
+            "attention": torch.nn.MultiheadAttention(4, 2),
+            "batch": torch.nn.BatchNorm2d(2),
+            "layer": torch.nn.LayerNorm((2, 3)),
+            "group": torch.nn.GroupNorm(1, 2),
+            "signal": torch.nn.Conv1d(1, 2, 3),
+        }
+    )
+    module["matrix"].bias_grid = torch.nn.Parameter(torch.zeros(2, 2))
+    module["again"] = module["matrix"]
+    names = {id(p): name for name, p in module.named_parameters()}
+    found = ["kernel.weight", "matrix.weight", "table.weight", "attention.in_proj_weight"]
+    found += ["attention.out_proj.weight", "signal.weight"]
+    assert [names[id(p)] for p in weights(module)] == found
+    assert [names[id(p)] for p in kernels(module)] == ["kernel.weight"]
+    assert [p.ndim for p in kernels(module["attention"])] == [2, 2]
+
+
+def test_an_encoder_without_weights_is_refused_before_anything_is_trained(tmp_path):
+    trained = engine(tmp_path, "ogm_ge")
+    trained.model.encoders["visual"] = torch.nn.ModuleDict()
+    trained.model.encoder = lambda name: trained.model.encoders[name]
+    with pytest.raises(ModelError, match="encoder 'small_cnn' of visual has none"):
+        trained.method.setup(SimpleNamespace(model=trained.model, modalities=("audio", "visual")))
 
 
 def test_noise_has_the_gradients_own_spread_on_both_modalities(tmp_path):

@@ -92,6 +92,36 @@ def test_prototypes_are_class_means_that_move_with_momentum(tmp_path, momentum):
             np.testing.assert_allclose(method.prototypes[m].numpy(), expected[m], rtol=1e-5, atol=1e-6)
 
 
+def test_as_released_the_second_renewal_replaces_too(tmp_path):
+    """In one dimension, means of 1, 3, 7 and 9 with momentum 0.25: 1, 3, then 0.75 of the new and 0.25 of the old."""
+    found = {}
+    for mode in ("paper", "released"):
+        method = _ready(tmp_path / mode, {"epochs": 0, "momentum": 0.25, "mode": mode}).method
+        seen = []
+        for mean in (1.0, 3.0, 7.0, 9.0):
+            method.renew({m: torch.full((3, 8), mean) for m in TWO}, torch.arange(3))
+            seen.append(float(method.prototypes["audio"][0, 0]))
+        found[mode] = seen
+    assert found["paper"] == pytest.approx([1, 2.5, 5.875, 8.21875])
+    assert found["released"] == pytest.approx([1, 3, 6, 8.25])
+
+
+def test_resumed_it_remembers_how_often_prototypes_were_renewed(tmp_path):
+    method = _ready(tmp_path / "a", {"mode": "released"}, epochs=3).method
+    assert method.renewals == 3
+    other = _ready(tmp_path / "b", {"mode": "released", "epochs": 0}).method
+    other.load_state_dict(method.state_dict())
+    assert other.renewals == 3
+
+
+@pytest.mark.parametrize(("off", "pulled"), [(0.0, False), (1e-7, False), (1e-3, True)])
+def test_rounding_has_no_direction(off, pulled):
+    """A sample that is its class's whole mean stands at the prototype: rounding must not say where to."""
+    x = (torch.ones(1, 8) + off).requires_grad_()
+    distance(x, torch.ones(2, 8)).sum().backward()
+    assert bool(x.grad.any()) == pulled
+
+
 def test_momentum_one_keeps_prototypes_to_the_bit(tmp_path):
     method = _ready(tmp_path, {"momentum": 1.0}).method
     before = dict(method.prototypes)

@@ -26,6 +26,11 @@ LOOPS = {  # method, preset: optimizer, learning rate, batch size, weight decay,
     ("ogm_ge", "cremad"): ("sgd", 1e-3, 64, 1e-4, 100, 70),
     ("ogm_ge", "vggsound"): ("sgd", 1e-3, 64, 1e-4, 100, 70),
     ("ogm_ge", "kinetics_sounds"): ("adamw", 5e-5, 32, 0.01, 100, 40),
+    ("ogm_ge", "cremad_journal"): ("adamw", 1e-3, 32, 0.01, 100, 20),
+    ("pmr", "cremad"): ("sgd", 1e-3, 64, 1e-4, 130, 70),
+    ("pmr", "cremad_gated"): ("sgd", 1e-3, 64, 1e-4, 130, 70),
+    ("smv", "kinetics_sounds"): ("adam", 5e-5, 64, 1e-4, 60, 30),
+    ("smv", "kinetics_sounds_modality"): ("adam", 5e-5, 64, 1e-4, 60, 30),
     ("opm", "kinetics_sounds"): ("adamw", 5e-5, 32, 0.01, 100, 40),
     ("inforeg", "paper"): ("sgd", 2e-3, 64, 1e-4, 50, 30),
     ("inforeg", "released"): ("sgd", 2e-3, 64, 1e-4, 50, 30),
@@ -36,7 +41,10 @@ OPTIONS = {
     ("ogm_ge", "cremad"): {"alpha": 0.8, "start": 0, "end": 50},
     ("ogm_ge", "vggsound"): {"alpha": 0.1, "start": 0, "end": 50},
     ("ogm_ge", "kinetics_sounds"): {"start": 6, "end": 60},
-    ("ogm_ge", "cremad_journal"): {"alpha": 2.6, "start": 0, "end": 80},
+    ("ogm_ge", "cremad_journal"): {"alpha": 2.6, "start": 6, "end": 80},
+    ("pmr", "cremad"): {"mode": "released", "alpha": 2.0, "momentum": 0.0, "epochs": 71},
+    ("pmr", "cremad_gated"): {"mode": "released", "alpha": 3.0, "momentum": 0.0, "epochs": 71},
+    ("smv", "kinetics_sounds_modality"): {"level": "modality"},
     ("opm", "kinetics_sounds"): {"base": 0.5, "slope": 0.5, "execute": 0.7, "warm_up": 6},
     ("inforeg", "paper"): {"mode": "paper", "beta": 0.9, "threshold": 0.04},
     ("inforeg", "released"): {"mode": "released", "threshold": 0.05},
@@ -92,7 +100,7 @@ def test_the_parameters_are_the_published_ones(name: str, preset: str) -> None:
 
 
 def test_what_a_source_does_not_say_stays_as_it_is() -> None:
-    train = trained(params_of(method="ogm_ge", preset="cremad_journal"))
+    train = trained(params_of(method="pmr", preset="toolkit"), "pmr")
     assert (train.epochs, train.weight_decay) == (Train().epochs, Train().weight_decay)
     assert "alpha" not in options(params_of(method="ogm_ge", preset="kinetics_sounds"))
     assert "alpha" in METHODS.get("ogm_ge").presets["kinetics_sounds"].unknown

@@ -107,7 +107,8 @@ class AGM(Method):
             "A modality is encoded once in evaluation mode, and zeros once: coalitions are passes of the head. The "
             "released code runs the whole network for each; the values are the same.",
             "The released code's defaults (alpha 1, epochs 0 to 20) are not the paper's.",
-            "Outside the window nothing is measured, and t counts the steps within.",
+            "Outside the window nothing is measured or scaled, and t counts the steps within. The released code keeps "
+            "the last kappa of its window and goes on scaling by it to the end.",
             "The head's weights whose gradients decide about clipping are all weight matrices of the fusion.",
             "The toolkit BalanceBenchmark has the ratio upside down, exp(s_m - s_others) of losses, which boosts who "
             "leads; leaves out the empty coalition, so that responses do not sum to T; and scales encoders alone, with "

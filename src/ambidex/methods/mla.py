@@ -83,8 +83,9 @@ class MLA(Method):
             "The toolkit adds the projected gradient to the gradient, with the same division; that is not offered.",
             "Released entropies are of a softmax over the batch, with one weight per modality for all of its samples; "
             "here, as in the toolkit, of each sample's own prediction.",
-            "With the torch of the released code (gradients zero, not None) a step also moves the other encoders by "
-            "their momentum and decay; here they stand still. Momentum and decay act on the head M times a batch.",
+            "What the released code does depends on its torch: with 1.x, whose `zero_grad` leaves zeros, a step also "
+            "moves the other encoders by their momentum and decay; from 2.0 on, where it leaves None, they stand still "
+            "as here, also with `projection: none`. Momentum and decay act on the head M times a batch.",
             "The released code encodes all modalities before the first step of a batch: the same, encoders are "
             "disjoint. Its order is that of the script, here it is alphabetical.",
             "Whether P starts over with an epoch is not told in the paper; here it does not, only alpha_t does.",

@@ -115,18 +115,10 @@ class OGMGE(Method):
             "alpha, for the code has 1.0 and 0.8",
         ),
         "cremad_journal": Preset(
-            "the journal version (TPAMI 2024)",
+            "the journal version (TPAMI 2024); start: its code modulates nothing in the first six epochs",
             "stated by the authors in an issue",
-            {"alpha": 2.6, "ge": True, "start": 0, "end": 80},
-            {
-                "optimizer": "adamw",
-                "learning_rate": 1e-3,
-                "batch_size": 32,
-                "schedule": "step",
-                "step_epochs": 20,
-                "step_factor": 0.1,
-            },
-            "epochs, weight_decay",
+            {"alpha": 2.6, "ge": True, "start": 6, "end": 80},
+            training("adamw", 1e-3, 32, 0.01, epochs=100, step_epochs=20),
         ),
     }
     config: Config

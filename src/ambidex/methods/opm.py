@@ -45,6 +45,8 @@ class OPM(Method):
             "The modality with the lowest score has rho <= 1 and is never dropped, so that no sample is left without "
             "any: the removal of such samples, which the paper provides for, has nothing to do.",
             "q jumps from 0 to `base` at rho = 1, as published.",
+            "q and theta are constants, as in the paper. The released code lets a gradient through them: its own "
+            "backward pass hands theta its value in place of a derivative, and q is a function of the features.",
             "`base` 0.5 is the released script's; the released library says 0.4.",
             "The released code draws the batch's coin with NumPy and the masks with torch; here both come from the "
             "method's own numbers.",

@@ -8,7 +8,8 @@ CE(f, y) + alpha sum_m beta_m CE(-d_m, y) - mu sum_m gamma_m mean H(p_m), the la
 is behind gains a loss, who is ahead an entropy bonus. Both reach the encoders only. With two modalities this is the
 paper, whose rho is P_0 / P_1; for more it is an extension of this project.
 
-`mode: released` is what the code does: beta_m = 1 where P_m < max_j P_j, else 0, and no entropy.
+`mode: released` is what the code does: beta_m = 1 where P_m < max_j P_j, else 0, no entropy, and means that replace the
+old ones the second time too.
 """
 
 from typing import Any, ClassVar, Literal
@@ -18,7 +19,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from ambidex.cards.card import Card, Cost, Paper, Preset, Published
+from ambidex.cards.card import Card, Cost, Paper, Preset, Published, training
 from ambidex.cards.published import CREMAD, RESNETS, inforeg_table, toolkit
 from ambidex.fusion import Features
 from ambidex.method import Method, MethodConfig, Needs, Run, Step
@@ -26,6 +27,17 @@ from ambidex.methods._scores import TINY
 
 ROUNDING = 1e-5
 """of a prototype's length: a distance below it is none"""
+
+
+def _cremad(alpha: float, fusions: str) -> Preset:
+    """What the released list of commands runs on CREMA-D: modulation ends with epoch 70."""
+    return Preset(
+        f"the released commands for CREMA-D with fusion {fusions}; optimiser and schedule: its script",
+        "read in the released code",
+        {"mode": "released", "alpha": alpha, "momentum": 0.0, "epochs": 71},
+        training("sgd", 1e-3, 64, epochs=130, step_epochs=70),
+        "model.fusion",
+    )
 
 
 class PMR(Method):
@@ -41,7 +53,9 @@ class PMR(Method):
         entropy_epochs: int = Field(10, ge=0, description="epochs with the entropy bonus (E_r)")
         momentum: float = Field(0.2, ge=0, le=1, description="part of the old prototypes that stays (eps)")
         fraction: float = Field(0.1, gt=0, le=1, description="of each class that prototypes are means of")
-        epochs: int = Field(100, ge=0, description="epochs of the window; joint training after them")
+        epochs: int = Field(
+            101, ge=0, description="epochs of the window; joint training after them; released: end + 1"
+        )
 
     card = Card(
         intervenes=("objective",),
@@ -62,8 +76,14 @@ class PMR(Method):
             "For more than two modalities each is compared with the best and the weakest, which with two is the paper. "
             "The toolkit BalanceBenchmark's branch for three is another method: it scales gradients and has no "
             "prototypical loss.",
-            "Prototypes are means of the same part of every class, and of one sample at least; the released code takes "
-            "the first tenth of the batches, where a class may be missing.",
+            "Prototypes are means of the same part of every class, and of one sample at least, without augmentation; "
+            "the released code takes the first tenth of the shuffled, augmented batches, where a class may be missing.",
+            "The released code makes prototypes before the first epoch and after every one, and calls the first two "
+            "times epoch 0: its second renewal replaces the first, and `momentum` counts from the third on, as in "
+            "`mode: released` here. In the paper, and by default, it counts from the second on.",
+            "The released window is inclusive at its end: 0 to 100 are 101 epochs, the default here; 0 to 70 are 71.",
+            "A sample that stands at a prototype but for rounding has no gradient of that distance; in the released "
+            "code it has one of length 1 in the direction of the rounding.",
             "The paper does not print eps, and E_r and mu for each data set were not read: eps 0.2 and the window are "
             "the released code's, E_r 10 is this file's.",
         ),
@@ -109,6 +129,8 @@ class PMR(Method):
         ),
     )
     presets: ClassVar = {
+        "cremad": _cremad(2.0, "sum and concat"),
+        "cremad_gated": _cremad(3.0, "gated"),
         "toolkit": Preset(
             "the settings of BalanceBenchmark",
             "read in the released code",
@@ -131,6 +153,7 @@ class PMR(Method):
         """c_m [C, D_m] of each modality"""
         self.known = torch.zeros(classes, dtype=torch.bool, device=device)
         """which classes have a prototype [C]"""
+        self.renewals = 0
         self.beta = self.gamma = torch.zeros(len(run.modalities), device=device)
         """of the batch at hand [M]"""
 
@@ -145,13 +168,16 @@ class PMR(Method):
     @torch.no_grad()
     def renew(self, features: Features, labels: Tensor) -> None:
         """Prototypes by features [N, D_m] and labels [N]; a class without a sample keeps its own."""
+        replaces = self.config.mode == "released" and self.renewals < 2
+        momentum = 0.0 if replaces else self.config.momentum
         members = F.one_hot(labels, len(self.known)).T.float()
         counts = members.sum(1, keepdim=True)
         for name, old in self.prototypes.items():
             means = members @ features[name].float() / counts.clamp_min(1)
-            mixed = torch.where(self.known[:, None], torch.lerp(means, old, self.config.momentum), means)
+            mixed = torch.where(self.known[:, None], torch.lerp(means, old, momentum), means)
             self.prototypes[name] = torch.where(counts > 0, mixed, old)
         self.known = self.known | (counts[:, 0] > 0)
+        self.renewals += 1
 
     def surveys(self, run: Run) -> bool:
         """Within the window, where a term has a weight."""
@@ -206,14 +232,14 @@ class PMR(Method):
         return found
 
     def state_dict(self) -> dict[str, Any]:
-        """The prototypes, and which there are."""
-        return {"prototypes": self.prototypes, "known": self.known}
+        """The prototypes, which there are, and how often they were renewed."""
+        return {"prototypes": self.prototypes, "known": self.known, "renewals": self.renewals}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of state_dict."""
         device = self.known.device
         self.prototypes = {m: value.to(device) for m, value in state["prototypes"].items()}
-        self.known = state["known"].to(device)
+        self.known, self.renewals = state["known"].to(device), state["renewals"]
 
 
 def distance(x: Tensor, prototypes: Tensor) -> Tensor:

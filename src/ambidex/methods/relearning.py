@@ -49,6 +49,8 @@ class Relearning(Method):
             "k-means has `n_init` 10; the released code leaves it to scikit-learn, whose default has changed since.",
             "Nothing is reset after the last epoch, which no training follows.",
             "The gap is measured on validation, never on test; a released toolkit passes the test set.",
+            "Features of the training split are measured without augmentation and in order; the released code measures "
+            "them on its augmented and shuffled training batches.",
         ),
         published=(
             *toolkit(71.02, 65.92),

@@ -115,8 +115,8 @@ FAULTS = [
     Fault(
         name="engine: a method waits for its coefficient",
         file="src/ambidex/methods/ogm_ge.py",
-        before="        if not kernels:\n",
-        after="        if not kernels or factor.item() < 0:\n",
+        before="        if not gradients:\n",
+        after="        if not gradients or factor.item() < 0:\n",
         caught_by=COSTS + "test_a_step_that_logs_nothing_waits_for_nothing[ogm_ge-defaults]",
     ),
 ]

@@ -7,7 +7,38 @@ SCORES = "src/ambidex/methods/_scores.py"
 TESTS = "tests/unit/test_method_ogm_ge.py::"
 RANKS = "tests/contract/test_ranks.py::test_two_ranks_train_as_one"
 
+WEIGHTS = "src/ambidex/methods/_weights.py"
+MATRICES = TESTS + "test_of_encoders_without_convolutions_all_matrices_are_scaled_by_k_and_no_bias"
+
 FAULTS = [
+    Fault(
+        name="ogm_ge: nothing but kernels, and so joint training without convolutions",
+        file=WEIGHTS,
+        before="weight.ndim == KERNEL_AXES] or found",
+        after="weight.ndim == KERNEL_AXES]",
+        caught_by=MATRICES,
+    ),
+    Fault(
+        name="ogm_ge: matrices beside kernels by default",
+        file=WEIGHTS,
+        before="return [weight for weight in found if weight.ndim == KERNEL_AXES] or found",
+        after="return found",
+        caught_by=TESTS + "test_only_convolution_kernels_of_the_leader_are_scaled_and_by_exactly_k",
+    ),
+    Fault(
+        name="ogm_ge: norms of several axes are weights",
+        file=WEIGHTS,
+        before=" and not isinstance(module, NORMS)",
+        after="",
+        caught_by=TESTS + "test_weights_have_several_axes_and_are_of_no_norm",
+    ),
+    Fault(
+        name="ogm_ge: frozen encoders are modulated without a word",
+        file=METHOD,
+        before='trained="edits the gradients of the encoders alone"',
+        after='trained=""',
+        caught_by="tests/contract/test_acts.py::test_it_differs_from_joint_training_or_refuses[ogm_ge-mlp-frozen]",
+    ),
     Fault(
         name="ogm_ge: the sign of the ratio flipped",
         file=METHOD,
@@ -25,8 +56,8 @@ FAULTS = [
     Fault(
         name="ogm_ge: biases and norms scaled too",
         file=METHOD,
-        before="p.grad is not None and p.grad.ndim == 4",
-        after="p.grad is not None",
+        before="self.edited = {name: chosen(run.model.encoder(name)) for name in run.modalities}",
+        after="self.edited = {name: run.model.own(name) for name in run.modalities}",
         caught_by=TESTS + "test_only_convolution_kernels_of_the_leader_are_scaled_and_by_exactly_k",
     ),
     Fault(
@@ -39,8 +70,8 @@ FAULTS = [
     Fault(
         name="ogm_ge: noise of the scaled gradient",
         file=METHOD,
-        before="spreads = _spreads(kernels) if",
-        after="spreads = _spreads([kernel * factor for kernel in kernels]) if",
+        before="spreads = _spreads(gradients) if",
+        after="spreads = _spreads([gradient * factor for gradient in gradients]) if",
         caught_by=TESTS + "test_noise_is_of_the_gradient_before_it_is_scaled",
     ),
     Fault(
@@ -53,8 +84,8 @@ FAULTS = [
     Fault(
         name="ogm_ge: noise on the leader alone",
         file=METHOD,
-        before="        if not kernels:\n            return\n",
-        after="        if not kernels or bool(factor == 1):\n            return\n",
+        before="        if not gradients:\n            return\n",
+        after="        if not gradients or bool(factor == 1):\n            return\n",
         caught_by=TESTS + "test_noise_has_the_gradients_own_spread_on_both_modalities",
     ),
     Fault(

@@ -7,6 +7,20 @@ TESTS = "tests/unit/test_method_pmr.py::"
 
 FAULTS = [
     Fault(
+        name="pmr: as released the second renewal averages",
+        file=METHOD,
+        before="and self.renewals < 2",
+        after="and self.renewals < 1",
+        caught_by=TESTS + "test_as_released_the_second_renewal_replaces_too",
+    ),
+    Fault(
+        name="pmr: a direction from rounding",
+        file=METHOD,
+        before="torch.where(apart > ROUNDING * prototypes.norm(dim=1), apart, apart.detach())",
+        after="apart",
+        caught_by=TESTS + "test_rounding_has_no_direction",
+    ),
+    Fault(
         name="pmr: the ratio upside down, so that who is ahead gains the loss",
         file=METHOD,
         before="behind = (scores.max() / scores - 1).clamp(0, 1)",
