@@ -281,7 +281,9 @@ class Study(Section):
 
     methods: list[str] = Field(["multi_task", "joint"], description="names in `methods`")
     regimes: list[Regime] = Field(["scratch", "pretrained"], description="see train.regime")
-    seeds: list[Annotated[int, Field(ge=0)]] = Field([0, 1, 2], description="one run of every cell for each; fewer than 3 prove nothing")
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(
+        [0, 1, 2], description="one run of every cell for each; fewer than 3 prove nothing"
+    )
 
 
 class Runtime(Section):

@@ -9,7 +9,7 @@ import pytest
 from ambidex.diagnose import DIAGNOSTICS
 from ambidex.repair.allocation import fit_allocators
 from ambidex.report import theme
-from ambidex.report.clarity import ALONE, SAME, SYMBOLS, judge_changes, judged
+from ambidex.report.clarity import ALONE_MANY, SAME, SYMBOLS, judge_changes, judged
 from ambidex.report.finding import Evidence, State, evidence_of, finding
 from ambidex.report.headline import tiles
 from ambidex.report.lean import MARGIN, Lean, lean_words
@@ -108,13 +108,19 @@ def test_the_opening_says_what_became_of_the_headline(own):
 
 
 def test_of_one_run_the_headline_is_one_comparison_and_the_others_are_many():
-    """Holm by hand: 0.02 of 2 is 0.04, of 3 is 0.06."""
-    lucky = change(0.001, 0.03, 0.02)
-    found = judge_changes({"auto": lucky, "a": lucky, "b": FLAT}, "auto")
+    """Holm by hand: 0.02 for the first of 2 is 0.04, of 3 it is 0.06."""
+    lucky, other = change(0.001, 0.03, 0.02), change(0.002, 0.03, 0.02)
+    found = judge_changes({"auto": lucky, "a": other, "b": FLAT}, "auto")
     assert [found[name].clarity for name in ("auto", "a", "b")] == ["better", "better", "same"]
-    found = judge_changes({"auto": lucky, "a": lucky, "b": FLAT, "c": FLAT}, "auto")
+    found = judge_changes({"auto": lucky, "a": other, "b": FLAT, "c": FLAT}, "auto")
     assert [found[name].clarity for name in ("auto", "a")] == ["better", "alone"]
+    still = judge_changes({"auto": FLAT, "a": other, "b": FLAT, "c": FLAT}, "auto")
+    assert still["a"].clarity == "alone"  # allocators that change nothing count, too
     assert found["a"].words == "clear on its own, not after correction for 3 comparisons"
+    twin = judge_changes({"auto": lucky, "chosen": lucky, "b": FLAT, "c": FLAT}, "auto")
+    assert (
+        twin["chosen"].clarity == "better"
+    )  # what auto chose does the very same: no two marks for one thing
     assert judge_changes({"auto": lucky}, "auto", higher_is_better=False)["auto"].change == "a clear loss"
 
 
@@ -148,7 +154,7 @@ def test_table_page_sentence_and_chart_say_the_same_of_one_test(mark, low, high,
     line = render_methods([MethodRow("a", "scratch", 2, against=test)]).splitlines()[2]
     assert f"] {symbol}" in line
     answer = marks_in_words([tests])
-    assert (ALONE in answer) == (symbol == "~")
+    assert (ALONE_MANY in answer) == (symbol == "~")
     assert f"clearly better in {int(mark == 'better')}, worse in {int(mark == 'worse')} of 1" in answer
     look = theme.certainty(judged(test).clarity, "red")
     assert (look.get("markerfacecolor") == "white") == (symbol == "=")

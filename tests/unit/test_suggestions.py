@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from pydantic import BaseModel
 
@@ -79,10 +78,15 @@ def test_every_command_parses():
             continue
         if len(words) == 1:  # a verb, spoken of by its name
             words.append("--help")
-        try:
-            make_parser().parse_args(words)
-        except SystemExit as reason:
-            assert reason.code == 0, f"{name}: `{text}` does not parse"
+        assert parses(words), f"{name}: `{text}` does not parse"
+
+
+def parses(words: list[str]) -> bool:
+    try:
+        make_parser().parse_args(words)
+    except SystemExit as reason:
+        return reason.code == 0  # --help
+    return True
 
 
 def overrides() -> list[tuple[str, str]]:
