@@ -25,7 +25,7 @@ def test_where_seeds_alone_vary_it_is_a_t_test(seeds, level):
     limit = t.isf(level / 2, seeds - 1)
     for difference in (0.0, 0.03, 0.1):
         shift = difference / (luck / math.sqrt(seeds))
-        wanted = nct.sf(limit, seeds - 1, shift) + nct.cdf(-limit, seeds - 1, shift)
+        wanted = nct.sf(limit, seeds - 1, shift) + (nct.cdf(-limit, seeds - 1, shift) if shift < 4 else 0)
         assert power(difference, spread, design, level) == pytest.approx(wanted, abs=0.002)
     least = detectable(spread, design, level)
     shift = least / (luck / math.sqrt(seeds))

@@ -103,6 +103,6 @@ def _sentences(metrics: dict[str, Any], rows: list[dict[str, Any]]) -> list[str]
     widest = max(gaps, key=lambda row: abs(row["share"] - row["capability"]))
     sentences.append(
         f"It is widest for {widest['modality']} on class {widest['class']}: share {widest['share']:.2f}, capability "
-        f"{widest['capability']:.2f}; the widest of many may be chance."
+        f"{widest['capability']:.2f}."
     )
     return sentences

@@ -13,6 +13,7 @@ from ambidex.statistics import Comparison, holm
 Clarity = Literal["better", "worse", "alone", "same"]
 SAME = "no clear difference"
 ALONE = "clear on its own, not after correction"
+ALONE_MANY = ALONE.replace("its", "their")
 SYMBOLS: Mapping[Clarity, str] = {"better": "+", "worse": "-", "alone": "~", "same": "="}
 """in plain text"""
 LEVEL = 0.05
@@ -63,16 +64,16 @@ def judge_changes(
 ) -> dict[str, Judgement]:
     """Of one run, allocator -> its change judged.
 
-    `planned` was named before test was looked at: it is one comparison. The others, of which a reader picks, are
-    corrected among themselves (Holm).
+    `planned` was named before test was looked at: it is one comparison, also where another allocator does the very
+    same (the one that `auto` chose). The others, of which a reader picks, are corrected among themselves (Holm).
     """
     others = {name: change for name, change in changes.items() if name != planned}
     corrected = dict(zip(others, holm([change.p for change in others.values()]), strict=True))
     found = {}
     for name, change in changes.items():
         up, clear = (change.difference > 0) == higher_is_better, _leaves_out_0(change.low, change.high)
-        count = len(others) if name in others else 1
-        stands = corrected.get(name, 0.0) < LEVEL or count == 1
+        count = 1 if change == changes.get(planned) else len(others)
+        stands = count == 1 or corrected[name] < LEVEL
         found[name] = Judgement(_clarity(clear, stands, up), count, up)
     return found
 

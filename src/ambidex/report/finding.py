@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ambidex.diagnose.probes import in_points
-from ambidex.report.clarity import Clarity, Judgement, judge_changes
+from ambidex.report.clarity import ALONE, ALONE_MANY, Clarity, Judgement, judge_changes
 from ambidex.report.result import Result
 from ambidex.statistics import Comparison
 
@@ -146,7 +146,7 @@ def finding(evidence: Evidence) -> Finding:
     state = State(
         evidence.headline,
         own.clarity if own else None,
-        any(j.clarity == "better" for name, j in changes.items() if name != evidence.headline),
+        any(changes[name].clarity == "better" for name in _unplanned(evidence)),
         any(j.clarity == "better" for j in probes.values()),
         any(j.clarity == "better" for j in encoders.values()),
         bool(evidence.representation),
@@ -168,12 +168,18 @@ def repair(evidence: Evidence) -> list[str]:
     for clarity in ("better", "worse", "alone"):
         alike = {
             name: evidence.recovered[name]
-            for name, judgement in changes.items()
-            if name != evidence.headline and judgement.clarity == clarity
+            for name in _unplanned(evidence)
+            if changes[name].clarity == clarity
         }
         if alike:
             sentences.append(_others(alike, changes[next(iter(alike))]))
     return sentences
+
+
+def _unplanned(evidence: Evidence) -> list[str]:
+    """The allocators that changed something else than the headline did."""
+    planned = evidence.recovered.get(evidence.headline)
+    return [name for name, change in evidence.recovered.items() if change != planned]
 
 
 def _others(alike: Mapping[str, Comparison], judgement: Judgement) -> str:
@@ -181,7 +187,8 @@ def _others(alike: Mapping[str, Comparison], judgement: Judgement) -> str:
     one = len(alike) == 1
     if judgement.clarity == "alone":
         who = "Another allocator" if one else "Other allocators"
-        return f"{who}: {judgement.words} ({_largest(alike)})."
+        words = judgement.words if one else judgement.words.replace(ALONE, ALONE_MANY)
+        return f"{who}: {words} ({_largest(alike)})."
     who = "Another allocator shows" if one else "Other allocators show"
     pick = f"; to pick {'it' if one else 'one of them'} for that would be to pick on test"
     return f"{who} {judgement.change} ({_largest(alike)}){pick if judgement.sign > 0 else ''}."

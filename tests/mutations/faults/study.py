@@ -1,4 +1,4 @@
-"""Faults in what calls a difference between the rows of a study clear."""
+"""Faults in what calls a difference clear, in a study or a run, and in what is said of it."""
 
 from mutations.fault import Fault
 
@@ -6,12 +6,14 @@ STATISTICS = "src/ambidex/statistics.py"
 FAMILIES = "src/ambidex/report/study/significance.py"
 TESTS = "tests/unit/test_statistics.py::"
 STUDY = "tests/unit/test_study_tests.py::"
+CLARITY = "src/ambidex/report/clarity.py"
+JUDGE = "tests/unit/test_one_judge.py::"
 
 FAULTS = [
     Fault(
         name="study: the luck of a seed counts as an effect",
         file=FAMILIES,
-        before='{**test, **_over_seeds(by_unit(difference, unit)), "p_models": test["p"]}',
+        before='{**test, **_over_seeds(by_unit(difference, unit), compare), "p_models": test["p"]}',
         after='{**test, "p_models": test["p"]}',
         caught_by=STUDY + "test_the_luck_of_a_seed_is_not_an_effect",
     ),
@@ -46,8 +48,64 @@ FAULTS = [
     Fault(
         name="study: samples of one group count as strangers",
         file=FAMILIES,
-        before="_over_seeds(by_unit(difference, unit))",
-        after="_over_seeds(difference)",
+        before="_over_seeds(by_unit(difference, unit), compare)",
+        after="_over_seeds(difference, compare)",
         caught_by=STUDY + "test_samples_of_one_group_are_no_strangers",
+    ),
+    Fault(
+        name="study: what is clear on its own is called chance",
+        file=CLARITY,
+        before='"alone" if count > 1 and _leaves_out_0(test["low"], test["high"]) else "same"',
+        after='"same"',
+        caught_by=JUDGE + "test_table_page_sentence_and_chart_say_the_same_of_one_test",
+    ),
+    Fault(
+        name="run: allocators that a reader picks are not corrected",
+        file=CLARITY,
+        before="stands = count == 1 or corrected[name] < LEVEL",
+        after="stands = True",
+        caught_by=JUDGE + "test_of_one_run_the_headline_is_one_comparison_and_the_others_are_many",
+    ),
+    Fault(
+        name="run: another allocator's gain is the headline's",
+        file="src/ambidex/report/finding.py",
+        before='        if self.own == "better":\n            return f"re-weighting',
+        after='        if self.own == "better" or self.other:\n            return f"re-weighting',
+        caught_by=JUDGE + "test_no_finding_contradicts_its_reasons",
+    ),
+    Fault(
+        name="study: the recipe holds where nothing was found",
+        file="src/ambidex/report/study/repair.py",
+        before="    if better:\n        return",
+        after="    if True:\n        return",
+        caught_by=JUDGE + "test_the_recipe_holds_only_where_something_was_found",
+    ),
+    Fault(
+        name="study: one brace too many in a suggestion",
+        file="src/ambidex/report/study/repair.py",
+        before='train: {{learning_rate: 0.003}}}}"',
+        after='train: {{learning_rate: 0.003}}}}}}"',
+        caught_by="tests/unit/test_suggestions.py::test_braces_and_brackets_close",
+    ),
+    Fault(
+        name="power: seeds that agree by chance are not held against the study",
+        file="src/ambidex/power.py",
+        before="a, b = np.maximum(of_seed, rest), np.maximum(of_sample - rest, 0)",
+        after="a, b = of_seed, np.maximum(of_sample - rest, 0)",
+        caught_by="tests/unit/test_power.py::test_simulated_studies_find_it_in_four_of_five",
+    ),
+    Fault(
+        name="power: the correction of marks is forgotten",
+        file="src/ambidex/report/study/power.py",
+        before="compare.significance / len(known)",
+        after="compare.significance",
+        caught_by="tests/unit/test_power.py::test_the_study_measures_its_main_rows_against_the_reference",
+    ),
+    Fault(
+        name="metrics.json: every allocator stands in it again",
+        file="src/ambidex/report/result.py",
+        before='        "samples": details["samples"],\n    }',
+        after='        "samples": details["samples"],\n        "allocators": details["allocators"],\n    }',
+        caught_by="tests/unit/test_headline_numbers.py::test_evaluate_has_the_same_numbers_for_any_modalities_and_classes",
     ),
 ]

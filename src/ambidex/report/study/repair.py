@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from statistics import fmean
 
-from ambidex.report.clarity import ALONE, judged
+from ambidex.report.clarity import ALONE, ALONE_MANY, judged
 from ambidex.report.study.allocators import Effect
 from ambidex.report.study.cells import Reports
 from ambidex.report.study.claim import UNMEASURED, Verdict
@@ -139,4 +139,4 @@ def marks_in_words(tests: Sequence[Comparison]) -> str:
         alone += found.count("alone")
         parts.append(f"{name} clearly better in {better}, worse in {worse} of {len(found)}")
     text = "; ".join(parts)
-    return f"{text} ({alone} more {ALONE})" if alone else text
+    return f"{text} ({alone} more {ALONE if alone == 1 else ALONE_MANY})" if alone else text

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ambidex.params import Params
-from ambidex.report.clarity import ALONE
+from ambidex.report.clarity import ALONE, ALONE_MANY
 from ambidex.report.study.allocators import Effect
 from ambidex.report.study.bias import Bias
 from ambidex.report.study.cells import Reports
@@ -72,7 +72,7 @@ def _against_reference(rows: Sequence[Row], params: Params) -> list[str]:
         marks = [one.clarity for row in rows if (one := judgement(row.tests, metric))]
         if marks:
             better, worse, same, alone = (marks.count(mark) for mark in ("better", "worse", "same", "alone"))
-            own = f", {alone} of them {ALONE}" if alone else ""
+            own = f", {alone} of them {ALONE if alone == 1 else ALONE_MANY}" if alone else ""
             found.append(
                 f"In {word}, of {len(marks)} rows compared with {name} of the same regime, {better} are clearly "
                 f"better, {worse} clearly worse, and {same + alone} neither{own} (new seeds on new samples, "
