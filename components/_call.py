@@ -146,8 +146,6 @@ def _linked(folders: Sequence[str], target: Path) -> Path:
 
 
 def _name_of(output: Path) -> str:
-    """What its card makes of it: seed/modality of a classifier, the cell of a report; empty: a part, which has none."""
+    """What its card makes of it: the cell of a report; empty: a part, which has none."""
     card = read_json(output / CARD_FILE)
-    if card["stage"] == "pretrain":
-        return f"{card['seed']}/{card['modality']}"
     return cell_name(card["method"], card["regime"], card["seed"]) if card["stage"] == "evaluate" else ""
