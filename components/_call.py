@@ -163,8 +163,6 @@ def _below(target: Path, name: str, source: str) -> Path:
 
 
 def _name_of(output: Path) -> str:
-    """What its card makes of it: seed/modality of a classifier, the cell of a report; empty: a part, which has none."""
+    """What its card makes of it: the cell of a report; empty: a part, which has none."""
     card = read_card(output)
-    if card.get("stage") == "pretrain":
-        return f"{card['seed']}/{card['modality']}"
     return cell_name(card["method"], card["regime"], card["seed"]) if card.get("stage") == "evaluate" else ""

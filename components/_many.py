@@ -64,6 +64,7 @@ def run_jobs(
         raise SystemExit(1)
     if not outcome.metrics:
         raise SystemExit(outcome.code)
+    _keep_only(Path(output), [Path(output) / name for name in outcome.metrics])
     write_json(Path(output) / FAILED_FILE, outcome.failed)
     return outcome.metrics
 
@@ -72,6 +73,14 @@ def failed_in(folder: str) -> dict[str, str]:
     """What is missing in the output of a task, and why."""
     path = Path(folder) / FAILED_FILE
     return dict(read_json(path)) if path.exists() else {}
+
+
+def _keep_only(output: Path, places: list[Path]) -> None:
+    """Remove what calls that failed left beside the outputs `places` of the others, below the task's own output."""
+    for folder in {output, *(place.parent for place in places)}:
+        for entry in folder.iterdir():
+            if not any(place == entry or entry in place.parents for place in places):
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 def _run(stage: str, texts: list[str], job: Job, output: Path, outcome: Outcome) -> None:

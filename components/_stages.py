@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ambidex.errors import AmbidexError, ParamsError
+from ambidex.records import CARD_FILE
 from components._call import read_params, say
 from components._groups import Cell, Classifier, cells_of, classifiers_of
 from components._many import Job, failed_in, run_jobs
@@ -61,7 +62,8 @@ def evaluate_group(
 
 def reports_in(folders: list[str]) -> list[str]:
     """All reports of all tasks, a folder each."""
-    return [str(path) for folder in folders for path in sorted(Path(folder).iterdir()) if path.is_dir()]
+    found = (path for folder in folders for path in sorted(Path(folder).iterdir()))
+    return [str(path) for path in found if (path / CARD_FILE).exists()]
 
 
 def name_failures(folders: list[str]) -> None:

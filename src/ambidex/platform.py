@@ -144,7 +144,7 @@ class Platform(Section):
         ge=0,
         le=1_000,
         description="cells of a study that one pod trains, or evaluates, one after the other; 0: as few as keep a run "
-        "within what Kubeflow can store of it (1 up to 40 cells)",
+        "within what Kubeflow can store of it (1 up to 30 cells)",
     )
     parallel: int = Field(0, ge=0, description="most pods of one loop at a time; 0: no limit")
     retries: int = Field(2, ge=0, le=20, description="of a task that failed or whose node went away")

@@ -135,12 +135,15 @@ def output(folder: Path, **card: object) -> str:
 def test_each_seed_gets_its_own_classifiers(
     texts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = [
-        output(tmp_path / f"{modality}{seed}", stage="pretrain", seed=seed, modality=modality)
-        for seed in (1, 0)
-        for modality in ("visual", "audio")
-    ]
-    _call.gather_outputs(made, str(tmp_path / "all"))
+    """Two tasks, each with classifiers of both seeds."""
+    for task, names in {"a": ["0/audio", "1/visual"], "b": ["0/visual", "1/audio"]}.items():
+        for name in names:
+            output(tmp_path / task / name, stage="pretrain")
+        (tmp_path / task / "failed.json").write_text("{}")
+    _call.gather_outputs([str(tmp_path / "a"), str(tmp_path / "b")], str(tmp_path / "all"))
+    assert sorted(path.name for path in (tmp_path / "all").iterdir()) == ["0", "1"]
+    for name in ("0/audio", "1/visual", "0/visual", "1/audio"):
+        (tmp_path / "all" / name / "weights").write_text("".join(reversed(name.split("/"))))
     places = {}
     monkeypatch.setattr(
         _call, "run_stage", lambda stage, params, inputs, outputs: places.update(inputs) or {}

@@ -493,12 +493,7 @@ def test_a_method_that_does_not_fit_is_refused_before_anything_is_sent(
     learning["model"]["fusion"] = {"name": "gated"}
     file = tmp_path / "learning.yaml"
     file.write_text(yaml.safe_dump(learning))
-    cells = json.dumps(
-        [
-            {"method": "joint", "regime": "scratch", "seed": "0"},
-            {"method": "opm", "regime": "scratch", "seed": "0"},
-        ]
-    )
+    cells = json.dumps(["joint/scratch/0 joint/scratch/1", "opm/scratch/0"])
     more = [f"cells={cells}"] if "cells" in compiled.parameters else []
     code, _, error = call("run", pipeline, f"learning=@{file}", *more)
     assert (code, error.count("\n")) == (2, 1)
@@ -509,7 +504,7 @@ def test_a_method_that_does_not_fit_is_refused_before_anything_is_sent(
 @pytest.mark.parametrize(
     ("argument", "told"),
     [
-        ('cells=["opm"]', "argument cells: 'opm', expected a mapping"),
+        ('cells=["opm"]', "argument cells: got 'opm', expected text such as 'joint/scratch/0'"),
         ("learning=[1]", "argument learning: expected sections like 'train:', found list"),
         ("data=[1]", "argument data: expected sections like 'train:', found list"),
         ("learning=", "model: missing"),

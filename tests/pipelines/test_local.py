@@ -39,7 +39,7 @@ def learned(params: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_the_pipeline_runs_to_its_end(learned: Run) -> None:
     assert learned.code == 0, learned.output
     assert len(learned.outputs("extract-features", "features")) == 2
-    assert len(learned.outputs("pretrain-encoder", "encoder")) == 2
+    assert len(learned.outputs("pretrain-encoders", "encoders")) == 2
     assert learned.output_of("report-status", "page").read_text().rstrip().endswith(": succeeded.")
     assert not list(learned.root.rglob("*.partial"))
     assert not list(learned.root.rglob("*.tmp-*"))
@@ -106,9 +106,9 @@ def test_a_failing_task_is_named_and_what_was_finished_stays(tmp_path: Path) -> 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_all_three_doors_give_the_same_study(tmp_path: Path) -> None:
-    """dvc, Kubeflow and the command line, two methods."""
+    """dvc, Kubeflow and the command line, two methods; in Kubeflow both in one task."""
     study = {"methods": ["joint", "multi_task"], "regimes": ["pretrained"], "seeds": [0]}
-    params = small_params(tmp_path / "params.yaml", study=study, platform={"retries": 0})
+    params = small_params(tmp_path / "params.yaml", study=study, platform={"retries": 0, "cells_per_task": 2})
     assert main(["study", "--params", str(params), "--runs", str(tmp_path / "verbs")]) == 0
     run = run_here("method_study", params, tmp_path / "root")
     assert run.code == 0, run.output
@@ -118,8 +118,8 @@ def test_all_three_doors_give_the_same_study(tmp_path: Path) -> None:
     dvc(checkout(project, program, params), "repro")
     cells = [f"{method}-pretrained-{seed}" for method in study["methods"] for seed in study["seeds"]]
     by_kubeflow = {
-        **{f"models/{_cell(path)}": path for path in run.outputs("train-model", "model")},
-        **{f"reports/{_cell(path)}": path for path in run.outputs("evaluate-model", "report")},
+        **{f"models/{path.name}": path for path in _each(run.output_of("train-cells", "models"))},
+        **{f"reports/{path.name}": path for path in _each(run.output_of("evaluate-cells", "reports"))},
         "features": run.output_of("extract-features", "features"),
         "study": run.output_of("compare-models", "study"),
     }
@@ -133,6 +133,30 @@ def test_all_three_doors_give_the_same_study(tmp_path: Path) -> None:
     assert "missing" not in json.dumps(read_json(by_kubeflow["study"] / "compare.json")["missing"])
 
 
-def _cell(folder: Path) -> str:
-    card = read_json(folder / "card.json")
-    return f"{card['method']}-{card['regime']}-{card['seed']}"
+def _each(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.is_dir()]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_cell_that_fails_costs_itself_alone(tmp_path: Path) -> None:
+    """Two tasks; one cell's loss overflows. The others are compared, then the run fails and says why."""
+    wild = {"use": "joint", "train": {"learning_rate": 1e30, "optimizer": "sgd", "epochs": 2}}
+    params = small_params(
+        tmp_path / "params.yaml",
+        study={"methods": ["joint", "multi_task", "wild"], "regimes": ["pretrained"], "seeds": [0]},
+        methods={"wild": wild},
+        platform={"retries": 0, "cells_per_task": 2},
+    )
+    run = run_here("method_study", params, tmp_path / "root", {"AMBIDEX_WORK": str(tmp_path / "work")})
+    assert run.code != 0
+    assert "Inner task failed: 'name-failed-cells' inside 'exit-handler-1'" in run.output
+    assert "ambidex: wild-pretrained-0 failed: loss of validation is not finite" in run.output
+    reports = {path.name for task in run.outputs("evaluate-cells", "reports") for path in _each(task)}
+    assert reports == {"joint-pretrained-0", "multi_task-pretrained-0"}
+    assert "multi_task" in run.output_of("compare-models", "table").read_text()
+    said = run.output_of("report-status", "page").read_text()
+    assert "- train-wild-pretrained-0 failed: loss of validation is not finite" in said
+    assert {
+        path.name for path in (tmp_path / "work/run/finished/train").iterdir() if path.is_dir()
+    } == reports

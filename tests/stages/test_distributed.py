@@ -168,6 +168,58 @@ def test_what_ranks_tell_each_other(tmp_path):
     subprocess.run([sys.executable, "-m", "torch.distributed.run", *given], check=True, timeout=120)
 
 
+SWEEPS = """
+import sys
+from pathlib import Path
+import torch
+from safetensors.torch import save_file
+from ambidex.training.batches import Batches
+from helpers.memory_store import engine
+
+torch.set_num_threads(1)
+made, loaded = engine(Path(sys.argv[1]) / "engine", "multi_task", batch_size=1), []
+made._build()
+original = Batches.load
+Batches.load = lambda self, rows, draws: loaded.append(len(rows)) or original(self, rows, draws)
+found = {f"val/{name}": torch.tensor(value, dtype=torch.float64) for name, value in made.score("val").items()}
+counts = [len(loaded)]
+for name, rows in (("all", None), ("some", torch.tensor([9, 3, 20, 4, 7, 1, 2, 11, 15])), ("few", torch.tensor([5]))):
+    features, labels = made.sweep("train", rows)
+    found |= {f"{name}/{m}": h for m, h in features.items()} | {f"{name}/labels": labels}
+    counts.append(len(loaded))
+found["counts"] = torch.tensor(counts)
+save_file({name: value.contiguous() for name, value in found.items()}, f"{sys.argv[1]}/found-{made.ranks.rank}")
+"""
+
+
+@SLOW
+def test_ranks_share_a_sweep_and_get_the_bits_of_one_process(tmp_path):
+    """Four samples at a time: 3 batches of val, 6 of train, 3 of nine rows and 1 of one row."""
+    (tmp_path / "sweeps.py").write_text(SWEEPS)
+    found = {}
+    for count in (1, 2):
+        place = tmp_path / str(count)
+        place.mkdir()
+        given = ["--standalone", f"--nproc-per-node={count}", "--local-addr=127.0.0.1"]
+        env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "GLOO_SOCKET_IFNAME": "lo"}
+        command = [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            *given,
+            str(tmp_path / "sweeps.py"),
+            str(place),
+        ]
+        subprocess.run(command, check=True, timeout=120, env=env)
+        found[count] = [load_file(place / f"found-{rank}") for rank in range(count)]
+    (one,), pair = found[1], found[2]
+    assert one.pop("counts").tolist() == [3, 9, 12, 13]
+    assert [two.pop("counts").tolist() for two in pair] == [[2, 5, 7, 8], [1, 4, 5, 5]]
+    for two in pair:
+        assert two.keys() == one.keys()
+        assert all(torch.equal(two[name], one[name]) for name in one)
+
+
 FAULTS = """
 import os
 if os.environ.get("RANK") == "1":
