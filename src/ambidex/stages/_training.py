@@ -101,13 +101,13 @@ def _saved(folder: Path, fingerprint: str) -> str:
     except TrainingError:
         state = None
     if state is None:
-        return "no checkpoint was written yet; make room and give the command again"
+        return "no checkpoint was written yet; mend this and give the command again"
     where = (
         f"step {state['number']} of epoch {state['epoch']}"
         if state["done"]
         else f"epoch {state['epoch'] - 1}"
     )
-    return f"the last checkpoint, after {where}, stands in {folder}; make room, and a rerun goes on from it"
+    return f"the last checkpoint, after {where}, stands in {folder}; mend this, and a rerun goes on from it"
 
 
 def _selection_split(section: Optimisation, store: FeatureStore, name: str) -> str | None:
