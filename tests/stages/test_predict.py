@@ -369,10 +369,10 @@ def test_a_head_that_does_not_split_gives_shares_once_it_is_saved_with_a_decisio
     setting: str,
 ) -> None:
     monkeypatch.chdir(project / "runs/manifest")
-    settings = ["--set", setting, "--model", str(tmp_path / "model")]
-    assert ambidex(project, "train", *settings) == 0
+    settings, model = ["--set", setting], str(tmp_path / "model")
+    assert ambidex(project, "train", *settings, "--out", model) == 0
     report = tmp_path / "report"
-    arguments = [*settings, "--allocator", "uniform", "--save", "--out", str(report)]
+    arguments = [*settings, "--model", model, "--allocator", "uniform", "--save", "--out", str(report)]
     assert ambidex(project, "evaluate", *arguments) == 0
     names = clips(project / "runs/reports/x")
     plain, decided = (

@@ -193,6 +193,27 @@ def test_what_came_there_meanwhile_stays(tmp_path: Path, monkeypatch: pytest.Mon
     assert snapshot(tmp_path) == {"out": "folder", "out/mine.txt": "mine"}
 
 
+def test_no_output_stands_inside_another(tmp_path: Path) -> None:
+    """Making the outer one anew would delete the inner one."""
+    for name, stage in (("manifest", "prepare"), ("manifest/clips/features", "extract"), ("r", "evaluate")):
+        (tmp_path / name).mkdir(parents=True)
+        write_json(tmp_path / name / "card.json", {"stage": stage, "ambidex": "0"})
+    (tmp_path / "r/model").mkdir()
+    write_json(tmp_path / "r/model/card.json", {"stage": "evaluate", "decision": {}})
+    before = snapshot(tmp_path)
+    for stage, place, why in (
+        ("prepare", "manifest", "holds another output, clips/features"),
+        ("extract", "manifest/clips/features", "stands inside"),
+        ("train", "manifest/deep/er/model", "stands inside"),
+        ("train", "r/other", "stands inside"),
+    ):
+        with pytest.raises(OutputError, match=why), claimed(stage, {}, {"x": tmp_path / place}):
+            pytest.fail("the work began")
+    assert snapshot(tmp_path) == before
+    with claimed("evaluate", {}, {"report": tmp_path / "r"}):  # its own saved model: evaluate keeps that
+        pass
+
+
 VERBS = {
     "prepare": "manifest", "extract": "features", "merge": "features", "pretrain": "encoders/0/audio",
     "train": "models/multi_task-pretrained-0", "crossfit": "crossfit/multi_task-pretrained-0",

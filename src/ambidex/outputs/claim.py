@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ambidex.errors import BusyError, OutputError
 from ambidex.files import partial
-from ambidex.outputs.guard import check_output
+from ambidex.outputs.guard import check_neighbours, check_output
 from ambidex.outputs.lock import locked
 from ambidex.outputs.unfinished import check_unfinished, recover, replaced
 from ambidex.parallel.torchrun import first_rank
@@ -36,9 +36,9 @@ def claimed(stage: str | None, inputs: Mapping[str, Path], outputs: Mapping[str,
     Of several processes that train together the first one holds the lock. Raises OutputError (what stands there may
     not be replaced, or an input stands in an output), BusyError (another process is writing there).
     """
-    check_places(stage, inputs, outputs)
     with ExitStack() as holds:
         if first_rank():
+            check_places(stage, inputs, outputs)
             for path in outputs.values():
                 holds.enter_context(locked(path))
                 check_output(path, stage)  # once more: its last writer may just have gone
@@ -63,6 +63,7 @@ def check_places(stage: str | None, inputs: Mapping[str, Path], outputs: Mapping
     """Raise OutputError where an output, or the place where it grows, holds what it may not replace."""
     for output in outputs.values():
         check_output(output, stage)
+        check_neighbours(output)
         for folder in (partial(output), replaced(output)):
             check_unfinished(folder, stage)
         for name, path in inputs.items():

@@ -10,6 +10,7 @@ from ambidex.files import open_regular
 from ambidex.outputs.storage import is_storage
 
 CARD = "card.json"
+_SAVED = "model"  # in a report: evaluate takes it over
 _LARGEST_CARD = 2**26  # bytes; a card of ours has thousands
 _KINDS = {
     stat.S_IFREG: "a file",
@@ -28,6 +29,25 @@ def check_output(path: Path, stage: str | None) -> None:
     """
     if reason := in_the_way(path, stage):
         raise OutputError(f"{one_line(path, 150)}: {reason}; nothing was touched; {_STEP}")
+
+
+def check_neighbours(path: Path) -> None:
+    """Raise OutputError where `path` stands inside another output, or holds one: one would go with the other."""
+    whole = Path(os.path.abspath(path))  # noqa: PTH100, links above stay links
+    for above in whole.parents:
+        card = read_card(above)
+        if "ambidex" in card and "stage" in card:
+            raise OutputError(
+                f"{one_line(path, 150)}: stands inside {one_line(above, 100)}, an output of "
+                f"{one_line(card['stage'], 30)}, and would go when that is made anew; {_STEP}"
+            )
+    for found in whole.glob(f"*/**/{CARD}"):
+        inner = found.parent.relative_to(whole)
+        if str(inner) != _SAVED and "stage" in read_card(found.parent):
+            raise OutputError(
+                f"{one_line(path, 150)}: holds another output, {one_line(inner, 100)}; nothing was touched; move it "
+                "away, or choose another place for the output (--out FOLDER or --runs DIR)"
+            )
 
 
 def in_the_way(path: Path, stage: str | None) -> str:

@@ -51,7 +51,7 @@ def run(stage: str, params: Params, inputs: Paths, outputs: Paths) -> dict[str, 
 
 def _kept(stage: str, outputs: Paths) -> str:
     places = ", ".join(str(path) for path in outputs.values())
-    return f"{stage} did not write {places}; make room and give the command again: nothing finished is lost"
+    return f"{stage} did not write {places}; nothing finished is lost, and the same command goes on when this is mended"
 
 
 def _changed(inputs: Paths, before: Mapping[str, str]) -> str | None:

@@ -112,10 +112,10 @@ def _saved(folder: Path, fingerprint: str) -> str:
     except TrainingError:
         state = None
     if state is None:
-        return "no checkpoint was written yet; make room and give the command again"
+        return "no checkpoint was written yet; mend this and give the command again"
     epoch = state["epoch"]  # epochs that are whole
     where = f"step {state['number']} of epoch {epoch + 1}" if state["done"] else f"epoch {epoch}"
-    return f"the last checkpoint, after {where}, stands in {folder}; make room, and a rerun goes on from it"
+    return f"the last checkpoint, after {where}, stands in {folder}; mend this, and a rerun goes on from it"
 
 
 def _selection_split(section: Optimisation, store: FeatureStore, name: str) -> str | None:

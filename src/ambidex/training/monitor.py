@@ -12,6 +12,7 @@ from ambidex.errors import TrainingError
 from ambidex.files import write_csv
 from ambidex.method import Step
 from ambidex.model import MultimodalNet
+from ambidex.training.event_thread import check_event_thread, watch_event_thread
 from ambidex.training.ranks import Ranks
 
 HISTORY_FILE = "history.csv"
@@ -142,6 +143,7 @@ class Monitor:
         self.history: list[dict[str, Any]] = []
         self.writer: Any = None
         if writes:
+            watch_event_thread()
             place = str(folder / TENSORBOARD_FOLDER)
             self.writer = SummaryWriter(place, purge_step=first_step or None)  # type: ignore[no-untyped-call]
 
@@ -164,9 +166,10 @@ class Monitor:
             self.writer.flush()
 
     def close(self) -> None:
-        """Flush and close the event file."""
+        """Flush and close the event file. Raises OSError where it could not be written."""
         if self.writer:
             self.writer.close()
+            check_event_thread()
 
 
 def gradient_norms(model: MultimodalNet) -> dict[str, Tensor]:

@@ -1,0 +1,1 @@
+"""Kills and races against every stage, with real processes: `PYTHONPATH=src:tests python -m chaos.run`."""
