@@ -51,6 +51,7 @@ class Prepare(Section):
     min_groups: int = Field(
         3,
         ge=1,
+        le=50,
         description="groups that val and test get at least where they are drawn, as long as train keeps two thirds of "
         "its share; else two, as long as it keeps half; else one",
     )

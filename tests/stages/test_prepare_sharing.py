@@ -290,6 +290,22 @@ def test_accepted_content_makes_the_result_leaky(tmp_path):
         assert read_json(tmp_path / name / "card.json")["leaky"] is True
 
 
+def test_a_protocol_in_words_is_not_kept_where_content_is_shared(tmp_path):
+    """av_digits says that speakers and writers are disjoint; here one recording stands in train and in test."""
+    cells = distinct(tmp_path, 16)
+    cells[14] = (cells[1][0], cells[14][1])
+    path = write(tmp_path, cells, ["train"] * 12 + ["val"] * 2 + ["test"] * 2)
+    lines = path.read_text().splitlines()
+    digits = [line.replace(f",{CLASSES[k % 2]},", f",{k % 10},") for k, line in enumerate(lines[1:])]
+    (tmp_path / "manifest.csv").write_text("\n".join([lines[0], *digits]) + "\n")
+    facts = prepare(tmp_path / "out", "av_digits", tmp_path, shared_content="allow")[1]
+    assert facts["leaky"]
+    assert (
+        facts["protocol"]
+        == "speakers and writers of the pictures disjoint; content on both sides of the split"
+    )
+
+
 def test_copies_are_left_out_of_the_earlier_split(tmp_path):
     rows, facts = prepare(tmp_path / "out", "manifest", shared(tmp_path), shared_content="drop")
     assert [row["sample_id"] for row in rows] == [
@@ -304,9 +320,8 @@ def test_copies_are_left_out_of_the_earlier_split(tmp_path):
         "s11",
     ]
     assert not facts["leaky"]
-    assert facts["notes"][0] == (
-        f"3 samples left out, as a later split holds the same content (the first: {tmp_path}/own.csv, line 2)"
-    )
+    note = "3 samples left out, as a later split holds the same content (the first: 's00')"
+    assert facts["notes"][0] == note
 
 
 def test_a_split_that_is_carved_out_keeps_copies_together(tmp_path):
@@ -316,6 +331,16 @@ def test_a_split_that_is_carved_out_keeps_copies_together(tmp_path):
     rows, _ = prepare(tmp_path / "out", "manifest", write(tmp_path, cells, ["train"] * 18 + ["test"] * 6))
     assert {row["split"] for row in rows} == {"train", "val", "test"}
     assert [row["split"] for row in rows[:6]] == [row["split"] for row in rows[12:18]]
+
+
+def test_a_group_in_two_splits_is_named_before_what_it_shares(tmp_path):
+    """The way out of shared content would not be one."""
+    cells = distinct(tmp_path, 12)
+    cells[10] = (cells[1][0], cells[10][1])
+    groups = [f"g{k}" for k in range(10)] + ["g1", "g11"]
+    splits = ["train"] * 8 + ["val"] * 2 + ["test"] * 2
+    with pytest.raises(DataError, match=r"^group .g1. stands in train and test"):
+        prepare(tmp_path / "out", "manifest", write(tmp_path, cells, splits, groups))
 
 
 def test_npz_rows_of_equal_values_are_one_sample(tmp_path):

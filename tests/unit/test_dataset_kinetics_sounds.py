@@ -182,3 +182,14 @@ def test_the_real_ids(shared_data, tmp_path):
         assert row.sample_id == f"{row.group}_{start:06d}"
         assert (row.label, row.split) == (given["label"], given["field_split"])
     assert listing.notes[0].startswith(f"{len(known)} of 17396 clips found")
+
+
+def test_a_class_list_in_another_unicode_form_names_the_same_classes(tree, tmp_path):
+    source, lines = tree
+    lines = [line.replace("tap dancing", "danse \u00e0 claquettes") for line in lines]
+    names = tmp_path / "names.txt"
+    names.write_text("danse a\u0300 claquettes\u200b\nripping\u00a0paper\n")
+    options = {"annotations": annotations(source, lines), "classes_file": str(names)}
+    facts = prepare(tmp_path / "out", "kinetics_sounds", source, options=options)[1]
+    assert facts["classes"] == ["danse \u00e0 claquettes", "ripping paper"]
+    assert sum(facts["counts"]["train"].values()) == 4

@@ -103,7 +103,9 @@ def _drop_note(rows: Sequence[Row], gone: set[int]) -> list[str]:
     if not gone:
         return []
     count = f"{len(gone)} sample{'s' * (len(gone) > 1)}"
-    return [f"{count} left out, as a later split holds the same content (the first: {rows[min(gone)].where})"]
+    return [
+        f"{count} left out, as a later split holds the same content (the first: '{rows[min(gone)].sample_id}')"
+    ]
 
 
 def _refusal(rows: Sequence[Row], keys: Sequence[Keys], crossing: Mapping[Key, Sequence[int]]) -> str:
@@ -118,8 +120,8 @@ def _refusal(rows: Sequence[Row], keys: Sequence[Keys], crossing: Mapping[Key, S
         same = f"{_what(other, keys[there], key)} has the content of {first.where} ({what})"
     more = f" (and {len(crossing) - 1} more such pairs)" if len(crossing) > 1 else ""
     return (
-        f"{other.where}: {same}, in splits '{other.split}' and '{first.split}'{more}: results would be too good; mend "
-        "the splits, or add --set prepare.shared_content=drop (leaves the copies out) or =allow (marked as leaky)"
+        f"{other.where}: {same}, in splits '{other.split}' and '{first.split}'{more}; mend the splits, "
+        "or add --set prepare.shared_content=drop (leaves the copies out) or =allow (marked as leaky)"
     )
 
 

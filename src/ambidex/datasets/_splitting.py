@@ -86,6 +86,7 @@ def split_groups(
     shares = np.array(list(fractions.values()))
     order = np.random.default_rng(seed).permutation(len(names))
     found = _assign(counts, shares, order, 1)
+    fewest = min(fewest, (len(names) - 1) // (len(shares) - 1))
     if fewest > 1 and _groups_of(found, len(shares))[1:].min() < fewest:
         trials = ((floor, _assign(counts, shares, order, floor)) for floor in range(fewest, 1, -1))
         fair = (trial for floor, trial in trials if _is_fair(trial, found, counts, shares, floor))

@@ -37,6 +37,8 @@ from ambidex.records import write_records
 from ambidex.stages import Paths
 
 COLUMNS = ("sample_id", "label", "split", "group")
+_NOTE_LIMIT = 2_000
+"""characters of a note in the terminal: one on every class of a data set is long"""
 
 
 def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
@@ -59,7 +61,7 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
         card = {key: facts[key] for key in ("dataset", "fingerprint", "protocol", "leaky", "notes")}
         write_records(folder, "prepare", params, metrics, **card)
     for note in facts["notes"]:
-        print(f"prepare: {note}", file=sys.stderr)
+        print(f"prepare: {one_line(note, _NOTE_LIMIT)}", file=sys.stderr)
     return metrics
 
 
@@ -89,29 +91,21 @@ def _complete(listing: Listing, prepare: PrepareParams, folder: Path) -> tuple[l
     check_rows(given, listed)
     files = media_files(given, listing.root or folder)
     named = [replace(row, group=row.group or row.sample_id) for row in given]
+    if not (prepare.allow_shared_groups or listing.leaky):
+        check_groups([row for row in named if row.split])
     settled = _settle(named, listing, prepare, folder, files)
     rows, split_notes = _split(settled, listing, prepare)
-    if not (prepare.allow_shared_groups or listing.leaky):
-        check_groups(rows)
     classes = listed or class_order(row.label for row in rows)
     class_notes = check_classes(rows, classes)
-    few = few_groups("validation", _groups(rows, "val"), _groups(rows, "train"))
     leaky = listing.leaky or _shared_groups(rows) or crosses(rows, settled.keys)
     facts = {
         "dataset": prepare.dataset,
         "classes": classes,
         "modalities": list(listing.modalities),
-        "protocol": listing.protocol or _protocol(rows, grouped=any(row.group for row in given), leaky=leaky),
+        "protocol": _protocol(listing, rows, leaky),
         "leaky": leaky,
         "truth": listing.truth,
-        "notes": [
-            *listing.notes,
-            *name_notes,
-            *settled.notes,
-            *split_notes,
-            *class_notes,
-            *([few] if few else []),
-        ],
+        "notes": [*listing.notes, *name_notes, *settled.notes, *split_notes, *class_notes, *_few(rows)],
         "counts": count_classes(rows, classes),
     }
     facts["fingerprint"] = digest([facts, _cells(rows), {name: file.size for name, file in files.items()}])
@@ -162,12 +156,17 @@ def _shared_groups(rows: Sequence[Row]) -> bool:
     return len({(row.group, row.split) for row in rows}) > len({row.group for row in rows})
 
 
-def _protocol(rows: Sequence[Row], grouped: bool, leaky: bool) -> str:
-    if _shared_groups(rows):
-        return "groups on both sides of the split"
-    if leaky:
-        return "content on both sides of the split"
-    return "groups disjoint" if grouped else "samples disjoint, no groups known"
+def _protocol(listing: Listing, rows: Sequence[Row], leaky: bool) -> str:
+    if listing.leaky or not leaky:
+        grouped = any(row.group.strip() for row in listing.rows)
+        return listing.protocol or ("groups disjoint" if grouped else "samples disjoint, no groups known")
+    both = f"{'groups' if _shared_groups(rows) else 'content'} on both sides of the split"
+    return f"{listing.protocol}; {both}" if listing.protocol else both
+
+
+def _few(rows: Sequence[Row]) -> list[str]:
+    line = few_groups("validation", _groups(rows, "val"), _groups(rows, "train"))
+    return [line] if line else []
 
 
 def _metrics(rows: Sequence[Row], classes: Sequence[str]) -> dict[str, Any]:
