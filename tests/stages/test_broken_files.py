@@ -2,6 +2,7 @@
 
 import csv
 import json
+import random
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -259,3 +260,33 @@ def test_the_inputs_that_broke_it_before(shared_data: Path) -> None:
         assert found["adelay1.mp4"] == "ok"
         assert all("\n" not in reason and len(reason) <= 300 for reason in found.values())
     assert seen["8ch.wav"] == "has no video stream"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_mutated_media_never_end_a_run_nor_touch_their_neighbours(tmp_path: Path, seed: int) -> None:
+    """200 files with bytes changed or cut off, a whole one after every ten."""
+    draws = random.Random(seed)
+    sources = [write_clip(tmp_path / f"s{ending}", 0.4, size=(32, 32)) for ending in (".mp4", ".mkv", ".flv")]
+    sources += [write_wav(tmp_path / "s.wav", tone(0.3, 8_000), 8_000)]
+    sources += [
+        write_image(tmp_path / f"s{ending}", random_pictures(1, (32, 32))[0]) for ending in (".png", ".jpg")
+    ]
+    good = broken.write_whole(tmp_path)[0]
+    files = []
+    for k in range(200):
+        source = draws.choice(sources)
+        (tmp_path / f"{k}{source.suffix}").write_bytes(_mutated(source.read_bytes(), draws))
+        files += [f"{k}{source.suffix}"] + [good] * (k % 10 == 9)
+    for want in (AUDIO, VISUAL):
+        found = reasons(files, want, tmp_path, workers=2)
+        assert found[good] == ("ok" if want is AUDIO else "has no video stream")
+        assert all("\n" not in reason and len(reason) <= 300 for reason in found.values())
+
+
+def _mutated(data: bytes, draws: random.Random) -> bytes:
+    changed = bytearray(data)
+    for _ in range(draws.choice((1, 3, 20))):
+        place = draws.randrange(min(len(changed), draws.choice((64, 1_000, len(changed)))))
+        changed[place] = draws.choice((0, 255, draws.randrange(256)))
+    return bytes(changed[: draws.randrange(1, len(changed))] if draws.random() < 0.2 else changed)

@@ -128,6 +128,22 @@ def test_a_process_that_cannot_begin_is_one_line() -> None:
         list(isolated(_DiesWhenLoaded(), [["a"]], 1, ROOMY))
 
 
+@pytest.mark.slow
+def test_a_folder_for_temporary_files_with_a_long_path_will_do(tmp_path: Path) -> None:
+    """The socket of the server that processes are forked from has no place there."""
+    folder = tmp_path / ("long" * 30)
+    (folder / "helpers").mkdir(parents=True)
+    (folder / "helpers/lengths.py").write_text("def len_of(item, note):\n    return len(item)\n")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(SOURCES), str(folder)]),
+        "TMPDIR": str(folder),
+    }
+    command = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "[[2, 1]]\n", done.stderr
+
+
 PROGRAM = """
 from ambidex.media.isolation import isolated
 from ambidex.media.limits import Limits

@@ -121,8 +121,8 @@ def extract_row(row: Row, begin: Begin, wants: Wants, root: Path, limits: Limits
         with np.errstate(all="ignore"):  # numbers that are not finite are refused with a reason
             sample, silent = _extract(row.paths, wants, root, limits, begin)
     except _SampleError as error:
-        told = Rejected(row.sample_id, error.modality, error.path, reason_of(error.cause, limits))
-        return Outcome(row.sample_id, rejected=told)
+        reason = reason_of(error.cause, limits)
+        return Outcome(row.sample_id, rejected=Rejected(row.sample_id, error.modality, error.path, reason))
     moments = {}
     if row.split == "train":
         moments = {name: Moments.of(value, kind_of(wants[name])) for name, value in sample.items()}

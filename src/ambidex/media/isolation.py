@@ -12,8 +12,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
@@ -58,11 +59,7 @@ class StoppedError(Exception):
 
 def start_server() -> None:
     """Start what workers are forked from, which takes a second or two, while this process does something else."""
-    context = _context()
-    if context.get_start_method() == "forkserver":
-        from multiprocessing import forkserver
-
-        forkserver.ensure_running()
+    _context()
 
 
 def isolated(
@@ -244,13 +241,18 @@ def _leave_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
+@cache
 def _context() -> Any:
     """Fork from a small server that has imported what workers need, before torch ran anything: safe and quick."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([_PRELOADED])
-    return context
+    if "forkserver" in multiprocessing.get_all_start_methods():
+        from multiprocessing import forkserver
+
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([_PRELOADED])
+        with suppress(OSError):  # its socket needs a folder for temporary files, whose path is not too long
+            forkserver.ensure_running()
+            return context
+    return multiprocessing.get_context("spawn")
 
 
 @contextmanager

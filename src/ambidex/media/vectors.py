@@ -90,10 +90,10 @@ def _check_row(shape: tuple[int, ...], row: int | None) -> None:
 def _stamp(path: Path) -> Any:
     """Changes when the file does; None where it cannot be read, for which its reader has a reason."""
     try:
-        known = path.stat()
+        status = path.stat()
     except (OSError, ValueError):
         return None
-    return known.st_mtime_ns, known.st_size, known.st_ino
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 class _Kept:
