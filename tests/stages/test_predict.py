@@ -251,6 +251,18 @@ def test_an_older_model_is_read_with_its_parameters(
     assert "does not say how its inputs are made from media" in capsys.readouterr().err
 
 
+def test_a_model_from_before_pictures_were_turned_upright_reads_them_as_stored(
+    report: Path, tmp_path: Path
+) -> None:
+    def forget(described: dict[str, Any]) -> None:
+        del described["extract"]["modalities"]["visual"]["orientation"]
+
+    architecture = AudioVisualModel.load(report / "model").architecture
+    older = altered(report / "model", tmp_path, forget)
+    assert wants_of(report / "model", architecture)["visual"].orientation == "upright"  # type: ignore[union-attr]
+    assert wants_of(older, architecture)["visual"].orientation == "stored"  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize(
     ("keys", "value", "message"),
     [
