@@ -85,12 +85,12 @@ MADE = {
     "flac, zeros inside": (
         "a.flac",
         changed("flac", lambda d: d[: len(d) // 2] + bytes(2000) + d[len(d) // 2 + 2000 :]),
-        "damaged: ",
+        ("damaged: ", "truncated: "),
     ),
     "flac, a frame lost": (
         "a.flac",
         changed("flac", lambda d: d[: len(d) // 3] + d[len(d) // 2 :]),
-        "damaged: ",
+        ("damaged: ", "truncated: "),
     ),
     "flac, half": ("a.flac", changed("flac", lambda d: d[: len(d) // 2]), "truncated: "),
     "opus, a page lost": ("a.opus", changed("opus", lambda d: d[: d.rindex(b"OggS")]), ""),
