@@ -121,9 +121,6 @@ def test_a_model_with_a_class_twice_or_weights_of_another_type_is_refused(tmp_pa
         save_file({**whole, name: whole[name].to(kind)}, tmp_path / "model.safetensors")
         with pytest.raises(ModelError, match=f"tensor '{name}' is of type {message}, expected F32"):
             load_model(tmp_path)
-    save_file({**whole, name: whole[name] * float("nan")}, tmp_path / "model.safetensors")
-    with pytest.raises(ModelError, match=f"tensor '{name}' holds a number that is not finite"):
-        load_model(tmp_path)
     save_file(whole, tmp_path / "model.safetensors")
     described = read_json(tmp_path / "model.json")
     described["architecture"]["classes"] = ["x", "y", "x"]
