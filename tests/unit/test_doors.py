@@ -9,8 +9,6 @@ import pytest
 
 from helpers.checkout import ROOT
 
-LIST = [sys.executable, "-m", "ambidex.cli", "params"]
-
 
 def environment(**more: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "OMP_NUM_THREADS") if name in os.environ}
@@ -20,7 +18,7 @@ def environment(**more: str) -> dict[str, str]:
 def shell(line: str, cwd: Path, **more: str) -> "subprocess.CompletedProcess[str]":
     program = f"{sys.executable} -m ambidex.cli"
     return subprocess.run(
-        ["bash", "-c", line.replace("ambidex", program)],
+        ["bash", "-c", line.replace("ambidex ", f"{program} ")],
         capture_output=True,
         text=True,
         cwd=cwd,
@@ -56,4 +54,34 @@ def test_a_terminal_that_knows_ascii_only_and_no_home(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert done.stderr.isascii()
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "params",
+        "model.json",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("source", "card.json", "weights")),
+    ],
+)
+def test_nobody_waits_for_a_pipe(tmp_path: Path, what: str) -> None:
+    """A FIFO without a writer stands where a file should: one line, and at once."""
+    pipe = tmp_path / {"model.json": "model/model.json", "card.json": "manifest/card.json"}.get(what, "pipe")
+    pipe.parent.mkdir(exist_ok=True)
+    os.mkfifo(pipe)
+    shipped = f"--params {ROOT / 'params.yaml'}"
+    (tmp_path / "clip.wav").touch()
+    line = {
+        "params": "ambidex train --params pipe",
+        "model.json": "ambidex predict model clip.wav",
+        "source": f"ambidex prepare {shipped} --set prepare.dataset=manifest --set prepare.source=pipe "
+        "--set 'prepare.options={}'",
+        "card.json": f"ambidex extract {shipped} --manifest manifest --features out",
+        "weights": f"ambidex pretrain {shipped} --features pipe --set model.encoders.audio.name=mlp",
+    }[what]
+    done = shell(f"timeout 60 {line}", tmp_path)
+    assert done.returncode in (2, 3)
+    assert "Traceback" not in done.stderr
+    assert "bug" not in done.stderr
     assert done.stderr.count("\n") == 1

@@ -9,13 +9,14 @@ from typing import Any
 from ambidex.commands.verbs import Verb
 from ambidex.commands.wiring import Places, calls, places
 from ambidex.configuration import load_params
-from ambidex.errors import ParamsError
+from ambidex.errors import ParamsError, one_line
 from ambidex.layout import Layout
 from ambidex.parallel.distributed import run_stage
 from ambidex.parallel.torchrun import first_rank
 from ambidex.readers import fitting
 
 _SHOWN = 6
+_WIDEST = 2_000  # characters of a line of a table
 
 
 def run(options: Namespace) -> int:
@@ -79,7 +80,8 @@ def show_study(study: Path, which: str | None = None) -> None:
             table = decision_text(study)
         else:
             table = render(read_rows(study))
-    print(f"\n{table}\n\nreport: {study / PAGE_FILE}")
+    shown = "\n".join(one_line(line, _WIDEST) for line in table.split("\n"))
+    print(f"\n{shown}\n\nreport: {study / PAGE_FILE}")
 
 
 def _replace(found: Places, names: tuple[str, ...], options: Namespace) -> None:
