@@ -16,6 +16,8 @@ ModalityName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", ma
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=100)]
 """a name that becomes part of a path and a word of a shell command"""
 MOST_PARTS = 100_000
+LARGEST_SAMPLE = 2**28
+"""values of one sample of a modality: a GiB of float32"""
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Regime = Literal["scratch", "pretrained", "frozen"]
@@ -81,6 +83,12 @@ class Spectrogram(Section):
     n_mels: int = Field(64, ge=4, le=512, description="mel bands, log_mel only")
     floor: float = Field(1e-6, gt=0, le=1, description="power below this is silence")
 
+    @model_validator(mode="after")
+    def _one_sample_fits_into_memory(self) -> "Spectrogram":
+        bands = self.n_mels if self.kind == "log_mel" else self.n_fft // 2 + 1
+        _check_values(bands * (1 + round(self.seconds * self.sample_rate) // self.hop))
+        return self
+
 
 class Frames(Section):
     """Video (or one image) to `count` uniformly sampled RGB frames [count, 3, size, size], uint8."""
@@ -95,6 +103,16 @@ class Frames(Section):
         "upright",
         description="turn pictures as EXIF or the film's display matrix says, or leave them as stored",
     )
+
+    @model_validator(mode="after")
+    def _one_sample_fits_into_memory(self) -> "Frames":
+        _check_values(self.count * 3 * self.size * self.size)
+        return self
+
+
+def _check_values(count: int) -> None:
+    if count > LARGEST_SAMPLE:
+        raise ValueError(f"a sample would have {count:,} values, expected at most {LARGEST_SAMPLE:,}")
 
 
 class Vector(Section):

@@ -1,8 +1,11 @@
 """A block of parameters: what every section of params.yaml and every plug-in's `Config` is made of."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, field_validator
+
+from ambidex.readers.schema import shown
 
 LARGEST = 2**32 - 1
 """no number of a parameter is larger, whatever its own bounds are: a seed may be that large"""
@@ -16,14 +19,22 @@ class Section(BaseModel):
     @field_validator("*", mode="after")
     @classmethod
     def _no_number_without_sense(cls, value: Any) -> Any:
-        if (number := _too_large(value)) is not None:
-            raise ValueError(f"got {number:.4g}, expected a number of at most {LARGEST:,}")
+        for key, number in _numbers(value):
+            if abs(number) > LARGEST:
+                raise ValueError(f"{key}got {shown(number)}, expected a number of at most {LARGEST:,}")
         return value
 
 
-def _too_large(value: Any) -> float | None:
-    """The first number in a value, or in its lists and blocks, that is larger than any parameter may be."""
+def _numbers(value: Any, key: str = "") -> Iterator[tuple[str, float]]:
+    """Every number in a value, its lists and its free blocks, with the keys that lead to it, `joint.weight: `."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return float("inf") if value > 1e300 or value < -1e300 else value if abs(value) > LARGEST else None
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    return next((number for one in inner if (number := _too_large(one)) is not None), None)
+        yield (f"{key}: " if key else ""), value
+    pairs = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list | tuple)
+        else ()
+    )
+    for name, inner in pairs:
+        yield from _numbers(inner, f"{key}.{name}" if key else str(name))

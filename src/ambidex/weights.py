@@ -27,14 +27,11 @@ _DTYPES = {
 def fill(module: nn.Module, weights: Mapping[str, Tensor], path: Path, hint: str) -> None:
     """Load `weights`, read from `path`, into `module`.
 
-    Raises ModelError naming the first tensor that is missing, of another type or shape, unknown or not finite;
-    `hint` ends the line.
+    Raises ModelError naming the first tensor that is missing, of another type or shape, or unknown; `hint` ends
+    the line.
     """
     found = {name: Header(_name(tensor.dtype), tuple(tensor.shape)) for name, tensor in weights.items()}
     check_headers(module.state_dict(), found, path, hint)
-    for name, tensor in weights.items():
-        if tensor.is_floating_point() and not tensor.isfinite().all():
-            raise ModelError(f"{path}: tensor '{name}' holds a number that is not finite")
     module.load_state_dict(dict(weights))
 
 

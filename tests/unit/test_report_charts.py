@@ -353,3 +353,31 @@ def test_a_bin_of_few_samples_has_a_wide_interval():
         expected = binomtest(right, count).proportion_ci(method="wilson")
         found = calibration.Bin(0.5, right / count, count).interval
         assert found == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+HOSTILE = [
+    "$x$", "$x", "a_b^c", "\\frac{", "<script>alert(1)</script>", "x" * 300, "\U0001f600", "\u202eabc", "", " ",
+    "a\nb", "%s", "\x1b[2J", "_hidden", "$\\frac$", "é", "\u05d0\u05d1",
+]  # fmt: skip
+
+
+def test_class_names_of_any_kind_are_drawn_as_they_are(tmp_path, recwarn):
+    """No mathematics, no second line, no room beyond the picture's, no complaint about a letter that a font lacks."""
+    count = len(HOSTILE)
+    counts = np.eye(count, dtype=np.int64) * 3 + 1
+    spread = np.random.default_rng(0).random((2, count)) + 0.5
+    numbers = {"audio": [1.0] * count, "visual": [0.5] * count}
+    with theme.style():
+        charts = [
+            class_charts.confusion_chart(HOSTILE, counts),
+            class_charts.recall_chart(HOSTILE, [(2, 4)] * count, {"audio": [(1, 4)] * count}),
+            head.head_chart(HOSTILE, numbers, numbers, {m: [None] * count for m in numbers}),
+            weights.weights_chart(["audio", "visual"], HOSTILE, {"gate": spread}, "gate"),
+        ]
+        for chart in charts:
+            drawn = draw(chart, tmp_path)
+            assert drawn.png
+        shown = [label.get_text() for label in charts[0].figure.axes[0].get_yticklabels()]
+    assert shown[:3] == ["$x$", "$x", "a_b^c"]
+    assert all(len(text) <= 32 and text.isprintable() for text in shown)
+    assert not [warning for warning in recwarn if "Glyph" in str(warning.message)]

@@ -9,7 +9,7 @@ from typing import Any
 from ambidex.commands.verbs import Verb
 from ambidex.commands.wiring import Places, calls, places
 from ambidex.configuration import load_params
-from ambidex.errors import ParamsError
+from ambidex.errors import ParamsError, one_line
 from ambidex.layout import Layout
 from ambidex.outputs import check_places
 from ambidex.parallel.distributed import run_stage
@@ -18,6 +18,7 @@ from ambidex.params import Params
 from ambidex.readers import fitting
 
 _SHOWN = 6
+_WIDEST = 2_000  # characters of a line of a table
 
 
 def run(options: Namespace) -> int:
@@ -96,7 +97,8 @@ def show_study(study: Path, which: str | None = None) -> None:
         else:
             table = render_study(study)
         lines = "".join(f"\nnote: {line}" for line in warnings(study))
-    print(f"\n{table}\n{lines}\nreport: {study / PAGE_FILE}")
+    shown = "\n".join(one_line(line, _WIDEST) for line in table.split("\n"))
+    print(f"\n{shown}\n{lines}\nreport: {study / PAGE_FILE}")
 
 
 def _replace(found: Places, names: tuple[str, ...], options: Namespace) -> None:

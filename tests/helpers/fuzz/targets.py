@@ -117,7 +117,7 @@ def compiled(root: Path) -> None:
 
 def overrides(root: Path) -> None:
     text = (root / "args.yaml").read_text(errors="replace")
-    for key in ("train.seed", "evaluate.resamples", "study.seeds", "methods.joint", "train"):
+    for key in ("train.seed", "study.seeds"):
         with contextlib.suppress(AmbidexError):
             load_params(root / "params.yaml", [f"{key}={text}"])
 

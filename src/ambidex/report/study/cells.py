@@ -25,27 +25,31 @@ Cell = tuple[str, str, int]
 """method, regime, seed"""
 
 
-class _Numbers(Record):
-    """Of one allocator or modality: numbers where it was fitted, else `refused`."""
-
+class _Scores(Record):
     accuracy: float | None = None
     macro_f1: float | None = None
     nll: float | None = None
     ece: float | None = None
     brier: float | None = None
+    decision_gap: float | None = None
     decision_imbalance: float | None = None
+
+
+class _Numbers(_Scores):
+    """Of one allocator: numbers where it was fitted, else `refused`."""
+
     refused: str = ""
     source: str = "contributions"
     note: str | None = None
     val: dict[str, float | None] | None = None
 
 
-class _Accuracy(Record):
+class _Known(_Scores):
     accuracy: float
 
 
 class _Alone(Record):
-    test: _Accuracy
+    test: _Known
 
 
 class _Measured(Record):
