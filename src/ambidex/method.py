@@ -158,6 +158,10 @@ class Method:
         """
         self.needs.check(METHODS.name_of(type(self)), architecture, frozen)
 
+    def waits(self) -> int:
+        """Epochs in which it is joint training, before it acts with these options for the first time."""
+        return 0
+
     # once
     def architecture(self, architecture: "Architecture") -> "Architecture":
         """The model to build: a method that needs own heads or another fusion asks for it here."""

@@ -138,3 +138,20 @@ def test_what_edits_encoders_alone_refuses_frozen_ones(tmp_path):
     outcomes = {name: _outcome(tmp_path / name, name, {}, "small_cnn", True) for name in OTHERS}
     refusing = {name for name, outcome in outcomes.items() if FROZEN in outcome}
     assert refusing == {"greedy", "inforeg", "ogm_ge", "pmr", "relearning"}
+
+
+BEGINS = {"ogm_ge": "start", "agm": "start", "opm": "warm_up", "smv": "warm_up"}
+
+
+@pytest.mark.parametrize("name", [name for name in OTHERS if name in BEGINS or make_method(name).waits()])
+def test_until_it_acts_it_is_joint_training_as_the_note_says(tmp_path, name):
+    """With options under which it waits for two epochs, or as few as it can: so long it is joint, to the bit."""
+    options = {BEGINS[name]: 2} if name in BEGINS else METHODS.get(name).early
+    waits = make_method(name, options).waits()
+    assert waits == 2
+    for epochs, expected in ((waits, True), (waits + 1, False)):
+        trained = _trained(tmp_path / str(epochs), name, options, "small_cnn", False, epochs=epochs)
+        trained.fit()
+        joint = _joint("small_cnn", False, epochs)
+        same = all(torch.equal(value, joint[key]) for key, value in trained.model.state_dict().items())
+        assert same == expected

@@ -264,3 +264,15 @@ def test_a_corrupt_shard_stops_training_with_one_line(layout, tmp_path):
         run("train", small_params(), {"features": broken}, {"model": tmp_path / "model"})
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize(("epochs", "expected"), [(3, True), (5, False)])
+def test_it_says_where_training_ends_before_the_method_acts(layout, capsys, epochs, expected):
+    params = small_params(
+        train={"method": "opm", "epochs": epochs}, methods={"opm": {"warm_up": 4}}, runtime={"devices": 1}
+    )
+    _train(layout, params, f"opm-{epochs}")
+    said = (
+        "train: opm does not act in its first 4 epochs, and there are 3: this is joint training; train longer"
+    )
+    assert (said in capsys.readouterr().out) == expected

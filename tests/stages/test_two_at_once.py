@@ -11,10 +11,10 @@ import pytest
 
 from ambidex.cli import main
 from ambidex.errors import BusyError
-from ambidex.files import read_json
 from ambidex.layout import Layout
 from ambidex.outputs import lock
 from ambidex.outputs.lock import lock_file
+from ambidex.readers import read_json
 from ambidex.stages import run
 from helpers.outputs import snapshot
 from helpers.runs import extracted, small_params, write_params

@@ -153,6 +153,10 @@ class AGM(Method):
     )
     variants: ClassVar = ({"mode": "scale"}, {"mode": "cached", "zeros_every": 2})
 
+    def waits(self) -> int:
+        """Until the window."""
+        return self.config.start
+
     def check(self, architecture: Architecture, frozen: bool) -> None:
         """Modes scale and cached do nothing to the head."""
         super().check(architecture, frozen)

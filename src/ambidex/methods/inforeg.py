@@ -97,6 +97,10 @@ class InfoReg(Method):
     neutral = ({"threshold": 1.0},)
     variants: ClassVar = ({"unimodal_losses": True},)
 
+    def waits(self) -> int:
+        """Until there are two traces to compare; the losses of InfoReg* are there from the start."""
+        return 0 if self.config.unimodal_losses or self.config.mode == "released" else 2
+
     def check(self, architecture: Architecture, frozen: bool) -> None:
         """Mode released has a factor for each of two modalities, by name."""
         super().check(architecture, frozen)

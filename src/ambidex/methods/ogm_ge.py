@@ -126,6 +126,10 @@ class OGMGE(Method):
     neutral = ({"alpha": 0.0, "ge": False}, {"start": 1_000, "end": 1_001})
     variants: ClassVar = ({"ge": False},)
 
+    def waits(self) -> int:
+        """Until the window."""
+        return self.config.start
+
     def setup(self, run: Run) -> None:
         """Find what is edited. Raises ModelError where an encoder has no weights."""
         chosen = kernels if self.config.weights == "kernels" else weights

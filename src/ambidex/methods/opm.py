@@ -81,6 +81,10 @@ class OPM(Method):
     neutral = ({"warm_up": 1_000}, {"warm_up": 0, "execute": 0.0}, {"warm_up": 0, "base": 0.0})
     variants: ClassVar = ({"execute": 1.0, "slope": 2.0},)
 
+    def waits(self) -> int:
+        """The warm-up."""
+        return self.config.warm_up
+
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self.factors: dict[str, Tensor] = {}

@@ -73,6 +73,10 @@ class Relearning(Method):
     neutral = ({"times": 0}, {"every": 1, "strength": 0.0}, {"every": 1_000})
     variants: ClassVar = ({"strength": 30.0, "times": 1},)
 
+    def waits(self) -> int:
+        """Until the first reset."""
+        return self.config.every + 1
+
     def setup(self, run: Run) -> None:
         """Keep the encoders as they start. Raises ModelError where no gap between the splits can be measured."""
         classes = len(run.model.architecture.classes)

@@ -131,6 +131,10 @@ class SMV(Method):
         {"level": "modality", "part_ratio": 0.5, "alpha": 9.0, "shape": "tanh"},
     )
 
+    def waits(self) -> int:
+        """The warm-up."""
+        return self.config.warm_up
+
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self.copies: dict[str, Tensor] = {}

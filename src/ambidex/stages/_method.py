@@ -14,6 +14,18 @@ def make_method(params: Params) -> tuple[str, Method]:
     return name, METHODS.get(name)(plugin_config(METHODS, name, options, f"methods.{label}"))
 
 
+def waiting_note(params: Params) -> str | None:
+    """A line where training ends before the method acts: it is joint training then. `params`: of the method's run."""
+    name, method = make_method(params)
+    waits, epochs = method.waits(), params.train.epochs
+    if not method.trains or waits < epochs:
+        return None
+    return (
+        f"{name} does not act in its first {waits} epochs, and there are {epochs}: this is joint training; "
+        "train longer or let it begin earlier"
+    )
+
+
 def check_method(params: Params) -> None:
     """Raise where the method of `train` cannot work on the model, in the regime or with the preset asked for.
 

@@ -14,7 +14,7 @@ from ambidex.model import WEIGHTS_FILE, MultimodalNet
 from ambidex.parallel.torchrun import first_rank
 from ambidex.params import Params
 from ambidex.stages import Paths
-from ambidex.stages._method import check_method, make_method
+from ambidex.stages._method import check_method, make_method, waiting_note
 from ambidex.stages._training import architecture_for, build_model, deliver, load_encoder, run_engine
 
 
@@ -22,10 +22,10 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     """inputs: features, encoders (a folder per modality; for scratch only if the method asks). outputs: model."""
     check_method(params)
     store = FeatureStore.open(inputs["features"])
-    if first_rank() and (
-        note := preset_note(method_params(params, params.train.method), params.train.method)
-    ):
-        print(f"train: {note}", flush=True)
+    resolved = method_params(params, params.train.method)
+    for note in filter(None, (preset_note(resolved, params.train.method), waiting_note(resolved))):
+        if first_rank():
+            print(f"train: {note}", flush=True)
     return fit(params, store, inputs.get("encoders"), outputs["model"])
 
 

@@ -73,7 +73,7 @@ FAULTS = [
     Fault(
         name="pmr: momentum on the new means",
         file=METHOD,
-        before="torch.lerp(means, old, self.config.momentum)",
+        before="torch.lerp(means, old, momentum)",
         after="torch.lerp(old, means, self.config.momentum)",
         caught_by=TESTS + "test_prototypes_are_class_means_that_move_with_momentum",
     ),
