@@ -83,7 +83,7 @@ class Lean:
 
 
 def lean_words(answer: str, leading: str, lead: Mapping[str, float | None]) -> str:
-    """`left decides more than it can on average, by 0.12 (0.05 to 0.19) of the decision`: the words wherever it is told."""
+    """`left decides more than it can on average, by 0.12 (0.05 to 0.19) of the decision`, wherever that is told."""
     if lead["value"] is None:
         return "no modality's share in the decision is defined"
     by = f"by {within(lead)} of the decision"
