@@ -28,10 +28,9 @@ def section(text: str, name: str) -> dict[str, Any]:
 
 
 def log_numbers(artifact: Any, metrics: Mapping[str, Any]) -> None:
-    """Log the outer numbers of a stage's metrics into a Metrics artifact: `accuracy`, `val.nll`, not deeper."""
+    """Log the headline numbers of a stage into a Metrics artifact by their paths: `accuracy`, `val.nll`."""
     for name, value in numbers(metrics).items():
-        if name.count(".") < 2:
-            artifact.log_metric(name, float(value))
+        artifact.log_metric(name, float(value))
 
 
 def log_all(artifact: Any, results: Mapping[str, Mapping[str, Any]]) -> None:

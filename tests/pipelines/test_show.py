@@ -31,7 +31,7 @@ def test_rows_of_the_confusion_matrix_are_what_was_there(tmp_path: Path) -> None
     assert artifact.matrix == (["a", "b", "c"], [[0, 0, 0], [2, 1, 0], [0, 1, 0]])
 
 
-def test_only_the_outer_numbers_are_logged() -> None:
+def test_numbers_are_logged_by_their_paths() -> None:
     artifact = Artifact()
     metrics = {
         "accuracy": 0.5,
@@ -41,4 +41,4 @@ def test_only_the_outer_numbers_are_logged() -> None:
         "name": "x",
     }
     log_numbers(artifact, metrics)
-    assert artifact.metrics == {"accuracy": 0.5, "val.nll": 1.0}
+    assert artifact.metrics == {"accuracy": 0.5, "val.nll": 1.0, "val.deep.nll": 2.0}

@@ -143,7 +143,9 @@ def test_the_three_questions_are_answered_by_the_truth(found):
     after = verdict(found, "after pre-training")
     assert after["answer"] == "yes"
     assert [s.split(":")[0] for s in after["sentences"]] == [f"joint ({r})" for r in REGIMES]
-    assert all("left decides more than it can, by 0.2" in s for s in after["sentences"])  # 3 / 4 less a half
+    assert all(
+        "left decides more than it can on average, by 0.2" in s for s in after["sentences"]
+    )  # 3 / 4 less a half
     assert "the decision follows it in 75% (the same for right: 25%)" in after["sentences"][0]
     balanced = verdict(found, "after balanced optimisation")
     assert balanced["answer"] == "yes in 3 of 6, no in 3"

@@ -176,7 +176,7 @@ def test_the_recipe_holds_only_where_something_was_found(marks):
 def test_words_of_a_lean_are_those_of_its_answer(answer):
     lead = {"value": 0.1, "low": 0.02, "high": 0.2}
     lean = Lean(answer, "left", {"left": lead}, {("left", "x"): 1, ("right", "x"): -1, ("left", "y"): 0})
-    assert lean.title.endswith("; 1 of 2 classes are clearly uneven")
+    assert lean.title.endswith("; clearly uneven: 1 of 2 classes")
     for text in (lean.title, lean.words):
         assert ("left decides more than it can" in text) == (answer == "yes")
         assert (f"o modality decides more than it can by {MARGIN:g}" in text) == (answer == "no")

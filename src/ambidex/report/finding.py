@@ -110,7 +110,7 @@ class State:
     def opening(self) -> str:
         """The finding itself."""
         layer = "at either layer" if self.measured else "at the decision layer"
-        loss = "" if self.own != "worse" else f"; re-weighting ({self.headline}) itself loses accuracy"
+        loss = "" if self.own != "worse" else f", but re-weighting ({self.headline}) itself loses accuracy"
         return {
             "decision": f"Finding: the decision layer falls short; {self._mended}.",
             "representation": f"Finding: the encoders fall short, which no decision layer repairs{loss}.",

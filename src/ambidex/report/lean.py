@@ -74,23 +74,24 @@ class Lean:
     def title(self) -> str:
         """The answer in short, and on how many classes there is a clear one."""
         short = {
-            "yes": f"{self.leading} decides more than it can",
-            "no": f"No modality decides more than it can by {MARGIN:g} or more",
-            "undecided": "Not clear whether a modality decides more than it can",
+            "yes": f"{self.leading} decides more than it can on average",
+            "no": f"No modality decides more than it can by {MARGIN:g} or more on average",
+            "undecided": "Not clear whether a modality decides more than it can on average",
         }[self.answer]
         count = len({label for _, label in self.signs})
-        return f"{short}; {len(self.uneven)} of {count} classes are clearly uneven"
+        return f"{short}; clearly uneven: {len(self.uneven)} of {count} classes"
 
 
 def lean_words(answer: str, leading: str, lead: Mapping[str, float | None]) -> str:
-    """`left decides more than it can, by 0.12 (0.05 to 0.19) of the decision`; the same words wherever this is told."""
+    """`left decides more than it can on average, by 0.12 (0.05 to 0.19) of the decision`, wherever that is told."""
     if lead["value"] is None:
         return "no modality's share in the decision is defined"
     by = f"by {within(lead)} of the decision"
     return {
-        "yes": f"{leading} decides more than it can, {by}",
-        "no": f"no modality decides more than it can by {MARGIN:g} or more of the decision; {leading} leads {by}",
-        "undecided": f"it is not clear whether a modality decides more than it can; {leading} leads {by}",
+        "yes": f"{leading} decides more than it can on average, {by}",
+        "no": f"no modality decides more than it can by {MARGIN:g} or more of the decision on average; {leading} leads "
+        f"{by}",
+        "undecided": f"it is not clear whether a modality decides more than it can on average; {leading} leads {by}",
     }[answer]
 
 

@@ -5,7 +5,8 @@ from statistics import fmean
 from typing import Any
 
 from ambidex.report.study.cells import Reports
-from ambidex.report.study.rows import PLAIN_SUM, Row
+from ambidex.report.study.rows import PLAIN_SUM, Row, judgement
+from ambidex.report.study.table import single_tests
 
 
 def reasons(reports: Reports, rows: Sequence[Row]) -> list[str]:
@@ -33,9 +34,11 @@ def _reason(metrics: Sequence[dict[str, Any]], row: Row) -> str | None:
     if alone[best] <= row.mean["accuracy"]:
         return None
     gaps = [m["representation_gap"][best] for m in metrics if best in m.get("representation_gap", {})]
+    tested = judgement(single_tests(row), "accuracy")
     start = (
-        f"Why {row.method} with the plain sum ({row.regime}) falls short: inside it {_listed(inside)} of the test "
-        f"samples are recognised, trained alone {_listed(alone)}, summed {row.mean['accuracy']:.1%}"
+        f"Why {row.method} with the plain sum ({row.regime}) is below the best single modality"
+        f"{f' ({tested.words})' if tested else ''}: inside it {_listed(inside)} of the test samples are recognised, "
+        f"trained alone {_listed(alone)}, summed {row.mean['accuracy']:.1%}"
     )
     return (
         f"{start}; {_place(best, fmean(gaps), alone[best] - row.mean['accuracy'])}." if gaps else f"{start}."
