@@ -1,4 +1,4 @@
-"""`python -m benchmarks.checkpoint`: what a checkpoint costs, for two ResNet-18 with Adam: size, CPU and wall time."""
+"""`python -m benchmarks.checkpoint`: the cost of a checkpoint of two ResNet-18 with Adam: size, CPU time, wall time."""
 
 import tempfile
 import time

@@ -1,7 +1,8 @@
 """Several calls of one stage in one task, one after the other. Where there is a volume, none is made twice.
 
-A call that fails for a reason (an AmbidexError) is named, and the others go on; the task has failed only where none
-succeeded. After any other error the others go on too, then the task fails, and its next attempt makes what is missing.
+A call that fails for a reason that stays (most AmbidexErrors) is named, and the others go on; the task has failed only
+where none succeeded. After any other error the others go on too, then the task fails, and its next attempt makes what
+is missing.
 """
 
 import shutil
@@ -93,6 +94,9 @@ def _run(stage: str, texts: list[str], job: Job, output: Path, outcome: Outcome)
     except AmbidexError as error:
         note_failure(key, str(error))
         say(f"{job.name} failed: {error}")
+        if error.passing:
+            outcome.broken.append(job.name)
+            return
         outcome.failed[job.name], outcome.code = " ".join(str(error).split()), error.exit_code
     except Exception as error:
         note_failure(key, f"{type(error).__name__}: {error}")

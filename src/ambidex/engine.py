@@ -22,7 +22,7 @@ for epoch in epochs:
     validate, keep the best, checkpoint
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -240,7 +240,7 @@ class Engine:
         total, size = len(self.batches.store.rows(split)), 4 * self.params.batch_size
         shares, mine = Shares(total, size, self.ranks), []
         step = Step(self.run, Phase(), self.ranks.sum)
-        for batch in self._pass(split, size, shares.positions()):
+        for batch in shares.batches(self.batches, split):
             with self.fabric.autocast():
                 step.labels, step.features = batch.labels, self.model.encode(batch.inputs)
                 step.logits, step.contributions = self.model.fuse(step.features)
@@ -259,7 +259,7 @@ class Engine:
         shares = Shares(len(wanted), size, self.ranks)
         parts = {m: [torch.empty(0, self.model.encoder(m).dim, device=device)] for m in self.model.modalities}
         with evaluating(self.model):
-            for batch in self._pass(split, size, wanted[shares.positions()]):
+            for batch in shares.batches(self.batches, split, wanted):
                 with self.fabric.autocast():
                     for m, h in self.model.encode(batch.inputs).items():
                         parts[m].append(h.float())
@@ -268,10 +268,6 @@ class Engine:
             features = {m: shares.joined(h).to(device) for m, h in features.items()}
         labels = self.batches.store.labels[self.batches.store.rows(split)[wanted]]
         return features, labels.to(device)
-
-    def _pass(self, split: str, size: int, rows: Tensor) -> Iterator[Batch]:
-        """This rank's part of a sweep; nothing where it has none."""
-        return self.batches.sweep(split, size, rows) if len(rows) else iter(())
 
     def _build(self) -> None:
         self.model.to(self.fabric.device)

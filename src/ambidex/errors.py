@@ -5,6 +5,8 @@ class AmbidexError(Exception):
     """A problem the user can mend. The command line prints its one line and exits with `exit_code`."""
 
     exit_code = 2
+    passing = False
+    """whether the same call may succeed at another time, with nothing mended"""
 
 
 class ParamsError(AmbidexError):
@@ -39,12 +41,19 @@ class PreemptedError(AmbidexError):
     """Asked to stop (SIGTERM). What was done is kept, and the same call goes on from there."""
 
     exit_code = 75  # EX_TEMPFAIL: try again
+    passing = True
 
 
 class TrainingError(AmbidexError):
     """Training cannot go on (for example a loss that is not finite)."""
 
     exit_code = 3
+
+
+class LostRankError(TrainingError):
+    """One of the processes that train together died without a word: killed, or by an error that nobody foresaw."""
+
+    passing = True
 
 
 LINE_LIMIT = 300

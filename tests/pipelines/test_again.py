@@ -43,6 +43,7 @@ def submitted(server: StandIn) -> list[object]:
     return [run["runtime_config"]["parameters"].get("resume") for run in server.of("runs")]
 
 
+SLOW = pytest.mark.slow
 QUICK = ["--poll", "0.01s", "--backoff", "0.01s", "--attempts", "1"]
 
 
@@ -50,9 +51,9 @@ QUICK = ["--poll", "0.01s", "--backoff", "0.01s", "--attempts", "1"]
     ("plot", "given", "code", "resumed"),
     [
         ([FAILED, FAILED, SUCCEEDED], ["rate=2"], 0, [None, "runs-1", "runs-1"]),
-        ([FAILED], ["--times", "2"], 1, [None, "runs-1"]),
-        ([FAILED, SUCCEEDED], ["resume=older"], 0, ["older", "older"]),
-        ([SUCCEEDED], [], 0, [None]),
+        pytest.param([FAILED], ["--times", "2"], 1, [None, "runs-1"], marks=SLOW),
+        pytest.param([FAILED, SUCCEEDED], ["resume=older"], 0, ["older", "older"], marks=SLOW),
+        pytest.param([SUCCEEDED], [], 0, [None], marks=SLOW),
     ],
 )
 def test_a_run_that_failed_is_submitted_again(
@@ -67,6 +68,7 @@ def test_a_run_that_failed_is_submitted_again(
     assert all(run["runtime_config"]["parameters"].get("rate", 2) == 2 for run in server.of("runs"))
 
 
+@SLOW
 @pytest.mark.parametrize("wrong", [["colour=red"], ["--times", "0"], ["--no-such"]])
 def test_what_is_no_failure_of_a_run_is_not_tried_again(
     server: StandIn, pipeline: str, capfd: pytest.CaptureFixture[str], wrong: list[str]
@@ -80,6 +82,7 @@ def test_what_is_no_failure_of_a_run_is_not_tried_again(
     assert "Traceback" not in capfd.readouterr().err
 
 
+@SLOW
 def test_a_run_that_goes_on_is_not_submitted_twice(server: StandIn, pipeline: str) -> None:
     server.plot = [scene("RUNNING")]
     assert again.main([pipeline, *QUICK, "--timeout", "0.05s"]) == 75

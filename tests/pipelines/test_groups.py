@@ -10,7 +10,7 @@ from components._groups import Cell, Classifier, cells_of, classifiers_of, group
 from components._show import show_reports
 from components.final_status.page import show_status
 
-from ambidex.errors import ParamsError, PreemptedError
+from ambidex.errors import LostRankError, ParamsError, PreemptedError
 from ambidex.files import sha256
 from ambidex.layout import Layout
 from ambidex.readers import read_json
@@ -128,22 +128,29 @@ def test_finished_cells_are_taken_from_the_volume(
     assert trained == ["wild", "multi_task", "wild", "joint"]  # other parameters: nothing that fits is there
 
 
+@pytest.mark.parametrize(
+    ("error", "noted"),
+    [
+        (RuntimeError("CUDA error: out of memory"), "RuntimeError: CUDA error: out of memory"),
+        (LostRankError("process 1 of 2 ended with SIGKILL"), "process 1 of 2 ended with SIGKILL"),
+    ],
+)
 def test_after_an_unforeseen_error_the_others_go_on_and_the_next_attempt_makes_what_is_missing(
     texts: list[str], layout: Layout, tmp_path: Path, work: Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], error: Exception, noted: str,
 ) -> None:  # fmt: skip
     real, broken = _many.run_stage, ["joint"]
 
     def breaks(stage, params, inputs, outputs):
         if params.train.method in broken:
-            raise RuntimeError("CUDA error: out of memory")
+            raise error
         return real(stage, params, inputs, outputs)
 
     monkeypatch.setattr(_many, "run_stage", breaks)
     with pytest.raises(SystemExit) as ended:
         train(texts, layout, tmp_path / "first", "joint/pretrained/0 multi_task/pretrained/0")
     assert ended.value.code == 1
-    assert _notes.failures() == {"train-joint-pretrained-0": "RuntimeError: CUDA error: out of memory"}
+    assert _notes.failures() == {"train-joint-pretrained-0": noted}
     assert "joint-pretrained-0 ended by an error" in capsys.readouterr().err
     broken.clear()
     broken.append("multi_task")  # it is finished, and not made again

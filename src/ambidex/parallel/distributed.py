@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ambidex import errors, stages
-from ambidex.errors import ParamsError, PreemptedError, TrainingError
+from ambidex.errors import LostRankError, ParamsError, PreemptedError
 from ambidex.files import write_json
 from ambidex.outputs import probe
 from ambidex.parallel import rank
@@ -35,8 +35,8 @@ def run_stage(stage: str, params: Params, inputs: Paths, outputs: Paths) -> dict
 
     Returns the stage's metrics. Where torchrun started this process already, it is one of the ranks, and those of
     several nodes first make sure that they read and write the same. Raises what the stage raises (AmbidexError
-    subclasses with one line, PreemptedError after SIGTERM), whichever rank it happened in; TrainingError where a rank
-    died without a word.
+    subclasses with one line, PreemptedError after SIGTERM), whichever rank it happened in; LostRankError where a
+    rank died without a word.
     """
     if processes() != (1, 1) and stage not in TRAINS:
         raise ParamsError(f"{stage} is the work of one process; start it without torchrun")
@@ -91,7 +91,7 @@ def _torchrun(params: Params, folder: Path) -> None:
         _raise_reported(folder)
         number, failure = failed.get_first_failure()
         how = f"exit code {failure.exitcode}" if failure.exitcode > 0 else failure.signal_name()
-        raise TrainingError(
+        raise LostRankError(
             f"process {number} of {count} ended with {how}, and the others were stopped; what it said stands above; "
             "SIGKILL often means out of memory"
         ) from None

@@ -90,8 +90,11 @@ def _view(params: Params, inputs: Mapping[str, Path]) -> View:
     for name, path in inputs.items():
         try:
             same[name] = _content(name, path)
-        except (AmbidexError, OSError) as error:
-            problem = problem or str(error)
+        except Exception as error:  # whatever it is: the other nodes wait to be told
+            known = isinstance(error, AmbidexError)
+            problem = problem or (
+                str(error) if known else f"{path}: {type(error).__name__}: {one_line(error)}"
+            )
     return {"host": socket.gethostname(), "rank": os.environ["RANK"], "same": same, "problem": problem}
 
 

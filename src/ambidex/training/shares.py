@@ -3,11 +3,12 @@
 Batches are those of a single process and results are put together in their order, so sums have the same bits.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from ambidex.training.batches import Batch, Batches
 from ambidex.training.ranks import Ranks
 
 
@@ -16,19 +17,25 @@ class Shares:
 
     def __init__(self, total: int, size: int, ranks: Ranks) -> None:
         self.ranks, self.size, self.total = ranks, size, total
-        self.batches = -(-total // size)
-        self.most = -(-self.batches // ranks.count)
+        self.count = -(-total // size)
+        self.most = -(-self.count // ranks.count)
         """batches of the rank that has the most, the first one"""
 
     def positions(self) -> Tensor:
         """This rank's samples [n], int64, batch after batch: split by `size` they are its batches."""
-        mine = range(self.ranks.rank, self.batches, self.ranks.count)
+        mine = range(self.ranks.rank, self.count, self.ranks.count)
         starts = [torch.arange(i * self.size, min((i + 1) * self.size, self.total)) for i in mine]
         return torch.cat(starts) if starts else torch.empty(0, dtype=torch.int64)
 
+    def batches(self, source: Batches, split: str, rows: Tensor | None = None) -> Iterator[Batch]:
+        """This rank's batches of `split`, or of the samples at the positions `rows` [total] in it."""
+        mine = self.positions()
+        if len(mine):
+            yield from source.sweep(split, self.size, mine if rows is None else rows[mine])
+
     def totals(self, mine: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
         """Sum of each named scalar over all batches, added up in their order. `mine`: those of this rank's batches."""
-        if not self.batches:
+        if not self.count:
             return {}
         names = self._names(list(mine[0]) if mine else [])
         table = torch.zeros(self.most, len(names))
@@ -51,7 +58,7 @@ class Shares:
     def _in_order(self, table: Tensor) -> list[Tensor]:
         """The entry of each batch, from the tables [most, ...] of all ranks."""
         tables = [one["table"] for one in self.ranks.gather({"table": table})]
-        return [tables[i % self.ranks.count][i // self.ranks.count] for i in range(self.batches)]
+        return [tables[i % self.ranks.count][i // self.ranks.count] for i in range(self.count)]
 
     def _names(self, names: list[str]) -> list[str]:
         """The first rank's names: it has a batch wherever there is one."""
