@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from ambidex.errors import DataError
 from ambidex.files import digest, sha256, write_bytes, write_json
@@ -49,6 +49,7 @@ class ShardRecord(Record):
     rejected: list[_Rejected]
     moments: dict[str, _Moments]
     key: str
+    silent: dict[str, Count] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)

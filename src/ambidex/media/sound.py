@@ -131,6 +131,9 @@ def _decoded(track: Track) -> Iterator[Any]:
 
 def _placed(runs: list[_Run], rate: int, seconds: float) -> NDArray[np.float32]:
     """The runs at `rate` in their places [T]; where two overlap, the earlier one is heard."""
+    runs = [run for run in runs if run.frames]
+    if not runs:  # all of the sound comes after the wanted seconds
+        return np.zeros(0, np.float32)
     first = _resampled(runs[0].frames, rate)
     if len(runs) == 1 and round(runs[0].start * rate) == 0:
         return first
