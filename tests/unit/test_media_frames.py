@@ -56,6 +56,17 @@ def test_pictures_of_every_codec_are_those_of_a_full_decode(tmp_path: Path, code
         assert np.abs(found.mean(axis=(1, 2, 3)) - np.array(full)[expected]).max() < 6
 
 
+def test_the_pictures_of_a_real_av1_film_are_not_one_late(shared_data: Path) -> None:
+    clip = shared_data / "broken_inputs" / "testsrc2_av1_10bit.mp4"
+    with av.open(str(clip)) as container:
+        full = [frame.reformat(64, 64, "rgb24").to_ndarray() for frame in container.decode(video=0)]
+    for count in (1, 5, 25):
+        (found,) = decode(clip, [Frames(kind="frames", count=count, size=64)])
+        for part, picture in enumerate(found.transpose(0, 2, 3, 1).astype(int)):
+            errors = [np.abs(picture - frame).mean() for frame in full]
+            assert int(np.argmin(errors)) == int((part + 0.5) / count * len(full))
+
+
 @pytest.mark.parametrize(
     ("form", "codec", "options"),
     [
