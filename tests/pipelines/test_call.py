@@ -9,7 +9,7 @@ from components.final_status.page import show_status
 from pipelines.texts import data_text, learning_text
 
 from ambidex.configuration import load_params, parse_params
-from ambidex.errors import ParamsError, PreemptedError
+from ambidex.errors import DataError, ParamsError, PreemptedError
 from ambidex.files import write_json
 from ambidex.records import CARD_FILE
 from helpers.small import small_params
@@ -154,6 +154,14 @@ def test_each_seed_gets_its_own_classifiers(
             assert (places["encoders"] / modality / "weights").read_text() == f"{modality}{seed}"
     _call.call("compare", texts, {"encoders": str(tmp_path / "all")}, {})
     assert places["encoders"] == tmp_path / "all"
+
+
+@pytest.mark.parametrize("modality", ["../../out", "/out", ""])
+def test_a_card_cannot_lead_out_of_the_folder(tmp_path: Path, modality: str) -> None:
+    made = output(tmp_path / "made", stage="pretrain", seed="..", modality=modality)
+    with pytest.raises(DataError, match=r"card\.json: is damaged"):
+        _call.gather_outputs([made], str(tmp_path / "deep/all"))
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["card.json", "made", "weights"]
 
 
 def test_a_stage_finds_several_outputs_in_one_folder(

@@ -206,6 +206,12 @@ def _cut(parts: Path, manifest: Path) -> None:
     file.write_text(file.read_text()[:100])
 
 
+def _leads_out(parts: Path, manifest: Path) -> None:
+    (parts.parent / "mine.safetensors").write_bytes((parts / "part-1/shard-00003.safetensors").read_bytes())
+    file = parts / "part-1/part.json"
+    file.write_text(file.read_text().replace('"shard-00003.safetensors"', '"../../mine.safetensors"'))
+
+
 def _none(parts: Path, manifest: Path) -> None:
     for folder in parts.iterdir():
         folder.rename(folder.with_name(f"{folder.name}.partial"))
@@ -226,6 +232,7 @@ def _none(parts: Path, manifest: Path) -> None:
         (_flip, r"part-1/shard-00003\.safetensors: is damaged"),
         (_no_shard, r"part-1/shard-00003\.safetensors: is missing"),
         (_cut, r"part-1/part\.json: is not JSON .*; extract this part again"),
+        (_leads_out, r"part-1/part\.json: .*; extract this part again"),
         (_none, r"parts: no folder in it holds a part of a feature store; run extract with extract\.part"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

@@ -117,6 +117,31 @@ def test_a_changed_index_is_found(folder: Path, tmp_path: Path) -> None:
         FeatureStore.open(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["../shard-00000.safetensors", "/etc/passwd", "", 7, None])
+def test_a_file_outside_the_store_is_never_opened(folder: Path, name: object) -> None:
+    """Also where somebody made the fingerprint fit again."""
+    index = folder / "index.json"
+    info = json.loads(index.read_text())
+    info["shards"][0]["file"] = name
+    info["fingerprint"] = store_module.store_fingerprint(info)
+    index.write_text(json.dumps(info))
+    with pytest.raises(DataError, match=r"index\.json: is damaged") as caught:
+        FeatureStore.open(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_modality_whose_name_is_a_path_is_refused(folder: Path) -> None:
+    """Charts and tables have it in their file names."""
+    index = folder / "index.json"
+    info = json.loads(index.read_text())
+    old = info["order"][0]
+    info["order"][0], info["modalities"]["../x"] = "../x", info["modalities"].pop(old)
+    info["fingerprint"] = store_module.store_fingerprint(info)
+    index.write_text(json.dumps(info))
+    with pytest.raises(DataError, match=r"index\.json: is damaged .*no name of a modality"):
+        FeatureStore.open(folder)
+
+
 def test_opening_and_gathering_touch_only_the_rows_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
