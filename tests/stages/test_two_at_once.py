@@ -69,6 +69,7 @@ def test_an_orphan_still_holds_its_output(
     assert {path.name for path in tmp_path.iterdir()} == {"out", "whole", "params.yaml"}
 
 
+@pytest.mark.slow
 def test_two_pods_share_a_folder_of_checkpoints(layout: Layout, tmp_path: Path) -> None:
     """Their outputs are each on a disk of its own; the unfinished work is one."""
     volume = tmp_path / "volume"

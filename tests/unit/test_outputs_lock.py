@@ -95,6 +95,7 @@ def test_a_stopped_holder_still_holds(tmp_path: Path) -> None:
         process.communicate()
 
 
+@pytest.mark.slow
 def test_many_processes_never_hold_it_together(tmp_path: Path) -> None:
     """The lock file is removed each time: whoever opened the old one must not believe that it has the lock."""
     (tmp_path / "count").write_text("0")
@@ -102,6 +103,24 @@ def test_many_processes_never_hold_it_together(tmp_path: Path) -> None:
     assert [process.wait(60) for process in running] == [0] * 4
     assert (tmp_path / "count").read_text() == "100"
     assert not lock_file(tmp_path / "out").exists()
+
+
+def test_a_lock_file_that_was_just_removed_is_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its holder let it go between our opening it and our locking it: a third process would make a new one."""
+    real, opened = lock._open, []
+
+    def open_then_lose(file: Path) -> int:
+        opened.append(real(file))
+        if len(opened) == 1:
+            file.unlink()
+        return opened[-1]
+
+    monkeypatch.setattr(lock, "_open", open_then_lose)
+    with locked(tmp_path / "out"):
+        assert lock_file(tmp_path / "out").exists()
+    assert len(opened) == 2
 
 
 @pytest.mark.parametrize("content", ["my notes", '{"pid": 1}'])

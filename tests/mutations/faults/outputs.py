@@ -95,7 +95,7 @@ FAULTS = [
         file=LOCK,
         before="            if _stands(descriptor, file):\n",
         after="            if True:\n",
-        caught_by=ON_LOCK + "test_many_processes_never_hold_it_together",
+        caught_by=ON_LOCK + "test_a_lock_file_that_was_just_removed_is_no_lock",
     ),
     Fault(
         name="outputs: an input that changed is not noticed",
