@@ -93,12 +93,12 @@ def npz_array(path: Path, name: str, most: int) -> NDArray[Any]:
 
 def csv_table(path: Path, most: int) -> NDArray[Any]:
     """All rows below the header of a .csv file, [rows, columns]. Raises MediaError: no such table, too large."""
-    with open_content(path, most) as stream, io.TextIOWrapper(stream, "utf-8") as text:
+    with open_content(path, most) as stream, io.TextIOWrapper(stream, "utf-8-sig") as text:
         try:
             _check_memory(_csv_bytes(text, os.fstat(stream.fileno()).st_size, most), most)
             text.seek(0)
             with warnings.catch_warnings(action="ignore"):  # of a table without rows
-                return np.loadtxt(_lines(text, most), delimiter=",", skiprows=1, ndmin=2, dtype=np.float64)
+                return np.loadtxt(_lines(text, most), delimiter=",", skiprows=1, ndmin=2, comments=None)
         except (ValueError, OverflowError) as error:
             first = str(error).partition("\n")[0]
             raise MediaError(one_line(f"is not a table of numbers with a header ({first})", 200)) from None
