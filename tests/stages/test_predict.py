@@ -17,7 +17,7 @@ from ambidex.cli import main
 from ambidex.errors import DataError
 from ambidex.files import read_json, write_json
 from ambidex.params import Frames, Spectrogram, Vector
-from ambidex.predict.clips import clip_cells
+from ambidex.predict.clips import clip_cells, wants_of
 from ambidex.predict.prediction import Predictor, margin_shares
 from helpers.manifests import write_manifest
 from helpers.media import random_pictures, tone, write_clip, write_image, write_wav
@@ -249,6 +249,18 @@ def test_an_older_model_is_read_with_its_parameters(
     (model / "params.yaml").unlink()
     assert main(["predict", str(model), "1.mp4"]) == 2
     assert "does not say how its inputs are made from media" in capsys.readouterr().err
+
+
+def test_a_model_from_before_pictures_were_turned_upright_reads_them_as_stored(
+    report: Path, tmp_path: Path
+) -> None:
+    def forget(described: dict[str, Any]) -> None:
+        del described["extract"]["modalities"]["visual"]["orientation"]
+
+    architecture = Predictor(report / "model", torch.device("cpu")).model.architecture
+    older = altered(report / "model", tmp_path, forget)
+    assert wants_of(report / "model", architecture)["visual"].orientation == "upright"  # type: ignore[union-attr]
+    assert wants_of(older, architecture)["visual"].orientation == "stored"  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(

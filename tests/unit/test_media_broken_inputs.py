@@ -85,9 +85,13 @@ MADE = {
     "flac, zeros inside": (
         "a.flac",
         changed("flac", lambda d: d[: len(d) // 2] + bytes(2000) + d[len(d) // 2 + 2000 :]),
-        "damaged: ",
+        ("damaged: ", "truncated: "),
     ),
-    "flac, a frame lost": ("a.flac", changed("flac", lambda d: d[: len(d) // 3] + d[len(d) // 2 :]), "damaged: "),
+    "flac, a frame lost": (
+        "a.flac",
+        changed("flac", lambda d: d[: len(d) // 3] + d[len(d) // 2 :]),
+        ("damaged: ", "truncated: "),
+    ),
     "flac, half": ("a.flac", changed("flac", lambda d: d[: len(d) // 2]), "truncated: "),
     "opus, a page lost": ("a.opus", changed("opus", lambda d: d[: d.rindex(b"OggS")]), ""),
     "a riff of nothing": ("a.wav", words(b"RIFF\x04\0\0\0WAVE"), "truncated: "),

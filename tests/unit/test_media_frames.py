@@ -14,7 +14,7 @@ from ambidex.media.orientation import exif_orientation
 from ambidex.params import Frames
 from helpers.clips import level, write_film
 from helpers.heif import write_avif, write_tiles
-from helpers.media import write_image
+from helpers.media import write_clip, write_image
 
 COUNTS = (1, 3, 7, 25, 60)
 UNEVEN = [0, 3, 5, 20, 21, 40, 44, 60, 61, 62, 80, 95, 99, 120, 140, 141, 142, 150, 170, 199]
@@ -54,6 +54,17 @@ def test_pictures_of_every_codec_are_those_of_a_full_decode(tmp_path: Path, code
         assert numbers(found) == expected, want.count
         # the mean of the decoded picture is that of its small copy
         assert np.abs(found.mean(axis=(1, 2, 3)) - np.array(full)[expected]).max() < 6
+
+
+def test_the_pictures_of_a_real_av1_film_are_not_one_late(shared_data: Path) -> None:
+    clip = shared_data / "broken_inputs" / "testsrc2_av1_10bit.mp4"
+    with av.open(str(clip)) as container:
+        full = [frame.reformat(64, 64, "rgb24").to_ndarray() for frame in container.decode(video=0)]
+    for count in (1, 5, 25):
+        (found,) = decode(clip, [Frames(kind="frames", count=count, size=64)])
+        for part, picture in enumerate(found.transpose(0, 2, 3, 1).astype(int)):
+            errors = [np.abs(picture - frame).mean() for frame in full]
+            assert int(np.argmin(errors)) == int((part + 0.5) / count * len(full))
 
 
 @pytest.mark.parametrize(
@@ -152,7 +163,30 @@ def test_exif_of_webp_and_tiff_and_exif_that_is_broken() -> None:
     assert exif_orientation(b"\x89PNG\r\n\x1a\n" + b"\xff" * 50) == 1
 
 
-def test_a_film_is_turned_as_its_display_matrix_says(shared_data: Path) -> None:
+TURNS = [(a, 0, 0, d) for a in (1, -1) for d in (1, -1)] + [(0, b, c, 0) for b in (1, -1) for c in (1, -1)]
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_a_film_is_turned_as_its_display_matrix_says(tmp_path: Path, turn: tuple[int, int, int, int]) -> None:
+    """The file format's own words: a stored point (x, y) is shown at (a x + c y, b x + d y)."""
+    clip = write_clip(tmp_path / "a.mp4", pictures=np.stack([SCENE] * 5), audio=False)
+    a, b, c, d = turn
+    data = bytearray(clip.read_bytes())
+    one = 1 << 16
+    struct.pack_into(
+        ">9i", data, data.index(b"tkhd") + 44, a * one, b * one, 0, c * one, d * one, 0, 0, 0, 1 << 30
+    )
+    clip.write_bytes(data)
+    upright, lying = decode(clip, [UP, STORED])
+    corners = lying[0][:, 4::8, 4::8]
+    points = {(x, y): (a * x + c * y, b * x + d * y) for x in (0, 1) for y in (0, 1)}
+    left, top = (min(point[k] for point in points.values()) for k in (0, 1))
+    for (x, y), (across, down) in points.items():
+        shown = upright[0][:, 4::8, 4::8][:, down - top, across - left]
+        assert np.abs(shown.astype(int) - corners[:, y, x]).max() < 8
+
+
+def test_a_film_of_a_phone_is_turned(shared_data: Path) -> None:
     clip = shared_data / "broken_inputs" / "rot90.mp4"
     upright, lying = decode(clip, [UP, STORED])
     assert np.array_equal(upright[0], np.rot90(lying[0], 1, axes=(1, 2)))

@@ -66,6 +66,8 @@ def test_films_that_lose_a_packet_or_two_at_the_end_are_refused(tmp_path: Path, 
     shares = {"mpg": (0.93,), "avi": (0.9,), "mkv": (0.97,), "webm": (0.97,)}.get(form, (0.97, 0.99))
     for share in shares:
         assert outcome(part(clip, share), SOUND, PICTURES).startswith("truncated: ")
+        if form.endswith(("mp4", "mov")):  # also where the sound alone lost something, and nobody wants it
+            assert outcome(part(clip, share), PICTURES).startswith("truncated: ")
 
 
 @pytest.mark.parametrize("form", SOUNDS)
