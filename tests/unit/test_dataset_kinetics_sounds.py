@@ -7,6 +7,7 @@ import pytest
 
 from ambidex.datasets._kinetics import ClipFolder, Entry
 from ambidex.errors import DataError, ParamsError
+from ambidex.readers import read_rows
 from helpers.datasets import list_samples, prepare
 from helpers.media import write_clip
 
