@@ -1,13 +1,12 @@
 """Running prepare on a small folder, for tests."""
 
-import csv
 from pathlib import Path
 from typing import Any
 
 from ambidex import stages
 from ambidex.datasets import DATASETS, Listing
 from ambidex.params import Params
-from ambidex.readers import read_json
+from ambidex.readers import read_json, read_rows
 
 
 def prepare_params(dataset: str, source: Path | str = "", **prepare: Any) -> Params:
@@ -23,8 +22,7 @@ def prepare_params(dataset: str, source: Path | str = "", **prepare: Any) -> Par
 def prepare(folder: Path, dataset: str, source: Path | str = "", **section: Any) -> tuple[list[Any], Any]:
     """Run the stage; the manifest's rows and dataset.json."""
     stages.run("prepare", prepare_params(dataset, source, **section), {}, {"manifest": folder})
-    with (folder / "manifest.csv").open(newline="") as stream:
-        return list(csv.DictReader(stream)), read_json(folder / "dataset.json")
+    return read_rows(folder / "manifest.csv"), read_json(folder / "dataset.json")
 
 
 def list_samples(dataset: str, source: Path | None, output: Path, seed: int = 0, **options: Any) -> Listing:

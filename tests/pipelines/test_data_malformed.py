@@ -29,10 +29,10 @@ def pointer(**changes: object) -> str:
         (pointer(path="a/.."), "outs[0].path is 'a/..'"),
         (pointer(md5=[MD5]), "outs[0].md5"),
         ("outs:\n- 3\n", "tells of"),
-        ("outs: {a: 1}\n", "tells of 0 outputs"),
+        ("outs: {a: 1}\nb: 2\n", "tells of 0 outputs"),
         ("- a\n- b\n", "not the YAML of DVC"),
         ("a: 1\n---\nb: 2\n", "not the YAML of DVC"),
-        ("outs:\n" + "[" * 100_000, "nested deeper"),
+        ("outs:\n" + "- " * 5_000 + "x", "nested deeper"),
         ("a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
             f"k{i}: &k{i} [{','.join(['*' + ('a' if i == 0 else f'k{i - 1}')] * 10)}]\n" for i in range(9)
         ), "aliases stand for"),

@@ -7,6 +7,7 @@ import pytest
 
 from ambidex.datasets._kinetics import ClipFolder, Entry
 from ambidex.errors import DataError, ParamsError
+from ambidex.readers import read_rows
 from helpers.datasets import list_samples, prepare
 from helpers.media import write_clip
 
@@ -52,8 +53,8 @@ def test_clips_are_found_under_all_usual_names(tree, tmp_path):
     assert rows[3]["audio"] == "ripping paper/-a_3_123453x_000003.mp4"
     assert facts["notes"][0] == "8 of 10 clips found (80.0 %); 2 missing; see coverage.csv"
     assert facts["notes"][1] == "found by class: ripping paper 80.0 %, tap dancing 80.0 %"
-    with (tmp_path / "out/coverage.csv").open(newline="") as stream:
-        found = [(row["clip"], row["label"], row["status"]) for row in csv.DictReader(stream)]
+    rows = read_rows(tmp_path / "out/coverage.csv")
+    found = [(row["clip"], row["label"], row["status"]) for row in rows]
     assert found[8] == ("-a_8_123458x_000008", "tap dancing", "missing")
     assert [status for _, _, status in found].count("found") == 8
 
