@@ -68,6 +68,7 @@ def _outcome(folder, name, options, encoder, frozen, fusion="concat"):
     epochs = 2 + cls.acts_from
     given = cls.early | options | CLIPS.get(name, {})
     trained = _trained(folder, name, given, encoder, frozen, fusion, epochs=epochs)
+    initial = {key: value.clone() for key, value in trained.model.state_dict().items()}
     steps, original = [], trained.method.step
     trained.method.step = lambda step: (steps.append(1), original(step))
     try:
@@ -77,7 +78,8 @@ def _outcome(folder, name, options, encoder, frozen, fusion="concat"):
         return "refused late" if steps or "\n" in refusal else refusal
     found, expected = trained.model.state_dict(), _joint(encoder, frozen, epochs, fusion)
     same = all(key in found and torch.equal(found[key], value) for key, value in expected.items())
-    return "equal" if same else "differs"
+    moved = [key for key in found if key not in expected and not torch.equal(found[key], initial[key])]
+    return "equal" if same and not moved else "differs"  # moved: what it trains beside the joint model
 
 
 def _check(outcome, name, *reasons):

@@ -34,11 +34,13 @@ class MultiTask(Method):
         cost=Cost(
             words="a cross-entropy per modality, on logits that are there; `heads: own` adds a linear head each"
         ),
-        needs="`heads: split`: additive fusion; `heads: own`: encoders that train",
+        needs="`heads: split`: additive fusion",
         deviations=(
             "The loss has M + 1 terms, so that steps are larger than joint training's at the same learning rate: "
             "compare with joint training at its own best learning rate.",
-            "`heads: split` is the reference of InfoReg*; the own heads of most papers are `heads: own`.",
+            "`heads: split` is the reference of InfoReg*; the own heads of most papers are `heads: own`. With frozen "
+            "encoders own heads leave the fused prediction as joint training has it; they are classifiers beside it, "
+            "which an allocator can weigh.",
         ),
         published=(
             *INFOREG_MULTI_TASK,
@@ -54,13 +56,8 @@ class MultiTask(Method):
         return replace(architecture, heads=self.config.heads == "own")
 
     def check(self, architecture: Architecture, frozen: bool) -> None:
-        """The split head needs a fusion that can be split; own heads share with the fusion the encoders alone."""
+        """The split head needs a fusion that can be split."""
         super().check(architecture, frozen)
-        if self.config.heads == "own" and frozen:
-            raise ModelError(
-                "method multi_task: losses of heads 'own' reach the fused prediction through the encoders alone, and "
-                "they are frozen; use heads: split, or regime scratch or pretrained"
-            )
         fusion = architecture.fusion.name
         if self.config.heads == "split" and not FUSIONS.get(fusion).additive:
             raise ModelError(

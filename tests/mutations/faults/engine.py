@@ -32,9 +32,9 @@ FAULTS = [
     Fault(
         name="engine: a stand-in counts as a sample",
         file=ENGINE,
-        before="return {m: h[:0] for m, h in features.items()}",
-        after="return features",
-        caught_by=RANKS + "test_a_rank_without_samples_takes_part[joint-{}]",
+        before="batch.stand_in or batch.inputs, batch.stand_in is None",
+        after="batch.stand_in or batch.inputs, True",
+        caught_by=RANKS + "test_batch_norm_with_a_rank_without_samples[joint]",
     ),
     Fault(
         name="engine: ranks weigh the same, whatever their share",
