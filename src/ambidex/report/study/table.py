@@ -34,7 +34,11 @@ def render_study(study: Path) -> str:
     Raises DataError where there is no comparison.
     """
     rows, power = _read(study)
-    return render(rows) + (f"\n\n{power}" if power else "")
+    try:
+        text = render(rows)
+    except (ValueError, KeyError, TypeError):
+        raise _unreadable(study) from None
+    return text + (f"\n\n{power}" if power else "")
 
 
 def render(rows: Sequence[Row]) -> str:
@@ -101,7 +105,11 @@ def _read(study: Path) -> tuple[list[Row], str]:
         found = read_json(study / STUDY_FILE)
         return [Row(**row) for row in found["rows"]], power_text(found.get("power"))
     except (OSError, ValueError, KeyError, TypeError):
-        raise DataError(f"{study / STUDY_FILE}: is not a readable comparison; run compare first") from None
+        raise _unreadable(study) from None
+
+
+def _unreadable(study: Path) -> DataError:
+    return DataError(f"{study / STUDY_FILE}: is not a readable comparison; run compare first")
 
 
 def cell(row: Row, metric: str) -> str:
