@@ -1,5 +1,7 @@
 """Pages and tables in text: what comes from outside is escaped, and what is missing is said."""
 
+import json
+
 import pytest
 import torch
 
@@ -8,7 +10,7 @@ from ambidex.report import html
 from ambidex.report.chart import Drawn
 from ambidex.report.predictions import Predictions, probabilities, read_predictions
 from ambidex.report.study.rows import METRICS, Row
-from ambidex.report.study.table import read_rows, render
+from ambidex.report.study.table import read_rows, render, render_study
 from helpers.pages import read_page
 
 EVIL = "<script>alert(\"x\")</script> & 'quoted'"
@@ -53,13 +55,16 @@ def row(**values):
     return Row(**{**given, "mean": mean, "std": dict.fromkeys(METRICS), **values})
 
 
+ENDS = {"difference": 0.1, "low": 0.05, "high": 0.15, "comparisons": 3}
+
+
 def test_the_text_table_shows_values_marks_and_notes():
     rows = [
         row(reference=True),
         row(
             allocator="modality",
             std=dict.fromkeys(METRICS, 0.0125),
-            tests={"accuracy": {"mark": "better"}, "nll": {"mark": "worse"}},
+            tests={"accuracy": {"mark": "better", **ENDS}, "nll": {"mark": "worse", **ENDS}},
             leaky=True,
         ),
         row(regime="frozen", mean=dict.fromkeys(METRICS), per_seed={}, missing=[0, 1]),
@@ -83,6 +88,13 @@ def test_the_text_table_shows_values_marks_and_notes():
     assert lines[3].endswith("LEAKY")
     assert lines[4] == "frozen:"
     assert lines[5].endswith("missing seed 0, 1")
+
+
+def test_a_study_with_half_a_test_is_one_line(tmp_path):
+    half = row(tests={"accuracy": {"mark": "same"}}).to_json()
+    (tmp_path / "compare.json").write_text(json.dumps({"rows": [half]}))
+    with pytest.raises(DataError, match=r"compare.json: is not a readable comparison; run compare first"):
+        render_study(tmp_path)
 
 
 def test_a_study_that_is_not_there_is_one_line(tmp_path):
