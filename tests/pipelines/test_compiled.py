@@ -217,10 +217,11 @@ def seconds(duration: str) -> int:
     return int(duration[:-1])
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name.endswith("_gpu")])
-def test_retries_are_not_over_before_a_task_is(name: str) -> None:
+@pytest.mark.parametrize("name", PIPELINES)
+def test_retries_are_not_over_before_a_task_is(tmp_path: Path, name: str) -> None:
     """Argo counts backoffMaxDuration from the start of the first attempt, and begins none after it."""
-    found, platform = compiled(name), with_platform(PARAMS, EXAMPLE).platform
+    params = with_platform(PARAMS, EXAMPLE)
+    found, platform = Compiled(compile_pipeline(name, params, tmp_path / "own.yaml")), params.platform
     for task, config in found.kubernetes.items():
         if task == "report-status":
             assert "retryPolicy" not in found.tasks[task]
