@@ -29,6 +29,7 @@ class BusyError(AmbidexError):
     """Another process is writing the output, or changed an input: the same call works later."""
 
     exit_code = 75  # EX_TEMPFAIL: try again
+    passing = True
 
 
 class StorageError(AmbidexError):
