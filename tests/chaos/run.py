@@ -139,7 +139,9 @@ def run(root: Path, kills: int = 60, pairs: int = 20, seed: int = 0) -> Chaos:
         total = chaos.operations[stage]
         late = max(1, total - chaos.random.randrange(12))  # around the last renames
         at = (chaos.random.randint(1, total), late, 0)[number // len(STAGES) % 3]
-        chaos.kill(stage, at)
+        while chaos.counts["kills"] <= number:  # where the kill came too late: once more, at an operation
+            chaos.kill(stage, at)
+            at = chaos.random.randint(1, total)
         if "-v" in sys.argv:
             print(number, stage, at, dict(chaos.counts), flush=True)
     for number in range(pairs):

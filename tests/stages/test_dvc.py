@@ -174,12 +174,16 @@ def test_a_change_reruns_its_own_cells_only(project: Path) -> None:
     unfinished = project / "runs/models/ogm_ge-scratch-0.partial/checkpoint"
     unfinished.parent.mkdir()
     unfinished.write_text("half a run")
+    saved = project / "runs/reports/ogm_ge-scratch-0/model/model.json"
+    saved.parent.mkdir()
+    saved.write_text("saved by evaluate --save")
     cells = [f"ogm_ge-{regime}-{seed}" for regime in ("pretrained", "scratch") for seed in (0, 1)]
     both = sorted(f"{stage} {cell}" for stage in ("train", "evaluate") for cell in cells)
     method = project / "src/ambidex/methods/ogm_ge.py"
     method.write_text(method.read_text() + "\n# changed\n")
     assert rerun(project) == ["compare", *both]
     assert unfinished.read_text() == "half a run"
+    assert saved.read_text() == "saved by evaluate --save"
 
     edit(project / "params.yaml", "ogm_ge: {}", "ogm_ge: {alpha: 0.5}")
     trained = [line for line in both if line.startswith("train")]
