@@ -34,7 +34,7 @@ def note_failure(key: str, message: str) -> None:
     if folder := shared_folder():
         path = folder / _FAILURES / key
         if message:
-            write_text(path, one_line(message))
+            write_text(path, one_line(" ".join(message.split())))
         else:
             path.unlink(missing_ok=True)
 
