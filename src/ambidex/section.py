@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, field_validator
 from ambidex.readers.schema import shown
 
 LARGEST = 2**32 - 1
-"""no number of a parameter is larger, whatever its own bounds are: a seed may be that large"""
+"""no whole number of a parameter is larger, whatever its own bounds are: a seed may be that large"""
+LARGEST_DECIMAL = 1e38
+"""nor any other number: what float32 can hold"""
 
 
 class Section(BaseModel):
@@ -20,8 +22,9 @@ class Section(BaseModel):
     @classmethod
     def _no_number_without_sense(cls, value: Any) -> Any:
         for key, number in _numbers(value):
-            if abs(number) > LARGEST:
-                raise ValueError(f"{key}got {shown(number)}, expected a number of at most {LARGEST:,}")
+            largest = LARGEST if isinstance(number, int) else LARGEST_DECIMAL
+            if abs(number) > largest:
+                raise ValueError(f"{key}got {shown(number)}, expected a number of at most {largest:,}")
         return value
 
 
