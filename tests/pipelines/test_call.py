@@ -156,11 +156,15 @@ def test_each_seed_gets_its_own_classifiers(
     assert places["encoders"] == tmp_path / "all"
 
 
-@pytest.mark.parametrize("modality", ["../../out", "/out", ""])
-def test_a_card_cannot_lead_out_of_the_folder(tmp_path: Path, modality: str) -> None:
-    made = output(tmp_path / "made", stage="pretrain", seed="..", modality=modality)
-    with pytest.raises(DataError, match=r"card\.json: is damaged"):
-        _call.gather_outputs([made], str(tmp_path / "deep/all"))
+@pytest.mark.parametrize("method", ["../../out", "/out", "in/../../../out"])
+def test_a_card_cannot_lead_out_of_the_folder(
+    texts: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], method: str
+) -> None:
+    made = output(tmp_path / "made", stage="evaluate", method=method, regime="scratch", seed=0)
+    with pytest.raises(SystemExit) as ended:
+        _call.call("compare", texts, {"reports": [made]}, {"study": str(tmp_path / "study")})
+    assert ended.value.code == 2
+    assert "card.json: is damaged" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["card.json", "made", "weights"]
 
 
