@@ -94,9 +94,9 @@ FAULTS = [
     ),
     Fault(
         name="pmr: prototypes from the whole split",
-        file="src/ambidex/engine.py",
-        before="self.batches.sweep(split, 4 * self.params.batch_size, rows)",
-        after="self.batches.sweep(split, 4 * self.params.batch_size)",
+        file="src/ambidex/training/shares.py",
+        before="mine if rows is None else rows[mine]",
+        after="mine",
         caught_by=TESTS + "test_a_sweep_of_rows_is_that_part_of_the_whole_sweep",
     ),
     Fault(
