@@ -22,6 +22,7 @@ from ambidex.report import (
 from ambidex.report.chart import draw
 from ambidex.report.lean import Lean
 from ambidex.report.study import charts as study_charts
+from ambidex.report.study.grid import scatter_grid
 from ambidex.report.study.rows import METRICS, Row
 from helpers.figures import check
 
@@ -223,6 +224,29 @@ def test_a_gain_is_drawn_as_it_was_judged():
         assert drawn[2].get_markerfacecolor() == "white"
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert legend[2:] == ["clear on its own, not after correction", "no clear difference"]
+
+
+def test_a_hopeless_candidate_of_auto_is_an_arrow_at_the_right_end():
+    found = [
+        selection.Candidate("uniform", 0.7, 0.0, 0.9),
+        *(selection.Candidate(f"a{i}", 0.001, 0.03, 0.002) for i in range(5)),
+    ]
+    with theme.style():
+        (axes,) = selection.selection_chart(found).figure.axes
+    arrows = [line.get_xdata()[0] for line in axes.lines if line.get_marker() in (">", "4")]
+    others = [x for line in axes.lines if line.get_marker() not in (">", "4") for x in line.get_xdata()]
+    assert arrows == pytest.approx([0.031, 0.031])
+    assert max(x for x in others if x != 1) == pytest.approx(0.031)
+
+
+def test_an_accuracy_of_one_lies_within_the_edge_and_a_wild_share_does_not():
+    keys = {"method": "joint", "regime": "scratch", "modality": "audio"}
+    points = [{**keys, "x": 0.1 * i, "y": y} for i, y in enumerate([0.0, 0.2, 0.3, 0.4, 0.3, 1.0, 9.0])]
+    with theme.style():
+        (axes,) = scatter_grid(points, "x", "y", ("x", "y")).axes
+    hollow = [line for line in axes.lines if line.get_markerfacecolor() == "white"]
+    assert [len(line.get_xdata()) for line in hollow] == [1]
+    assert hollow[0].get_xdata() == [pytest.approx(0.6)]
 
 
 def test_shapley_values_that_were_sampled_show_their_error_beside_the_interval():

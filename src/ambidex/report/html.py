@@ -1,5 +1,6 @@
 """Building one HTML page from small pieces: text is escaped, nothing refers to a network, no script is needed."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib import resources
@@ -54,9 +55,10 @@ def bullets(items: Iterable[Text], class_: str = "findings") -> Html:
 
 
 def notice(text: Text, level: str = "warning") -> Html:
-    """A box that must not be overlooked; `level` is `danger`, `warning` or `note`."""
+    """A box that must not be overlooked; `level` is `danger`, `warning` or `note`. Commands stand in backticks."""
     word = {"danger": "Caution", "warning": "Check", "note": "Note"}[level]
-    return tag("div", tag("strong", f"{word}: "), text, class_=f"notice {level}", role="note")
+    marked = Html(re.sub(r"`([^`]+)`", r"<code>\1</code>", safe(text)))
+    return tag("div", tag("strong", f"{word}: "), marked, class_=f"notice {level}", role="note")
 
 
 def tiles(items: Sequence[tuple[str, str, str]]) -> Html:

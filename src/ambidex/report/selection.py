@@ -31,9 +31,11 @@ def selection_chart(candidates: Sequence[Candidate]) -> Chart:
     figure = theme.figure(height=theme.rows_height(len(candidates), 0.31, 2.0, 1.2))
     axes = figure.subplots()
     edge = _edge(candidates)
+    end = max(c.held_out + (c.error or 0.0) for c in candidates if c.held_out <= edge)
+    end = max([end, *(c.test for c in candidates if c.test is not None and c.test <= edge)])
     for row, c in enumerate(candidates):
         axes.axhline(row, color=theme.PALE, linewidth=0.6, zorder=0)
-        _row(axes, row, c, edge)
+        _row(axes, row, c, edge, end)
     theme.rows_axis(axes, [f"{c.name} (chosen)" if c.chosen else c.name for c in candidates])
     axes.set_xlabel("NLL (nats; lower is better)")
     theme.legend_above(figure, _legend())
@@ -44,8 +46,8 @@ def selection_chart(candidates: Sequence[Candidate]) -> Chart:
         figure,
         f"NLL on held-out samples, cross-validated: {told}.",
         "Squares are what auto looked at: NLL on samples that were left out of the fit, with the standard error of the "
-        "difference to the plain sum. Crosses are test, which it never sees. The simplest candidate within one "
-        "standard error of the best is chosen.",
+        "difference to the plain sum. Crosses are test, which it never sees; an arrow lies beyond the right "
+        "end. The simplest candidate within one standard error of the best is chosen.",
         [
             {
                 "allocator": c.name,
@@ -60,14 +62,14 @@ def selection_chart(candidates: Sequence[Candidate]) -> Chart:
 
 
 def _edge(candidates: Sequence[Candidate]) -> float:
-    """Values beyond are drawn at the edge: one hopeless candidate must not squeeze all others together."""
+    """Values beyond are arrows at the right end: one hopeless candidate must not squeeze all others together."""
     values = [v for c in candidates for v in (c.held_out, c.test) if v is not None]
     limit = 3 * median(values)
     return max(v for v in values if v <= limit) if max(values) > limit else float("inf")
 
 
-def _row(axes: Axes, row: int, c: Candidate, edge: float) -> None:
-    tone, at = theme.PALETTE[0], min(c.held_out, edge)
+def _row(axes: Axes, row: int, c: Candidate, edge: float, end: float) -> None:
+    tone, at = theme.PALETTE[0], c.held_out if c.held_out <= edge else end
     if c.error is not None and c.held_out <= edge:
         axes.plot([at - c.error, at + c.error], [row, row], color=tone, linewidth=1.6)
     axes.plot(
@@ -80,8 +82,8 @@ def _row(axes: Axes, row: int, c: Candidate, edge: float) -> None:
             fontsize=8.5,
         )  # fmt: skip
     if c.test is not None:
-        shape = "x" if c.test <= edge else "4"
-        axes.plot(min(c.test, edge), row, marker=shape, color=theme.INK, markersize=7, markeredgewidth=1.8)
+        shape, place = ("x", c.test) if c.test <= edge else ("4", end)
+        axes.plot(place, row, marker=shape, color=theme.INK, markersize=7, markeredgewidth=1.8)
 
 
 def _legend() -> list[Line2D]:

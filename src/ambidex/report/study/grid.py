@@ -87,11 +87,11 @@ def _columns(pairs: Sequence[Sequence[float]]) -> tuple[list[float], list[float]
 
 
 def _limits(values: Sequence[float]) -> tuple[float, float]:
-    """0 to the largest value, wider for what lies beyond, but not for single wild values."""
-    low, high = np.quantile(values, [0.02, 0.98])
-    low = min(float(low), 0.0)
-    space = 0.06 * max(float(high) - low, 0.1)
-    return max(low - space, -0.75), min(float(high) + space, 1.75)
+    """0 to the largest value up to 1, wider for what lies beyond, but not for single wild values."""
+    low, high = map(float, np.quantile(values, [0.02, 0.98]))
+    low, high = min(low, 0.0), max([high, *(value for value in values if value <= 1)])
+    space = 0.06 * max(high - low, 0.1)
+    return max(low - space, -0.75), min(high + space, 1.75)
 
 
 def dodged(count: int, spread: float = 0.76) -> list[float]:
