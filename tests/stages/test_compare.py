@@ -343,8 +343,10 @@ def test_two_reports_of_one_cell_damage_and_emptiness_are_named(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="holds no report of the study's cells, found nothing"):
         run("compare", params(), {"reports": tmp_path / "empty"}, {"study": tmp_path / "study"})
-    write_report(reports / "one", "joint", "scratch", 0)
     write_report(reports / "old", "ogm_ge", "scratch", 0, features="store-0")
+    with pytest.raises(DataError, match="found old; name what you want in study"):
+        run("compare", params(), {"reports": reports}, {"study": tmp_path / "study"})
+    write_report(reports / "one", "joint", "scratch", 0)
     run("compare", params(), {"reports": reports}, {"study": tmp_path / "study"})
     assert json.loads((tmp_path / "study" / "compare.json").read_text())["ignored"] == ["old"]
     (reports / "one" / "predictions.safetensors").write_bytes(b"not tensors")

@@ -10,7 +10,7 @@ from ambidex.report import html
 from ambidex.report.chart import Drawn
 from ambidex.report.predictions import Predictions, probabilities, read_predictions
 from ambidex.report.study.rows import METRICS, Row
-from ambidex.report.study.table import read_rows, render, render_study
+from ambidex.report.study.table import read_rows, render, render_study, replaced
 from helpers.pages import read_page
 
 EVIL = "<script>alert(\"x\")</script> & 'quoted'"
@@ -38,6 +38,11 @@ def test_names_from_outside_never_become_markup(tmp_path):
     assert parsed.images[0]["alt"].startswith(EVIL)
 
 
+def test_a_command_in_a_box_is_set_as_code():
+    box = html.notice("`ambidex <crossfit>` helps")
+    assert "</strong><code>ambidex &lt;crossfit&gt;</code> helps</div>" in box
+
+
 def test_a_heading_row_spans_the_table():
     text = html.table(["a", "b"], [["group"], ["x", "1"]])
     assert '<th scope="rowgroup" colspan="2">group</th>' in text
@@ -53,6 +58,14 @@ def row(**values):
         "per_seed": {"0": mean},
     }
     return Row(**{**given, "mean": mean, "std": dict.fromkeys(METRICS), **values})
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [("own_heads", "own heads"), ("probes", "probes"), ("both", "head and probes")],
+)
+def test_what_an_allocator_weighs_is_said_in_words(source, words):
+    assert replaced(row(sources={"0": source})) == [f"weighs {words}"]
 
 
 ENDS = {"difference": 0.1, "low": 0.05, "high": 0.15, "comparisons": 3}
@@ -92,8 +105,12 @@ def test_the_text_table_shows_values_marks_and_notes():
 
 def test_a_study_with_half_a_test_is_one_line(tmp_path):
     half = row(tests={"accuracy": {"mark": "same"}}).to_json()
-    (tmp_path / "compare.json").write_text(json.dumps({"rows": [half]}))
-    with pytest.raises(DataError, match=r"compare.json: is not a readable comparison; run compare first"):
+    (tmp_path / "compare.json").write_text(
+        json.dumps({"rows": [half]} | {key: [] for key in ("methods", "bias", "allocators", "verdicts")})
+    )
+    with pytest.raises(
+        DataError, match=r"compare.json: rows.0.tests.accuracy.difference: missing .*; run compare again"
+    ):
         render_study(tmp_path)
 
 

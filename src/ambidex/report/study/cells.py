@@ -183,7 +183,8 @@ def read_reports(folder: Path, study: Study) -> Reports:
             found[cell] = _read(place)
     if not found:
         names = ", ".join(ignored) or "nothing"
-        raise DataError(f"{folder}: holds no report of the study's cells, found {names}; run evaluate first")
+        todo = "name what you want in study.methods, .regimes and .seeds" if ignored else "run evaluate first"
+        raise DataError(f"{folder}: holds no report of the study's cells, found {names}; {todo}")
     ordered = {cell: found[cell] for cell in wanted if cell in found}
     _check_same_samples(list(ordered.values()))
     return Reports(ordered, [cell for cell in wanted if cell not in found], ignored)

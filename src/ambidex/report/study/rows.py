@@ -60,7 +60,7 @@ class Row:
     leaky: bool = False
     oracle: bool = False
     sources: dict[str, str] = field(default_factory=dict)
-    """seed -> what the allocator weighs, where that is not the head's contributions: `own_heads` or `probes`"""
+    """seed -> what the allocator weighs, where that is not the head's contributions: `own_heads`, `probes` or `both`"""
     sources_why: dict[str, str] = field(default_factory=dict)
     """seed -> why"""
     validation: Numbers = field(default_factory=dict)
