@@ -147,7 +147,12 @@ class Platform(Section):
         "within what Kubeflow can store of it (1 up to 30 cells)",
     )
     parallel: int = Field(0, ge=0, description="most pods of one loop at a time; 0: no limit")
-    retries: int = Field(2, ge=0, le=20, description="of a task that failed or whose node went away")
+    retries: int = Field(
+        2,
+        ge=0,
+        le=20,
+        description="of a task that failed or was evicted; not where the pod vanished with its node",
+    )
     deadline: int = Field(
         86_400,
         ge=60,

@@ -63,7 +63,8 @@ def _load_pretrained(
     """
     if encoders is None:
         raise DataError(
-            f"{asks}: starts from the unimodal classifiers, and there are none; run pretrain first"
+            f"{asks}: starts from the unimodal classifiers of its seed, and there are none; run pretrain with that "
+            "seed first"
         )
     heads: dict[str, nn.Linear] = {}
     digests: dict[str, str] = {}
