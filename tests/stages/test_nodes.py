@@ -56,7 +56,7 @@ def _lines(said):
 @SLOW
 def test_two_nodes_train_as_two_processes_of_one(layout, tmp_path):
     params = write_params(tmp_path / "params.yaml", train={"method": "ogm_ge", "regime": "pretrained"})
-    places = ["--features", layout.features, "--encoders", layout.encoders(0), "--model"]
+    places = ["--features", layout.features, "--encoders", layout.encoders(0), "--out"]
     codes, printed, said = _two_nodes(params, [[*places, tmp_path / "shared"]] * 2)
     assert codes == [0, 0], said
     assert sum(out.count("train: wrote") for out in printed) == 1
@@ -103,7 +103,7 @@ def test_what_two_nodes_do_not_share_is_one_line_at_the_start(layout, tmp_path, 
         shutil.copytree(layout.root, tmp_path / name)
         inputs = ["--features", tmp_path / name / "features", "--encoders", tmp_path / name / "encoders/0"]
         output = tmp_path / (name if change == "folders" else "shared") / "model"
-        places.append([*inputs, "--model", output])
+        places.append([*inputs, "--out", output])
     features, encoders = tmp_path / "b/features", tmp_path / "b/encoders/0"
     if change in ("features", "missing"):
         shutil.rmtree(features)

@@ -77,7 +77,7 @@ def test_nobody_waits_for_a_pipe(tmp_path: Path, what: str) -> None:
         "model.json": "ambidex predict model clip.wav",
         "source": f"ambidex prepare {shipped} --set prepare.dataset=manifest --set prepare.source=pipe "
         "--set 'prepare.options={}'",
-        "card.json": f"ambidex extract {shipped} --manifest manifest --features out",
+        "card.json": f"ambidex extract {shipped} --manifest manifest --out out",
         "weights": f"ambidex pretrain {shipped} --features pipe --set model.encoders.audio.name=mlp",
     }[what]
     done = shell(f"timeout 60 {line}", tmp_path)
