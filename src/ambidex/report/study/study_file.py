@@ -14,16 +14,8 @@ Estimate = dict[str, float | None]
 
 
 class _Test(Record):
-    mark: Literal["better", "worse", "same"]
-    difference: float
-    low: float
-    high: float
-
-
-class _Tests(Record):
-    accuracy: _Test | None = None
-    nll: _Test | None = None
-    brier: _Test | None = None
+    mark: Literal["better", "worse", "same"] | None = None
+    difference: float | None = None
 
 
 class _Row(Record):
@@ -34,8 +26,8 @@ class _Row(Record):
     per_seed: dict[str, Numbers]
     mean: Numbers = Field(default_factory=dict)
     std: Numbers = Field(default_factory=dict)
-    tests: _Tests = Field(default_factory=_Tests)
-    repair: _Tests = Field(default_factory=_Tests)
+    tests: dict[str, _Test] = Field(default_factory=dict)
+    repair: dict[str, _Test] = Field(default_factory=dict)
 
 
 class _Bias(Record):
