@@ -2,7 +2,7 @@
 
 DECISION = {
     "decision share": "A modality's part of the evidence for the true class, on average over the samples of a class. "
-    "Below 0: it argues against the true class.",
+    "Below 0: it argues against the true class. Undefined where the whole is not above 0.",
     "capability": "Its part of what the modalities can recognise: the recall of a linear probe on its own features, "
     "divided by the sum over all modalities.",
     "decision imbalance (DI)": "The mean distance between the two. 0: each decides as much as it can recognise.",

@@ -149,7 +149,7 @@ def _effects(effects: Sequence[Effect]) -> Html:
             ]
         )
     head = ["allocator", "cells", "accuracy (points)", "better / = / worse", "NLL (nats)", "better / = / worse",
-            "refused", "on probes or own heads"]  # fmt: skip
+            "refused", "not on the head alone"]  # fmt: skip
     caption = (
         "Every allocator against the plain sum of the same model: mean over the cells (method and regime) in which it "
         "was fitted, and in how many of them it is clearly better, not clearly different, and clearly worse, after "
