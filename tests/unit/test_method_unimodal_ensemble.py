@@ -91,7 +91,9 @@ def test_without_classifiers_it_is_one_line(tmp_path, layout, regime):
     empty = Layout(tmp_path)
     params = small_params(train={"method": "unimodal_ensemble", "regime": regime})
     inputs, outputs = places("train", params, empty)
-    with pytest.raises(AmbidexError, match=r"^method unimodal_ensemble: .*; run pretrain first$"):
+    with pytest.raises(
+        AmbidexError, match=r"^method unimodal_ensemble: .*; run pretrain with that seed first$"
+    ):
         run("train", params, {**inputs, "features": layout.features}, outputs)
     empty.encoders(0).mkdir(parents=True)
     (empty.encoders(0) / "left").symlink_to(layout.encoder("left", 0))
