@@ -23,7 +23,7 @@ from ambidex.report.study.methods import MethodRow
 from ambidex.report.study.methods_table import render_methods
 from ambidex.report.study.page import _against, _cell
 from ambidex.report.study.recipe import Recipe
-from ambidex.report.study.repair import marks_in_words, shipped
+from ambidex.report.study.repair import _clear, marks_in_words, shipped
 from ambidex.report.study.rows import METRICS, Row
 from ambidex.report.study.table import cell
 from ambidex.report.study.verdicts import verdicts
@@ -254,3 +254,11 @@ def test_a_null_study_says_so_everywhere():
     text = " ".join([v.answer for v in told] + [s for v in told for s in v.sentences])
     assert "undecided: no clear difference in any of 2" in text
     assert not re.search(r"clearly (better|worse) in [1-9]|significantly|in [1-9]\d* .*clearly better", text)
+
+
+def test_two_metrics_are_clear_on_their_own_and_one_on_its_own():
+    half = {"mark": "same", "difference": 0.1, "low": 0.05, "high": 0.2, "comparisons": 2}
+    none = half | {"low": -0.1}
+    after = "not after correction for 2 comparisons"
+    assert _clear({"accuracy": half, "nll": half}) == [f"accuracy and NLL clear on their own, {after}"]
+    assert _clear({"accuracy": half, "nll": none}) == [f"accuracy clear on its own, {after}"]

@@ -65,7 +65,10 @@ def _clear(tests: Comparison) -> list[str]:
         found = judged(tests[metric], HIGHER_IS_BETTER[metric])
         if found.clarity != "same":
             told.setdefault(found.words, []).append(name)
-    return [f"{listed(names)} {words}" for words, names in told.items()]
+    return [
+        f"{listed(names)} {words if len(names) == 1 else words.replace(ALONE, ALONE_MANY)}"
+        for words, names in told.items()
+    ]
 
 
 def _extremes(changed: Sequence[Effect]) -> list[str]:
