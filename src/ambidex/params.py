@@ -216,9 +216,11 @@ class Optimisation(Section):
     )
     accumulate: int = Field(1, ge=1, le=10_000, description="micro-batches per optimiser step")
     optimizer: Literal["sgd", "adam", "adamw"] = Field("adam", description="the rule of a step")
-    learning_rate: float = Field(1e-3, gt=0, description="at the start; the schedule lowers it")
+    learning_rate: float = Field(1e-3, gt=0, le=1e30, description="at the start; the schedule lowers it")
     momentum: float = Field(0.9, ge=0, lt=1, description="sgd only")
-    weight_decay: float = Field(1e-4, ge=0, description="as torch.optim defines it for the optimiser")
+    weight_decay: float = Field(
+        1e-4, ge=0, le=1_000, description="as torch.optim defines it for the optimiser"
+    )
     schedule: Literal["constant", "step", "cosine"] = Field("constant", description="of the learning rate")
     step_epochs: int = Field(70, ge=1, le=1_000_000, description="schedule step: epochs between two drops")
     step_factor: float = Field(0.1, gt=0, le=1, description="schedule step: factor of each drop")

@@ -282,10 +282,11 @@ def shared(folder):
     return write(folder, cells, ["train"] * 8 + ["val"] * 2 + ["test"] * 2)
 
 
-def test_accepted_content_makes_the_result_leaky(tmp_path):
+def test_accepted_content_makes_the_result_leaky_and_prepare_says_so(tmp_path, capsys):
     for name, accepted in (("one", {"shared_content": "allow"}), ("two", {"allow_shared_groups": True})):
         rows, facts = prepare(tmp_path / name, "manifest", shared(tmp_path), **accepted)
         assert len(rows) == 12
+        assert "prepare: results will be marked as leaky: content on both sides" in capsys.readouterr().err
         assert (facts["leaky"], facts["protocol"]) == (True, "content on both sides of the split")
         assert read_json(tmp_path / name / "card.json")["leaky"] is True
 

@@ -62,6 +62,8 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
         write_records(folder, "prepare", params, metrics, **card)
     for note in facts["notes"]:
         print(f"prepare: {one_line(note, _NOTE_LIMIT)}", file=sys.stderr)
+    if facts["leaky"]:
+        print(f"prepare: results will be marked as leaky: {one_line(facts['protocol'])}", file=sys.stderr)
     return metrics
 
 

@@ -47,7 +47,10 @@ def _recovered(reports: Reports, rows: Sequence[Row], row: Row) -> str:
     gap = fmean(known) - start if known and start is not None else 0.0
     if gap >= NEGLIGIBLE:
         part = row.repair["accuracy"]["difference"] / gap
-        facts.append(f"{part:.0%} of the way to always picking a modality that is right")
+        way = (
+            "more than all" if part > 1 else f"{part:.0%}"
+        )  # probes may beat every choice among the modalities
+        facts.append(f"{way} of the way to always picking a modality that is right")
     return f"{_gain(row.repair)} ({', '.join(facts)})"
 
 
