@@ -21,7 +21,7 @@ _ROUNDING = 0.01  # seconds by which stated ends may be rounded
 _TAIL_BYTES = 256  # by which the stated length of a wav may be off: writers forget headers and padding
 _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 # Formats whose header states how long each stream is.
-_OWN_END = {"mov", "avi", "flac"}
+_OWN_END = {"mov", "avi", "flac", "aiff", "au"}
 # Formats whose header states only how long the file is: its longest stream decides.
 _COMMON_END = {"flv", "matroska", "asf"}
 # Formats with an outermost element that holds everything: where it is whole, so is the file.
