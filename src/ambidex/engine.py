@@ -56,13 +56,12 @@ from ambidex.training.ranks import Ranks
 from ambidex.training.rehearsal import evaluating, rehearsal
 from ambidex.training.resample import agreed
 from ambidex.training.scaling import LossScale
+from ambidex.training.seen import Seen, detached, joined, joined_place
 from ambidex.training.shared_norm import SharedNorm
 from ambidex.training.shares import Shares
 from ambidex.training.stopping import Stop, stop_on_sigterm
 
 BEST_FILE = "best.safetensors"
-Seen = tuple[Tensor, Tensor, Features, dict[str, Tensor] | None]
-"""labels, logits, features and contributions of a micro-batch, detached"""
 
 
 @dataclass
@@ -167,9 +166,9 @@ class Engine:
             # uneven micro-batches and ranks together give the gradient of the whole batch's mean
             part = len(batch.labels) * self.batches.ranks / whole
             self.method.backward(step, self.scale.scaled(loss if part == 1 else loss * part))
-            seen.append(_detached(step))
-        step.labels, step.logits, step.features, step.contributions = _joined(seen)
-        step.place = _joined_place(micro_batches)
+            seen.append(detached(step))
+        step.labels, step.logits, step.features, step.contributions = joined(seen)
+        step.place = joined_place(micro_batches)
         self.ranks.average_gradients(self.model.parameters())
         if not self.scale.unscale(self.optimizer):
             return  # a gradient overflowed: this step is left out, and the next is scaled less
@@ -193,7 +192,7 @@ class Engine:
                 step.labels = torch.cat([batch.labels for batch in micro_batches])
                 step.features = {m: torch.cat([part[m] for part in encoded]) for m in self.model.modalities}
                 step.logits, step.contributions = self.model.fuse(step.features)
-                step.place = _joined_place(micro_batches)
+                step.place = joined_place(micro_batches)
                 step.parts = [batch.inputs for batch in micro_batches]
                 self.method.survey(step)
         return encoded[0] if len(encoded) == 1 else None
@@ -399,25 +398,3 @@ def _note(values: dict[str, float]) -> str:
 
 def _weights(model: MultimodalNet) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-
-
-def _detached(step: Step) -> Seen:
-    contributions = step.contributions and {m: z.detach() for m, z in step.contributions.items()}
-    features = {m: h.detach() for m, h in step.features.items()}
-    return step.labels, step.logits.detach(), features, contributions
-
-
-def _joined_place(micro_batches: list[Batch]) -> slice:
-    return slice(micro_batches[0].place.start, micro_batches[-1].place.stop)
-
-
-def _joined(seen: list[Seen]) -> Seen:
-    if len(seen) == 1:
-        return seen[0]
-    labels, logits, features, contributions = zip(*seen, strict=True)
-    parts = None if contributions[0] is None else _side_by_side(contributions)
-    return torch.cat(labels), torch.cat(logits), _side_by_side(features), parts
-
-
-def _side_by_side(parts: tuple[dict[str, Tensor], ...]) -> dict[str, Tensor]:
-    return {m: torch.cat([part[m] for part in parts]) for m in parts[0]}

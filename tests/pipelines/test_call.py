@@ -9,7 +9,7 @@ from components.final_status.page import show_status
 from pipelines.texts import data_text, learning_text
 
 from ambidex.configuration import load_params, parse_params
-from ambidex.errors import DataError, ParamsError, PreemptedError
+from ambidex.errors import ParamsError, PreemptedError
 from ambidex.files import write_json
 from ambidex.records import CARD_FILE
 from helpers.small import small_params

@@ -52,8 +52,8 @@ def test_a_step_is_a_node_of_the_record(tmp_path: Path) -> None:
     counts = [count_steps(spec, arguments | {"cells": one}) for one in (few, more)]
     assert counts[1] - counts[0] == 11
     # root 3; exit handler 3; its task 4; prepare, extract, gather, compare, failed-cells 5 x 4; two loops 3 each;
-    # four classifiers of a task each 4 x (3 + 4); three cells
-    assert counts[0] == 3 + 3 + 4 + 20 + 6 + 28 + 3 * 11
+    # six classifiers of a task each 6 x (3 + 4); three cells
+    assert counts[0] == 3 + 3 + 4 + 20 + 6 + 42 + 3 * 11
 
 
 def test_the_most_steps_leave_room(tmp_path: Path) -> None:

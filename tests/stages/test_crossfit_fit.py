@@ -198,7 +198,7 @@ def test_a_study_without_validation_cross_fits_its_cells(no_val, capsys):
     assert cli(no_val, "study", *ASKED) == 0
     said = capsys.readouterr().out
     assert "crossfit: " in said
-    assert "wrote" not in said
+    assert "wrote" not in said, said
 
 
 def test_training_without_validation_needs_the_last_epoch(no_val, capsys):

@@ -46,7 +46,7 @@ def test_a_study_keeps_what_the_verbs_made(
 ) -> None:
     assert main(["study", "--params", str(params), "--runs", str(by_verbs)]) == 0
     text = capsys.readouterr().out
-    assert "wrote" not in text
+    assert "wrote" not in text, text
     assert text.count("is up to date") == 7
     assert f"report: {by_verbs / 'study/compare.html'}" in text
 

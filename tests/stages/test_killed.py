@@ -63,7 +63,7 @@ class Counted:
 
 
 def test_killed_in_mid_epoch_a_rerun_takes_the_steps_since_the_last_checkpoint(layout, tmp_path, monkeypatch):
-    often = {"accelerator": "cpu", "threads": 1, "checkpoint_minutes": 0.003}  # every 0.2 s
+    often = {"accelerator": "cpu", "threads": 1, "checkpoint_minutes": 1e-4}  # about every step
     params = write_params(tmp_path / "params.yaml", train=SETTINGS, runtime=often)
     state = _killed_in_mid_epoch(
         command("train", params, layout.features, tmp_path / "cut"), tmp_path / "cut.partial/checkpoint.pt"
@@ -80,7 +80,7 @@ def test_killed_in_mid_epoch_a_rerun_takes_the_steps_since_the_last_checkpoint(l
 
 @pytest.mark.slow
 def test_so_it_is_with_two_processes(layout, tmp_path):
-    often = {"accelerator": "cpu", "threads": 1, "checkpoint_minutes": 0.003, "devices": 2}
+    often = {"accelerator": "cpu", "threads": 1, "checkpoint_minutes": 1e-4, "devices": 2}
     params = write_params(tmp_path / "params.yaml", train=SETTINGS, runtime=often)
     cut, whole = tmp_path / "cut", tmp_path / "whole"
     state = _killed_in_mid_epoch(

@@ -169,7 +169,7 @@ def surprised(mistakes=1):
 @pytest.mark.parametrize(
     ("mistakes", "groups", "needed", "expected"),
     [
-        (1, 240, np.inf, "uniform"),  # without the fold of the mistake, the others ask for more confidence
+        (1, 240, 1e9, "uniform"),  # without the fold of the mistake, the others ask for more confidence
         (1, 240, 3.0, "scale"),  # but p[y] = exp(-12) once in 240
         (1, 12, 3.0, "uniform"),  # one speaker in twelve, right in 19 of 20
         (60, 1, 3.0, "uniform"),  # a single speaker

@@ -109,6 +109,8 @@ def test_details_stand_beside_and_old_reports_are_read(few, tmp_path):
     (old,) = read_reports(tmp_path, params.study).found.values()
     assert old.details == new.details == known
     write_json(folder / "metrics.json", run_metrics(few))
-    with pytest.raises(DataError, match=r"a: has no details.json .*; run evaluate again") as caught:
+    with pytest.raises(
+        DataError, match=r"a/metrics\.json: allocators: missing; run evaluate again"
+    ) as caught:
         read_reports(tmp_path, params.study)
     assert "\n" not in str(caught.value)

@@ -130,5 +130,5 @@ def test_reports_of_earlier_versions_leave_dashes(tmp_path):
 
 
 def test_no_comparison_is_one_line(tmp_path):
-    with pytest.raises(DataError, match=r"compare\.json: holds no table of methods; run compare again"):
+    with pytest.raises(DataError, match=r"compare\.json: cannot be read .*; run compare first"):
         read_methods(tmp_path)

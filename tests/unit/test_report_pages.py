@@ -5,12 +5,13 @@ import json
 import pytest
 import torch
 
+from ambidex.commands.stage import show_study
 from ambidex.errors import DataError
 from ambidex.report import html
 from ambidex.report.chart import Drawn
 from ambidex.report.predictions import Predictions, probabilities, read_predictions
 from ambidex.report.study.rows import METRICS, Row
-from ambidex.report.study.table import read_rows, render, render_study
+from ambidex.report.study.table import read_rows, render
 from helpers.pages import read_page
 
 EVIL = "<script>alert(\"x\")</script> & 'quoted'"
@@ -92,9 +93,12 @@ def test_the_text_table_shows_values_marks_and_notes():
 
 def test_a_study_with_half_a_test_is_one_line(tmp_path):
     half = row(tests={"accuracy": {"mark": "same"}}).to_json()
-    (tmp_path / "compare.json").write_text(json.dumps({"rows": [half]}))
-    with pytest.raises(DataError, match=r"compare.json: is not a readable comparison; run compare first"):
-        render_study(tmp_path)
+    whole = {"rows": [half], "methods": [], "bias": [], "allocators": [], "verdicts": []}
+    (tmp_path / "compare.json").write_text(json.dumps(whole))
+    with pytest.raises(
+        DataError, match=r"compare.json: is not a whole comparison: key .* is missing; run compare again"
+    ):
+        show_study(tmp_path)
 
 
 def test_a_study_that_is_not_there_is_one_line(tmp_path):

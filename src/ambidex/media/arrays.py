@@ -124,8 +124,9 @@ def _header_lines(stream: IO[bytes]) -> int:
     stream.seek(0)
     if not is_utf8_like(start[:1_000]):
         raise MediaError("is UTF-16 or no text at all, expected UTF-8")
-    whole = start[: start.rfind(b"\n") + 1] or start  # a name that is cut off is none
-    return header_lines(whole.decode("utf-8-sig", errors="replace"))
+    lines, cut = start[: start.rfind(b"\n") + 1], len(start) == _HEADER_LIMIT
+    names = lines or (start.rpartition(b",")[0] if cut else start)  # a name that is cut off is none
+    return header_lines(names.decode("utf-8-sig", errors="replace"))
 
 
 def _csv_bytes(text: io.TextIOWrapper, header: int, size: int, most: int) -> int:

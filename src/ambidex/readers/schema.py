@@ -37,7 +37,10 @@ def _each_once(names: list[str]) -> list[str]:
 
 Names = Annotated[list[str], Field(min_length=1), AfterValidator(_each_once)]
 """names (classes, modalities) in their order, none of them twice"""
-FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}$")]
+_FILE = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}$"
+_FORMS = {_FILE: "a name of letters, digits, '_', '-' and '.' in the same folder"}
+"""what a pattern stands for, in words"""
+FileName = Annotated[str, StringConstraints(pattern=_FILE)]
 """a file in the folder at hand, never a path out of it"""
 FileNames = Annotated[list[FileName], Field(min_length=1), AfterValidator(_each_once)]
 """names (modalities) that files are called by, in their order, none of them twice"""
@@ -91,6 +94,9 @@ def first_mistake(error: ValidationError) -> str:
         text = str(first.get("ctx", {}).get("error"))
     elif first["type"] == "extra_forbidden":
         text = "unknown key"
+    elif first["type"] == "string_pattern_mismatch":
+        pattern = first.get("ctx", {}).get("pattern", "")
+        text = f"got {shown(first['input'])}, expected {_FORMS.get(pattern, f'text that matches {pattern}')}"
     elif first["type"] in BLOCK:
         text = f"got {shown(first['input'])}, expected a block of keys and values"
     else:

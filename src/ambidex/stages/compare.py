@@ -92,7 +92,7 @@ def _facts(reports: Reports, params: Params) -> dict[str, Any]:
         "seeds": list(params.study.seeds),
         "samples": len(first.predictions.labels),
         "independent": unit_words(first.predictions.groups),
-        "classes": len(first.predictions.classes),
+        "classes": list(first.predictions.classes),
         "features": first.card.get("features"),
         "protocol": first.card.get("protocol"),
         "leaky": bool(first.card.get("leaky")),

@@ -80,7 +80,7 @@ FAULTS = [
     ),
     Fault(
         name="mla: the mean is of the last micro-batch",
-        file="src/ambidex/engine.py",
+        file="src/ambidex/training/seen.py",
         before="_side_by_side(features), parts",
         after="features[-1], parts",
         caught_by=TESTS + "test_the_projector_is_an_inverse_and_the_heads_gradient_is_projected",
