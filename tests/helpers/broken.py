@@ -107,6 +107,8 @@ def write_pointers(folder: Path) -> dict[str, str]:
         "page.wav": "\n<!DOCTYPE html>\n<html>404 not found</html>",
         "error.wav": "\ufeff<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>",
         "answer.wav": '{"error": "quota"}',
+        "list.wav": "ffconcat version 1.0\nfile other.wav\n",
+        "list.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:1.0,\nother.ts\n#EXT-X-ENDLIST\n",
     }.items():
         (folder / name).write_text(text)
     (folder / "zeros.wav").write_bytes(bytes(300_000))
@@ -122,6 +124,8 @@ def write_pointers(folder: Path) -> dict[str, str]:
         "page.wav": "is an HTML page, neither media nor numbers (a download that went wrong?)",
         "error.wav": "is an XML text, neither media nor numbers (a download that went wrong?)",
         "answer.wav": "is a JSON text, neither media nor numbers (a download that went wrong?)",
+        "list.wav": "is a list of other files, not a media file; name one of those",
+        "list.m3u8": "is a list of other files, not a media file; name one of those",
         "zeros.wav": "holds nothing but zeros (a download or copy that was never finished?)",
         "packed.wav": "is a zip archive, not a media file",
     }

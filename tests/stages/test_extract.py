@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from ambidex.errors import DataError
+from ambidex.errors import DataError, StorageError
 from ambidex.media import extraction
 from ambidex.media import store as store_module
 from ambidex.media.decode import decode
@@ -361,13 +361,13 @@ def test_a_full_disk_is_one_line_and_finished_shards_survive(
     write_image(folder / "a.png", random_pictures(1, (16, 16))[0])
     write_manifest(folder, [{"visual": "a.png"}] * 16)
     params = extract_params({"visual": {"kind": "frames", "count": 1, "size": 256}}, shard_size=4)
-    with pytest.raises(DataError, match=r"disk full: 3\.0 MiB more needed, [12]\.\d MiB free"):
+    with pytest.raises(StorageError, match=r"disk full: 3\.0 MiB more needed, [12]\.\d MiB free"):
         extract(folder, small_disk / "features", params)  # seen before the work starts
     monkeypatch.setattr(
         stage, "_check_space", lambda *a: None
     )  # as if somebody else filled the disk meanwhile
     with pytest.raises(
-        DataError, match=r"disk full: 1\.\d MiB more needed, 0\.\d MiB free; finished shards"
+        StorageError, match=r"disk full: 1\.\d MiB more needed, 0\.\d MiB free; finished shards"
     ) as caught:
         extract(folder, small_disk / "features", params)
     assert "\n" not in str(caught.value)

@@ -278,7 +278,7 @@ def test_between_two_real_file_systems(tmp_path):
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "b").write_text("old")
         for folder in (unfinished, tmp_path / "out"):
-            (folder / "card.json").write_text('{"stage": "train"}')
+            (folder / "card.json").write_text('{"ambidex": "0", "stage": "train"}')
         outputs.finish(unfinished, tmp_path / "out", leave=("checkpoint.pt", "never there"))
         assert not unfinished.exists()
     finally:

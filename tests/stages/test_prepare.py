@@ -203,6 +203,12 @@ def test_a_class_without_training_samples(table):
     assert "of classes c, d:" in refusal(folder, write(folder, lines), options={"classes": [*"abcd"]})
 
 
+def test_one_class_alone_is_refused(table):
+    folder, lines = table
+    path = write(folder, [line for line in lines if ",a," in line])
+    assert refusal(folder, path) == "all samples are of class 'a', expected two classes or more"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

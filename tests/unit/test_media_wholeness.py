@@ -3,6 +3,7 @@
 import struct
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -75,6 +76,20 @@ def test_cut_sound_is_refused(tmp_path: Path, form: str) -> None:
     clip = write_film(tmp_path / f"a.{form}")
     assert outcome(clip, SOUND) == "accepted"
     for share in (0.1, 0.5, 0.9, 0.96):
+        assert outcome(part(clip, share), SOUND).startswith("truncated: "), share
+
+
+@pytest.mark.parametrize("form", ["aiff", "au"])
+def test_cut_recordings_whose_header_states_their_length_are_refused(tmp_path: Path, form: str) -> None:
+    clip = tmp_path / f"a.{form}"
+    with av.open(str(clip), "w") as container:
+        stream = container.add_stream("pcm_s16be", rate=8_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.ones((1, 16_000), np.int16), layout="mono")
+        frame.sample_rate = 8_000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    assert outcome(clip, SOUND) == "accepted"
+    for share in (0.1, 0.5, 0.9):
         assert outcome(part(clip, share), SOUND).startswith("truncated: "), share
 
 

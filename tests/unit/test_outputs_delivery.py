@@ -13,7 +13,9 @@ from ambidex.outputs import MARK, claimed, delivery, finish, fresh, swap
 from ambidex.outputs.swap import exchange
 from helpers.outputs import snapshot
 
-OLD, NEW = '{\n  "made": "old",\n  "stage": "train"\n}\n', '{\n  "made": "new",\n  "stage": "train"\n}\n'
+OLD, NEW = (
+    f'{{\n  "ambidex": "0",\n  "made": "{made}",\n  "stage": "train"\n}}\n' for made in ("old", "new")
+)
 
 
 class Killed(BaseException):
@@ -22,7 +24,7 @@ class Killed(BaseException):
 
 def output(folder: Path, made: str, *files: str) -> Path:
     folder.mkdir(parents=True)
-    write_json(folder / "card.json", {"stage": "train", "made": made})
+    write_json(folder / "card.json", {"ambidex": "0", "stage": "train", "made": made})
     for name in files:
         (folder / name).write_text(made)
     return folder
@@ -36,7 +38,7 @@ def deliver(tmp_path: Path) -> None:
 def deliver_into(place: Path) -> None:
     growing = place.with_name("out.partial")
     fresh(growing)
-    write_json(growing / "card.json", {"stage": "train", "made": "new"})
+    write_json(growing / "card.json", {"ambidex": "0", "stage": "train", "made": "new"})
     (growing / "checkpoint.pt").write_text("of no use any more")
     (growing / "new.txt").write_text("new")
     (growing / "history.csv.tmp-4711").write_text("of a killed run")
@@ -118,7 +120,7 @@ def test_a_copy_from_another_file_system_that_was_cut_is_swept(
     volume = tmp_path / "volume/out-1234.partial"
     fresh(volume)
     output(volume / "inner", "new")
-    write_json(volume / "card.json", {"stage": "train", "made": "new"})
+    write_json(volume / "card.json", {"ambidex": "0", "stage": "train", "made": "new"})
     (volume / "checkpoint.pt").write_text("the work of hours")
     real = Path.rename
 

@@ -38,12 +38,17 @@ def a_folder_with_an_empty_one(path: Path) -> None:
 
 def of_another_stage(path: Path) -> None:
     path.mkdir()
-    write_json(path / "card.json", {"stage": "evaluate"})
+    write_json(path / "card.json", {"ambidex": "0", "stage": "evaluate"})
 
 
 def a_foreign_card(path: Path) -> None:
     path.mkdir()
     write_json(path / "card.json", ["stage", "train"])
+
+
+def a_foreign_card_with_a_stage(path: Path) -> None:
+    path.mkdir()
+    write_json(path / "card.json", {"stage": "train", "name": "of another tool"})
 
 
 def a_damaged_card(path: Path) -> None:
@@ -59,7 +64,7 @@ def a_card_that_never_ends(path: Path) -> None:
 def a_link(path: Path) -> None:
     older = path.with_name("older")
     older.mkdir()
-    write_json(older / "card.json", {"stage": "train"})
+    write_json(older / "card.json", {"ambidex": "0", "stage": "train"})
     path.symlink_to("older")
 
 
@@ -96,12 +101,12 @@ def a_hidden_file_only(path: Path) -> None:
 
 def a_saved_model(path: Path) -> None:
     path.mkdir()
-    write_json(path / "card.json", {"stage": "train", "decision": {}})
+    write_json(path / "card.json", {"ambidex": "0", "stage": "train", "decision": {}})
 
 
 USERS: list[Callable[[Path], None]] = [
-    a_file, a_folder, a_folder_with_an_empty_one, of_another_stage, a_foreign_card, a_damaged_card,
-    a_card_that_never_ends, a_link, a_dangling_link, a_link_to_a_file, os.mkfifo, a_socket, a_device,
+    a_file, a_folder, a_folder_with_an_empty_one, of_another_stage, a_foreign_card, a_foreign_card_with_a_stage,
+    a_damaged_card, a_card_that_never_ends, a_link, a_dangling_link, a_link_to_a_file, os.mkfifo, a_socket, a_device,
     a_hidden_file_only, a_saved_model,
 ]  # fmt: skip
 
@@ -119,7 +124,7 @@ def test_what_is_the_users_stays(tmp_path: Path, make: Callable[[Path], None]) -
     with pytest.raises(OutputError), whole_folder(place):
         pytest.fail("the work began")
     new.mkdir()  # and if it came there while the stage worked
-    write_json(new / "card.json", {"stage": "train"})
+    write_json(new / "card.json", {"ambidex": "0", "stage": "train"})
     with pytest.raises(OutputError):
         finish(new, place)
     after = {name: found for name, found in snapshot(tmp_path).items() if not name.startswith("new")}
@@ -141,13 +146,13 @@ def test_a_users_folder_that_looks_like_a_leftover_stays(
 def test_nothing_an_empty_folder_and_an_older_output_are_replaced(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "older").mkdir()
-    write_json(tmp_path / "older/card.json", {"stage": "train"})
+    write_json(tmp_path / "older/card.json", {"ambidex": "0", "stage": "train"})
     (tmp_path / "older/old.txt").write_text("old")
     (tmp_path / "disk").mkdir()
     (tmp_path / "runs").symlink_to("disk")  # a folder above may be a link
     for place in ("nothing", "empty", "older", "runs/nothing", "runs/deep/er"):
         with claimed("train", {}, {"model": tmp_path / place}), whole_folder(tmp_path / place) as folder:
-            write_json(folder / "card.json", {"stage": "train"})
+            write_json(folder / "card.json", {"ambidex": "0", "stage": "train"})
         assert [path.name for path in (tmp_path / place).iterdir()] == ["card.json"], place
     assert (tmp_path / "runs").is_symlink()
     assert {path.name for path in tmp_path.iterdir()} == {"disk", "empty", "nothing", "older", "runs"}
@@ -171,7 +176,7 @@ def test_what_is_no_place_for_a_folder_is_one_line(tmp_path: Path, name: str) ->
 def test_an_output_never_replaces_its_own_input(tmp_path: Path, inner: str) -> None:
     out = tmp_path / "manifest"
     (out / "clips/a").mkdir(parents=True)
-    write_json(out / "card.json", {"stage": "prepare"})
+    write_json(out / "card.json", {"ambidex": "0", "stage": "prepare"})
     (tmp_path / "link").symlink_to(out)
     for way in (out, tmp_path / "link"):
         with (
@@ -184,7 +189,7 @@ def test_an_output_never_replaces_its_own_input(tmp_path: Path, inner: str) -> N
 def test_what_came_there_meanwhile_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the last look and the rename nothing can come: the two change places, and are changed back."""
     with whole_folder(tmp_path / "new") as folder:
-        write_json(folder / "card.json", {"stage": "train"})
+        write_json(folder / "card.json", {"ambidex": "0", "stage": "train"})
     a_folder(tmp_path / "out")
     monkeypatch.setattr(delivery, "check_output", lambda path, stage: None)  # it looked just before
     with pytest.raises(OutputError, match="and stays"):
@@ -199,7 +204,7 @@ def test_no_output_stands_inside_another(tmp_path: Path) -> None:
         (tmp_path / name).mkdir(parents=True)
         write_json(tmp_path / name / "card.json", {"stage": stage, "ambidex": "0"})
     (tmp_path / "r/model").mkdir()
-    write_json(tmp_path / "r/model/card.json", {"stage": "evaluate", "decision": {}})
+    write_json(tmp_path / "r/model/card.json", {"ambidex": "0", "stage": "evaluate", "decision": {}})
     before = snapshot(tmp_path)
     for stage, place, why in (
         ("prepare", "manifest", "holds another output, clips/features"),
@@ -281,7 +286,7 @@ def test_the_unfinished_folder_of_a_killed_run_is_known_by_its_mark(tmp_path: Pa
     (left / "half").write_text("half")
     with claimed("prepare", {}, {"m": tmp_path / "out"}), whole_folder(tmp_path / "out") as folder:
         assert [path.name for path in folder.iterdir()] == [MARK]
-        write_json(folder / "card.json", {"stage": "prepare"})
+        write_json(folder / "card.json", {"ambidex": "0", "stage": "prepare"})
     assert snapshot(tmp_path).keys() == {"out", "out/card.json"}
 
 

@@ -101,7 +101,11 @@ def check_groups(rows: Sequence[Row]) -> None:
 
 
 def check_classes(rows: Sequence[Row], classes: Sequence[str]) -> list[str]:
-    """Notes on classes absent from val or test. Raises DataError where one is absent from train."""
+    """Notes on classes absent from val or test. Raises DataError for one class alone, or one absent from train."""
+    if len(classes) < 2:
+        raise DataError(
+            f"all samples are of class '{one_line(classes[0], 60)}', expected two classes or more"
+        )
     counts = count_classes(rows, classes)
     absent = {split: [c for c in classes if not counts[split][c]] for split in SPLITS}
     if absent["train"]:

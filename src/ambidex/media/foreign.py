@@ -23,6 +23,7 @@ _TEXTS = (
     (b"<svg", "an SVG drawing"),
     (b'{"', "a JSON text"),
 )
+_LISTS = (b"ffconcat", b"#extm3u")  # FFmpeg would read the files that they name
 _ARCHIVES = (
     (b"PK\x03\x04", "zip"),
     (b"\x1f\x8b", "gzip"),
@@ -81,6 +82,8 @@ def _check_content(stream: BinaryIO, most: int | None) -> None:
         raise MediaError(
             "is a DVC pointer, its content is not here; run `dvc pull`, and name the file itself"
         )
+    if start[:64].lower().startswith(_LISTS):
+        raise MediaError("is a list of other files, not a media file; name one of those")
     for mark, reason in _TEXTS:
         if start[:64].lower().startswith(mark):
             raise MediaError(f"is {reason}, neither media nor numbers (a download that went wrong?)")

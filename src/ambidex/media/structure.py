@@ -49,6 +49,25 @@ def _riff(stream: BinaryIO, size: int) -> int | None:
     return 0
 
 
+def _aiff(stream: BinaryIO, size: int) -> int | None:
+    """Of its samples."""
+    if stream.read(12)[:4] != b"FORM":
+        return None
+    while len(head := stream.read(8)) == 8:
+        length = int.from_bytes(head[4:], "big")
+        if head[:4] == b"SSND":
+            return max(stream.tell() + length - size, 0)
+        stream.seek(length + (length & 1), 1)
+    return None
+
+
+def _au(stream: BinaryIO, size: int) -> int | None:
+    """Of its samples; a length of which every bit is set is unknown."""
+    head = stream.read(12)
+    start, length = (int.from_bytes(head[k : k + 4], "big") for k in (4, 8))
+    return max(start + length - size, 0) if length < 2**32 - 1 else 0
+
+
 def _avi(stream: BinaryIO, size: int) -> int | None:
     """Of the last of its RIFF elements, of which a long file has several."""
     end = 0
@@ -231,6 +250,8 @@ def _ebml_length(stream: BinaryIO) -> int | None:
 
 _STRUCTURES: dict[str, Callable[[BinaryIO, int], int | None]] = {
     "wav": _riff,
+    "aiff": _aiff,
+    "au": _au,
     "avi": _avi,
     "ogg": _ogg,
     "mp3": _mp3,

@@ -18,7 +18,9 @@ from ambidex.media.tracks import Track
 _SHARE = 0.05  # of the stated duration, beyond which an end counts as clearly too early
 _PACKETS = 2  # and by more than so many of the stream's longest packets
 _ROUNDING = 0.01  # seconds by which stated ends may be rounded
-_TAIL_BYTES = 256  # by which the stated length of a wav may be off: writers forget headers and padding
+_TAIL_BYTES = (
+    256  # by which the stated length of plain samples may be off: writers forget headers and padding
+)
 _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 # Formats whose header states how long each stream is.
 _OWN_END = {"mov", "avi", "flac"}
@@ -26,6 +28,7 @@ _OWN_END = {"mov", "avi", "flac"}
 _COMMON_END = {"flv", "matroska", "asf"}
 # Formats with an outermost element that holds everything: where it is whole, so is the file.
 _OUTER = {"avi", "matroska"}
+_SAMPLES = {"wav", "aiff", "au"}
 _BY_STRUCTURE = {"ogg", "mp3", "mpeg", "mpegts", "gif", "mov"}
 # Decoders that find damage only when asked to: by checksum, and by stopping where they would go on with a guess.
 _CHECKING = {"mjpeg", "png", "apng", "flac"}
@@ -44,7 +47,7 @@ def check_structure(path: Path, container: Any) -> int | None:
     missing = missing_bytes(path, names)
     if missing and (names & _BY_STRUCTURE or any(map(is_still, names))):
         raise MediaError(_cut(missing))
-    if "wav" in names and missing is not None and missing > _TAIL_BYTES:
+    if names & _SAMPLES and missing is not None and missing > _TAIL_BYTES:
         raise MediaError(_cut(missing))
     return missing
 

@@ -10,6 +10,7 @@ from ambidex.files import open_regular
 from ambidex.outputs.storage import is_storage
 
 CARD = "card.json"
+_OURS = "ambidex"  # a key that every card of ours has: others write cards of this name too
 _SAVED = "model"  # in a report: evaluate takes it over
 _LARGEST_CARD = 2**26  # bytes; a card of ours has thousands
 _KINDS = {
@@ -36,7 +37,7 @@ def check_neighbours(path: Path) -> None:
     whole = Path(os.path.abspath(path))  # noqa: PTH100, links above stay links
     for above in whole.parents:
         card = read_card(above)
-        if "ambidex" in card and "stage" in card:
+        if _OURS in card and "stage" in card:
             raise OutputError(
                 f"{one_line(path, 150)}: stands inside {one_line(above, 100)}, an output of "
                 f"{one_line(card['stage'], 30)}, and would go when that is made anew; {_STEP}"
@@ -68,7 +69,7 @@ def in_the_way(path: Path, stage: str | None) -> str:
         return ""
     card = read_card(path)
     made_by = card.get("stage")
-    if stage is None or not isinstance(made_by, str):
+    if stage is None or not isinstance(made_by, str) or _OURS not in card:
         return f"is a folder with files (such as {one_line(first, 60)}) that no earlier run left there"
     if made_by != stage:
         return f"is an output of {one_line(made_by, 30)}, not of {stage}"

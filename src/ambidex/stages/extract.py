@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ambidex import files, records
-from ambidex.errors import DataError
+from ambidex.errors import DataError, StorageError
 from ambidex.manifest import MANIFEST_FILE
 from ambidex.media.extraction import Batch, Wants, reason_of
 from ambidex.media.limits import Limits
@@ -33,7 +33,8 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
 
     With `extract.part` only that share of the shards, as a part store that `merge` reads.
     Returns counts, the same as in metrics.json. Raises DataError with one line: manifest wrong, too many broken
-    files, class without training sample, disk full. Finished shards stay beside the output for the next run.
+    files, class without training sample; StorageError: disk full. Finished shards stay beside the output for the next
+    run.
     """
     started = time.monotonic()
     manifest = read_manifest(inputs["manifest"], params.modalities)
@@ -153,8 +154,8 @@ def _full_disk_explained(folder: Path, total: int) -> Iterator[None]:
         raise _disk_full(folder, total - written, shutil.disk_usage(folder).free) from None
 
 
-def _disk_full(folder: Path, needed: int, free: int) -> DataError:
-    return DataError(
+def _disk_full(folder: Path, needed: int, free: int) -> StorageError:
+    return StorageError(
         f"{folder}: disk full: {needed / _MEBIBYTE:.1f} MiB more needed, {free / _MEBIBYTE:.1f} MiB free; "
         "finished shards are kept, and a rerun goes on from them"
     )
