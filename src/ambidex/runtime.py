@@ -23,10 +23,20 @@ def device(runtime: Runtime) -> torch.device:
     return torch.device(wanted)
 
 
+_PROCESSES_PER_CORE = 8
+
+
 def check_devices(runtime: Runtime) -> None:
-    """Raise ParamsError where there are fewer devices than `runtime.devices`. A CPU serves any number of processes."""
+    """Raise ParamsError where there are fewer devices than `runtime.devices`. A core serves up to 8 processes."""
     kind = device(runtime).type
-    there = torch.cuda.device_count() if kind == "cuda" else 1 if kind == "mps" else runtime.devices
+    if kind == "cpu":
+        if runtime.devices > (most := _PROCESSES_PER_CORE * (os.cpu_count() or 1)):
+            raise ParamsError(
+                f"runtime.devices: got {runtime.devices}, expected at most {most} on this machine's {os.cpu_count()} "
+                "core(s): more processes would only wait for each other"
+            )
+        return
+    there = torch.cuda.device_count() if kind == "cuda" else 1
     if runtime.devices > there:
         raise ParamsError(
             f"runtime.devices: got {runtime.devices}, but torch sees {there} device(s) of kind {kind}"

@@ -252,6 +252,15 @@ def test_a_sum_below_its_best_modality_is_explained(tmp_path, gap, where):
     assert f"lost mostly {where}" in why
 
 
+@pytest.mark.parametrize("text", ["[]", "null", '{"accuracy": NaN}'])
+def test_headline_numbers_that_are_damaged_are_said_though_compare_takes_nothing_from_them(tmp_path, text):
+    folder = write_report(tmp_path / "reports/0", "joint", "scratch", 0)
+    (folder / "metrics.json").write_text(text)
+    one = params(study={"methods": ["joint"], "regimes": ["scratch"], "seeds": [0]})
+    with pytest.raises(DataError, match=r"metrics\.json: .*; run evaluate again"):
+        run("compare", one, {"reports": tmp_path / "reports"}, {"study": tmp_path / "study"})
+
+
 def test_files_page_and_table(study, rows):
     table = list(csv.DictReader((study / "compare.csv").open()))
     assert len(table) == len(rows) == 10

@@ -360,6 +360,10 @@ def test_what_cannot_be_started_is_one_line(layout, tmp_path, monkeypatch):
     inputs, outputs = {"features": layout.features}, {"model": tmp_path / "model"}
     with pytest.raises(ParamsError, match=r"runtime\.devices: got 2, but 1 process\(es\) were started"):
         run("train", _params(2), inputs, outputs)
+    with pytest.raises(
+        ParamsError, match=r"runtime\.devices: got 1000, expected at most \d+ on this machine's"
+    ):
+        run_stage("train", small_params(runtime={"devices": 1000, "accelerator": "cpu"}), inputs, outputs)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     on_gpus = small_params(runtime={"devices": 4, "accelerator": "cuda"})

@@ -12,7 +12,7 @@ from ambidex.commands.stage import print_numbers, show_study
 from ambidex.commands.wiring import calls, places, with_values
 from ambidex.configuration import load_params
 from ambidex.doors import complain
-from ambidex.errors import AmbidexError, PreemptedError, TrainingError
+from ambidex.errors import AmbidexError, BusyError, PreemptedError, TrainingError
 from ambidex.layout import Layout, cell_name
 from ambidex.outputs import check_places
 from ambidex.parallel.distributed import run_stage
@@ -66,7 +66,7 @@ def _run_cells(params: Params, layout: Layout) -> Iterator[str]:
         try:
             for stage in _stages_of_a_cell(params):
                 _bring_up_to_date(stage, one, layout)
-        except PreemptedError:
+        except (PreemptedError, BusyError):  # the same study goes on later
             raise
         except AmbidexError as error:
             train = one.train

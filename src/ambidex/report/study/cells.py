@@ -15,7 +15,7 @@ from ambidex.layout import cell_name
 from ambidex.params import Study
 from ambidex.readers import Record, read_json
 from ambidex.readers.weights import read_chosen
-from ambidex.records import CARD_FILE, read_card, read_details
+from ambidex.records import CARD_FILE, METRICS_FILE, read_card, read_details, read_metrics
 from ambidex.report.predictions import Predictions, read_predictions
 
 DIAGNOSIS_FILE = "diagnosis.json"
@@ -202,6 +202,8 @@ def _cell(place: Path) -> Cell | None:
 
 def _read(place: Path) -> Report:
     card, details = read_card(place, hint=_AGAIN), read_details(place, _Measured, hint=_AGAIN)
+    if (place / METRICS_FILE).exists():  # nothing is taken from it here, but others show it
+        read_metrics(place, hint=_AGAIN)
     predictions = read_predictions(place, card.get("classes", ()))
     for allocator, numbers in details["allocators"].items():
         if "refused" not in numbers and f"allocator/{allocator}" not in predictions.probabilities:
