@@ -12,6 +12,7 @@ from ambidex.layout import Layout
 from ambidex.media.store import FeatureStore
 from ambidex.repair.crossfitted import read_cross_fitted, read_held_out
 from ambidex.stages import _fold, run
+from ambidex.stages import crossfit as crossfit_stage
 from helpers.runs import CLASSES, extracted, small_params, write_vectors
 
 FOLDS = 3
@@ -157,6 +158,31 @@ def test_a_run_that_was_stopped_keeps_its_finished_folds(layout, scored, monkeyp
     metrics, output = crossfit(layout, params, "stopped")
     assert trained == ["fold-2.models"]
     assert metrics == scored[0]
+    assert (output / "crossfit.safetensors").read_bytes() == (scored[1] / "crossfit.safetensors").read_bytes()
+
+
+def test_a_run_that_was_stopped_while_it_took_the_folds_away_needs_none_of_them(layout, scored, monkeypatch):
+    """Of each fold some file or other is gone."""
+    params, trained = params_for("frozen", "multi_task"), []
+    real = shutil.rmtree
+
+    def cut(path, **how):
+        if path.name == "fold-1":
+            (path / "fold.json").unlink()
+            raise KeyboardInterrupt
+        real(path, **how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(crossfit_stage.shutil, "rmtree", cut)
+        with pytest.raises(KeyboardInterrupt):
+            crossfit(layout, params, "swept")
+    assert not (layout.root / "crossfit/swept").exists()
+    monkeypatch.setattr(_fold.train, "fit", lambda *arguments: trained.append(arguments))
+    metrics, output = crossfit(layout, params, "swept")
+    assert metrics == scored[0]
+    assert not trained
+    files = [sorted(path.name for path in folder.rglob("*")) for folder in (output, scored[1])]
+    assert files[0] == files[1]
     assert (output / "crossfit.safetensors").read_bytes() == (scored[1] / "crossfit.safetensors").read_bytes()
 
 

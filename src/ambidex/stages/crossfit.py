@@ -24,7 +24,7 @@ from ambidex.media.store import FeatureStore
 from ambidex.outputs import finish, fresh, workplace
 from ambidex.params import Evaluate, Params, Runtime
 from ambidex.readers import Record, read_json
-from ambidex.records import code_fingerprint, write_records
+from ambidex.records import CARD_FILE, code_fingerprint, read_metrics, write_records
 from ambidex.repair.crossfitted import CrossFitted, join, read_cross_fitted, write_cross_fitted
 from ambidex.runtime import prepare_torch
 from ambidex.stages import Paths
@@ -54,6 +54,16 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     store = FeatureStore.open(inputs["features"])
     parts = _parts(store, params)
     folder = _unfinished(outputs["crossfit"], params, store)
+    if not (folder / CARD_FILE).exists():  # else a run was stopped while it took the folds away
+        _score(params, store, parts, folder)
+    for left in [*folder.glob("fold-*"), folder / _STATE]:
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    finish(folder, outputs["crossfit"])
+    return read_metrics(outputs["crossfit"], hint=_AGAIN)
+
+
+def _score(params: Params, store: FeatureStore, parts: list[Tensor], folder: Path) -> None:
+    """Bring every fold into `folder`, then what they say together; the card comes last, when all is there."""
     done = [folder / f"fold-{number}" for number in range(len(parts))]
     for number, rows in enumerate(parts):
         if not done[number].exists():
@@ -63,10 +73,6 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     metrics, details = _numbers(whole, [read_json(place / FOLD_FILE, Fold, hint=_AGAIN) for place in done])
     write_cross_fitted(folder, whole)
     write_records(folder, "crossfit", params, metrics, details, **_facts(params, store))
-    for left in [*folder.glob("fold-*"), folder / _STATE]:
-        shutil.rmtree(left) if left.is_dir() else left.unlink()
-    finish(folder, outputs["crossfit"])
-    return metrics
 
 
 def _one_device(params: Params) -> Params:
