@@ -264,8 +264,8 @@ def test_one_speaker_in_validation_is_named_with_the_way_out(quiet):
     (found,) = notices(alone, {**run_details(alone), "branches": {}})
     assert found.endswith(
         "validation holds one group (&#x27;lucas&#x27;): nothing can be learnt about how groups differ; auto keeps "
-        "the plain sum; `ambidex crossfit` (evaluate.fit_on: crossfit) judges over the 60 groups of training, "
-        "or give val more groups.</div>"
+        "the plain sum; <code>ambidex crossfit</code> (evaluate.fit_on: crossfit) judges over the 60 groups of "
+        "training, or give val more groups.</div>"
     )
     two = with_groups(quiet, ["lucas", "nora"])
     (found,) = notices(two, {**run_details(two), "branches": {}})
@@ -284,7 +284,7 @@ def test_auto_is_not_said_to_keep_what_it_did_not_keep(quiet):
     for given in ([alone.uniform, alone.allocation("modality")], [alone.uniform, bold]):
         other = dataclasses.replace(alone, allocations=given, asked=given[-1].name)
         (found,) = notices(other, {**run_details(alone), "branches": {}})
-        assert "how groups differ; `ambidex crossfit`" in found
+        assert "how groups differ; <code>ambidex crossfit</code>" in found
     plain = dataclasses.replace(alone, allocations=[alone.uniform], asked="uniform")
     assert notices(plain, {**run_details(alone), "branches": {}}) == []  # nothing was fitted
 

@@ -147,7 +147,7 @@ def test_changed_data_rerun_everything(fakes: Stages, tmp_path: Path) -> None:
 def test_an_output_made_anew_reruns_what_reads_it(fakes: Stages, tmp_path: Path) -> None:
     run(tmp_path)
     fakes.since_last_time()
-    (tmp_path / "models/joint-pretrained-0/card.json").write_text('{"stage": "train"}')
+    (tmp_path / "models/joint-pretrained-0/card.json").write_text('{"ambidex": "0.1.0", "stage": "train"}')
     run(tmp_path)
     assert fakes.since_last_time() == ["train joint-pretrained-0"]  # to the same result
     (tmp_path / "models/joint-pretrained-0/metrics.json").write_text('{"accuracy": 0.6}')

@@ -37,7 +37,7 @@ FAULTS = [
     Fault(
         name="outputs: a folder without card is replaced",
         file=GUARD,
-        before="    if stage is None or not isinstance(made_by, str):\n",
+        before="    if stage is None or not isinstance(made_by, str) or _OURS not in card:\n",
         after="    if not isinstance(made_by, str):\n        return ''\n    if stage is None:\n",
         caught_by=STAYS + "[a_folder]",
     ),
