@@ -15,9 +15,13 @@ from ambidex.doors import complain
 from ambidex.errors import AmbidexError, BusyError, PreemptedError, TrainingError
 from ambidex.layout import Layout, cell_name
 from ambidex.outputs import check_places
+from ambidex.outputs.lock import locked
 from ambidex.parallel.distributed import run_stage
 from ambidex.params import Params
 from ambidex.stages._method import check_method
+
+_CELLS = "cells"
+"""what one study of a folder has the right to write: of two at once each would stop at what the other is writing"""
 
 
 def run(options: Namespace) -> int:
@@ -27,10 +31,11 @@ def run(options: Namespace) -> int:
     for cell in _cells(params):
         check_method(cell)
     _check_outputs(params, layout)
-    for stage, one in _shared(params):
-        _bring_up_to_date(stage, one, layout)
-    failures = list(_run_cells(params, layout))
-    _bring_up_to_date("compare", params, layout)
+    with locked(layout.root / _CELLS):
+        for stage, one in _shared(params):
+            _bring_up_to_date(stage, one, layout)
+        failures = list(_run_cells(params, layout))
+        _bring_up_to_date("compare", params, layout)
     show_study(layout.study)
     for failure in failures:
         complain("ambidex", failure)
