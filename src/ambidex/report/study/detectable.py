@@ -72,7 +72,6 @@ def _numbers(values: Mapping[str, float]) -> str:
     return " or ".join(parts)
 
 
-def power_text(found: Mapping[str, Any] | None, width: int = 110) -> str:
-    """`power` of compare.json as plain text; empty where it holds none."""
-    sentences = power_words(Power(**found)) if found else []
-    return "\n".join(textwrap.fill(sentence, width) for sentence in sentences)
+def power_text(found: Power | None, width: int = 110) -> str:
+    """`found` as plain text; empty where nothing was compared."""
+    return "\n".join(textwrap.fill(sentence, width) for sentence in power_words(found))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from ambidex.readers import Record, Source, read_json
 from ambidex.report.study.rows import Numbers
@@ -54,25 +54,13 @@ class _Verdict(Record):
     sentences: list[str]
 
 
-class _Power(Record):
-    model_config = ConfigDict(extra="forbid")
-    seeds: int
-    units: int
-    grouped: bool
-    comparisons: int
-    level: float
-    share: float
-    alone: dict[str, float]
-    corrected: dict[str, float]
-
-
 class _Study(Record):
     rows: list[_Row]
     methods: list[dict[str, Any]]
     bias: list[_Bias]
     allocators: list[_Effect]
     verdicts: list[_Verdict]
-    power: _Power | None = None
+    power: dict[str, Any] | None = None
     few_groups: list[str] = Field(default_factory=list)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from ambidex.errors import one_line
 from ambidex.readers.schema import build
 from ambidex.report.clarity import SYMBOLS
-from ambidex.report.study.detectable import power_text
+from ambidex.report.study.detectable import Power, power_text
 from ambidex.report.study.rows import ALONE, PLAIN_SUM, TESTED, Comparison, Row, judgement
 from ambidex.report.study.study_file import read_study, source_of
 
@@ -35,7 +35,8 @@ def render_study(study: Path) -> str:
     Raises DataError where there is no comparison.
     """
     found = read_study(study)
-    power = power_text(found.get("power"))
+    given = [one for one in (found.get("power"),) if one is not None]
+    power = "".join(power_text(one) for one in build(Power, given, source_of(study), "power"))
     return render(_rows(study, found)) + (f"\n\n{power}" if power else "")
 
 
