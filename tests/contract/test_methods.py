@@ -36,6 +36,13 @@ def _trained():
     return [case for case in _with_defaults() if METHODS.get(case.values[0]).trains]
 
 
+def _variants_slow():
+    """As `_trained`; fast with the defaults alone."""
+    defaults = [case for case in _trained() if case.id.endswith("-defaults")]
+    others = [case for case in _trained() if case not in defaults]
+    return [*defaults, *(pytest.param(*case.values, id=case.id, marks=pytest.mark.slow) for case in others)]
+
+
 def _state(trained):
     return trained.model.state_dict() | {"random state": torch.get_rng_state()}
 
@@ -111,7 +118,7 @@ class _KilledError(Exception):
     pass
 
 
-@pytest.mark.parametrize(("name", "options"), _trained())
+@pytest.mark.parametrize(("name", "options"), _variants_slow())
 def test_resumed_run_is_bit_identical(tmp_path, name, options):
     modalities = TWO if METHODS.get(name).needs.max_modalities == 2 else THREE  # touch has dropout
     settings = {"modalities": modalities, "epochs": 4, "optimizer": "adam", "schedule": "cosine"}

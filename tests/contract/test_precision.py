@@ -17,6 +17,10 @@ CASES = [
     if cls.trains
     for options in ({}, *filter(None, cls.variants))
 ]
+VARIANTS_SLOW = [
+    pytest.param(*case.values, id=case.id, marks=[pytest.mark.slow] * (not case.id.endswith("-defaults")))
+    for case in CASES
+]
 LOW = (torch.bfloat16, torch.float16)
 JUDGEMENTS = {"_softmax", "_log_softmax", "exp", "expm1", "log", "log1p", "logsumexp", "nll_loss_forward"}
 CPU = torch.device("cpu")
@@ -72,7 +76,7 @@ class _Judgements(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("precision", ["bf16", "16"])
-@pytest.mark.parametrize(("name", "options"), CASES)
+@pytest.mark.parametrize(("name", "options"), VARIANTS_SLOW)
 def test_weights_stay_and_likelihoods_are_taken_in_float32(tmp_path, name, options, precision):
     trained = _engine(tmp_path, name, options, precision=precision)
     with _Judgements() as judgements:
@@ -84,7 +88,7 @@ def test_weights_stay_and_likelihoods_are_taken_in_float32(tmp_path, name, optio
         assert torch.isfinite(value).all(), key
 
 
-@pytest.mark.parametrize(("name", "options"), CASES)
+@pytest.mark.parametrize(("name", "options"), VARIANTS_SLOW)
 def test_a_scaled_loss_trains_bit_for_bit_as_the_loss(tmp_path, name, options):
     """A power of two is exact in float32: whoever saw a scaled gradient would compute something else."""
     settings = {"clip_norm": 0.5, "accumulate": 2, "learning_rate": 0.05}

@@ -25,6 +25,11 @@ def _jobs():
 
 JOBS = _jobs()
 SPLITS = {"halves": 1, "halves in two micro-batches": 2}
+TWO = [
+    pytest.param(key, split, marks=[] if split != "halves" or key == "joint-{}" else [pytest.mark.slow])
+    for key in JOBS
+    for split in SPLITS
+]
 THREE = [
     pytest.param(key, marks=[] if key in ("joint-{}", "smv-{'warm_up': 1}") else [pytest.mark.slow])
     for key in JOBS
@@ -39,7 +44,11 @@ def _with_norms(name):
     """With batch norm, which sees the samples of all ranks; without dropout, of which each rank draws its own."""
     options = METHODS.get(name).early
     job = {"name": name, "options": options, "modalities": ("audio", "visual"), "norms": True}
-    return _in_parts(job, 1)
+    job = _in_parts(job, 1)
+    job["optimisation"]["learning_rate"] = (
+        0.02  # at 0.05 rounding moves one of greedy's values over a ReLU's kink
+    )
+    return job
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +56,9 @@ def asked(request):
     """The jobs of the tests that this session runs: with -k, or an id, few."""
     items = [item for item in request.session.items if item.module is request.module]
 
-    def keys(test, parameter="key"):
+    def keys(test, *names):
         cases = [item.callspec.params for item in items if item.originalname == test]
-        return list(dict.fromkeys(case[parameter] for case in cases))
+        return list(dict.fromkeys(tuple(case[name] for name in names) for case in cases))
 
     return keys
 
@@ -69,17 +78,19 @@ def whole(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory, asked):
-    keys = asked("test_two_ranks_train_as_one")
-    jobs = {(key, split): _in_parts(JOBS[key], n) for key in keys for split, n in SPLITS.items()}
-    jobs |= {name: _with_norms(name) for name in asked("test_batch_norm_sees_the_whole_step", "name")}
+    cases = asked("test_two_ranks_train_as_one", "key", "split")
+    jobs = {(key, split): _in_parts(JOBS[key], SPLITS[split]) for key, split in cases}
+    jobs |= {name: _with_norms(name) for (name,) in asked("test_batch_norm_sees_the_whole_step", "name")}
     found = train_in_ranks(tmp_path_factory.mktemp("pair"), list(jobs.values()))
     return dict(zip(jobs, found, strict=True))
 
 
 @pytest.fixture(scope="module")
 def three(tmp_path_factory, asked):
-    jobs = {key: _in_parts(JOBS[key], 2) for key in asked("test_a_rank_without_samples_takes_part")}
-    jobs |= {name: _with_norms(name) for name in asked("test_batch_norm_with_a_rank_without_samples", "name")}
+    jobs = {key: _in_parts(JOBS[key], 2) for (key,) in asked("test_a_rank_without_samples_takes_part", "key")}
+    jobs |= {
+        name: _with_norms(name) for (name,) in asked("test_batch_norm_with_a_rank_without_samples", "name")
+    }
     found = train_in_ranks(tmp_path_factory.mktemp("three"), list(jobs.values()), count=3)
     return dict(zip(jobs, found, strict=True))
 
@@ -95,8 +106,7 @@ def _check(ranks, expected):
     assert _apart(first, expected) < DIFFERENCE
 
 
-@pytest.mark.parametrize("split", SPLITS)
-@pytest.mark.parametrize("key", JOBS)
+@pytest.mark.parametrize(("key", "split"), TWO)
 def test_two_ranks_train_as_one(whole, pair, key, split):
     _check(pair[key, split], whole(key))
 

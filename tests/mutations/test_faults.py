@@ -69,7 +69,9 @@ def test_what_is_not_there_or_twice_is_stale(before):
     [
         (_fault("* (128 * deviation)"), "caught"),
         pytest.param(_fault("* (deviation * 255)"), "SURVIVED", marks=pytest.mark.slow),
-        (_fault("import zlib_that_is_nowhere", before="import zlib"), "NOT RUN"),
+        pytest.param(
+            _fault("import zlib_that_is_nowhere", before="import zlib"), "NOT RUN", marks=pytest.mark.slow
+        ),
         pytest.param(_fault("", f"{NOISE}::test_of_no_such_name"), "NOT RUN", marks=pytest.mark.slow),
         pytest.param(_fault("", "tests/unit/test_readme.py -k nothing"), "NOT RUN", marks=pytest.mark.slow),
     ],

@@ -76,6 +76,7 @@ def test_allocators_are_fitted_on_the_cross_fitted_rows_and_nothing_else(layout,
     assert [card["fit_on"] for card in cards] == ["crossfit", "val"]
 
 
+@pytest.mark.slow
 def test_a_refusal_and_a_note_name_the_cross_fitted_split(layout, tmp_path, monkeypatch):
     from ambidex.repair import heldout
 

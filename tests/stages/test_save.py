@@ -93,6 +93,7 @@ def test_the_card_says_what_was_fitted_and_on_what(layout: Layout, tmp_path: Pat
     assert {**kept, "evaluate": None} == {**trained, "evaluate": None}
 
 
+@pytest.mark.slow
 def test_a_saved_model_is_judged_by_its_trained_head_and_fitted_afresh(
     layout: Layout, tmp_path: Path
 ) -> None:

@@ -158,6 +158,7 @@ def test_table_counts_by_hand():
     assert lines[4] == ["auto", "picked", "uniform", "1"]
 
 
+@pytest.mark.slow
 def test_command(capsys, monkeypatch, tmp_path):
     """A set that was not looked at, one without its file, one validation speaker: `auto` keeps the sum."""
     monkeypatch.setitem(
