@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file
 
 EXCLUDED = frozenset(
-    {"ambidex", "code", "inputs", "libraries", "python", "revision", "seconds", "timing", "clips_per_second"}
+    {"ambidex", "code", "inputs", "libraries", "python", "revision"}
+    | {"seconds", "seconds_std", "step_cost", "timing", "clips_per_second"}
 )
 """keys of JSON files and columns of tables that tell who ran when, not what came out"""
 _MISSING = "nothing"

@@ -196,7 +196,7 @@ class MultimodalNet(nn.Module):
             self.category_weights = nn.Parameter(torch.ones(len(dims), classes))
         self.decision: Decision | None = None
         if architecture.decision is not None:
-            architecture.decision.check(self.fusion.additive, self.standalone)
+            architecture.decision.check(self.fusion.additive, self.has_branches)
             self.decision = Decision(architecture.decision, dims, classes)
         self.exchange: Exchange | None = None
         if architecture.exchange is not None:  # last: all else starts from the weights it has without
@@ -233,6 +233,11 @@ class MultimodalNet(nn.Module):
         """Stored tensors -> what the encoders take, in the order of `modalities`."""
         return {name: self.normalise[name](inputs[name]) for name in self.modalities}
 
+    @property
+    def classes(self) -> int:
+        """C, the number of classes."""
+        return len(self.architecture.classes)
+
     def fuse(self, features: Features) -> tuple[Tensor, dict[str, Tensor] | None]:
         """Features -> logits [B, C] and, for additive heads, contributions z_m [B, C] that sum to them."""
         contributions = self.contributions(features)
@@ -249,38 +254,33 @@ class MultimodalNet(nn.Module):
 
     def contributions(self, features: Features) -> dict[str, Tensor] | None:
         """What each modality adds to the logits [B, C], category weights included; None: head not additive."""
-        return self._weighted(self.fusion.contributions(features)) if self.fusion.additive else None
+        contributions = self.fusion.contributions(features)
+        return None if contributions is None else self._weighted(contributions)
 
     def blocks(self) -> dict[str, Tensor] | None:
         """The weights [C, D_m] that make each contribution, category weights included.
 
         None where the head is not additive or its contributions are not linear in the features.
         """
-        blocks = self.fusion.blocks() if self.fusion.additive else None
+        blocks = self.fusion.blocks()
         return None if blocks is None else self._weighted(blocks, classes_first=True)
 
     def branches(self, features: Features) -> dict[str, Tensor] | None:
-        """What each modality says alone [B, C]: by its own head, else by a standalone fusion, else its contribution.
+        """What each modality says by itself [B, C]: own head, else fusion with branches, else contribution.
 
         Where the logits are a mean, a contribution is a part of what its classifier says. None where the head is
         not additive and there is nothing of the others.
         """
         if self.heads is not None:
             return {name: self.heads[name](features[name]) for name in self.modalities}
-        if self.fusion.standalone:
+        if self.fusion.has_branches:
             return self.fusion.branches(features)
-        return self.alone(self.contributions(features))
-
-    def alone(self, contributions: dict[str, Tensor] | None) -> dict[str, Tensor] | None:
-        """Contributions as what each modality says alone; None: head not additive."""
-        if contributions is None or self.fusion.alone == 1:
-            return contributions
-        return {name: self.fusion.alone * z for name, z in contributions.items()}
+        return self.fusion.as_branches(self.contributions(features))
 
     @property
-    def standalone(self) -> bool:
-        """Whether `branches` are classifiers of the model's own, not contributions: own heads, a standalone fusion."""
-        return self.heads is not None or self.fusion.standalone
+    def has_branches(self) -> bool:
+        """Whether `branches` are classifiers of the model's own, not contributions: own heads, or the fusion's."""
+        return self.heads is not None or self.fusion.has_branches
 
     def decide(self, features: Features) -> tuple[Tensor, dict[str, Tensor] | None]:
         """Features -> the logits that are predicted [B, C], and what each modality adds to them [B, C].

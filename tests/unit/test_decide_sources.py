@@ -40,12 +40,12 @@ def test_every_allocator_says_what_it_needs():
 
 
 def test_standing_by_hand():
-    standing = sources((97, 96), own_heads=(99, 50)).standing("contributions")
-    assert standing["ear"].stands
-    assert (standing["ear"].accuracy, standing["ear"].probe_accuracy) == (pytest.approx(0.97), 1.0)
-    assert not standing["eye"].stands  # 4 points below its probe, 3 are allowed
-    assert not sources((97, 96), own_heads=(99, 50)).standing("own_heads")["eye"].stands
-    assert sources((30, 97), probes=(20, 100)).standing("contributions")["ear"].stands
+    checks = sources((97, 96), own_heads=(99, 50)).branch_checks("contributions")
+    assert checks["ear"].is_classifier
+    assert (checks["ear"].accuracy, checks["ear"].probe_accuracy) == (pytest.approx(0.97), 1.0)
+    assert not checks["eye"].is_classifier  # 4 points below its probe, 3 are allowed
+    assert not sources((97, 96), own_heads=(99, 50)).branch_checks("own_heads")["eye"].is_classifier
+    assert sources((30, 97), probes=(20, 100)).branch_checks("contributions")["ear"].is_classifier
 
 
 @kinds(NEEDS_CLASSIFIERS)

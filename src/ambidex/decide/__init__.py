@@ -45,7 +45,7 @@ class Allocator(nn.Module):
         folds: int = Field(5, ge=2, le=100, description="cross-validation folds, by group")
         seed: int = Field(0, ge=0)
 
-    needs_standalone: ClassVar[bool] = False
+    needs_classifiers: ClassVar[bool] = False
     """True where each contribution must be a classifier of its own"""
     source: ClassVar[Source | None] = None
     """what it is always fitted on; None: the head's contributions, or what stands in for them"""

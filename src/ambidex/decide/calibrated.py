@@ -21,7 +21,7 @@ class Calibrated(WeightedSum):
     """Calibrated, then weighted."""
 
     Config = ShrunkConfig
-    needs_standalone = True
+    needs_classifiers = True
     rank = 7
 
     @classmethod

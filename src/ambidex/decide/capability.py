@@ -30,7 +30,7 @@ class Capability(WeightedSum):
             10.0, gt=0, description="per_class: samples' worth of the modality's accuracy in each class"
         )
 
-    needs_standalone = True
+    needs_classifiers = True
     rank = 9
 
     @classmethod

@@ -32,7 +32,7 @@ class Confidence(Allocator):
         measure: Sureness = Field("entropy", description="of how sure a modality is of a sample")
         beta_shrinkage: float = Field(0.25, ge=0, description="precision of the prior on beta around 0")
 
-    needs_standalone = True
+    needs_classifiers = True
     rank = 11
     inverse: Tensor
     beta: Tensor

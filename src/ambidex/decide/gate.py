@@ -36,7 +36,7 @@ class Gate(Allocator):
         )
         learning_rate: float = Field(0.05, gt=0, description="of Adam, on all samples at once")
 
-    needs_standalone = True
+    needs_classifiers = True
     rank = 12
     factor: Tensor
 

@@ -36,7 +36,7 @@ class Stacking(Allocator):
             0.1, ge=0, le=1, description="share of the penalty that is absolute, not square"
         )
 
-    needs_standalone = True
+    needs_classifiers = True
     rank = 13
     inverse: Tensor
     matrices: Tensor

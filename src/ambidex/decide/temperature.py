@@ -20,7 +20,7 @@ class Temperature(WeightedSum):
     """Each modality at its own temperature."""
 
     Config = ShrunkConfig
-    needs_standalone = True
+    needs_classifiers = True
     rank = 6
 
     @classmethod

@@ -15,7 +15,7 @@ from ambidex.imbalance import class_totals, decision_imbalance, decision_share, 
 from ambidex.memo import once_per_evaluation
 from ambidex.params import Evaluate
 from ambidex.probes import fit_probes
-from ambidex.repair.heldout import VALIDATION, HeldOut, RefusedError, Standing, stack
+from ambidex.repair.heldout import VALIDATION, HeldOut, RefusedError, stack
 from ambidex.statistics import (
     correct,
     mcnemar_exact,
@@ -67,21 +67,15 @@ def sources(evaluation: Evaluation, split: str) -> dict[Source, Tensor]:
     outputs = evaluation.splits[split]
     probes = [probe.logits[split].float() for probe in fit_probes(evaluation).own.values()]
     found: dict[Source, Tensor] = {"contributions": outputs.stacked(), "probes": torch.stack(probes, dim=1)}
-    if evaluation.model.standalone:
+    if evaluation.model.has_branches:
         found["own_heads"] = torch.stack(list(outputs.branches.values()), dim=1)
     return found
-
-
-@once_per_evaluation
-def standalone(evaluation: Evaluation) -> dict[str, Standing]:
-    """Modality -> does its contribution stand alone, by held-out accuracy against its own linear probe."""
-    return held_out(evaluation).standing("contributions")
 
 
 def fit_allocators(evaluation: Evaluation, names: Sequence[str]) -> list[Allocation]:
     """Fit each allocator in `names` on held-out samples and judge it on test against `uniform`.
 
-    An allocator that needs standalone branches reads own heads or probes where the head's contributions are
+    An allocator that needs classifiers reads own heads or probes where the head's contributions are
     none, or is refused (`evaluate.standalone`).
     Raises ParamsError for an unknown name or option, DataError where there are fewer than 2 held-out samples.
     """

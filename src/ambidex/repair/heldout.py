@@ -12,7 +12,7 @@ from ambidex.statistics import accuracy
 VALIDATION = "validation"
 CROSS_FITTED = "the cross-fitted training split"
 TOLERANCE = 0.03
-"""a branch stands alone where its accuracy is at most this much below its probe's"""
+"""a branch is a classifier where its accuracy is at most this much below its probe's"""
 
 
 class RefusedError(Exception):
@@ -20,12 +20,12 @@ class RefusedError(Exception):
 
 
 @dataclass(frozen=True)
-class Standing:
-    """Whether one modality's contribution is a classifier of its own, measured on held-out samples."""
+class BranchCheck:
+    """Whether one modality's part of a source is a classifier of its own, measured on held-out samples."""
 
     accuracy: float
     probe_accuracy: float
-    stands: bool
+    is_classifier: bool
     """its accuracy is at most 3 points below its probe's"""
 
 
@@ -54,24 +54,24 @@ class HeldOut:
         groups = [self.groups[i] for i in chosen.tolist()]
         return replace(self, labels=self.labels[chosen], groups=groups, sources=sources)
 
-    def standing(self, source: Source) -> dict[str, Standing]:
-        """Modality -> does its part of `source` stand alone, by accuracy against its own linear probe."""
-        found: dict[str, Standing] = {}
+    def branch_checks(self, source: Source) -> dict[str, BranchCheck]:
+        """Modality -> is its part of `source` a classifier, by accuracy against its own linear probe."""
+        checks: dict[str, BranchCheck] = {}
         for i, m in enumerate(self.modalities):
             own = accuracy(self.sources[source][:, i], self.labels)
             possible = accuracy(self.sources["probes"][:, i], self.labels)
-            found[m] = Standing(own, possible, possible - own <= TOLERANCE + 1e-9)
-        return found
+            checks[m] = BranchCheck(own, possible, possible - own <= TOLERANCE + 1e-9)
+        return checks
 
     def source_for(self, kind: type[Allocator], otherwise: str = "probes") -> tuple[Source, str | None]:
         """What an allocator of `kind` is fitted on, and why it is not the head's contributions, if it is not.
 
-        One that needs standalone branches reads the contributions where all of them stand alone, else own
-        heads that do, else the probes; with `otherwise` = `refuse` raises RefusedError instead of the last.
+        One that needs classifiers reads the contributions where all of them are such, else own heads that are, else
+        the probes; with `otherwise` = `refuse` raises RefusedError instead of the last.
         """
         if kind.source is not None:
             return kind.source, None
-        if not kind.needs_standalone:
+        if not kind.needs_classifiers:
             return "contributions", None
         weak = self._weak("contributions")
         if weak is None:
@@ -83,12 +83,12 @@ class HeldOut:
         return "probes", f"fitted on linear probes of the features: {weak}"
 
     def _weak(self, source: Source) -> str | None:
-        """The first modality that does not stand alone, with its numbers."""
-        for m, standing in self.standing(source).items():
-            if not standing.stands:
+        """The first modality whose part is no classifier, with its numbers."""
+        for m, check in self.branch_checks(source).items():
+            if not check.is_classifier:
                 return (
-                    f"'{m}' alone reaches {standing.accuracy:.1%} on {self.origin} where a probe on its features "
-                    f"reaches {standing.probe_accuracy:.1%} (at most {TOLERANCE:.0%} less is allowed)"
+                    f"'{m}' alone reaches {check.accuracy:.1%} on {self.origin} where a probe on its features "
+                    f"reaches {check.probe_accuracy:.1%} (at most {TOLERANCE:.0%} less is allowed)"
                 )
         return None
 

@@ -91,6 +91,6 @@ def _sources(model: MultimodalNet, seen: dict[str, Outputs]) -> dict[Source, Ten
         probe = fit_probe(features, labels, held.logits.shape[1], seen["train"].groups)
         probes.append(probe.logits[HELD].float())
     sources: dict[Source, Tensor] = {"contributions": held.stacked(), "probes": torch.stack(probes, dim=1)}
-    if model.standalone:
+    if model.has_branches:
         sources["own_heads"] = torch.stack([held.branches[m] for m in model.modalities], dim=1)
     return sources
