@@ -6,12 +6,12 @@ import json
 import pytest
 import torch
 
-from ambidex.decide import ALLOCATORS
+from ambidex.decide.allocators import ALLOCATORS
+from ambidex.decide.fitting import fit_allocators, held_out, sources
+from ambidex.decide.held_out import CROSS_FITTED
 from ambidex.errors import DataError, ParamsError
 from ambidex.params import Evaluate
 from ambidex.probes import fit_probes
-from ambidex.repair.allocation import fit_allocators, held_out, sources
-from ambidex.repair.heldout import CROSS_FITTED
 from ambidex.statistics import accuracy, macro_f1
 from helpers.evaluations import make_evaluation
 

@@ -41,7 +41,7 @@ def _fusions(params: Params, name: str) -> list[str]:
 
 
 def _allocators(params: Params, name: str) -> list[str]:
-    from ambidex.decide import ALLOCATORS
+    from ambidex.decide.allocators import ALLOCATORS
 
     evaluate = params.evaluate
     uses = ["evaluate.allocator names it"] if evaluate.allocator == name else []

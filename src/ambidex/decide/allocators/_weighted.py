@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ambidex.convex import Array
-from ambidex.decide import Allocator
+from ambidex.decide.allocators import Allocator
 
 
 class WeightedSum(Allocator):

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ambidex.convex import Array
-from ambidex.decide._folds import Rows, cluster_of, folds, margin
+from ambidex.decide.folds import Rows, cluster_of, folds, margin
 
 Judge = Callable[[Rows], Array]
 """held-out rows -> -log p[y] of each"""

@@ -14,11 +14,11 @@ from pydantic import Field
 from torch import Tensor
 
 from ambidex.convex import Array
-from ambidex.decide._config import ShrunkConfig
-from ambidex.decide._fit import Likelihood, fit_category_weights, fit_modality_weights
-from ambidex.decide._folds import Rows
-from ambidex.decide._strength import Judge, choose_strength
-from ambidex.decide._weighted import WeightedSum
+from ambidex.decide.allocators._config import ShrunkConfig
+from ambidex.decide.allocators._fit import Likelihood, fit_category_weights, fit_modality_weights
+from ambidex.decide.allocators._strength import Judge, choose_strength
+from ambidex.decide.allocators._weighted import WeightedSum
+from ambidex.decide.folds import Rows
 
 MINIMUM_SAMPLES = 2
 

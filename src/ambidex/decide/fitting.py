@@ -7,15 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ambidex.configuration.options import plugin_config
-from ambidex.decide import ALLOCATORS, Allocator, Fitted, Source
+from ambidex.decide.allocators import ALLOCATORS, Allocator, Fitted
+from ambidex.decide.held_out import VALIDATION, HeldOut, RefusedError, Source, stack
+from ambidex.decide.options import allocator_config
 from ambidex.errors import DataError
-from ambidex.evaluation import Evaluation
+from ambidex.evaluation import Evaluation, Outputs
 from ambidex.imbalance import class_totals, decision_imbalance, decision_share, shares
 from ambidex.memo import once_per_evaluation
-from ambidex.params import Evaluate
 from ambidex.probes import fit_probes
-from ambidex.repair.heldout import VALIDATION, HeldOut, RefusedError, stack
 from ambidex.statistics import (
     correct,
     mcnemar_exact,
@@ -64,12 +63,22 @@ def held_out(evaluation: Evaluation) -> HeldOut:
 
 def sources(evaluation: Evaluation, split: str) -> dict[Source, Tensor]:
     """What there is to weigh, for the samples of `split` (val or test): each [N, M, C] float32."""
-    outputs = evaluation.splits[split]
-    probes = [probe.logits[split].float() for probe in fit_probes(evaluation).own.values()]
-    found: dict[Source, Tensor] = {"contributions": outputs.stacked(), "probes": torch.stack(probes, dim=1)}
-    if evaluation.model.has_branches:
-        found["own_heads"] = torch.stack(list(outputs.branches.values()), dim=1)
-    return found
+    probes = [probe.logits[split] for probe in fit_probes(evaluation).own.values()]
+    return sources_of(evaluation.splits[split], probes, evaluation.model.has_branches)
+
+
+def sources_of(outputs: Outputs, probes: Sequence[Tensor], has_branches: bool) -> dict[Source, Tensor]:
+    """What there is to weigh for the samples of `outputs`, each [N, M, C] float32.
+
+    `probes`: what the probe of each modality says of them [N, C]; `has_branches`: see MultimodalNet.
+    """
+    stacked: dict[Source, Tensor] = {
+        "contributions": outputs.stacked(),
+        "probes": torch.stack([logits.float() for logits in probes], dim=1),
+    }
+    if has_branches:
+        stacked["own_heads"] = torch.stack(list(outputs.branches.values()), dim=1)
+    return stacked
 
 
 def fit_allocators(evaluation: Evaluation, names: Sequence[str]) -> list[Allocation]:
@@ -89,9 +98,10 @@ def fit_allocators(evaluation: Evaluation, names: Sequence[str]) -> list[Allocat
 
 
 def _fit(evaluation: Evaluation, name: str) -> Allocation:
-    config = _config(evaluation.params, name)
+    params = evaluation.params
+    config = allocator_config(name, params.options, params.folds, params.seed)
     try:
-        fitted = ALLOCATORS.get(name).fit_on(config, held_out(evaluation), evaluation.params.standalone)
+        fitted = ALLOCATORS.get(name).fit_on(config, held_out(evaluation), params.standalone)
     except RefusedError as reason:
         return Allocation(name, refusal=str(reason))
     allocator = fitted.allocator.eval()
@@ -110,19 +120,6 @@ def _fit(evaluation: Evaluation, name: str) -> Allocation:
         record=allocator.record,
         weights=_weight_rows(evaluation, allocator),
     )
-
-
-def _config(params: Evaluate, name: str) -> Any:
-    """The parameters of one allocator; one that picks among the others is handed theirs as well."""
-    options = {"folds": params.folds, "seed": params.seed, **params.options.get(name, {})}
-    config = plugin_config(ALLOCATORS, name, options, f"evaluate.options.{name}")
-    if not ALLOCATORS.get(name).picks:
-        return config
-    known = {other: given for other, given in params.options.items() if other != name}
-    both = {
-        other: {**known.get(other, {}), **config.options.get(other, {})} for other in known | config.options
-    }
-    return config.model_copy(update={"options": both})
 
 
 def _metrics(evaluation: Evaluation, fitted: Fitted, logits: Tensor) -> dict[str, float | None]:

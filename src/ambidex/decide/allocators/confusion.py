@@ -17,13 +17,13 @@ from pydantic import Field
 from torch import Tensor
 
 from ambidex.convex import Array
-from ambidex.decide import Allocator
-from ambidex.decide._config import ShrunkConfig
-from ambidex.decide._confusion import evidence_tables
-from ambidex.decide._fit import Likelihood
-from ambidex.decide._folds import Rows
-from ambidex.decide._pool import Pool, fit_pool
-from ambidex.decide._strength import Judge, choose_strength
+from ambidex.decide.allocators import Allocator
+from ambidex.decide.allocators._config import ShrunkConfig
+from ambidex.decide.allocators._confusion import evidence_tables
+from ambidex.decide.allocators._fit import Likelihood
+from ambidex.decide.allocators._pool import Pool, fit_pool
+from ambidex.decide.allocators._strength import Judge, choose_strength
+from ambidex.decide.folds import Rows
 
 MINIMUM_SAMPLES = 2
 

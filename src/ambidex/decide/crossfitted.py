@@ -9,13 +9,12 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from ambidex.decide import Source
+from ambidex.decide.held_out import CROSS_FITTED, HeldOut, Source
 from ambidex.errors import DataError
 from ambidex.files import write_bytes, write_json
 from ambidex.readers import Record, read_json
 from ambidex.readers.schema import Names
 from ambidex.readers.weights import read_tensors
-from ambidex.repair.heldout import CROSS_FITTED, HeldOut
 
 TENSORS_FILE = "crossfit.safetensors"
 SAMPLES_FILE = "crossfit.json"

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from ambidex.decide import Allocator, Source
 from ambidex.statistics import accuracy
 
+Source = Literal["contributions", "own_heads", "probes", "both"]
+"""what an allocator weighs: the head's contributions, the model's own heads, linear probes on its features, or
+`both`: contributions, then probes, [N, 2 M, C]"""
 VALIDATION = "validation"
 CROSS_FITTED = "the cross-fitted training split"
 TOLERANCE = 0.03
@@ -63,26 +66,7 @@ class HeldOut:
             checks[m] = BranchCheck(own, possible, possible - own <= TOLERANCE + 1e-9)
         return checks
 
-    def source_for(self, kind: type[Allocator], otherwise: str = "probes") -> tuple[Source, str | None]:
-        """What an allocator of `kind` is fitted on, and why it is not the head's contributions, if it is not.
-
-        One that needs classifiers reads the contributions where all of them are such, else own heads that are, else
-        the probes; with `otherwise` = `refuse` raises RefusedError instead of the last.
-        """
-        if kind.source is not None:
-            return kind.source, None
-        if not kind.needs_classifiers:
-            return "contributions", None
-        weak = self._weak("contributions")
-        if weak is None:
-            return "contributions", None
-        if "own_heads" in self.sources and self._weak("own_heads") is None:
-            return "own_heads", f"fitted on the model's own heads: {weak}"
-        if otherwise == "refuse":
-            raise RefusedError(f"needs contributions that are classifiers of their own; {weak}")
-        return "probes", f"fitted on linear probes of the features: {weak}"
-
-    def _weak(self, source: Source) -> str | None:
+    def weak_branch(self, source: Source) -> str | None:
         """The first modality whose part is no classifier, with its numbers."""
         for m, check in self.branch_checks(source).items():
             if not check.is_classifier:

@@ -13,10 +13,10 @@ from pydantic import Field
 from torch import Tensor
 
 from ambidex.convex import Array
-from ambidex.decide._calibration import Calibration, calibrate, fit_scale
-from ambidex.decide._config import ShrunkConfig
-from ambidex.decide._fit import Likelihood
-from ambidex.decide._weighted import WeightedSum
+from ambidex.decide.allocators._calibration import Calibration, calibrate, fit_scale
+from ambidex.decide.allocators._config import ShrunkConfig
+from ambidex.decide.allocators._fit import Likelihood
+from ambidex.decide.allocators._weighted import WeightedSum
 
 
 class Capability(WeightedSum):

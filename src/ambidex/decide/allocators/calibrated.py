@@ -11,10 +11,10 @@ from typing import Any, Self
 import numpy as np
 from torch import Tensor
 
-from ambidex.decide._calibration import calibrate
-from ambidex.decide._config import ShrunkConfig
-from ambidex.decide._fit import Likelihood, fit_modality_weights
-from ambidex.decide._weighted import WeightedSum
+from ambidex.decide.allocators._calibration import calibrate
+from ambidex.decide.allocators._config import ShrunkConfig
+from ambidex.decide.allocators._fit import Likelihood, fit_modality_weights
+from ambidex.decide.allocators._weighted import WeightedSum
 
 
 class Calibrated(WeightedSum):

@@ -10,10 +10,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from ambidex.decide import Allocator
-from ambidex.decide._config import ShrunkConfig
-from ambidex.decide._fit import Likelihood
-from ambidex.decide._pool import fit_pool
+from ambidex.decide.allocators import Allocator
+from ambidex.decide.allocators._config import ShrunkConfig
+from ambidex.decide.allocators._fit import Likelihood
+from ambidex.decide.allocators._pool import fit_pool
 
 
 class Pooled(Allocator):

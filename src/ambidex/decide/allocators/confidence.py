@@ -15,10 +15,10 @@ from pydantic import Field
 from torch import Tensor
 
 from ambidex.convex import Array, Minimum, minimise
-from ambidex.decide import Allocator
-from ambidex.decide._calibration import BOUNDS, calibrate
-from ambidex.decide._config import ShrunkConfig
-from ambidex.decide._fit import Likelihood
+from ambidex.decide.allocators import Allocator
+from ambidex.decide.allocators._calibration import BOUNDS, calibrate
+from ambidex.decide.allocators._config import ShrunkConfig
+from ambidex.decide.allocators._fit import Likelihood
 
 Sureness = Literal["entropy", "margin", "energy", "true_class"]
 

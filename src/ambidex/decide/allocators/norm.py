@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from torch import Tensor
 
-from ambidex.decide._weighted import WeightedSum
+from ambidex.decide.allocators._weighted import WeightedSum
 
 SILENT = 1e-6
 """a centred norm below this share of the contribution itself, or of the loudest one's, is rounding"""

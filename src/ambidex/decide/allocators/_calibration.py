@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ambidex.convex import Array, Minimum
-from ambidex.decide._fit import Likelihood, fit_modality_weights
+from ambidex.decide.allocators._fit import Likelihood, fit_modality_weights
 
 LOWEST, HIGHEST = 0.05, 20.0
 BOUNDS = (1 / HIGHEST, 1 / LOWEST)

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from ambidex.decide._weighted import WeightedSum
+from ambidex.decide.allocators._weighted import WeightedSum
 
 
 class Uniform(WeightedSum):

@@ -15,12 +15,12 @@ from pydantic import Field
 from torch import Tensor
 
 from ambidex.convex import Array, Minimum, minimise
-from ambidex.decide import Allocator
-from ambidex.decide._calibration import calibrate
-from ambidex.decide._config import ShrunkConfig
-from ambidex.decide._fit import Likelihood
-from ambidex.decide._folds import Rows
-from ambidex.decide._strength import Judge, choose_strength
+from ambidex.decide.allocators import Allocator
+from ambidex.decide.allocators._calibration import calibrate
+from ambidex.decide.allocators._config import ShrunkConfig
+from ambidex.decide.allocators._fit import Likelihood
+from ambidex.decide.allocators._strength import Judge, choose_strength
+from ambidex.decide.folds import Rows
 
 
 class Stacking(Allocator):

@@ -10,10 +10,10 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from ambidex.decide._calibration import calibrate
-from ambidex.decide._config import ShrunkConfig
-from ambidex.decide._fit import Likelihood
-from ambidex.decide._weighted import WeightedSum
+from ambidex.decide.allocators._calibration import calibrate
+from ambidex.decide.allocators._config import ShrunkConfig
+from ambidex.decide.allocators._fit import Likelihood
+from ambidex.decide.allocators._weighted import WeightedSum
 
 
 class Temperature(WeightedSum):

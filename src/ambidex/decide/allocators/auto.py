@@ -24,13 +24,13 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ambidex.configuration.options import plugin_config
 from ambidex.convex import Array
-from ambidex.decide import ALLOCATORS, Allocator, Fitted, Source, simplest_first
-from ambidex.decide._evidence import log_bayes_factor
-from ambidex.decide._fit import Likelihood
-from ambidex.decide._folds import cluster_of, folds, margin, standard_error
-from ambidex.repair.heldout import HeldOut, RefusedError
+from ambidex.decide.allocators import ALLOCATORS, Allocator, Fitted, simplest_first
+from ambidex.decide.allocators._evidence import log_bayes_factor
+from ambidex.decide.allocators._fit import Likelihood
+from ambidex.decide.folds import cluster_of, folds, margin, standard_error
+from ambidex.decide.held_out import HeldOut, RefusedError, Source
+from ambidex.decide.options import allocator_config
 from ambidex.statistics import correct, sample_nll
 
 SOFTER = "scale"
@@ -101,10 +101,9 @@ class _Candidate(NamedTuple):
     @classmethod
     def of(cls, name: str, config: Any, held_out: HeldOut, otherwise: str) -> "_Candidate":
         kind = ALLOCATORS.get(name)
-        options = {"folds": config.folds, "seed": config.seed, **config.options.get(name, {})}
-        own = plugin_config(ALLOCATORS, name, options, f"evaluate.options.{name}")
+        own = allocator_config(name, config.options, config.folds, config.seed)
         try:
-            return cls(name, kind, own, held_out.source_for(kind, otherwise)[0])
+            return cls(name, kind, own, kind.source_for(held_out, otherwise)[0])
         except RefusedError:
             return cls(name, kind, own, None)
 

@@ -8,9 +8,9 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from ambidex.decide._config import ShrunkConfig
-from ambidex.decide._fit import Likelihood, fit_modality_weights
-from ambidex.decide._weighted import WeightedSum
+from ambidex.decide.allocators._config import ShrunkConfig
+from ambidex.decide.allocators._fit import Likelihood, fit_modality_weights
+from ambidex.decide.allocators._weighted import WeightedSum
 
 
 class Modality(WeightedSum):

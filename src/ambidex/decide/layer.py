@@ -1,26 +1,39 @@
 """The decision layer of a saved model: what its allocator weighs, and the fitted allocator.
 
-It stands beside the trained head, which diagnostics still need, and alone makes the logits that are predicted.
+It wraps a trained net, whose own head diagnostics still need, and alone makes the logits that are predicted.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Annotated, Any, get_args
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from ambidex.configuration.options import plugin_config
-from ambidex.decide import ALLOCATORS, Allocator, Source
+from ambidex.contributions.coalitions import shapley_contributions
+from ambidex.decide.allocators import ALLOCATORS, Allocator
+from ambidex.decide.held_out import Source
 from ambidex.errors import ModelError
 from ambidex.fusion import Features
-
-if TYPE_CHECKING:
-    from ambidex.model import MultimodalNet
+from ambidex.net.head import Head
+from ambidex.readers import Record
 
 FIXED_RULES = ("mean", "zero")
 """rules for absent modalities that give the same feature for every sample; `permuted` borrows other samples'"""
 _SOURCES = get_args(Source)
+
+
+class DecisionRecord(Record):
+    """What model.json says of a decision layer."""
+
+    allocator: str
+    options: dict[str, Any]
+    source: str
+    absent: str | None
+    permutations: Annotated[int, Field(ge=1, le=10_000)] = 64
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
 
 
 @dataclass(frozen=True)
@@ -39,9 +52,9 @@ class DecisionSpec:
     seed: int = 0
     """of these orders"""
 
-    def check(self, additive: bool, heads: bool) -> None:
-        """Raise ModelError where a model with such a head, and with or without own `heads`, cannot serve it."""
-        if self.source == "own_heads" and not heads:
+    def check(self, additive: bool, has_branches: bool) -> None:
+        """Raise ModelError where a net with such a head, and with or without branches of its own, cannot serve it."""
+        if self.source == "own_heads" and not has_branches:
             raise ModelError("decision: weighs own heads, and the model has none")
         shapley = not additive and self.source in ("contributions", "both")
         if shapley and self.absent not in FIXED_RULES:
@@ -71,11 +84,10 @@ class DecisionSpec:
         return cls(name, options, value["source"], value["absent"], **orders)
 
 
-class Decision(nn.Module):
-    """From features and what the trained parts of a model make of them to the allocated logits.
+class DecisionLayer(nn.Module):
+    """From features, and what a trained head makes of them, to the allocated logits.
 
-    `probes` and `own_heads` (what the model says of each modality alone) replace the head's contributions, `both` puts
-    the probes behind them.
+    `probes` and `own_heads` (the head's branches) replace the head's contributions, `both` puts the probes behind them.
     """
 
     def __init__(self, spec: DecisionSpec, dims: Mapping[str, int], classes: int) -> None:
@@ -93,28 +105,28 @@ class Decision(nn.Module):
                 self.register_buffer(f"absent_{name}", torch.zeros(1, dim))
         self.probes: nn.ModuleDict | None = None
         if spec.source in ("probes", "both"):
-            self.probes = nn.ModuleDict({name: Probe(dim, classes) for name, dim in dims.items()})
+            self.probes = nn.ModuleDict({name: LinearProbe(dim, classes) for name, dim in dims.items()})
 
-    def inputs(self, model: "MultimodalNet", features: Features) -> Tensor:
+    def inputs(self, head: Head, features: Features) -> Tensor:
         """What the allocator weighs, from features h_m [N, D_m]: [N, M, C], for `both` [N, 2 M, C]."""
         parts: list[Tensor] = []
         if self.spec.source in ("contributions", "both"):
-            parts.extend(self._contributions(model, features).values())
+            parts.extend(self._contributions(head, features).values())
         if self.spec.source == "own_heads":
-            own = model.branches(features)
+            own = head.branches(features)
             assert own is not None
             parts.extend(own[name] for name in self.modalities)
         if self.probes is not None:
             parts.extend(probe(features[name]) for name, probe in self.probes.items())
         return torch.stack(parts, dim=1)
 
-    def allocate(self, model: "MultimodalNet", features: Features) -> Tensor:
+    def allocate(self, head: Head, features: Features) -> Tensor:
         """What each modality adds to the allocated logits: [N, M, C]."""
-        return self.allocator.allocate(self.inputs(model, features))
+        return self.allocator.allocate(self.inputs(head, features))
 
-    def forward(self, model: "MultimodalNet", features: Features) -> tuple[Tensor, Tensor]:
+    def forward(self, head: Head, features: Features) -> tuple[Tensor, Tensor]:
         """Allocated logits [N, C], and what each modality adds to them [N, M, C]."""
-        weighed = self.inputs(model, features)
+        weighed = self.inputs(head, features)
         logits: Tensor = self.allocator(weighed)
         return logits, self.allocator.allocate(weighed)
 
@@ -124,26 +136,22 @@ class Decision(nn.Module):
             return {}
         return {name: self.get_buffer(f"absent_{name}") for name in self.modalities}
 
-    def probe(self, modality: str) -> "Probe":
+    def probe(self, modality: str) -> "LinearProbe":
         """The probe of one modality, where there are probes."""
         assert self.probes is not None
         found = self.probes[modality]
-        assert isinstance(found, Probe)
+        assert isinstance(found, LinearProbe)
         return found
 
-    def _contributions(self, model: "MultimodalNet", features: Features) -> dict[str, Tensor]:
-        exact = model.contributions(features)
+    def _contributions(self, head: Head, features: Features) -> dict[str, Tensor]:
+        exact = head.contributions(features)
         if exact is not None:
             return exact
-        from ambidex.contributions.coalitions import (
-            shapley_contributions,  # it imports the model, which imports this
-        )
-
         spec = self.spec
-        return shapley_contributions(model, features, self.background(), spec.permutations, spec.seed)
+        return shapley_contributions(head, features, self.background(), spec.permutations, spec.seed)
 
 
-class Probe(nn.Module):
+class LinearProbe(nn.Module):
     """A fitted linear probe: logits (h - centre) W^T + b.
 
     Centred, because far from the origin a bias in float32 would cost the logits their last digits.

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ambidex.convex import Array, Minimum
-from ambidex.decide._calibration import calibrate, fit_scale
-from ambidex.decide._fit import Likelihood, fit_modality_weights
+from ambidex.decide.allocators._calibration import calibrate, fit_scale
+from ambidex.decide.allocators._fit import Likelihood, fit_modality_weights
 
 
 class Pool(NamedTuple):

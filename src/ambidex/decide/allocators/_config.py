@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from ambidex.decide import Allocator
+from ambidex.decide.allocators import Allocator
 
 
 class ShrunkConfig(Allocator.Config):
