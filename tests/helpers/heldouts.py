@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ambidex.decide import ALLOCATORS, Fitted
-from ambidex.repair.heldout import HeldOut
+from ambidex.decide.allocators import ALLOCATORS, Fitted
+from ambidex.decide.held_out import HeldOut
 
 TWO = [[3.0, 2.0, 0.5], [1.0, 2.0, 3.0]]
 """two modalities that know different classes"""

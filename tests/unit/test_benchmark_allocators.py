@@ -14,8 +14,8 @@ from benchmarks.allocators.variants import VARIANTS
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
-from ambidex.decide._pool import fit_pool
-from ambidex.repair.heldout import HeldOut
+from ambidex.decide.allocators._pool import fit_pool
+from ambidex.decide.held_out import HeldOut
 
 LABELS = np.array([0, 1, 2, 0, 1, 2])
 

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from ambidex.decide import ALLOCATORS
+from ambidex.decide.allocators import ALLOCATORS
 from ambidex.statistics import nll
 from helpers.heldouts import THREE, TWO, changed, draw, fit, habitual, made, said
 

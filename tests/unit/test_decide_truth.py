@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from ambidex.decide.fitting import fit_allocators
 from ambidex.params import Evaluate
-from ambidex.repair.allocation import fit_allocators
 from ambidex.statistics import correct, nll, paired_bootstrap, sample_nll
 from helpers.evaluations import make_evaluation
 from helpers.heldouts import draw, fit, made, said, signal

@@ -41,7 +41,7 @@ def _fusions(params: Params, name: str) -> list[str]:
 
 
 def _allocators(params: Params, name: str) -> list[str]:
-    from ambidex.decide import ALLOCATORS
+    from ambidex.decide.allocators import ALLOCATORS
 
     evaluate = params.evaluate
     uses = ["evaluate.allocator names it"] if evaluate.allocator == name else []
@@ -49,7 +49,7 @@ def _allocators(params: Params, name: str) -> list[str]:
         uses.append("it is fitted, as all are")
     elif name in evaluate.allocators:
         uses.insert(0, "evaluate.allocators names it")
-    if uses and ALLOCATORS.get(name).needs_standalone:
+    if uses and ALLOCATORS.get(name).needs_classifiers:
         uses.append(f"evaluate.standalone: {evaluate.standalone}")
     return [
         *uses,

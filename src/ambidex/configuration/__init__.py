@@ -158,7 +158,7 @@ def _check_methods(params: Params) -> None:
 
 
 def _check_evaluation(params: Params) -> None:
-    from ambidex.decide import ALLOCATORS
+    from ambidex.decide.allocators import ALLOCATORS
     from ambidex.diagnose import DIAGNOSTICS
 
     for index, name in enumerate(params.evaluate.allocators or ()):

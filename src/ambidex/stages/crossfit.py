@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from ambidex.configuration import method_params
-from ambidex.decide._folds import folds
+from ambidex.decide.crossfitted import CrossFitted, join, read_cross_fitted, write_cross_fitted
+from ambidex.decide.folds import folds
 from ambidex.errors import DataError, ParamsError
 from ambidex.files import digest, write_json
 from ambidex.media.store import FeatureStore
@@ -25,7 +26,6 @@ from ambidex.outputs import finish, fresh, workplace
 from ambidex.params import Evaluate, Params, Runtime
 from ambidex.readers import Record, read_json
 from ambidex.records import CARD_FILE, code_fingerprint, read_metrics, write_records
-from ambidex.repair.crossfitted import CrossFitted, join, read_cross_fitted, write_cross_fitted
 from ambidex.runtime import prepare_torch
 from ambidex.stages import Paths
 from ambidex.stages._fold import FOLD_FILE, Fold, score_fold
