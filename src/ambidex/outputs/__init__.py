@@ -6,10 +6,10 @@ lock, a file `.NAME.ambidex-lock` beside the output; the next run of the output 
 Unfinished work that another run cannot go on from moves to `NAME.aside.partial` until that run is whole.
 """
 
-from ambidex.outputs.aside import Origin, Progress, aside, aside_hint, settle
 from ambidex.outputs.claim import check_places, claimed, probe, workplace
 from ambidex.outputs.delivery import finish, whole_folder
 from ambidex.outputs.guard import check_output
+from ambidex.outputs.other_runs import Origin, Progress, aside, aside_hint, settle
 from ambidex.outputs.storage import is_storage, storage_explained
 from ambidex.outputs.unfinished import MARK, ORIGIN, discard, fresh, sweep
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from ambidex.errors import BusyError, OutputError
 from ambidex.files import partial
-from ambidex.outputs.aside import aside, recover_aside, swapping
 from ambidex.outputs.guard import check_neighbours, check_output
 from ambidex.outputs.lock import locked
+from ambidex.outputs.other_runs import aside, recover_aside, swapping
 from ambidex.outputs.unfinished import check_unfinished, recover, replaced
 from ambidex.parallel.torchrun import first_rank
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from ambidex.errors import OutputError
 from ambidex.files import partial
 from ambidex.outputs import claim
-from ambidex.outputs.aside import forget
 from ambidex.outputs.guard import check_output, in_the_way, read_card
+from ambidex.outputs.other_runs import forget
 from ambidex.outputs.swap import exchange
 from ambidex.outputs.unfinished import (
     MARK,

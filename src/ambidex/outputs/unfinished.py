@@ -11,7 +11,7 @@ from ambidex.outputs.guard import CARD, in_the_way, read_card
 
 MARK = ".ambidex-unfinished"
 ORIGIN = ".ambidex-origin"
-"""the file that says what the work in an unfinished folder is made from, see `outputs.aside`"""
+"""the file that says what the work in an unfinished folder is made from, see `outputs.other_runs`"""
 _STRAY = re.compile(r"\.tmp-\d+$")  # what a killed `files.write_bytes` leaves
 
 

@@ -73,10 +73,10 @@ def settle(growing: Path, origin: Origin, progress: Progress) -> None:
         _change_places(growing, kept, keep=bool(before))
         return
     if before:
-        gone = f"; {progress.words(kept)} kept there before are gone" if earlier else ""
+        gone = f", in place of {progress.words(kept)}" if earlier else ""
         why = _difference(read_object(growing / ORIGIN), origin)
         words = (
-            f"{progress.words(growing)} of another run ({why}) stand in {kept} until this one is whole{gone}"
+            f"keeps {progress.words(growing)} of another run ({why}) in {kept} until this one is whole{gone}"
         )
         if kept.exists():
             discard(kept)
