@@ -73,7 +73,8 @@ docs: $(STAMP) ## write the generated pages again
 	ambidex params > docs/parameters.md
 	ambidex methods --page > docs/methods.md
 
-compile: $(STAMP) ## write the Kubeflow pipelines again: pipelines/compiled/*.yaml
+compile: $(STAMP) ## write what is made from the code: the stages in dvc.yaml, the pipelines in pipelines/compiled/
+	@python -m pipelines.dvc_yaml
 	@python -m pipelines.compile
 
 submit: $(STAMP) ## run a compiled pipeline on Kubeflow and wait: make submit PIPELINE=balanced_learning [ARGS='--cache off']

@@ -72,18 +72,23 @@ class Metrics(Record):
     test: dict[str, Any] = Field(default_factory=dict)
 
 
-_inputs: ContextVar[Mapping[str, str] | None] = ContextVar("inputs", default=None)
+_running: ContextVar[tuple[Mapping[str, str], str | None]] = ContextVar("running", default=({}, None))
 
 
 @contextmanager
-def reading(inputs: Mapping[str, Path]) -> Iterator[Mapping[str, str]]:
-    """While a stage runs: the cards it writes name the fingerprint of each of its inputs. Yields them."""
+def running(inputs: Mapping[str, Path], code: str) -> Iterator[Mapping[str, str]]:
+    """While a stage runs: the cards it writes name its `code` and the fingerprints of its inputs. Yields the latter."""
     fingerprints = {name: fingerprint(path) for name, path in inputs.items()}
-    token = _inputs.set(fingerprints)
+    token = _running.set((fingerprints, code))
     try:
         yield fingerprints
     finally:
-        _inputs.reset(token)
+        _running.reset(token)
+
+
+def running_code() -> str | None:
+    """The fingerprint of the code that the running stage depends on; None where no stage runs."""
+    return _running.get()[1]
 
 
 def fingerprint(path: Path) -> str:
@@ -154,15 +159,15 @@ def write_records(
     write_json(folder / METRICS_FILE, metrics)
     if details is not None:
         write_json(folder / DETAILS_FILE, details)
-    write_json(folder / CARD_FILE, {"stage": stage, **provenance(), "inputs": _inputs.get() or {}, **facts})
+    write_json(folder / CARD_FILE, {"stage": stage, **provenance(), "inputs": _running.get()[0], **facts})
 
 
 def provenance() -> dict[str, Any]:
-    """Versions of code, Python and libraries."""
+    """Versions of code, Python and libraries; `code`: the fingerprint of what the running stage depends on."""
     return {
         "ambidex": ambidex.__version__,
         "revision": revision(),
-        "code": code_fingerprint(),
+        "code": running_code(),
         "python": platform.python_version(),
         "libraries": {name: version for name in _LIBRARIES if (version := _version(name))},
     }
@@ -180,8 +185,8 @@ def revision() -> str | None:
 
 
 @cache
-def code_fingerprint() -> str:
-    """A digest of every source file of the library: the same code gives the same digest on any machine."""
+def library_fingerprint() -> str:
+    """A digest of every source file of the library, each byte of it: the same copy gives the same digest anywhere."""
     here = Path(__file__).resolve().parent
     return digest({str(p.relative_to(here)): sha256(p) for p in sorted(here.rglob("*.py"))})[:16]
 

@@ -1,6 +1,7 @@
 """Plug-ins found by walking a folder: one file, one class, no list to edit."""
 
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 from difflib import get_close_matches
@@ -25,26 +26,35 @@ class Plugins(Generic[T]):
 
     def names(self) -> list[str]:
         """Names of all plug-ins, sorted."""
-        package = importlib.import_module(self.package)
-        found = (module.name for module in pkgutil.iter_modules(package.__path__))
-        return sorted(name for name in found if not name.startswith("_"))
+        return list(self.modules())
+
+    def modules(self) -> dict[str, str]:
+        """The dotted module of every plug-in by name, sorted; none of them is imported.
+
+        The code fingerprint of a stage is made of the files of these modules, wherever they are installed.
+        """
+        package = importlib.util.find_spec(self.package)
+        folders = package.submodule_search_locations if package else None
+        found = (module.name for module in pkgutil.iter_modules(folders or []))
+        return {name: f"{self.package}.{name}" for name in sorted(found) if not name.startswith("_")}
 
     def get(self, name: str) -> type[T]:
         """The plug-in class called `name`. Raises ParamsError with the nearest name where there is none."""
-        if name not in self.names():
-            raise ParamsError(f"{self.kind} '{name}' does not exist; {nearest(name, self.names())}")
-        return self._load(name)
+        modules = self.modules()
+        if name not in modules:
+            raise ParamsError(f"{self.kind} '{name}' does not exist; {nearest(name, list(modules))}")
+        return self._load(modules[name])
 
     def all(self) -> dict[str, type[T]]:
         """Every plug-in by name."""
-        return {name: self._load(name) for name in self.names()}
+        return {name: self._load(module) for name, module in self.modules().items()}
 
     def name_of(self, plugin: type[Any]) -> str:
         """The name under which `plugin` is found: its file's name."""
         return plugin.__module__.rpartition(".")[2]
 
-    def _load(self, name: str) -> type[T]:
-        module = importlib.import_module(f"{self.package}.{name}")
+    def _load(self, dotted: str) -> type[T]:
+        module = importlib.import_module(dotted)
         home, _, attribute = self.base.rpartition(".")
         base = getattr(importlib.import_module(home), attribute)
         here = [c for _, c in inspect.getmembers(module, inspect.isclass) if c.__module__ == module.__name__]

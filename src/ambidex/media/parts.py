@@ -20,7 +20,7 @@ from ambidex.media.shards import Shard, ShardRecord
 from ambidex.media.store import PART_FILE, VERSION
 from ambidex.params import MOST_PARTS, Part, Vector
 from ambidex.readers import Record, read_json
-from ambidex.records import code_fingerprint
+from ambidex.records import running_code
 
 MANIFEST = "manifest"
 _ORIGIN = {
@@ -93,7 +93,7 @@ def write_part(
         "manifest": [sha256(copy) for copy in copies],
         "parameters": kept,
         "sizes": {name: want.size for name, want in wants.items() if isinstance(want, Vector)},
-        "code": code_fingerprint(),
+        "code": running_code() or "",
     }
     listed = [{"number": number, **asdict(shard)} for number, shard in shards]
     write_json(folder / PART_FILE, {"index": part.index, "origin": origin, "shards": listed})
