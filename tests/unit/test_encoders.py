@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ambidex.encoders import ENCODERS, Encoder, InputSpec
+from ambidex.data.kinds import InputSpec
+from ambidex.encoders import ENCODERS, Encoder
 from ambidex.errors import ModelError
 
 AUDIO = InputSpec("spectrogram", (20, 31))
