@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 from pydantic import ConfigDict, Field
@@ -15,7 +15,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from ambidex.configuration.options import choice_config
-from ambidex.encoders import ENCODERS, Encoder, InputSpec
+from ambidex.data.kinds import InputSpec, TensorName
+from ambidex.encoders import ENCODERS, Encoder
 from ambidex.errors import AmbidexError, ModelError
 from ambidex.exchange import Exchange, ExchangeSpec
 from ambidex.files import write_bytes, write_json
@@ -35,7 +36,7 @@ OTHER = "the file is of another architecture"
 
 
 class _Input(Record):
-    kind: Literal["spectrogram", "frames", "vector"]
+    kind: TensorName
     shape: list[Annotated[int, Field(ge=1, le=10**8)]]
     mean: list[float]
     std: list[Annotated[float, Field(gt=0)]]
@@ -73,20 +74,10 @@ class DescriptionRecord(Record):
 
 
 @dataclass(frozen=True)
-class ModalityInput:
-    """One modality's stored tensor and the statistics of the training split that normalise it."""
-
-    spec: InputSpec
-    mean: tuple[float, ...]
-    """one value (spectrogram), one per channel (frames, on the 0..1 scale) or one per feature (vector)"""
-    std: tuple[float, ...]
-
-
-@dataclass(frozen=True)
 class Architecture:
     """Everything needed to build the model again, apart from its weights."""
 
-    inputs: dict[str, ModalityInput]
+    inputs: dict[str, InputSpec]
     encoders: dict[str, Choice]
     fusion: Choice
     classes: tuple[str, ...]
@@ -101,15 +92,7 @@ class Architecture:
         """As JSON-serialisable values."""
         return {
             "modalities": list(self.inputs),  # their order is the model's, and JSON keys are sorted
-            "inputs": {
-                name: {
-                    "kind": i.spec.kind,
-                    "shape": list(i.spec.shape),
-                    "mean": list(i.mean),
-                    "std": list(i.std),
-                }
-                for name, i in self.inputs.items()
-            },
+            "inputs": {name: spec.to_json() for name, spec in self.inputs.items()},
             "encoders": {name: choice.model_dump() for name, choice in self.encoders.items()},
             "fusion": self.fusion.model_dump(),
             "classes": list(self.classes),
@@ -122,11 +105,7 @@ class Architecture:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Architecture":
         """The inverse of to_json, of what describe() has checked. Raises KeyError for a modality without input."""
-        given = {name: value["inputs"][name] for name in value["modalities"]}
-        inputs = {
-            name: ModalityInput(InputSpec(i["kind"], tuple(i["shape"])), tuple(i["mean"]), tuple(i["std"]))
-            for name, i in given.items()
-        }
+        inputs = {name: InputSpec.from_json(value["inputs"][name]) for name in value["modalities"]}
         encoders = {name: Choice.model_validate(choice) for name, choice in value["encoders"].items()}
         fusion = Choice.model_validate(value["fusion"])
         own, weighted = bool(value["heads"]), bool(value.get("category_weights", False))
@@ -136,22 +115,22 @@ class Architecture:
 
 
 class Normalise(nn.Module):
-    """Stored tensor to normalised float: uint8 to 0..1, then (x - mean) / std of the training split."""
+    """Stored tensor to normalised float: uint8 to 0..1, then as the kind normalises, by the training split."""
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, spec: InputSpec, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(self, spec: InputSpec) -> None:
         super().__init__()
-        self.image = spec.kind == "frames"
-        shape = (-1, 1, 1) if self.image else (-1,)
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).reshape(shape))
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).reshape(shape))
+        self.kind = spec.owner
+        shape = self.kind.statistics
+        self.register_buffer("mean", torch.tensor(spec.mean, dtype=torch.float32).reshape(shape))
+        self.register_buffer("std", torch.tensor(spec.std, dtype=torch.float32).reshape(shape))
 
     def forward(self, x: Tensor) -> Tensor:
         """x [B, *shape] uint8 or float -> float32 of the same shape."""
         x = x.float() / 255 if x.dtype == torch.uint8 else x.float()
-        return (x - self.mean) / self.std
+        return self.kind.normalise(x, self.mean, self.std)
 
 
 class MultimodalNet(nn.Module):
@@ -172,11 +151,11 @@ class MultimodalNet(nn.Module):
         classes = len(architecture.classes)
         self.normalise = nn.ModuleDict()
         self.encoders = nn.ModuleDict()
-        for name, given in architecture.inputs.items():
+        for name, spec in architecture.inputs.items():
             choice = architecture.encoders[name]
             config = choice_config(ENCODERS, choice, f"model.encoders.{name}")
-            self.normalise[name] = Normalise(given.spec, given.mean, given.std)
-            self.encoders[name] = ENCODERS.get(choice.name)(config, given.spec)
+            self.normalise[name] = Normalise(spec)
+            self.encoders[name] = ENCODERS.get(choice.name)(config, spec)
         dims = {name: self.encoder(name).dim for name in self.modalities}
         config = choice_config(FUSIONS, architecture.fusion, "model.fusion")
         self.fusion: Fusion = FUSIONS.get(architecture.fusion.name)(config, dims, classes)

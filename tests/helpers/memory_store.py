@@ -2,17 +2,16 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ambidex.configuration.options import plugin_config
-from ambidex.encoders import InputSpec
+from ambidex.data.kinds import InputSpec
 from ambidex.engine import Engine
 from ambidex.method import METHODS, Method
-from ambidex.model import Architecture, ModalityInput, MultimodalNet
+from ambidex.model import Architecture, MultimodalNet
 from ambidex.parallel.torchrun import processes
 from ambidex.params import Choice, Optimisation, Runtime
 from ambidex.runtime import make_fabric
@@ -62,9 +61,7 @@ class MemoryStore:
             self.data[name] = x
             count = {"spectrogram": 1, "frames": 3, "vector": shape[-1]}[kind]
             mean, std = (0.5, 0.2) if kind == "frames" else (0.0, 1.0)
-            self.inputs[name] = SimpleNamespace(
-                kind=kind, shape=shape, mean=[mean] * count, std=[std] * count
-            )
+            self.inputs[name] = InputSpec(kind, shape, (mean,) * count, (std,) * count)
 
     def rows(self, split: str) -> Tensor:
         return torch.tensor([i for i, s in enumerate(self.splits) if s == split])
@@ -77,8 +74,7 @@ def architecture(modalities: tuple[str, ...], fusion: str = "concat") -> Archite
     inputs = {}
     for name, given in MemoryStore(modalities).inputs.items():
         if name in modalities:
-            spec = InputSpec(given.kind, given.shape)
-            inputs[name] = ModalityInput(spec, tuple(given.mean), tuple(given.std))
+            inputs[name] = given
     inputs = {name: inputs[name] for name in modalities}
     return Architecture(inputs, {m: ENCODERS[m] for m in modalities}, Choice(name=fusion), CLASSES)
 

@@ -105,7 +105,7 @@ def test_every_way_sees_the_same_clip(tmp_path):
 
     clip = tmp_path / "clip.mp4"
     write_clip(clip, 0.6, 48, 64, seed=0)
-    waveform, frames = decode(clip, list(FIELD.values()))
+    waveform, frames = decode(clip, [kind.request() for kind in FIELD.values()])
     assert len(waveform) == pytest.approx(0.6 * 22_050, rel=0.1)
     assert frames.shape == (3, 3, 224, 224)
     if not extraction._missing():

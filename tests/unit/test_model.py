@@ -9,16 +9,16 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ambidex.encoders import InputSpec
+from ambidex.data.kinds import InputSpec
 from ambidex.errors import AmbidexError, ModelError
 from ambidex.fusion import FUSIONS
-from ambidex.model import Architecture, ModalityInput, MultimodalNet, load_model, save_model
+from ambidex.model import Architecture, MultimodalNet, load_model, save_model
 from ambidex.params import Choice
 
 INPUTS = {
-    "audio": ModalityInput(InputSpec("spectrogram", (16, 12)), (-3.0,), (2.0,)),
-    "visual": ModalityInput(InputSpec("frames", (2, 3, 16, 16)), (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)),
-    "text": ModalityInput(InputSpec("vector", (3,)), (1.0, 2.0, 3.0), (1.0, 0.5, 0.1)),
+    "audio": InputSpec("spectrogram", (16, 12), (-3.0,), (2.0,)),
+    "visual": InputSpec("frames", (2, 3, 16, 16), (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)),
+    "text": InputSpec("vector", (3,), (1.0, 2.0, 3.0), (1.0, 0.5, 0.1)),
 }
 ENCODERS = {
     "audio": Choice.model_validate({"name": "small_cnn", "width": 2, "dim": 6}),

@@ -8,8 +8,8 @@ import sys
 import pytest
 import torch
 
+from ambidex.data.kinds._spectrogram import SpectrogramAugment
 from ambidex.errors import PreemptedError
-from ambidex.params import SpectrogramAugment
 from ambidex.training.batches import Batches
 from ambidex.training.resample import Resample
 from helpers.memory_store import MemoryStore, engine

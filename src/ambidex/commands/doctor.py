@@ -160,12 +160,11 @@ def _media() -> Finding:
 
     from ambidex.commands.sample_clip import write_sample_clip
     from ambidex.media.decode import decode
-    from ambidex.params import Frames, Spectrogram
+    from ambidex.media.requests import Pictures, Sound
 
-    sound = Spectrogram(kind="log_mel", sample_rate=8_000, seconds=0.5)
     with tempfile.TemporaryDirectory() as folder:
         clip = write_sample_clip(Path(folder) / "clip.mp4")
-        waveform, pictures = decode(clip, [sound, Frames(kind="frames", count=2, size=32)])
+        waveform, pictures = decode(clip, [Sound(8_000, 0.5), Pictures(2, 32)])
     if waveform.size < 3_000 or pictures.shape != (2, 3, 32, 32):
         return Finding(
             FAIL, "media", f"a clip came back as {waveform.shape} and {pictures.shape}; reinstall av"
@@ -176,10 +175,10 @@ def _media() -> Finding:
 def _spectrogram() -> Finding:
     import torch
 
-    from ambidex.media.audio import spectrogram
-    from ambidex.params import Spectrogram
+    from ambidex.media.audio import Analysis, spectrogram
 
-    made = spectrogram(torch.zeros(16_000), Spectrogram(kind="log_mel"))
+    analysis = Analysis(sample_rate=16_000, seconds=1.0, n_fft=400, hop=160, floor=1e-6, mels=64)
+    made = spectrogram(torch.zeros(16_000), analysis)
     extension = getattr(sys.modules.get("torchaudio._extension"), "_IS_TORCHAUDIO_EXT_AVAILABLE", False)
     path = (
         "with its compiled extension" if extension else "without its compiled extension, which is not needed"

@@ -9,11 +9,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from ambidex.data.kinds import Wants
 from ambidex.decide.repaired import Repaired
 from ambidex.doors import complain
 from ambidex.errors import DataError, ModelError, one_line
-from ambidex.media.extraction import UNEXPECTED, Batch, Wants
+from ambidex.media.extraction import Batch
 from ambidex.media.limits import DEFAULT, Limits
+from ambidex.media.reasons import UNEXPECTED
 from ambidex.params import Runtime
 from ambidex.predict.clips import clip_cells, read_clips, wants_of
 from ambidex.predict.prediction import Prediction, Predictor

@@ -1,21 +1,12 @@
 """Encoders phi_m: a modality's tensor in, a feature h_m [B, D_m] out. Files here are plug-ins."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
+from ambidex.data.kinds import InputSpec
 from ambidex.params import Section
 from ambidex.registry import Plugins
-
-
-@dataclass(frozen=True)
-class InputSpec:
-    """What one modality's stored tensor looks like, without the batch axis."""
-
-    kind: str
-    """`spectrogram` [frequency, time], `frames` [count, 3, height, width] or `vector` [size]"""
-    shape: tuple[int, ...]
 
 
 class Encoder(nn.Module):

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from pydantic import ConfigDict, Field
 
+from ambidex.data.kinds import Kind, Wants
+from ambidex.data.moments import Moments
 from ambidex.errors import DataError
 from ambidex.files import digest, sha256, write_bytes, write_json
 from ambidex.manifest import Row
 from ambidex.media.container import MediaError
-from ambidex.media.extraction import Batch, Rejected, Wants
+from ambidex.media.extraction import Batch, Rejected
 from ambidex.media.store import Count, ShardEntry
-from ambidex.media.tensors import Moments
-from ambidex.media.vectors import file_of
-from ambidex.params import Part, Vector
+from ambidex.params import Part
 from ambidex.readers import Record, read_json
 
 PROGRESS = "progress"
@@ -147,9 +147,9 @@ def _stamps(rows: Sequence[Row], wants: Wants, root: Path) -> list[Any]:
     return [[row.sample_id, row.split, [_stamp(root, row.paths[m], wants[m]) for m in wants]] for row in rows]
 
 
-def _stamp(root: Path, cell: str, want: Any) -> Any:
+def _stamp(root: Path, cell: str, kind: Kind) -> Any:
     try:
-        found = (root / (file_of(cell) if isinstance(want, Vector) else cell)).stat()
+        found = (root / kind.file_of(cell)).stat()
         return [cell, found.st_size, found.st_mtime_ns]
     except (OSError, ValueError, MediaError):
         return [cell]

@@ -10,10 +10,11 @@ import torch
 from pydantic import ConfigDict, Field
 from torch import Tensor
 
+from ambidex.data.kinds import InputSpec, TensorName, owner_of
+from ambidex.data.moments import Moments
 from ambidex.errors import DataError
 from ambidex.files import digest, open_regular, sha256
 from ambidex.manifest import SPLITS
-from ambidex.media.tensors import Moments, TensorSpec
 from ambidex.readers import Record, Source, read_json, read_rows
 from ambidex.readers.schema import FileName, FileNames, Names
 from ambidex.readers.weights import read_headers, read_tensors
@@ -38,7 +39,7 @@ Size = Annotated[int, Field(ge=1, le=10**9)]
 
 class _Modality(Record):
     model_config = ConfigDict(extra="forbid")
-    kind: Literal["spectrogram", "frames", "vector"]
+    kind: TensorName
     shape: list[Size]
     dtype: Literal["uint8", "float32"]
     mean: list[float]
@@ -91,7 +92,7 @@ class FeatureStore:
         self.fingerprint: str = info["fingerprint"]
         self.classes: tuple[str, ...] = tuple(info["classes"])
         self.modalities: tuple[str, ...] = tuple(info["order"])
-        self.inputs = {name: TensorSpec.from_json(info["modalities"][name]) for name in self.modalities}
+        self.inputs = {name: InputSpec.from_json(info["modalities"][name]) for name in self.modalities}
         self.sample_ids = [sample["sample_id"] for sample in samples]
         self.splits = [sample["split"] for sample in samples]
         self.groups = [sample["group"] for sample in samples]
@@ -154,16 +155,16 @@ class FeatureStore:
         view.info["fingerprint"] = view.fingerprint
         return view
 
-    def _measured(self, name: str, rows: Tensor) -> TensorSpec:
+    def _measured(self, name: str, rows: Tensor) -> InputSpec:
         """The modality's description with mean and deviation of `rows`."""
         spec, chunks = self.inputs[name], torch.split(rows, _CHUNK)
         found = (
-            Moments.total([Moments.of(sample, spec.kind) for sample in self.gather(name, chunk).numpy()])
+            Moments.total([spec.owner.moments(sample) for sample in self.gather(name, chunk).numpy()])
             for chunk in chunks
         )
         moments = Moments.total([part for part in found if part])
         assert moments is not None
-        return replace(spec, mean=list(moments.mean), std=moments.std)
+        return replace(spec, mean=moments.mean, std=tuple(moments.std))
 
     def _map(self) -> dict[str, list[Tensor]]:
         shards = [_map_shard(self.path / entry["file"], entry, self.inputs) for entry in self.info["shards"]]
@@ -193,6 +194,9 @@ def _read_index(path: Path) -> dict[str, Any]:
     for name in info["order"]:
         if name not in info["modalities"]:
             raise DataError(f"{file}: modalities.{name}: missing; {_MEND}")
+        stated, meant = info["modalities"][name]["dtype"], owner_of(info["modalities"][name]["kind"]).dtype
+        if stated != meant:
+            raise DataError(f"{file}: modalities.{name}.dtype: got '{stated}', expected '{meant}'; {_MEND}")
     return info
 
 
@@ -226,7 +230,7 @@ def _check_file(file: Path, entry: dict[str, Any], verify: bool) -> None:
         raise DataError(f"{file}: is damaged (its SHA-256 differs from the index); {_MEND}")
 
 
-def _map_shard(file: Path, entry: dict[str, Any], inputs: dict[str, TensorSpec]) -> dict[str, Tensor]:
+def _map_shard(file: Path, entry: dict[str, Any], inputs: dict[str, InputSpec]) -> dict[str, Tensor]:
     """The tensors of one shard, mapped into memory: pages are read when touched."""
     headers = read_headers(file, hint=_MEND)
     for name, spec in inputs.items():

@@ -30,7 +30,7 @@ def fitting_model(folder: Path, store: FeatureStore) -> MultimodalNet:
         if name not in store.inputs:
             raise ModelError(f"{start}: needs modality '{name}', the store has {', '.join(store.modalities)}")
         found = store.inputs[name]
-        here, there = (given.spec.kind, list(given.spec.shape)), (found.kind, list(found.shape))
+        here, there = (given.kind, list(given.shape)), (found.kind, list(found.shape))
         if here != there:
             raise ModelError(f"{start}: '{name}' is {here[0]} {here[1]}, in the store {there[0]} {there[1]}")
     if model.architecture.classes != store.classes:

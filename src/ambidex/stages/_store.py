@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ambidex import files
+from ambidex.data.kinds import Wants
 from ambidex.errors import DataError
-from ambidex.media.extraction import UNEXPECTED, Rejected, Wants
+from ambidex.media.extraction import Rejected
 from ambidex.media.index import accepted_rows, write_index
 from ambidex.media.manifest import Manifest, absent_classes
+from ambidex.media.reasons import UNEXPECTED
 from ambidex.media.shards import Shard
 from ambidex.params import Extract
 

@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from ambidex.encoders import InputSpec
+from ambidex.data.kinds import InputSpec
 from ambidex.engine import BEST_FILE, Engine
 from ambidex.errors import DataError, ModelError, TrainingError
 from ambidex.files import digest
 from ambidex.fusion.concat import Concat
 from ambidex.media.store import FeatureStore
 from ambidex.method import Method
-from ambidex.model import Architecture, ModalityInput, MultimodalNet, save_model
+from ambidex.model import Architecture, MultimodalNet, save_model
 from ambidex.outputs import Origin, Progress, finish, settle, storage_explained, sweep, workplace
 from ambidex.parallel.torchrun import first_rank
 from ambidex.params import Choice, Optimisation, Params
@@ -34,13 +34,11 @@ def architecture_for(
 
     Raises DataError where the store lacks a modality.
     """
-    inputs: dict[str, ModalityInput] = {}
+    inputs: dict[str, InputSpec] = {}
     for name in modalities:
         if name not in store.inputs:
             raise DataError(f"feature store: has no modality '{name}', only {', '.join(store.modalities)}")
-        given = store.inputs[name]
-        spec = InputSpec(given.kind, tuple(given.shape))
-        inputs[name] = ModalityInput(spec, tuple(given.mean), tuple(given.std))
+        inputs[name] = store.inputs[name]
     encoders = {name: params.model.encoders[name] for name in modalities}
     return Architecture(inputs, encoders, fusion, tuple(store.classes))
 

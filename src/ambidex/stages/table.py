@@ -168,6 +168,7 @@ _CELL = (("method", "train.method"), ("regime", "train.regime"), ("seed", "train
 _TRAINED = ("model", "augment", "runtime")
 _TRAINING = (
     "augment",
+    "data",
     "encoders",
     "engine",
     "exchange",
@@ -183,6 +184,7 @@ _TRAINING = (
     "training",
     "weights",
 )
+_KINDS = ("ambidex.data.kinds",)
 _WHERE = ("runtime.checkpoints", "runtime.checkpoint_minutes")
 _SHAPES = ("evaluate.absent", "evaluate.permutations", "evaluate.seed")
 
@@ -201,7 +203,8 @@ TABLE: dict[str, Stage] = {
         reads=(Read(MANIFEST),),
         writes=replace(FEATURES, place=_features_or_part),
         sections=("extract",),
-        packages=("media",),
+        packages=("data", "media"),
+        chosen=_KINDS,
         without=("extract.workers",),
         flags=(("part", "extract.part"),),
     ),
@@ -210,7 +213,8 @@ TABLE: dict[str, Stage] = {
         reads=(Read(PARTS),),
         writes=FEATURES,
         sections=("extract",),
-        packages=("media",),
+        packages=("data", "media"),
+        chosen=_KINDS,
         without=("extract.workers",),
         shipped=False,
     ),
@@ -220,7 +224,7 @@ TABLE: dict[str, Stage] = {
         writes=ENCODER,
         sections=("pretrain", *_TRAINED),
         packages=(*_TRAINING, "statistics"),
-        chosen=("ambidex.encoders",),
+        chosen=(*_KINDS, "ambidex.encoders"),
         unused=("ambidex.methods", "ambidex.fusion"),
         without=_WHERE,
         matrix="classifiers",
@@ -233,7 +237,7 @@ TABLE: dict[str, Stage] = {
         writes=MODEL,
         sections=("train", *_TRAINED),
         packages=("contributions", *_TRAINING),
-        chosen=("ambidex.encoders", "ambidex.fusion", "ambidex.methods"),
+        chosen=(*_KINDS, "ambidex.encoders", "ambidex.fusion", "ambidex.methods"),
         without=_WHERE,
         of_method=True,
         matrix="cells",
@@ -256,7 +260,7 @@ TABLE: dict[str, Stage] = {
             "probes",
             "statistics",
         ),
-        chosen=("ambidex.encoders", "ambidex.fusion", "ambidex.methods"),
+        chosen=(*_KINDS, "ambidex.encoders", "ambidex.fusion", "ambidex.methods"),
         unused=("ambidex.decide.allocators",),
         without=_WHERE,
         also=_SHAPES,
@@ -278,6 +282,7 @@ TABLE: dict[str, Stage] = {
         packages=(
             "contributions",
             "convex",
+            "data",
             "decide",
             "diagnose",
             "encoders",

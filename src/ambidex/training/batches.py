@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ambidex.augment import Draws, augment
+from ambidex.augment import augment
+from ambidex.data.draws import Draws
 from ambidex.files import digest
 from ambidex.params import Augment
 from ambidex.training.resample import Resample
