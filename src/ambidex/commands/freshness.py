@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ambidex.configuration import method_params, read_yaml
+from ambidex.configuration.outside import outside_plugins
 from ambidex.errors import AmbidexError
 from ambidex.params import Evaluate, Params, Runtime
 from ambidex.records import PARAMS_FILE, code_fingerprint, fingerprint, read_card
@@ -38,12 +39,9 @@ def up_to_date(stage: str, params: Params, inputs: Paths, output: Path) -> bool:
     if any(not path.exists() for path in inputs.values()):
         return False
     now = {name: fingerprint(path) for name, path in sources(stage, params, inputs).items()}
-    same_origin = (card.get("stage"), card.get("code"), card.get("inputs")) == (
-        stage,
-        code_fingerprint(),
-        now,
-    )
-    return same_origin and relevant(stage, params.train.method, written) == relevant(
+    origin = (stage, code_fingerprint(), now, outside_plugins(stage, params))
+    written_by = (*map(card.get, ("stage", "code", "inputs")), card.get("plugins") or {})
+    return written_by == origin and relevant(stage, params.train.method, written) == relevant(
         stage, params.train.method, _resolved(stage, params)
     )
 

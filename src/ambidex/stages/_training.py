@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ambidex.configuration.outside import outside_plugins
 from ambidex.encoders import InputSpec
 from ambidex.engine import BEST_FILE, Engine
 from ambidex.errors import DataError, ModelError, TrainingError
@@ -80,6 +81,7 @@ def run_engine(
             "augment": {name: value.model_dump() for name, value in augment.items()},
             "store": store.fingerprint,
             "code": code_fingerprint(),
+            "plugins": outside_plugins(type(section).__name__.lower(), params),
             "frozen": frozen,
             "ranks": fabric.world_size,
             "depends": depends,
