@@ -8,5 +8,8 @@
 Each check raises CheckError, an AssertionError of one line: what was looked at, what was expected, what was found.
 """
 
+from ambidex.testing.allocators import check_allocator as check_allocator
+from ambidex.testing.encoders import check_encoder as check_encoder
 from ambidex.testing.expect import CheckError as CheckError
+from ambidex.testing.fusions import check_fusion as check_fusion
 from ambidex.testing.method import check_method as check_method

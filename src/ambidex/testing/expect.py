@@ -25,7 +25,7 @@ def expect(holds: bool, what: str, expected: object, found: object) -> None:
 def expect_close(what: str, found: Tensor, expected: Tensor, rtol: float, atol: float) -> None:
     """Raise CheckError unless both tensors have the same shape and nearly the same numbers."""
     expect(found.shape == expected.shape, what, f"shape {[*expected.shape]}", [*found.shape])
-    apart = float((found - expected).abs().max()) if found.numel() else 0.0
+    apart = float((found - expected).detach().abs().max()) if found.numel() else 0.0
     expect(
         torch.allclose(found, expected, rtol=rtol, atol=atol, equal_nan=True),
         what,
