@@ -85,6 +85,10 @@ class Plugins(Generic[T]):
         outside = (name for name, loaded in self._loaded.items() if loaded is plugin)
         return next(outside, plugin.__module__.rpartition(".")[2])
 
+    def forget(self) -> None:
+        """Load what other distributions offer anew when next asked."""
+        self._loaded.clear()
+
     def _complaints(self) -> Iterator[str]:
         own, offered = self.own(), self.offers()
         for offer in offered:
