@@ -1,4 +1,4 @@
-"""`ambidex methods|datasets|encoders|fusions|allocators|diagnostics [NAME]`: what there is, and its parameters."""
+"""`ambidex methods|datasets|encoders|... [NAME]`: what there is of a kind of plug-in, or one with its parameters."""
 
 import importlib
 from argparse import Namespace
@@ -18,6 +18,7 @@ _REGISTRIES = {
     "fusions": "ambidex.fusion.FUSIONS",
     "allocators": "ambidex.decide.ALLOCATORS",
     "diagnostics": "ambidex.diagnose.DIAGNOSTICS",
+    "loggers": "ambidex.training.log.LOGGERS",
 }
 """by their word on the command line, which is also the end of the group of their entry points"""
 _COLUMNS = ("key", "type", "default", "allowed", "meaning")
