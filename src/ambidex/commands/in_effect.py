@@ -68,6 +68,14 @@ def _diagnostics(params: Params, name: str) -> list[str]:
     )
 
 
+def _loggers(params: Params, name: str) -> list[str]:
+    return [
+        _line(f"runtime.loggers.{index}", choice.options)
+        for index, choice in enumerate(params.runtime.loggers)
+        if choice.name == name
+    ]
+
+
 def _choices(choices: dict[str, Choice], name: str) -> list[str]:
     return [_line(path, choice.options) for path, choice in choices.items() if choice.name == name]
 
@@ -83,4 +91,5 @@ _USES: dict[str, Callable[[Params, str], list[str]]] = {
     "fusions": _fusions,
     "allocators": _allocators,
     "diagnostics": _diagnostics,
+    "loggers": _loggers,
 }

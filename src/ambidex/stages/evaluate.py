@@ -99,9 +99,9 @@ def _evaluation(params: Params, inputs: Paths, store: FeatureStore) -> Evaluatio
 
 def _names(section: Evaluate) -> tuple[list[str], list[str]]:
     """Allocators to fit and diagnostics to run; the reference and the headline are always among the former."""
-    wanted = ALLOCATORS.names() if section.allocators is None else section.allocators
+    wanted = list(ALLOCATORS.all()) if section.allocators is None else section.allocators
     allocators = list(dict.fromkeys([REFERENCE, *wanted, section.allocator]))
-    diagnostics = DIAGNOSTICS.names() if section.diagnostics is None else section.diagnostics
+    diagnostics = list(DIAGNOSTICS.all()) if section.diagnostics is None else section.diagnostics
     for key, plugins, names in (
         ("allocators", ALLOCATORS, allocators),
         ("diagnostics", DIAGNOSTICS, diagnostics),

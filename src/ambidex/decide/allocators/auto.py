@@ -110,7 +110,7 @@ class _Candidate(NamedTuple):
 
 def _names(config: Any) -> list[str]:
     """The candidates, simplest first; the plain sum is always among them."""
-    names = set(ALLOCATORS.names() if config.candidates is None else config.candidates)
+    names = set(ALLOCATORS.all() if config.candidates is None else config.candidates)
     return sorted({"uniform", *names} - {"auto"}, key=simplest_first)
 
 
