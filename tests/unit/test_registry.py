@@ -11,7 +11,7 @@ from ambidex import entry_points
 from ambidex.cli import main
 from ambidex.commands.plugins import registries
 from ambidex.configuration.outside import outside_plugins
-from ambidex.decide import ALLOCATORS
+from ambidex.decide.allocators import ALLOCATORS
 from ambidex.encoders import ENCODERS
 from ambidex.errors import ParamsError
 from ambidex.method import METHODS
