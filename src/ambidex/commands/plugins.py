@@ -16,7 +16,7 @@ _REGISTRIES = {
     "datasets": "ambidex.datasets.DATASETS",
     "encoders": "ambidex.encoders.ENCODERS",
     "fusions": "ambidex.fusion.FUSIONS",
-    "allocators": "ambidex.decide.ALLOCATORS",
+    "allocators": "ambidex.decide.allocators.ALLOCATORS",
     "diagnostics": "ambidex.diagnose.DIAGNOSTICS",
     "loggers": "ambidex.training.log.LOGGERS",
 }
