@@ -138,6 +138,7 @@ def _docstring_edit(file: Path) -> str:
         ("datasets/synthetic.py", {"prepare"}),
         ("datasets/cremad.py", set()),
     ],
+    ids=lambda value: value if isinstance(value, str) else "stages",
 )
 def test_an_edit_matters_to_these_stages(copy: Copy, name: str, stages: set[str]) -> None:
     edit = "\n.new { color: red }\n" if name.endswith(".css") else "\nNEW = 1\n"
