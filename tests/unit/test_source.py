@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ambidex.source.graph import closure, file_of
-from ambidex.source.text import parse_source
+from ambidex.source.text import parse_source, read_source
 from helpers.checkout import ROOT
 
 CODE = '''
@@ -111,6 +111,24 @@ def test_two_files_say_the_same_only_where_their_trees_do() -> None:
     files = sorted((ROOT / "src/ambidex").rglob("*.py"))
     dumps = [ast.dump(Bare().visit(ast.parse(file.read_text()))) for file in files]
     assert len({digest(file.read_text()) for file in files}) == len(set(dumps)) > 200
+
+
+def test_registries_are_seen_however_they_are_written() -> None:
+    for code in (
+        'ONE: Plugins[int] = Plugins("kind", "a.package", "a.Base")',
+        'ONE = Plugins[int]("kind", "a.package", "a.Base")',
+        'ONE = registry.Plugins("kind", "a.package", "a.Base")',
+    ):
+        assert parse_source(code).registries == (("kind", "a.package", "a.Base"),)
+    assert parse_source("ONE = Others('kind', 'a', 'b')").registries == ()
+
+
+def test_what_python_cannot_read_counts_by_its_bytes(tmp_path: Path) -> None:
+    found = []
+    for number, code in enumerate(("def :", "def  :", "a = '\0'")):
+        (tmp_path / f"{number}.py").write_text(code)
+        found.append(read_source(tmp_path / f"{number}.py").digest)
+    assert len(set(found)) == 3
 
 
 def test_an_empty_file_and_one_with_a_docstring_say_nothing() -> None:
