@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ambidex.source import text
 from ambidex.source.graph import closure, file_of
 from ambidex.source.text import parse_source, read_source
 from helpers.checkout import ROOT
@@ -129,6 +130,20 @@ def test_what_python_cannot_read_counts_by_its_bytes(tmp_path: Path) -> None:
         (tmp_path / f"{number}.py").write_text(code)
         found.append(read_source(tmp_path / f"{number}.py").digest)
     assert len(set(found)) == 3
+
+
+def test_what_is_written_while_a_process_runs_is_nobodys_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process may have imported what stood there before: neither text may be said to have made its output."""
+    file = tmp_path / "a.py"
+    file.write_text("A = 1\n")
+    monkeypatch.setattr(text, "_BEGAN", file.stat().st_mtime_ns - 1)
+    now = text.read_source.__wrapped__(file).digest
+    monkeypatch.setattr(text, "_BEGAN", file.stat().st_mtime_ns)
+    later = text.read_source.__wrapped__(file).digest
+    assert later == digest("A = 1")
+    assert now != later
 
 
 def test_an_empty_file_and_one_with_a_docstring_say_nothing() -> None:

@@ -6,14 +6,16 @@ no part of it, and the same file gives the same digest under every Python that t
 
 import ast
 import hashlib
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 REGISTRY = "Plugins"
 """the class whose calls, `Plugins(kind, package, base)`, make a registry: `ambidex.registry`"""
 
+_BEGAN = time.time_ns()
 _SILENT = frozenset(("ctx", "kind"))
 """fields that the place of a node, or how a text is written, says already"""
 
@@ -31,12 +33,17 @@ class Source:
 
 @cache
 def read_source(path: Path) -> Source:
-    """Read one Python file; once per process. One that Python cannot parse counts by its bytes. Raises OSError."""
-    code = path.read_bytes()
+    """Read one Python file; once per process. One that Python cannot parse counts by its bytes. Raises OSError.
+
+    Where it was written after this process began, the process may run what stood there before: the digest is then of
+    neither, so that no later process takes the output for its own.
+    """
+    code, written = path.read_bytes(), path.stat().st_mtime_ns
     try:
-        return parse_source(code)
+        source = parse_source(code)
     except (SyntaxError, ValueError):
-        return Source(hashlib.sha256(code).hexdigest(), (), ())
+        source = Source(hashlib.sha256(code).hexdigest(), (), ())
+    return replace(source, digest=f"{source.digest} since {written}") if written > _BEGAN else source
 
 
 def parse_source(code: bytes | str) -> Source:
