@@ -1,4 +1,4 @@
-"""`ambidex methods|datasets|encoders|fusions|allocators|diagnostics [NAME]`: what there is, and its parameters."""
+"""`ambidex methods|datasets|encoders|... [NAME]`: what plug-ins there are, and the parameters of one."""
 
 import importlib
 from argparse import Namespace
@@ -14,6 +14,7 @@ from ambidex.registry import Plugins
 _REGISTRIES = {
     "methods": "ambidex.method.METHODS",
     "datasets": "ambidex.datasets.DATASETS",
+    "kinds": "ambidex.data.kinds.KINDS",
     "encoders": "ambidex.encoders.ENCODERS",
     "fusions": "ambidex.fusion.FUSIONS",
     "allocators": "ambidex.decide.ALLOCATORS",
