@@ -14,6 +14,7 @@ from ambidex.registry import Plugins
 _REGISTRIES = {
     "methods": "ambidex.method.METHODS",
     "datasets": "ambidex.datasets.DATASETS",
+    "kinds": "ambidex.data.kinds.KINDS",
     "encoders": "ambidex.encoders.ENCODERS",
     "fusions": "ambidex.fusion.FUSIONS",
     "allocators": "ambidex.decide.allocators.ALLOCATORS",
