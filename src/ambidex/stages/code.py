@@ -50,7 +50,7 @@ def code_fingerprint(stage: str, params: "Params") -> str:
     from ambidex.stages._chosen import chosen
 
     names = chosen(params, TABLE[stage].chosen)
-    return _fingerprint(stage, tuple((package, tuple(sorted(plugins))) for package, plugins in names.items()))
+    return _fingerprint(stage, tuple((package, tuple(sorted(found))) for package, found in names.items()))
 
 
 @cache
