@@ -73,7 +73,8 @@ docs: $(STAMP) ## write the generated pages again
 	ambidex params > docs/parameters.md
 	ambidex methods --page > docs/methods.md
 
-compile: $(STAMP) ## write the Kubeflow pipelines again: pipelines/compiled/*.yaml
+compile: $(STAMP) ## write what is made from the code: the stages in dvc.yaml, the pipelines in pipelines/compiled/
+	@python -m pipelines.dvc_yaml
 	@python -m pipelines.compile
 
 submit: $(STAMP) ## run a compiled pipeline on Kubeflow and wait: make submit PIPELINE=balanced_learning [ARGS='--cache off']
@@ -90,7 +91,7 @@ constraints: ## resolve all versions afresh into constraints.txt (seconds; asks 
 	$(VENV)/resolve/bin/python -m pip install --quiet --disable-pip-version-check uv
 	sed -n '/^#/p' constraints.txt > constraints.txt.new
 	$(VENV)/resolve/bin/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --no-header \
-	  --no-annotate --extra dev --extra bench pyproject.toml \
+	  --no-annotate --extra dev --extra bench --extra mlflow pyproject.toml \
 	  | grep -vE '^(nvidia-|cuda-|triton|setuptools=|pip=)' >> constraints.txt.new
 	mv constraints.txt.new constraints.txt
 	rm -rf $(VENV)/resolve

@@ -19,6 +19,7 @@ from ambidex.files import write_json
 from ambidex.parallel.distributed import run_stage
 from ambidex.readers import read_json
 from ambidex.records import METRICS_FILE
+from ambidex.stages.table import TABLE
 from components._call import Inputs, placed, say
 from components._notes import FINISHED, note_failure, shared_folder
 
@@ -109,7 +110,7 @@ def _run(stage: str, texts: list[str], job: Job, output: Path, outcome: Outcome)
 def _finished(stage: str, texts: list[str], job: Job, place: Path) -> dict[str, Any]:
     """Make the output `place` and return its metrics: from the volume, where an earlier attempt left it there."""
     with placed(stage, texts, job.inputs, job.values) as (params, inputs):
-        name = {"pretrain": "encoder", "train": "model", "evaluate": "report"}.get(stage, stage)
+        name = TABLE[stage].writes.name
         work = shared_folder()
         if work is None:
             return run_stage(stage, params, inputs, {name: place})

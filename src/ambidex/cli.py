@@ -18,6 +18,7 @@ _LISTS = {
     "fusions": "the decision layers that turn features into a class",
     "allocators": "the ways to weigh modalities at the decision layer",
     "diagnostics": "the measurements that evaluate makes",
+    "loggers": "the places where a training writes its numbers",
 }
 _TABLES = {
     "methods": "the table of methods: who decides, step cost",

@@ -22,7 +22,7 @@ for epoch in epochs:
     validate, keep the best, checkpoint
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -38,7 +38,7 @@ from ambidex.files import PARTIAL, write_bytes
 from ambidex.fusion import Features
 from ambidex.method import Method, Phase, Run, Step
 from ambidex.model import MultimodalNet, load_weights
-from ambidex.params import Optimisation
+from ambidex.params import Choice, Optimisation, Runtime
 from ambidex.progress import progress
 from ambidex.readers import Source, fitting
 from ambidex.training.batches import Batch, Batches, generator
@@ -50,6 +50,7 @@ from ambidex.training.checkpoint import (
     save_checkpoint,
 )
 from ambidex.training.clock import Clock, Timer
+from ambidex.training.log import Training
 from ambidex.training.monitor import FiniteGuard, Monitor, Totals, gradient_norms
 from ambidex.training.optimise import build_optimizer, build_schedule
 from ambidex.training.ranks import Ranks
@@ -83,6 +84,10 @@ class Engine:
     on_epoch: Callable[[int], None] = field(default=lambda epoch: None)
     checkpoint_minutes: float = 0
     """time between two checkpoints within an epoch; 0: after epochs alone"""
+    loggers: Sequence[Choice] = field(default_factory=lambda: Runtime().loggers)
+    """where the numbers go; none of them can end the training"""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """what loggers may say of the run, by dotted name"""
 
     def __post_init__(self) -> None:
         self.ranks, self.stop, self.clock = Ranks(self.fabric), Stop(), Clock()
@@ -94,9 +99,9 @@ class Engine:
         """Train to the end and leave the selected epoch's weights in the model. Returns the selection."""
         self._build()
         first = self._resume()
-        self.monitor = Monitor(self.folder, self.number, self.ranks.first)
-        self.monitor.history = self.history
-        title = f"train {self.folder.name.removesuffix(PARTIAL)}"
+        name = self.folder.name.removesuffix(PARTIAL)
+        training, title = Training(self.folder, name, self.number, self.facts), f"train {name}"
+        self.monitor = Monitor(training, self.loggers if self.ranks.first else (), self.history)
         with (
             self.norm.installed(self.model),
             stop_on_sigterm() as self.stop,
@@ -325,7 +330,7 @@ class Engine:
         self._checkpoint(self.run.epoch)
         if not self.ranks.any(self.stop.asked):
             return
-        self.monitor.close()
+        self.monitor.close(complete=False)
         where = f"step {self.number} of epoch {self.run.epoch + 1}"
         raise PreemptedError(f"stopped by SIGTERM after {where}; a rerun resumes from {self.folder}")
 

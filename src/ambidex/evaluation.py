@@ -3,21 +3,22 @@
 A model whose encoders exchange needs one pass more over test: what a stream says without the others is in no feature.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ambidex.contributions.coalitions import absent_features, contribution_shares
+from ambidex.decide.held_out import HeldOut
 from ambidex.media.store import FeatureStore
 from ambidex.model import MultimodalNet
+from ambidex.net.features import batches, encoded, gathered
 from ambidex.params import Evaluate
 from ambidex.progress import progress
-from ambidex.repair.heldout import HeldOut
 
 
 @dataclass(frozen=True)
@@ -120,23 +121,21 @@ def collect(
     For heads that are not additive the contributions are Shapley values over feature coalitions, with absent
     features given by `absent`; above six modalities sampled along `permutations` orders drawn with `seed`.
     """
-    from ambidex.contributions.coalitions import absent_features, contribution_shares
-
     model = model.to(device).eval()
     rows = {split: store.rows(split) for split in splits}
     features: dict[str, dict[str, Tensor]] = {}
     told: list[Tensor] = []
-    batches = partial(_batches, store, model.modalities, batch_size=batch_size, device=device)
     with progress("evaluate", sum(len(r) for r in rows.values()), "samples") as advance:
         for split in splits:
             listening = nullcontext(told) if model.exchange is None else model.exchange.listening()
             with listening as heard:
-                features[split] = _joined(model.encode(x) for x in batches(rows[split], advance=advance))
+                features[split] = encoded(model, store, rows[split], batch_size, device, advance)
             told = heard if split == "train" else told
     alone: dict[str, Tensor] = {}
     if model.exchange is not None and told and "test" in rows:
         usual = [total / len(rows["train"]) for total in told]
-        alone = _joined(model.isolated(x, usual) for x in batches(rows["test"]))
+        inputs = batches(store, model.modalities, rows["test"], batch_size, device)
+        alone = gathered(model.isolated(x, usual) for x in inputs)
     model = model.cpu()
     outputs: dict[str, Outputs] = {}
     for split in splits:
@@ -160,22 +159,3 @@ def collect(
             isolated=alone if split == "test" else {},
         )
     return outputs
-
-
-def _batches(
-    store: FeatureStore,
-    modalities: Sequence[str],
-    rows: Tensor,
-    batch_size: int,
-    device: torch.device,
-    advance: Callable[[int], None] = lambda count: None,
-) -> Iterator[dict[str, Tensor]]:
-    for batch in torch.split(rows, batch_size):
-        yield {m: store.gather(m, batch).to(device) for m in modalities}
-        advance(len(batch))
-
-
-def _joined(parts: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Features of all batches, float32 on the CPU."""
-    kept = [{m: h.float().cpu() for m, h in part.items()} for part in parts]
-    return {m: torch.cat([part[m] for part in kept]) for m in kept[0]}

@@ -112,7 +112,11 @@ class Step:
     def branches(self) -> dict[str, Tensor] | None:
         """What each modality says alone [B, C], see MultimodalNet.branches."""
         model = self.run.model
-        return model.branches(self.features) if model.standalone else model.alone(self.contributions)
+        return (
+            model.branches(self.features)
+            if model.has_branches
+            else model.fusion.as_branches(self.contributions)
+        )
 
     def ablate(self, drop: Collection[str]) -> Tensor:
         """Logits [B, C] with the features of the modalities in `drop` set to zero."""

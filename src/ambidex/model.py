@@ -1,9 +1,10 @@
-"""MultimodalNet: encoders, head, and whatever a method or an allocator adds to inference.
+"""MultimodalNet: encoders, head, and whatever a method adds to inference.
 
 A saved model is a folder with model.json (architecture) and model.safetensors (weights): it alone predicts.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,12 +25,14 @@ from ambidex.params import Choice
 from ambidex.readers import Record, Source, fitting, read_json
 from ambidex.readers.schema import Names
 from ambidex.readers.weights import read_headers, read_tensors
-from ambidex.repair.decision import Decision, DecisionSpec
 from ambidex.weights import check_headers, fill
 
 MODEL_FILE = "model.json"
 WEIGHTS_FILE = "model.safetensors"
-_OTHER = "the file is of another architecture"
+LAYER = "decision"
+"""key in `architecture` of model.json, and start of the names in the weights, of a decision layer that was saved with
+the net (decide/repaired.py); it is none of the net's"""
+OTHER = "the file is of another architecture"
 
 
 class _Input(Record):
@@ -48,16 +51,9 @@ class _Exchange(Record):
     ratio: Annotated[int, Field(ge=1, le=1_000)]
 
 
-class _Decision(Record):
-    allocator: str
-    options: dict[str, Any]
-    source: str
-    absent: str | None
-    permutations: Annotated[int, Field(ge=1, le=10_000)] = 64
-    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
+class ArchitectureRecord(Record):
+    """What model.json says of the net. A decision layer that was saved with it is described beside: LAYER."""
 
-
-class _Architecture(Record):
     modalities: Names
     inputs: dict[str, _Input]
     encoders: dict[str, _Choice]
@@ -66,12 +62,13 @@ class _Architecture(Record):
     heads: bool
     category_weights: bool = False
     exchange: _Exchange | None = None
-    decision: _Decision | None = None
 
 
-class _Description(Record):
+class DescriptionRecord(Record):
+    """What model.json says."""
+
     model_config = ConfigDict(protected_namespaces=())
-    architecture: _Architecture
+    architecture: ArchitectureRecord
     features: str | None = None
     extract: dict[str, Any] | None = None
 
@@ -90,8 +87,6 @@ class Architecture:
     """a learned factor for each modality's contribution to each class (adaptive head); additive fusions only"""
     exchange: ExchangeSpec | None = None
     """what the encoders tell each other while they run; None: nothing, a feature is its own modality's alone"""
-    decision: DecisionSpec | None = None
-    """the fitted decision layer that predicts in place of the head; None: the head does"""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON-serialisable values."""
@@ -104,7 +99,7 @@ class Architecture:
             "heads": self.heads,
             "category_weights": self.category_weights,
             "exchange": None if self.exchange is None else self.exchange.to_json(),
-            "decision": None if self.decision is None else self.decision.to_json(),
+            LAYER: None,
         }
 
     @classmethod
@@ -116,9 +111,7 @@ class Architecture:
         own, weighted = bool(value["heads"]), bool(value.get("category_weights", False))
         given_exchange = value.get("exchange")  # models written before there was one lack the key
         exchange = None if given_exchange is None else ExchangeSpec.from_json(given_exchange)
-        given_decision = value.get("decision")  # here too
-        decision = None if given_decision is None else DecisionSpec.from_json(given_decision)
-        return cls(inputs, encoders, fusion, tuple(value["classes"]), own, weighted, exchange, decision)
+        return cls(inputs, encoders, fusion, tuple(value["classes"]), own, weighted, exchange)
 
 
 class Normalise(nn.Module):
@@ -141,10 +134,9 @@ class Normalise(nn.Module):
 
 
 class MultimodalNet(nn.Module):
-    """Encoders (that may exchange), fusion (the trained head), optional own heads, category weights, decision layer.
+    """Encoders (that may exchange), fusion (the trained head), optional own heads and category weights.
 
-    `encode` then `decide` is the whole forward pass. `fuse` is the trained head, whether or not a decision layer
-    stands in for it; `contributions` splits its logits by modality.
+    `encode` then `fuse` is the whole forward pass; `contributions` splits its logits by modality. A `net.head.Head`.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -173,10 +165,6 @@ class MultimodalNet(nn.Module):
         self.category_weights: nn.Parameter | None = None
         if architecture.category_weights:
             self.category_weights = nn.Parameter(torch.ones(len(dims), classes))
-        self.decision: Decision | None = None
-        if architecture.decision is not None:
-            architecture.decision.check(self.fusion.additive, self.standalone)
-            self.decision = Decision(architecture.decision, dims, classes)
         self.exchange: Exchange | None = None
         if architecture.exchange is not None:  # last: all else starts from the weights it has without
             self.exchange = Exchange(architecture.exchange, self._encoders())
@@ -212,6 +200,11 @@ class MultimodalNet(nn.Module):
         """Stored tensors -> what the encoders take, in the order of `modalities`."""
         return {name: self.normalise[name](inputs[name]) for name in self.modalities}
 
+    @property
+    def classes(self) -> int:
+        """C, the number of classes."""
+        return len(self.architecture.classes)
+
     def fuse(self, features: Features) -> tuple[Tensor, dict[str, Tensor] | None]:
         """Features -> logits [B, C] and, for additive heads, contributions z_m [B, C] that sum to them."""
         contributions = self.contributions(features)
@@ -228,52 +221,37 @@ class MultimodalNet(nn.Module):
 
     def contributions(self, features: Features) -> dict[str, Tensor] | None:
         """What each modality adds to the logits [B, C], category weights included; None: head not additive."""
-        return self._weighted(self.fusion.contributions(features)) if self.fusion.additive else None
+        contributions = self.fusion.contributions(features)
+        return None if contributions is None else self._weighted(contributions)
 
     def blocks(self) -> dict[str, Tensor] | None:
         """The weights [C, D_m] that make each contribution, category weights included.
 
         None where the head is not additive or its contributions are not linear in the features.
         """
-        blocks = self.fusion.blocks() if self.fusion.additive else None
+        blocks = self.fusion.blocks()
         return None if blocks is None else self._weighted(blocks, classes_first=True)
 
     def branches(self, features: Features) -> dict[str, Tensor] | None:
-        """What each modality says alone [B, C]: by its own head, else by a standalone fusion, else its contribution.
+        """What each modality says by itself [B, C]: own head, else fusion with branches, else contribution.
 
         Where the logits are a mean, a contribution is a part of what its classifier says. None where the head is
         not additive and there is nothing of the others.
         """
         if self.heads is not None:
             return {name: self.heads[name](features[name]) for name in self.modalities}
-        if self.fusion.standalone:
+        if self.fusion.has_branches:
             return self.fusion.branches(features)
-        return self.alone(self.contributions(features))
-
-    def alone(self, contributions: dict[str, Tensor] | None) -> dict[str, Tensor] | None:
-        """Contributions as what each modality says alone; None: head not additive."""
-        if contributions is None or self.fusion.alone == 1:
-            return contributions
-        return {name: self.fusion.alone * z for name, z in contributions.items()}
+        return self.fusion.as_branches(self.contributions(features))
 
     @property
-    def standalone(self) -> bool:
-        """Whether `branches` are classifiers of the model's own, not contributions: own heads, a standalone fusion."""
-        return self.heads is not None or self.fusion.standalone
-
-    def decide(self, features: Features) -> tuple[Tensor, dict[str, Tensor] | None]:
-        """Features -> the logits that are predicted [B, C], and what each modality adds to them [B, C].
-
-        Without a decision layer these are the head's, and None for the parts where the head is not additive.
-        """
-        if self.decision is None:
-            return self.fuse(features)
-        logits, parts = self.decision(self, features)
-        return logits, dict(zip(self.modalities, parts.unbind(dim=1), strict=True))
+    def has_branches(self) -> bool:
+        """Whether `branches` are classifiers of the model's own, not contributions: own heads, or the fusion's."""
+        return self.heads is not None or self.fusion.has_branches
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Stored tensors, each [B, *shape] -> the logits that are predicted [B, C]."""
-        return self.decide(self.encode(inputs))[0]
+        """Stored tensors, each [B, *shape] -> logits [B, C]."""
+        return self.fuse(self.encode(inputs))[0]
 
     def _encoders(self) -> dict[str, Encoder]:
         return {name: self.encoder(name) for name in self.modalities}
@@ -287,40 +265,61 @@ class MultimodalNet(nn.Module):
 
 def save_model(model: MultimodalNet, folder: Path, **facts: Any) -> None:
     """Write model.json and model.safetensors into `folder`. `facts` (fingerprints ...) go into model.json."""
+    write_model_files(folder, model.architecture.to_json(), model.state_dict(), facts)
+
+
+def write_model_files(
+    folder: Path, architecture: Mapping[str, Any], weights: Mapping[str, Tensor], facts: Mapping[str, Any]
+) -> None:
+    """The same of a description and weights that are at hand."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    write_bytes(folder / WEIGHTS_FILE, save(weights))
-    write_json(folder / MODEL_FILE, {"format": 1, "architecture": model.architecture.to_json(), **facts})
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    write_bytes(folder / WEIGHTS_FILE, save(tensors))
+    write_json(folder / MODEL_FILE, {"format": 1, "architecture": architecture, **facts})
 
 
 def load_model(folder: Path) -> MultimodalNet:
-    """Build the model that `folder` describes and load its weights.
+    """Build the trained net that `folder` describes and load its weights; a decision layer saved with it is left out.
 
     Raises ModelError where a file is missing or the weights do not fit the architecture. The header of the weights
     is compared before anything is built, so that a description of terabytes costs nothing.
     """
     described, path = describe(folder), folder / WEIGHTS_FILE
-    source = Source(str(folder / MODEL_FILE), ModelError)
-    try:
-        with fitting(source, "the description of a model"):
-            architecture = Architecture.from_json(described["architecture"])
-            with torch.device("meta"):
-                shapes = MultimodalNet(architecture).state_dict()
-            check_headers(shapes, read_headers(path, error=ModelError), path, _OTHER)
-            model = MultimodalNet(architecture)
-    except AmbidexError as error:
-        known = str(error).startswith((str(source.name), str(path)))
-        raise error if known else source.wrong(str(error)) from None
-    load_weights(model, path)
+    others = () if described["architecture"].get(LAYER) is None else (f"{LAYER}.",)
+    with building(folder):
+        architecture = Architecture.from_json(described["architecture"])
+        with torch.device("meta"):
+            shapes = MultimodalNet(architecture).state_dict()
+        headers = read_headers(path, error=ModelError)
+        own = {name: header for name, header in headers.items() if not name.startswith(others)}
+        check_headers(shapes, own, path, OTHER)
+        model = MultimodalNet(architecture)
+    load_weights(model, path, others)
     return model.eval()
 
 
-def load_weights(module: nn.Module, path: Path) -> None:
-    """Load safetensors weights into `module`. Raises ModelError naming the first tensor that does not fit."""
-    fill(module, read_tensors(path, error=ModelError), path, _OTHER)
+@contextmanager
+def building(folder: Path) -> Iterator[None]:
+    """Whatever goes wrong while something is built of the description in `folder` is a ModelError that names a file."""
+    source = Source(str(folder / MODEL_FILE), ModelError)
+    try:
+        with fitting(source, "the description of a model"):
+            yield
+    except AmbidexError as error:
+        known = str(error).startswith((source.name, str(folder / WEIGHTS_FILE)))
+        raise error if known else source.wrong(str(error)) from None
 
 
-def describe(folder: Path) -> dict[str, Any]:
+def load_weights(module: nn.Module, path: Path, others: tuple[str, ...] = ()) -> None:
+    """Load safetensors weights into `module`, but for those whose names start with one of `others`.
+
+    Raises ModelError naming the first tensor that does not fit.
+    """
+    tensors = read_tensors(path, error=ModelError)
+    fill(module, {n: t for n, t in tensors.items() if not n.startswith(others)}, path, OTHER)
+
+
+def describe(folder: Path, schema: type[DescriptionRecord] = DescriptionRecord) -> dict[str, Any]:
     """What model.json in `folder` says: `architecture` and facts. Raises ModelError where it cannot be read."""
-    described: dict[str, Any] = read_json(folder / MODEL_FILE, _Description, error=ModelError)
+    described: dict[str, Any] = read_json(folder / MODEL_FILE, schema, error=ModelError)
     return described

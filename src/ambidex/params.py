@@ -6,7 +6,15 @@ Options of plug-ins (a data set, an encoder, a method ...) are validated by the 
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from ambidex.data.kinds import AugmentConfig, Kind, KindConfig, any_augment, any_config, kind_of
 from ambidex.errors import ParamsError
@@ -37,6 +45,15 @@ class Choice(BaseModel):
     def options(self) -> dict[str, Any]:
         """The plug-in's options as given."""
         return dict(self.__pydantic_extra__ or {})
+
+
+def _as_block(value: Any) -> Any:
+    """`history` is short for {name: history}."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+Named = Annotated[Choice, BeforeValidator(_as_block)]
+"""a plug-in by its name alone, or as a block"""
 
 
 class Prepare(Section):
@@ -273,8 +290,8 @@ class Study(Section):
 class Runtime(Section):
     """Where it runs."""
 
-    UNFINISHED: ClassVar[tuple[str, ...]] = ("checkpoints", "checkpoint_minutes")
-    """the keys that say where and how often unfinished work is kept: no result depends on them"""
+    UNFINISHED: ClassVar[tuple[str, ...]] = ("checkpoints", "checkpoint_minutes", "loggers")
+    """the keys that say where and how often unfinished work and logs are kept: no result depends on them"""
 
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = Field(
         "auto", description="auto: CUDA where there is one"
@@ -292,6 +309,11 @@ class Runtime(Section):
         allow_inf_nan=False,
         description="a checkpoint within an epoch, where so much time has passed since the last one; 0: after epochs "
         "alone",
+    )
+    loggers: tuple[Named, ...] = Field(
+        (Choice(name="tensorboard"), Choice(name="history")),
+        max_length=32,
+        description="where the numbers of a training go, see `ambidex loggers`: names, or blocks of a name and options",
     )
     threads: int = Field(0, ge=0, le=4_096, description="CPU threads; 0: torch decides")
     deterministic: bool = Field(True, description="the same numbers in every run, a little slower")

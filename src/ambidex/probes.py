@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ambidex.convex import Array, Minimum, minimise
-from ambidex.decide._folds import folds
+from ambidex.decide.folds import folds
 from ambidex.evaluation import Evaluation
 from ambidex.memo import once_per_evaluation
 from ambidex.statistics import nll

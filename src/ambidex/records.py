@@ -15,6 +15,7 @@ import yaml
 from pydantic import Field
 
 import ambidex
+from ambidex.configuration.outside import outside_plugins
 from ambidex.errors import AmbidexError, DataError
 from ambidex.files import digest, is_unfinished, sha256, write_json, write_text
 from ambidex.params import Params, Runtime
@@ -45,6 +46,7 @@ class Card(Record):
     code: str | None = None
     revision: str | None = None
     inputs: dict[str, str] | None = None
+    plugins: dict[str, str] = Field(default_factory=dict)
     libraries: dict[str, str] = Field(default_factory=dict)
     method: str | None = None
     regime: str | None = None
@@ -72,18 +74,23 @@ class Metrics(Record):
     test: dict[str, Any] = Field(default_factory=dict)
 
 
-_inputs: ContextVar[Mapping[str, str] | None] = ContextVar("inputs", default=None)
+_running: ContextVar[tuple[Mapping[str, str], str | None]] = ContextVar("running", default=({}, None))
 
 
 @contextmanager
-def reading(inputs: Mapping[str, Path]) -> Iterator[Mapping[str, str]]:
-    """While a stage runs: the cards it writes name the fingerprint of each of its inputs. Yields them."""
+def running(inputs: Mapping[str, Path], code: str) -> Iterator[Mapping[str, str]]:
+    """While a stage runs: the cards it writes name its `code` and the fingerprints of its inputs. Yields the latter."""
     fingerprints = {name: fingerprint(path) for name, path in inputs.items()}
-    token = _inputs.set(fingerprints)
+    token = _running.set((fingerprints, code))
     try:
         yield fingerprints
     finally:
-        _inputs.reset(token)
+        _running.reset(token)
+
+
+def running_code() -> str | None:
+    """The fingerprint of the code that the running stage depends on; None where no stage runs."""
+    return _running.get()[1]
 
 
 def fingerprint(path: Path) -> str:
@@ -154,15 +161,17 @@ def write_records(
     write_json(folder / METRICS_FILE, metrics)
     if details is not None:
         write_json(folder / DETAILS_FILE, details)
-    write_json(folder / CARD_FILE, {"stage": stage, **provenance(), "inputs": _inputs.get() or {}, **facts})
+    plugins = outside_plugins(stage, params)
+    origin = {**provenance(), "inputs": _running.get()[0]} | ({"plugins": plugins} if plugins else {})
+    write_json(folder / CARD_FILE, {"stage": stage, **origin, **facts})
 
 
 def provenance() -> dict[str, Any]:
-    """Versions of code, Python and libraries."""
+    """Versions of code, Python and libraries; `code`: the fingerprint of what the running stage depends on."""
     return {
         "ambidex": ambidex.__version__,
         "revision": revision(),
-        "code": code_fingerprint(),
+        "code": running_code(),
         "python": platform.python_version(),
         "libraries": {name: version for name in _LIBRARIES if (version := _version(name))},
     }
@@ -180,8 +189,8 @@ def revision() -> str | None:
 
 
 @cache
-def code_fingerprint() -> str:
-    """A digest of every source file of the library: the same code gives the same digest on any machine."""
+def library_fingerprint() -> str:
+    """A digest of every source file of the library, each byte of it: the same copy gives the same digest anywhere."""
     here = Path(__file__).resolve().parent
     return digest({str(p.relative_to(here)): sha256(p) for p in sorted(here.rglob("*.py"))})[:16]
 

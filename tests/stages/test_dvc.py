@@ -5,59 +5,58 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pipelines.dvc_yaml import main, up_to_date
 
 from ambidex.cli import make_parser
-from ambidex.commands.freshness import SECTIONS
-from ambidex.stages import OPTIONAL, STAGES
+from ambidex.errors import DataError
+from ambidex.stages.code import CARRIES
+from ambidex.stages.table import TABLE
 from helpers.checkout import ROOT, checkout, dvc
 from helpers.imports import closure, file_of
 
-SHIPPED = tuple(stage for stage in STAGES if stage not in OPTIONAL)
-PLUMBING = frozenset(
-    f"ambidex{name}"
-    for name in (
-        "",
-        ".cards",
-        ".cards.card",
-        ".cards.published",
-        ".configuration",
-        ".errors",
-        ".files",
-        ".layout",
-        ".configuration.mistakes",
-        ".configuration.options",
-        ".configuration.presets",
-        ".manifest",
-        ".params",
-        ".platform",
-        ".cluster",
-        ".cluster.names",
-        ".cluster.quantities",
-        ".progress",
-        ".records",
-        ".registry",
-        ".section",
-        ".configuration.schema",
-        ".stages",
-        ".configuration.yaml_text",
-        ".outputs",
-        ".outputs.claim",
-        ".outputs.delivery",
-        ".outputs.guard",
-        ".outputs.lock",
-        ".outputs.storage",
-        ".outputs.swap",
-        ".outputs.unfinished",
-        ".readers",
-        ".readers.json",
-        ".readers.schema",
-        ".readers.source",
-        ".readers.table",
-        ".readers.weights",
-        ".readers.yaml",
-    )
-)
-"""carries values around and changes no result; named in dvc.yaml's head as left out"""
+SHIPPED = tuple(name for name, stage in TABLE.items() if stage.shipped)
+CELL = "${item.method}-${item.regime}-${item.seed}"
+CELLS = ["${study.methods}", "${study.regimes}", "${study.seeds}"]
+AS_DESIGNED = {
+    "prepare": ([], ["prepare"], ["runs/manifest"]),
+    "extract": ([], ["extract"], ["runs/features"]),
+    "pretrain": (
+        ["${extract.modalities}", "${study.seeds}"],
+        ["pretrain", "model", "augment", "runtime"],
+        ["runs/encoders/${item.seed}/${item.modality}"],
+    ),
+    "train": (
+        CELLS,
+        ["train", "model", "augment", "runtime", "methods.${item.method}"],
+        [f"runs/models/{CELL}"],
+    ),
+    "evaluate": (CELLS, ["evaluate"], [{f"runs/reports/{CELL}": {"persist": True}}]),
+    "compare": ([], ["compare", "study", "methods"], ["runs/study"]),
+}
+"""matrix, params and outs of each stage as they were written by hand before the table came"""
+READS = {
+    "prepare": {"${prepare.source}"},
+    "extract": {"runs/manifest/manifest.csv", "runs/manifest/dataset.json"},
+    "pretrain": {"runs/features/index.json"},
+    "train": {"runs/features/index.json", "runs/encoders/${item.seed}"},
+    "evaluate": {"runs/features/index.json", "runs/encoders/${item.seed}", f"runs/models/{CELL}"},
+    "compare": {"runs/encoders", "runs/reports"},
+}
+
+
+def _left_out() -> frozenset[str]:
+    """Every module that only carries values."""
+    found = {name.removesuffix(".") for name in CARRIES}
+    for folder in (name.removesuffix(".") for name in CARRIES if name.endswith(".")):
+        place = ROOT / "src" / folder.replace(".", "/")
+        found |= {
+            f"{folder}.{'.'.join(path.relative_to(place).with_suffix('').parts)}"
+            for path in place.rglob("*.py")
+        }
+    return frozenset(found)
+
+
+PLUMBING = _left_out()
 
 FAKE = """# Stands in for the command line: a model is the digest of its method's code, a report that of its model.
 import hashlib
@@ -129,10 +128,51 @@ def test_every_method_names_all_code_it_runs(definition: dict) -> None:
         assert not missing, f"dvc.yaml, train of {path.stem}: does not depend on {missing}"
 
 
+def test_it_is_not_stale() -> None:
+    text = (ROOT / "dvc.yaml").read_text()
+    assert up_to_date(text) == text, "run `make compile`"
+
+
 @pytest.mark.parametrize("stage", SHIPPED)
-def test_stage_reads_the_same_sections_as_in_a_study(definition: dict, stage: str) -> None:
-    own_line = {"methods.${item.method}"} if stage == "train" else set()
-    assert set(definition["stages"][stage]["params"]) == {*SECTIONS[stage], *own_line}
+def test_a_stage_is_what_it_was_when_people_wrote_it(definition: dict, stage: str) -> None:
+    found = definition["stages"][stage]
+    assert (list(found.get("matrix", {}).values()), found["params"], found["outs"]) == AS_DESIGNED[stage]
+    assert {dep for dep in found["deps"] if not dep.startswith("src/")} == READS[stage]
+    assert list(definition["stages"]) == list(AS_DESIGNED)
+
+
+def test_an_allocator_a_diagnostic_and_a_page_retrain_nothing(definition: dict) -> None:
+    for stage in ("pretrain", "train"):
+        for dep in definition["stages"][stage]["deps"]:
+            for other in ("decide/gate.py", "diagnose/probes.py", "report/html.py"):
+                path = f"src/ambidex/{other}"
+                assert not f"{path}/".startswith(f"{dep}/"), f"{stage} depends on {path}"
+
+
+def test_what_a_person_edits_stays_and_what_is_ours_comes_back(tmp_path: Path) -> None:
+    file = tmp_path / "dvc.yaml"
+    shipped = (ROOT / "dvc.yaml").read_text()
+    own = "  my-own.stage: # mine\n    cmd: make tea\n    outs: [tea]\n\n  # a remark\n"
+    mine = shipped.replace("  train:\n", f"{own}  train:\n").replace("desc: the first cell", "desc: my cell")
+    spoilt = mine.replace("      - src/ambidex/engine.py\n", "").replace(
+        "cmd: ambidex extract\n", "cmd: true\n"
+    )
+    assert spoilt != mine
+    file.write_text(spoilt)
+    assert main(["--file", str(file)]) == 0
+    assert file.read_text() == mine
+    file.write_text("metrics: []\n")
+    assert main(["--file", str(file)]) == DataError.exit_code
+    assert file.read_text() == "metrics: []\n"
+
+
+def test_a_stage_that_is_taken_out_stays_out_and_is_no_dependency() -> None:
+    shipped = (ROOT / "dvc.yaml").read_text()
+    start, end = shipped.index("  pretrain:\n"), shipped.index("  train:\n")
+    found = yaml.safe_load(up_to_date(shipped[:start] + shipped[end:]))["stages"]
+    assert "pretrain" not in found
+    for stage in ("train", "evaluate", "compare"):
+        assert not any("encoders" in dep for dep in found[stage]["deps"] if dep.startswith("runs/"))
 
 
 @pytest.mark.parametrize("stage", SHIPPED)
@@ -156,13 +196,17 @@ def test_the_stage_that_the_docs_offer_fits_in(project: Path) -> None:
     text = (ROOT / "docs/training.md").read_text()
     (block,) = re.findall(r"```yaml\n(  crossfit:.*?)```", text, re.DOTALL)
     edit(project / "dvc.yaml", "  evaluate:\n", f"{block}\n  evaluate:\n")
+    assert main(["--file", str(project / "dvc.yaml")]) == 0
     names = [line.split()[0] for line in dvc(project, "stage", "list").splitlines()]
     study = yaml.safe_load((project / "params.yaml").read_text())["study"]
     cells = len(study["methods"]) * len(study["regimes"]) * len(study["seeds"])
     assert sum(name.startswith("crossfit@") for name in names) == cells
-    stage = yaml.safe_load((project / "dvc.yaml").read_text())["stages"]["crossfit"]
-    assert set(stage["params"]) == {*SECTIONS["crossfit"], "methods.${item.method}"}
-    assert make_parser().parse_args(stage["cmd"].split()[1:]).verb.name == "crossfit"
+    stages = yaml.safe_load((project / "dvc.yaml").read_text())["stages"]
+    sections = {"crossfit", "pretrain", "train", "model", "augment", "runtime", "methods.${item.method}"}
+    assert set(stages["crossfit"]["params"]) == sections
+    assert stages["crossfit"]["outs"] == [f"runs/crossfit/{CELL}"]
+    assert f"runs/crossfit/{CELL}" in stages["evaluate"]["deps"]
+    assert make_parser().parse_args(stages["crossfit"]["cmd"].split()[1:]).verb.name == "crossfit"
 
 
 @pytest.mark.slow

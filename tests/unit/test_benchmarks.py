@@ -146,7 +146,12 @@ def test_engine_and_bare_loop_learn_the_same(tmp_path):
         torch.testing.assert_close(trained.state_dict()[name], value, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", list(run.BENCHMARKS))
+SLOW = ("evaluation", "methods", "startup")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in run.BENCHMARKS]
+)
 def test_benchmark_runs_at_a_tiny_size(name):
     rows = importlib.import_module(run.BENCHMARKS[name]).measure("tiny")
     assert rows

@@ -131,7 +131,7 @@ def test_what_is_the_users_stays(tmp_path: Path, make: Callable[[Path], None]) -
     assert after == before
 
 
-@pytest.mark.parametrize("suffix", [".partial", ".old.partial"])
+@pytest.mark.parametrize("suffix", [".partial", ".old.partial", ".aside.partial", ".swap.partial"])
 @pytest.mark.parametrize("make", [a_file, a_folder, a_link, a_dangling_link, os.mkfifo, of_another_stage])
 def test_a_users_folder_that_looks_like_a_leftover_stays(
     tmp_path: Path, make: Callable[[Path], None], suffix: str

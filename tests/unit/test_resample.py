@@ -148,6 +148,7 @@ torch.distributed.destroy_process_group()
 """
 
 
+@pytest.mark.slow
 def test_ranks_that_value_differently_train_on_what_the_first_says(tmp_path):
     """Epochs of different lengths would never end."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}

@@ -127,7 +127,7 @@ def test_changed_code_reruns_everything(
 ) -> None:
     run(tmp_path)
     fakes.since_last_time()
-    monkeypatch.setattr(freshness, "code_fingerprint", lambda: "other")
+    monkeypatch.setattr(freshness, "code_fingerprint", lambda stage, params: "other")
     run(tmp_path)
     assert fakes.since_last_time() == EVERYTHING
 

@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 import ambidex
+from ambidex.entry_points import any_outside
 from ambidex.errors import AmbidexError, one_line
 
 OK, WARN, FAIL = "OK", "WARN", "FAIL"
@@ -62,7 +63,7 @@ def _has_remote(project: Path) -> bool:
 
 def examine(params: Path, runs: Path, overrides: Sequence[str] = ()) -> Iterator[Finding]:
     """Every check, one after the other; a check that breaks is a FAIL with the error's own words."""
-    checks: dict[str, Callable[[], Finding]] = {
+    checks: dict[str, Callable[[], Finding | list[Finding]]] = {
         "python": _python,
         "torch": _torch,
         "cpu": _cpu,
@@ -71,10 +72,12 @@ def examine(params: Path, runs: Path, overrides: Sequence[str] = ()) -> Iterator
         "disk": lambda: _disk(runs),
         "media": _media,
         "spectrogram": _spectrogram,
+        "plug-ins": _plugins,
     }
     for subject, check in checks.items():
         try:
-            yield check()
+            found = check()
+            yield from found if isinstance(found, list) else [found]
         except Exception as error:  # whatever is wrong with the machine, the other checks still help
             reason = one_line(error, 200) or type(error).__name__
             yield Finding(
@@ -185,6 +188,18 @@ def _spectrogram() -> Finding:
     )
     version = metadata.version("torchaudio")
     return Finding(OK, "spectrogram", f"torchaudio {version} {path}; one second gives {tuple(made.shape)}")
+
+
+def _plugins() -> list[Finding]:
+    """What other distributions offer; one line more for each plug-in that cannot be used."""
+    from ambidex.commands.plugins import registries
+
+    used: list[str] = []
+    unused: list[Finding] = []
+    for plugins in registries().values() if any_outside() else ():
+        used += [f"{plugins.kind} {name} ({plugins.origin(name)})" for name in plugins.outside()]
+        unused += [Finding(WARN, "plug-ins", line) for line in plugins.complaints()]
+    return [Finding(OK, "plug-ins", ", ".join(used) or "none of other distributions"), *unused]
 
 
 def _extra(module: str) -> Finding:

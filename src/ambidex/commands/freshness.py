@@ -5,24 +5,11 @@ from typing import Any
 
 from ambidex.configuration import method_params, read_yaml
 from ambidex.errors import AmbidexError
-from ambidex.params import Evaluate, Params, Runtime
-from ambidex.records import PARAMS_FILE, code_fingerprint, fingerprint, read_card
+from ambidex.params import Params
+from ambidex.records import PARAMS_FILE, fingerprint, read_card
 from ambidex.stages import Paths, sources
-
-SECTIONS = {
-    "prepare": ("prepare",),
-    "extract": ("extract",),
-    "merge": ("extract",),
-    "pretrain": ("pretrain", "model", "augment", "runtime"),
-    "train": ("train", "model", "augment", "runtime"),
-    "crossfit": ("crossfit", "pretrain", "train", "model", "augment", "runtime"),
-    "evaluate": ("evaluate",),
-    "compare": ("compare", "study", "methods"),
-}
-"""the sections of params.yaml that shape the output of a stage; `train` also reads its own line of `methods`,
-and `crossfit` as well"""
-
-_OF_A_METHOD = ("train", "crossfit")
+from ambidex.stages.code import code_fingerprint
+from ambidex.stages.table import TABLE
 
 
 def up_to_date(stage: str, params: Params, inputs: Paths, output: Path) -> bool:
@@ -40,7 +27,7 @@ def up_to_date(stage: str, params: Params, inputs: Paths, output: Path) -> bool:
     now = {name: fingerprint(path) for name, path in sources(stage, params, inputs).items()}
     same_origin = (card.get("stage"), card.get("code"), card.get("inputs")) == (
         stage,
-        code_fingerprint(),
+        code_fingerprint(stage, params),
         now,
     )
     return same_origin and relevant(stage, params.train.method, written) == relevant(
@@ -56,26 +43,24 @@ def _has_model(report: Path) -> bool:
 
 
 def relevant(stage: str, method: str, resolved: dict[str, Any]) -> dict[str, Any]:
-    """The part of the resolved parameters that shapes the output of `stage`."""
-    part = {name: dict(resolved.get(name) or {}) for name in SECTIONS[stage]}
-    if stage in ("extract", "merge"):
-        part["extract"].pop("workers", None)  # the number of processes changes nothing
-    if stage == "evaluate":
-        part["evaluate"].pop(
-            "save", None
-        )  # a report is the same with and without; whether one is asked for: above
-    if "runtime" in part:
-        for key in Runtime.UNFINISHED:  # nor where and how often unfinished work is kept
-            part["runtime"].pop(key, None)
-    if stage == "crossfit":
-        known = resolved.get("evaluate") or {}
-        part["evaluate"] = {name: known.get(name) for name in Evaluate.SHAPES_CONTRIBUTIONS}
-    if stage in _OF_A_METHOD:
+    """The part of the resolved parameters that shapes the output of `stage`, as its declaration says.
+
+    `method`: the label of `train.method`, whose own line of `methods` a stage reads that trains it.
+    """
+    declared = TABLE[stage]
+    part = {name: dict(resolved.get(name) or {}) for name in declared.sections}
+    for key in declared.without:
+        section, _, name = key.partition(".")
+        part[section].pop(name, None)
+    for key in declared.also:
+        section, _, name = key.partition(".")
+        part.setdefault(section, {})[name] = (resolved.get(section) or {}).get(name)
+    if declared.of_method:
         part["method"] = resolved.get("methods", {}).get(method) or {}
     return part
 
 
 def _resolved(stage: str, params: Params) -> dict[str, Any]:
     """Parameters as the stage records them: training applies the method's own `train` values first."""
-    known = method_params(params, params.train.method) if stage in _OF_A_METHOD else params
-    return known.model_dump(mode="json")
+    trains = TABLE[stage].of_method
+    return (method_params(params, params.train.method) if trains else params).model_dump(mode="json")

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ambidex.data.kinds import Wants
+from ambidex.decide.repaired import Repaired
 from ambidex.doors import complain
 from ambidex.errors import DataError, ModelError, one_line
 from ambidex.media.extraction import Batch
 from ambidex.media.limits import DEFAULT, Limits
 from ambidex.media.reasons import UNEXPECTED
-from ambidex.model import MultimodalNet
 from ambidex.params import Runtime
 from ambidex.predict.clips import clip_cells, read_clips, wants_of
 from ambidex.predict.prediction import Prediction, Predictor
@@ -39,12 +39,11 @@ Said = tuple[str, Prediction | str]
 def run(options: Namespace) -> int:
     """Predict every clip that can be read; exit code 2 where one could not, with a line for each."""
     predictor = Predictor(Path(options.model), device(Runtime(accelerator=options.accelerator)))
-    model = predictor.model
     if note := kept_note(predictor.folder):
         print(f"ambidex: {note}", file=sys.stderr, flush=True)
-    wants = wants_of(predictor.folder, model.architecture)
+    wants = wants_of(predictor.folder, predictor.model.architecture)
     out = None if sys.stdout.isatty() else sys.stdout  # a bar on the terminal must not swallow a file's lines
-    table = _Table(options.clips, model, options.top)
+    table = _Table(options.clips, predictor, options.top)
     if not options.json:
         print(f"{one_line(_title(predictor))}\n{table.header()}", flush=True)
     failed = unexpected = 0
@@ -102,10 +101,10 @@ def _answers(predictor: Predictor, batch: Batch, names: Sequence[str]) -> list[S
 class _Table:
     """A line for each clip, in columns whose widths are known before the first clip is read."""
 
-    def __init__(self, clips: list[str], model: MultimodalNet, top: int) -> None:
-        self.modalities = model.modalities
+    def __init__(self, clips: list[str], predictor: Predictor, top: int) -> None:
+        self.modalities = predictor.model.modalities
         self.name = max(len(one_line(text)) for text in ["clip", *clips])
-        self.label = max(len(one_line(text, _LABEL)) for text in ["class", *model.architecture.classes])
+        self.label = max(len(one_line(text, _LABEL)) for text in ["class", *predictor.classes])
         self.top = top
 
     def header(self) -> str:
@@ -131,10 +130,10 @@ def _title(predictor: Predictor) -> str:
     card: dict[str, Any] = read_card(path.parent, ModelError) if path.exists() else {}
     known = [f"{key} {card[key]}" for key in ("method", "regime", "seed") if card.get(key) is not None]
     start = f"{predictor.folder}: {', '.join(known) or 'a model without records'}"
-    spec = model.architecture.decision
-    if spec is None:
+    if not isinstance(model, Repaired):
         how = "plain sum" if model.fusion.additive else "the head as it was trained, which gives no shares"
         return f"{start}; {how}: no decision layer was fitted (ambidex evaluate --save)"
+    spec = model.layer.spec
     fitted = card.get("decision", {}).get("fitted_on", {})
     where = f", fitted on {fitted['samples']} samples of {fitted['split']}" if fitted else ""
     return f"{start}; allocator {spec.allocator}, which weighs {_SOURCES[spec.source]}{where}"

@@ -1,6 +1,8 @@
-"""The verbs that run a stage: their help texts, inputs, outputs and short flags. Imports nothing heavy."""
+"""The verbs that run a stage: their help texts. What they read, write and are short for stands in the stage table."""
 
 from dataclasses import dataclass
+
+from ambidex.stages.table import TABLE
 
 
 @dataclass(frozen=True)
@@ -11,32 +13,33 @@ class Verb:
     summary: str
     text: str
     example: str
-    reads: tuple[str, ...]
-    """names of the inputs, each a flag that replaces the place it is read from"""
-    writes: str
-    """name of the output; `--out` replaces the place it is written to"""
-    flags: tuple[tuple[str, str], ...] = ()
-    """(flag, key): `--flag VALUE` is short for `--set key=VALUE`"""
     switches: tuple[tuple[str, str], ...] = ()
     """(flag, key): `--flag` is short for `--set key=true`"""
     not_out: str = "an output is named with --out FOLDER"
     """what to write instead of the output's name as a flag, which is easily taken for an input"""
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Names of the inputs, each a flag that replaces the place it is read from."""
+        return tuple(read.artefact.name for read in TABLE[self.name].reads)
+
+    @property
+    def writes(self) -> str:
+        """Name of the output; `--out` replaces the place it is written to."""
+        return TABLE[self.name].writes.name
+
+    @property
+    def flags(self) -> tuple[tuple[str, str], ...]:
+        """(flag, key): `--flag VALUE` is short for `--set key=VALUE`."""
+        return TABLE[self.name].flags
+
 
 PATHS = {
-    "manifest": "folder with manifest.csv: the samples, their labels and splits",
-    "parts": "folder with the parts of a feature store, a folder each",
-    "features": "folder with the feature store: tensors made from the media",
-    "encoder": "folder of one pretrained unimodal classifier",
-    "encoders": "folder with a pretrained classifier per modality",
-    "model": "folder of one trained model",
-    "crossfit": "folder with the training split as models say it that were trained without it",
-    "report": "folder of one evaluation: report.html, metrics.json, tables",
-    "reports": "folder with one evaluation per cell of the study",
-    "study": "folder of the comparison: compare.html, compare.csv",
+    artefact.name: artefact.about
+    for stage in TABLE.values()
+    for artefact in (*(read.artefact for read in stage.reads), stage.writes)
 }
-
-_CELL = (("method", "train.method"), ("regime", "train.regime"), ("seed", "train.seed"))
+"""what stands in the folder of each input and output"""
 
 STAGE_VERBS = (
     Verb(
@@ -45,8 +48,6 @@ STAGE_VERBS = (
         text="Reads the data set that params.yaml names, splits it into train, val and test where it has no split,\n"
         "and writes manifest.csv: a row per sample with its label, split, group and the path of each modality.",
         example="ambidex prepare --set prepare.dataset=manifest --set prepare.source=my_clips.csv",
-        reads=(),
-        writes="manifest",
         not_out="to read a list of samples, write --set prepare.dataset=manifest --set prepare.source=FILE.csv; the "
         "folder to write is named with --out FOLDER",
     ),
@@ -57,9 +58,6 @@ STAGE_VERBS = (
         "Broken files are listed in rejected.csv. A run that was stopped goes on where it was.\n"
         "With --part only a share of the shards, so that several machines work at once; merge joins the parts.",
         example="ambidex extract --set extract.workers=4 --part 0/4",
-        reads=("manifest",),
-        writes="features",
-        flags=(("part", "extract.part"),),
     ),
     Verb(
         name="merge",
@@ -67,8 +65,6 @@ STAGE_VERBS = (
         text="Checks that every part is there once and that all were made alike, and writes the same feature store\n"
         "that one extract of everything would have written, byte for byte.",
         example="ambidex merge --parts /volume/parts",
-        reads=("parts",),
-        writes="features",
     ),
     Verb(
         name="pretrain",
@@ -76,9 +72,6 @@ STAGE_VERBS = (
         text="Trains a classifier on each modality alone. Its encoder serves the regimes pretrained and frozen;\n"
         "its accuracy says what the modality is worth. Without --modality: all modalities, one after the other.",
         example="ambidex pretrain --modality audio --seed 1",
-        reads=("features",),
-        writes="encoder",
-        flags=(("modality", "pretrain.modality"), ("seed", "pretrain.seed")),
     ),
     Verb(
         name="train",
@@ -87,9 +80,6 @@ STAGE_VERBS = (
         "scratch (random), pretrained (and trained further) or frozen (only the decision layer is trained).\n"
         "A run that was stopped goes on from its last epoch and ends with the same weights.",
         example="ambidex train --method ogm_ge --regime pretrained --seed 1",
-        reads=("features", "encoders"),
-        writes="model",
-        flags=_CELL,
     ),
     Verb(
         name="crossfit",
@@ -98,9 +88,6 @@ STAGE_VERBS = (
         "says about the fold that it never saw. With `--set evaluate.fit_on=crossfit`, evaluate fits the decision\n"
         "layer on that instead of a validation split. A run that was stopped keeps its finished folds.",
         example="ambidex crossfit --method joint --regime frozen --seed 1 --set crossfit.folds=3",
-        reads=("features",),
-        writes="crossfit",
-        flags=_CELL,
     ),
     Verb(
         name="evaluate",
@@ -110,9 +97,6 @@ STAGE_VERBS = (
         "Where an allocator needs classifiers and the model has none, evaluate.standalone says what happens:\n"
         "it reads linear probes of the features (probes), or it is refused (refuse).",
         example="ambidex evaluate --method ogm_ge --regime pretrained --seed 1 --allocator modality --save",
-        reads=("features", "model", "encoders", "crossfit"),
-        writes="report",
-        flags=(*_CELL, ("allocator", "evaluate.allocator")),
         switches=(("save", "evaluate.save"),),
     ),
     Verb(
@@ -121,8 +105,6 @@ STAGE_VERBS = (
         text="Collects the reports of a study into one table: mean and deviation over seeds, and whether a method\n"
         "differs from the reference beyond chance.",
         example="ambidex compare --show",
-        reads=("reports", "encoders"),
-        writes="study",
         not_out="the folder to write is named with --out FOLDER; --study names the one that --show prints",
     ),
 )

@@ -131,12 +131,15 @@ def _check_plugins(params: Params) -> None:
     from ambidex.datasets import DATASETS
     from ambidex.encoders import ENCODERS
     from ambidex.fusion import FUSIONS
+    from ambidex.training.log import LOGGERS
 
     _check_name(DATASETS, params.prepare.dataset, "prepare.dataset")
     plugin_config(DATASETS, params.prepare.dataset, params.prepare.options, "prepare.options")
     for name, choice in params.model.encoders.items():
         choice_config(ENCODERS, choice, f"model.encoders.{name}")
     choice_config(FUSIONS, params.model.fusion, "model.fusion")
+    for index, choice in enumerate(params.runtime.loggers):
+        choice_config(LOGGERS, choice, f"runtime.loggers.{index}")
     _check_methods(params)
     _check_evaluation(params)
 
@@ -158,7 +161,7 @@ def _check_methods(params: Params) -> None:
 
 
 def _check_evaluation(params: Params) -> None:
-    from ambidex.decide import ALLOCATORS
+    from ambidex.decide.allocators import ALLOCATORS
     from ambidex.diagnose import DIAGNOSTICS
 
     for index, name in enumerate(params.evaluate.allocators or ()):

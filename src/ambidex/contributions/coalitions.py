@@ -11,7 +11,7 @@ from torch import Tensor
 from ambidex.contributions.shapley import Coalition, Plan, Shares, coalitions
 from ambidex.errors import ModelError
 from ambidex.fusion import sum_contributions
-from ambidex.model import MultimodalNet
+from ambidex.net.head import Head
 
 PERMUTATIONS = 64
 _VALUES = 4_000_000  # logits of all coalitions held at once
@@ -47,46 +47,44 @@ class MaskedHead:
     """
 
     @torch.inference_mode()
-    def __init__(
-        self, model: MultimodalNet, features: Mapping[str, Tensor], background: Mapping[str, Tensor]
-    ) -> None:
+    def __init__(self, head: Head, features: Mapping[str, Tensor], background: Mapping[str, Tensor]) -> None:
         """From cached features h_m [N, D_m] and `absent_features`, each [N, D_m] or [1, D_m]."""
-        self.model = model
+        self.head = head
         self.present = dict(features)
         self.absent = {m: background[m].expand_as(h) for m, h in features.items()}
-        self.parts = model.contributions(self.present)
-        self.absent_parts = model.contributions({m: background[m] for m in features})
+        self.parts = head.contributions(self.present)
+        self.absent_parts = head.contributions({m: background[m] for m in features})
 
     @torch.inference_mode()
     def __call__(self, coalition: Coalition) -> Tensor:
         """z(S) [N, C]."""
         if self.parts is None or self.absent_parts is None:
-            return self.model.fuse(_chosen(self.present, self.absent, coalition))[0]
+            return self.head.fuse(_chosen(self.present, self.absent, coalition))[0]
         logits = sum_contributions(_chosen(self.parts, self.absent_parts, coalition))
         return logits.expand_as(next(iter(self.parts.values())))
 
 
 def coalition_logits(
-    model: MultimodalNet, features: Mapping[str, Tensor], background: Mapping[str, Tensor]
+    head: Head, features: Mapping[str, Tensor], background: Mapping[str, Tensor]
 ) -> dict[Coalition, Tensor]:
     """z(S) [N, C] of all 2^M coalitions S, from cached features h_m [N, D_m] and `absent_features`."""
-    head = MaskedHead(model, features, background)
-    return {s: head(s) for s in coalitions(list(features))}
+    masked = MaskedHead(head, features, background)
+    return {s: masked(s) for s in coalitions(list(features))}
 
 
 def shapley_contributions(
-    model: MultimodalNet,
+    head: Head,
     features: Mapping[str, Tensor],
     background: Mapping[str, Tensor],
     permutations: int = PERMUTATIONS,
     seed: int = 0,
 ) -> dict[str, Tensor]:
     """Contributions z_m [N, C] of any head; see `contribution_shares`."""
-    return contribution_shares(model, features, background, permutations, seed).phi
+    return contribution_shares(head, features, background, permutations, seed).phi
 
 
 def contribution_shares(
-    model: MultimodalNet,
+    head: Head,
     features: Mapping[str, Tensor],
     background: Mapping[str, Tensor],
     permutations: int = PERMUTATIONS,
@@ -100,12 +98,11 @@ def contribution_shares(
     """
     plan = Plan.of(list(features), permutations, seed)
     parts: list[Shares] = []
-    classes = len(model.architecture.classes)
     count = len(next(iter(features.values())))
-    for rows in _chunks(count, classes * len(plan.coalitions)):
+    for rows in _chunks(count, head.classes * len(plan.coalitions)):
         own = {m: h[rows] for m, h in features.items()}
         other = {m: b[rows] if len(b) > 1 else b for m, b in background.items()}
-        values = plan.values(MaskedHead(model, own, other))
+        values = plan.values(MaskedHead(head, own, other))
         nothing = values[frozenset()] / len(plan.players)
         found = plan.shares(values)
         phi = {m: value.to(nothing.dtype) + nothing for m, value in found.phi.items()}

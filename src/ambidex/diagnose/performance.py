@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ambidex.decide._folds import cluster_of, grouped
+from ambidex.decide.folds import cluster_of, grouped
 from ambidex.diagnose import Diagnosis, Diagnostic
 from ambidex.diagnose._scores import FUSED, scores, sources
 from ambidex.evaluation import Evaluation

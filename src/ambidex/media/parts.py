@@ -20,7 +20,7 @@ from ambidex.media.shards import Shard, ShardRecord
 from ambidex.media.store import PART_FILE, VERSION
 from ambidex.params import MOST_PARTS, Part
 from ambidex.readers import Record, read_json
-from ambidex.records import code_fingerprint
+from ambidex.records import running_code
 
 MANIFEST = "manifest"
 _ORIGIN = {
@@ -89,7 +89,7 @@ def write_part(
         "manifest": [sha256(copy) for copy in copies],
         "parameters": kept,
         "measured": {name: kind.config.model_dump(mode="json") for name, kind in wants.items()},
-        "code": code_fingerprint(),
+        "code": running_code() or "",
     }
     listed = [{"number": number, **asdict(shard)} for number, shard in shards]
     write_json(folder / PART_FILE, {"index": part.index, "origin": origin, "shards": listed})

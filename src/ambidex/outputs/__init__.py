@@ -3,16 +3,23 @@
 An output NAME grows in `NAME.partial` (or in the folder `runtime.checkpoints`), which carries a mark. When it is
 whole it changes places with what stood at NAME, in one rename where the system has one. Everything happens under a
 lock, a file `.NAME.ambidex-lock` beside the output; the next run of the output mends what a kill left behind.
+Unfinished work that another run cannot go on from moves to `NAME.aside.partial` until that run is whole.
 """
 
 from ambidex.outputs.claim import check_places, claimed, probe, workplace
 from ambidex.outputs.delivery import finish, whole_folder
 from ambidex.outputs.guard import check_output
+from ambidex.outputs.other_runs import Origin, Progress, aside, aside_hint, settle
 from ambidex.outputs.storage import is_storage, storage_explained
-from ambidex.outputs.unfinished import MARK, discard, fresh, sweep
+from ambidex.outputs.unfinished import MARK, ORIGIN, discard, fresh, sweep
 
 __all__ = [
     "MARK",
+    "ORIGIN",
+    "Origin",
+    "Progress",
+    "aside",
+    "aside_hint",
     "check_output",
     "check_places",
     "claimed",
@@ -21,6 +28,7 @@ __all__ = [
     "fresh",
     "is_storage",
     "probe",
+    "settle",
     "storage_explained",
     "sweep",
     "whole_folder",

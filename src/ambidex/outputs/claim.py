@@ -11,6 +11,7 @@ from ambidex.errors import BusyError, OutputError
 from ambidex.files import partial
 from ambidex.outputs.guard import check_neighbours, check_output
 from ambidex.outputs.lock import locked
+from ambidex.outputs.other_runs import aside, recover_aside, swapping
 from ambidex.outputs.unfinished import check_unfinished, recover, replaced
 from ambidex.parallel.torchrun import first_rank
 
@@ -42,6 +43,7 @@ def claimed(stage: str | None, inputs: Mapping[str, Path], outputs: Mapping[str,
             for path in outputs.values():
                 holds.enter_context(locked(path))
                 check_output(path, stage)  # once more: its last writer may just have gone
+                recover_aside(partial(path))
                 recover(path, stage)
         claim = Claim(holds)
         token = _claim.set(claim)
@@ -64,7 +66,8 @@ def check_places(stage: str | None, inputs: Mapping[str, Path], outputs: Mapping
     for output in outputs.values():
         check_output(output, stage)
         check_neighbours(output)
-        for folder in (partial(output), replaced(output)):
+        growing = partial(output)
+        for folder in (growing, replaced(output), aside(growing), swapping(growing)):
             check_unfinished(folder, stage)
         for name, path in inputs.items():
             if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(output)):

@@ -11,8 +11,18 @@ from ambidex.errors import OutputError
 from ambidex.files import partial
 from ambidex.outputs import claim
 from ambidex.outputs.guard import check_output, in_the_way, read_card
+from ambidex.outputs.other_runs import forget
 from ambidex.outputs.swap import exchange
-from ambidex.outputs.unfinished import MARK, check_unfinished, discard, fresh, mark, replaced, sweep
+from ambidex.outputs.unfinished import (
+    MARK,
+    ORIGIN,
+    check_unfinished,
+    discard,
+    fresh,
+    mark,
+    replaced,
+    sweep,
+)
 
 
 def finish(unfinished: Path, path: Path, leave: Sequence[str] = ()) -> None:
@@ -30,13 +40,14 @@ def finish(unfinished: Path, path: Path, leave: Sequence[str] = ()) -> None:
     ready = partial(path)
     if unfinished != ready:
         _move(unfinished, ready, leave)
-    for name in (*leave, MARK):
+    for name in (*leave, ORIGIN, MARK):
         if name == MARK:
             sweep(ready)
         (ready / name).unlink(missing_ok=True)
     _put(ready, path, stage)
     if os.path.lexists(unfinished):  # it was copied
         discard(unfinished)
+    forget(path)
 
 
 @contextmanager
@@ -76,7 +87,7 @@ def _copy(source: Path, target: Path, leave: Sequence[str]) -> None:
     try:
         for path in sorted(source.rglob("*")):  # a folder comes before what is in it
             name = path.relative_to(source)
-            if str(name) not in (*leave, MARK):
+            if str(name) not in (*leave, ORIGIN, MARK):
                 (target / name).mkdir() if path.is_dir() else shutil.copyfile(path, target / name)
     except BaseException:
         discard(target)

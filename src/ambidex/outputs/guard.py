@@ -80,12 +80,17 @@ def in_the_way(path: Path, stage: str | None) -> str:
 
 def read_card(folder: Path) -> dict[str, object]:
     """The run card in `folder`; empty where there is none that can be read."""
+    return read_object(folder / CARD)
+
+
+def read_object(file: Path) -> dict[str, object]:
+    """The JSON object in a small file of ours; empty where there is none that can be read."""
     try:
-        with open_regular(folder / CARD) as stream:
-            card = json.loads(stream.read(_LARGEST_CARD))
+        with open_regular(file) as stream:
+            found = json.loads(stream.read(_LARGEST_CARD))
     except (OSError, ValueError, RecursionError):
         return {}
-    return card if isinstance(card, dict) else {}
+    return found if isinstance(found, dict) else {}
 
 
 def _look(path: Path) -> os.stat_result | None:

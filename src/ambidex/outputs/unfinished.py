@@ -10,6 +10,8 @@ from ambidex.files import PARTIAL, partial
 from ambidex.outputs.guard import CARD, in_the_way, read_card
 
 MARK = ".ambidex-unfinished"
+ORIGIN = ".ambidex-origin"
+"""the file that says what the work in an unfinished folder is made from, see `outputs.other_runs`"""
 _STRAY = re.compile(r"\.tmp-\d+$")  # what a killed `files.write_bytes` leaves
 
 
@@ -54,7 +56,11 @@ def mark(folder: Path) -> None:
 
 
 def discard(folder: Path) -> None:
-    """Delete a folder of ours. What it is known by goes last, so that a kill in between leaves a known folder."""
+    """Delete a folder of ours. What it is known by goes last, so that a kill in between leaves a known folder.
+
+    What says whose work it holds goes first, so that nobody goes on from half of it.
+    """
+    (folder / ORIGIN).unlink(missing_ok=True)
     last = [folder / CARD, folder / MARK]
     for path in sorted(folder.iterdir()):
         if path not in last:

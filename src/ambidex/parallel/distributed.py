@@ -24,8 +24,9 @@ from ambidex.parallel.torchrun import by_torchrun, processes, unmet_nodes
 from ambidex.params import Params
 from ambidex.readers import read_json
 from ambidex.stages import Paths
+from ambidex.stages.table import TABLE
 
-TRAINS = ("pretrain", "train")
+TRAINS = tuple(name for name, stage in TABLE.items() if stage.distributed)
 """the stages that several devices work on together"""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 

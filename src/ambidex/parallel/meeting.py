@@ -82,10 +82,10 @@ class _Talk:
 
 def _view(params: Params, inputs: Mapping[str, Path]) -> View:
     """What this rank reads, as digests of the content, or why it cannot."""
-    from ambidex.records import code_fingerprint
+    from ambidex.records import library_fingerprint
 
     kept = params.model_dump(mode="json", exclude={"platform": True, "runtime": set(Runtime.UNFINISHED)})
-    same = {"parameters": digest(kept), "code": code_fingerprint()}
+    same = {"parameters": digest(kept), "code": library_fingerprint()}
     problem = ""
     for name, path in inputs.items():
         try:

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ambidex.decide.repaired import load_saved
 from ambidex.errors import ModelError
-from ambidex.model import MODEL_FILE, load_model
+from ambidex.model import MODEL_FILE
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Predictor:
         """Load the model in `folder`, a report's `model` folder included. Raises ModelError."""
         self.folder = model_folder(folder)
         self.device = torch.device(device)
-        self.model = load_model(self.folder).to(self.device)
+        self.model = load_saved(self.folder).to(self.device)
         self.classes = self.model.architecture.classes
 
     @torch.inference_mode()
@@ -49,7 +50,7 @@ class Predictor:
         modalities = self.model.modalities
         inputs = {m: torch.from_numpy(np.stack([s[m] for s in samples])) for m in modalities}
         features = self.model.encode({m: x.to(self.device) for m, x in inputs.items()})
-        logits, parts = self.model.decide(features)
+        logits, parts = self.model.fuse(features)
         logits = logits.cpu().double()
         shares = None if parts is None else margin_shares(logits, torch.stack([*parts.values()], dim=1).cpu())
         return [self._one(z, None if shares is None else shares[i]) for i, z in enumerate(logits)]

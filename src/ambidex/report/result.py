@@ -6,10 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
+from ambidex.decide.fitting import REFERENCE, Allocation
 from ambidex.diagnose import Diagnosis
 from ambidex.evaluation import Evaluation
 from ambidex.probes import fit_probes
-from ambidex.repair.allocation import REFERENCE, Allocation
 from ambidex.report.predictions import Predictions, probabilities
 from ambidex.statistics import accuracy, nll, summary
 

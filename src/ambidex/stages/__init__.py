@@ -1,68 +1,68 @@
 """The one call behind every door: `stages.run(stage, params, inputs, outputs) -> metrics`.
 
 A stage is a file here with a function `run(params, inputs, outputs)`. It reads `inputs`, writes `outputs`,
-touches nothing else, and its outputs appear whole or not at all.
-
-    stage     inputs                               outputs
-    prepare   -                                    manifest
-    extract   manifest                             features
-    merge     parts (of several extracts)          features
-    pretrain  features                             encoder
-    train     features, encoders (not for scratch) model
-    crossfit  features                             crossfit
-    evaluate  features, model, encoders (optional),
-              crossfit (optional)                  report
-    compare   reports, encoders (optional)         study
+touches nothing else, and its outputs appear whole or not at all. `stages/table.py` declares all of them: what each
+reads and writes, and what its output depends on.
 """
 
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ambidex.errors import DataError
-from ambidex.outputs import claimed, storage_explained
-from ambidex.params import Params
-from ambidex.records import fingerprint, reading
+from ambidex.stages.table import TABLE
+
+if TYPE_CHECKING:
+    from ambidex.params import Params
 
 Paths = Mapping[str, Path]
-STAGES = ("prepare", "extract", "merge", "pretrain", "train", "crossfit", "evaluate", "compare")
-OPTIONAL = ("merge", "crossfit")
-"""stages that the shipped pipeline (dvc.yaml) leaves out"""
+STAGES = tuple(TABLE)
 
 
-def run(stage: str, params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
+def run(stage: str, params: "Params", inputs: Paths, outputs: Paths) -> dict[str, Any]:
     """Run one stage and return its metrics (a JSON-serialisable mapping).
 
     Raises AmbidexError subclasses with one line for whatever the user can mend: before any work OutputError where
     the output would replace what is not an older one, BusyError where another process is writing it.
     """
+    from ambidex.errors import DataError
+    from ambidex.outputs import claimed, storage_explained
+    from ambidex.records import running
+    from ambidex.stages.code import code_fingerprint
+
     for name, path in inputs.items():
         if not path.exists():
             raise DataError(f"{path}: {stage} needs {name} from here, and nothing is there")
     read = sources(stage, params, inputs)
     with storage_explained(lambda: _kept(stage, outputs)), claimed(stage, read, outputs) as claim:
         module = importlib.import_module(f"ambidex.stages.{stage}")
-        with reading(read) as fingerprints:
+        with running(read, code_fingerprint(stage, params)) as fingerprints:
             claim.changed = lambda: _changed(inputs, fingerprints)
             metrics: dict[str, Any] = module.run(params, inputs, outputs)
     return metrics
 
 
 def _kept(stage: str, outputs: Paths) -> str:
+    from ambidex.outputs import aside_hint
+
     places = ", ".join(str(path) for path in outputs.values())
-    return f"{stage} did not write {places}; nothing finished is lost, and the same command goes on when this is mended"
+    hint = "".join(aside_hint(path) for path in outputs.values())
+    again = "nothing finished is lost, and the same command goes on when this is mended"
+    return f"{stage} did not write {places}; {again}{hint}"
 
 
 def _changed(inputs: Paths, before: Mapping[str, str]) -> str | None:
     """The first input that is not what it was; a stage that reads while another writes there has read two halves."""
+    from ambidex.records import fingerprint
+
     for name, path in inputs.items():
         if not path.exists() or fingerprint(path) != before[name]:
             return f"{name} ({path})"
     return None
 
 
-def sources(stage: str, params: Params, inputs: Paths) -> Paths:
+def sources(stage: str, params: "Params", inputs: Paths) -> Paths:
     """Everything that `stage` reads: its inputs, and for prepare what the data come from."""
-    source = Path(params.prepare.source).expanduser()
-    return {"source": source} if stage == "prepare" and params.prepare.source and source.exists() else inputs
+    section, _, key = TABLE[stage].source.partition(".")
+    named = getattr(getattr(params, section), key) if section else ""
+    return {"source": source} if named and (source := Path(named).expanduser()).exists() else inputs

@@ -33,6 +33,14 @@ def check_method(params: Params) -> None:
     """
     params = method_params(params, params.train.method)
     _, method = make_method(params)
+    method.check(_planned(params, method), frozen=params.train.regime == "frozen")
+
+
+def planned(params: Params) -> Architecture:
+    """The model that the method of `train` asks for, without inputs and classes. Raises as check_method does."""
+    return _planned(params, make_method(params)[1])
+
+
+def _planned(params: Params, method: Method) -> Architecture:
     encoders = {name: params.model.encoders[name] for name in params.modalities}
-    planned = method.architecture(Architecture({}, encoders, params.model.fusion, ()))
-    method.check(planned, frozen=params.train.regime == "frozen")
+    return method.architecture(Architecture({}, encoders, params.model.fusion, ()))

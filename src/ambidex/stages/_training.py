@@ -1,6 +1,6 @@
 """What pretrain and train share: building a model for a store, and running the engine in a resumable folder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,19 @@ from ambidex.errors import DataError, ModelError, TrainingError
 from ambidex.files import digest
 from ambidex.fusion.concat import Concat
 from ambidex.media.store import FeatureStore
-from ambidex.method import Method
+from ambidex.method import METHODS, Method
 from ambidex.model import Architecture, MultimodalNet, save_model
-from ambidex.outputs import finish, fresh, storage_explained, sweep, workplace
+from ambidex.outputs import Origin, Progress, finish, settle, storage_explained, sweep, workplace
 from ambidex.parallel.torchrun import first_rank
 from ambidex.params import Choice, Optimisation, Params
-from ambidex.records import code_fingerprint, write_records
+from ambidex.records import running_code, write_records
 from ambidex.runtime import make_fabric
 from ambidex.training.batches import Batches, derived_seed
-from ambidex.training.checkpoint import CHECKPOINT_FILE, load_checkpoint
+from ambidex.training.checkpoint import CHECKPOINT_FILE, load_checkpoint, read_checkpoint
+from ambidex.training.log import LOGGERS
+
+_OF_THE_DATA = ("modalities", "inputs", "classes")
+"""what an architecture takes from the feature store"""
 
 
 def architecture_for(
@@ -59,33 +63,44 @@ def run_engine(
     *,
     seed: int,
     frozen: bool = False,
-    depends: Any = None,
+    options: Any = None,
+    starts: Mapping[str, str] | None = None,
 ) -> tuple[Path, dict[str, Any], Any]:
     """Train in the folder that grows beside `output` or in `runtime.checkpoints`; a rerun goes on from its checkpoint.
 
-    `depends`: whatever else the result depends on. Returns the folder, the selected epoch, and the fabric.
+    `options`: the method's name and parameters; `starts`: digests of the weights that it starts from, by modality.
+    Returns the folder, the selected epoch, and the fabric.
     """
     split = _selection_split(section, store, output.name)
+    for choice in params.runtime.loggers:
+        LOGGERS.get(choice.name).check()
     fabric = make_fabric(params.runtime, section.precision)
     augment = {name: value for name, value in params.augment.items() if name in model.modalities}
     batches = Batches(
         store, model.modalities, augment, seed, fabric.device, fabric.global_rank, fabric.world_size
     )
-    fingerprint = digest(
+    shape = model.architecture.to_json()
+    origin = Origin(
+        type(section).__name__.lower(),
         {
-            "section": section.model_dump(mode="json"),
-            "model": model.architecture.to_json(),
-            "augment": {name: value.model_dump() for name, value in augment.items()},
-            "store": store.fingerprint,
-            "code": code_fingerprint(),
+            type(section).__name__.lower(): section.model_dump(mode="json"),
+            "methods": options,
+            "model": {key: value for key, value in shape.items() if key not in _OF_THE_DATA},
+            "augment": {name: value.model_dump(mode="json") for name, value in augment.items()},
             "frozen": frozen,
-            "ranks": fabric.world_size,
-            "depends": depends,
-        }
+            "runtime": {"devices": fabric.world_size},
+        },
+        {
+            "features": store.fingerprint,
+            "inputs": digest({key: shape[key] for key in _OF_THE_DATA}),
+            **{f"encoder of {name}": weights for name, weights in (starts or {}).items()},
+        },
+        running_code(),
     )
-    folder = workplace(output, params.runtime.checkpoints, fingerprint)
+    folder = workplace(output, params.runtime.checkpoints, origin.key)
     if fabric.is_global_zero:
-        _clear_others(folder, fingerprint)
+        settle(folder, origin, Progress(_begun, _words))
+        sweep(folder)
     fabric.barrier()
     engine = Engine(
         model,
@@ -94,13 +109,39 @@ def run_engine(
         batches,
         fabric,
         folder,
-        fingerprint,
+        origin.key,
         frozen,
         split,
         checkpoint_minutes=params.runtime.checkpoint_minutes,
+        loggers=params.runtime.loggers,
+        facts=_facts(method, section, model),
     )
-    with storage_explained(lambda: _saved(folder, fingerprint)):
+    with storage_explained(lambda: _saved(folder, origin.key)):
         return folder, engine.fit(), fabric
+
+
+def _begun(folder: Path) -> bool:
+    return (folder / CHECKPOINT_FILE).exists()
+
+
+def _words(folder: Path) -> str:
+    """How far the work in a folder is."""
+    try:
+        return f"a checkpoint after {_place(read_checkpoint(folder))}"
+    except TrainingError:
+        return "a checkpoint that cannot be read"
+
+
+def _facts(method: Method, section: Optimisation, model: MultimodalNet) -> dict[str, Any]:
+    """What loggers may say of the run, by dotted name."""
+    name = METHODS.name_of(type(method))
+    blocks = {
+        f"methods.{name}": method.config.model_dump(mode="json"),
+        "train": section.model_dump(mode="json"),
+    }
+    facts = {f"{block}.{key}": value for block, values in blocks.items() for key, value in values.items()}
+    encoders = {f"model.encoders.{m}": choice.name for m, choice in model.architecture.encoders.items()}
+    return {**facts, "train.method": name, **encoders, "model.fusion": model.architecture.fusion.name}
 
 
 def _saved(folder: Path, fingerprint: str) -> str:
@@ -111,9 +152,13 @@ def _saved(folder: Path, fingerprint: str) -> str:
         state = None
     if state is None:
         return "no checkpoint was written yet; mend this and give the command again"
+    return f"the last checkpoint, after {_place(state)}, stands in {folder}; mend this, and a rerun goes on from it"
+
+
+def _place(state: Mapping[str, Any]) -> str:
+    """The last step that a checkpoint holds."""
     epoch = state["epoch"]  # epochs that are whole
-    where = f"step {state['number']} of epoch {epoch + 1}" if state["done"] else f"epoch {epoch}"
-    return f"the last checkpoint, after {where}, stands in {folder}; mend this, and a rerun goes on from it"
+    return f"step {state['number']} of epoch {epoch + 1}" if state["done"] else f"epoch {epoch}"
 
 
 def _selection_split(section: Optimisation, store: FeatureStore, name: str) -> str | None:
@@ -180,10 +225,3 @@ def load_encoder(model: MultimodalNet, modality: str, folder: Path, *, classifie
     model.encoder(modality).load_state_dict(trained.encoder(modality).state_dict())
     assert isinstance(trained.fusion, Concat)
     return trained.fusion.linear
-
-
-def _clear_others(folder: Path, fingerprint: str) -> None:
-    """Make the folder to train in; what another run (other parameters, data, code) left there goes."""
-    if load_checkpoint(folder, fingerprint) is None:
-        fresh(folder)
-    sweep(folder)

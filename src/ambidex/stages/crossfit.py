@@ -17,27 +17,21 @@ import torch
 from torch import Tensor
 
 from ambidex.configuration import method_params
-from ambidex.decide._folds import folds
+from ambidex.decide.crossfitted import CrossFitted, join, read_cross_fitted, write_cross_fitted
+from ambidex.decide.folds import folds
 from ambidex.errors import DataError, ParamsError
-from ambidex.files import digest, write_json
 from ambidex.media.store import FeatureStore
-from ambidex.outputs import finish, fresh, workplace
+from ambidex.outputs import Origin, Progress, finish, settle, workplace
 from ambidex.params import Evaluate, Params, Runtime
-from ambidex.readers import Record, read_json
-from ambidex.records import CARD_FILE, code_fingerprint, read_metrics, write_records
-from ambidex.repair.crossfitted import CrossFitted, join, read_cross_fitted, write_cross_fitted
+from ambidex.readers import read_json
+from ambidex.records import CARD_FILE, read_metrics, running_code, write_records
 from ambidex.runtime import prepare_torch
 from ambidex.stages import Paths
 from ambidex.stages._fold import FOLD_FILE, Fold, score_fold
 from ambidex.stages._method import check_method
 from ambidex.statistics import accuracy, nll
 
-_STATE = "state.json"
 _AGAIN = "delete its folder, and run crossfit again"
-
-
-class _State(Record):
-    fingerprint: str
 
 
 def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
@@ -56,8 +50,8 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     folder = _unfinished(outputs["crossfit"], params, store)
     if not (folder / CARD_FILE).exists():  # else a run was stopped while it took the folds away
         _score(params, store, parts, folder)
-    for left in [*folder.glob("fold-*"), folder / _STATE]:
-        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    for left in folder.glob("fold-*"):
+        shutil.rmtree(left)
     finish(folder, outputs["crossfit"])
     return read_metrics(outputs["crossfit"], hint=_AGAIN)
 
@@ -129,24 +123,26 @@ def _numbers(whole: CrossFitted, by_fold: list[dict[str, Any]]) -> tuple[dict[st
 
 
 def _unfinished(output: Path, params: Params, store: FeatureStore) -> Path:
-    """The folder with the folds that are done; what another run left there goes."""
+    """The folder with the folds that are done, or a fresh one."""
     sections = {"crossfit", "pretrain", "train", "model", "augment", "methods", "runtime"}
-    shapes = {name: getattr(params.evaluate, name) for name in Evaluate.SHAPES_CONTRIBUTIONS}
     depends = params.model_dump(mode="json", include=sections, exclude={"runtime": set(Runtime.UNFINISHED)})
-    state = {"fingerprint": digest([depends, shapes, store.fingerprint, code_fingerprint()])}
-    folder = workplace(output, params.runtime.checkpoints, state["fingerprint"])
-    if not _is_of(folder / _STATE, state):
-        fresh(folder)
-        write_json(folder / _STATE, state)
+    depends["evaluate"] = {name: getattr(params.evaluate, name) for name in Evaluate.SHAPES_CONTRIBUTIONS}
+    origin = Origin("crossfit", depends, {"features": store.fingerprint}, running_code())
+    folder = workplace(output, params.runtime.checkpoints, origin.key)
+    settle(folder, origin, Progress(_begun, _words))
     return folder
 
 
-def _is_of(file: Path, state: dict[str, Any]) -> bool:
-    """Whether the unfinished folds beside `file` are those of this run."""
-    try:
-        return bool(read_json(file, _State) == state)
-    except DataError:
-        return False
+def _begun(folder: Path) -> bool:
+    return (folder / CARD_FILE).exists() or any(folder.glob("fold-*"))
+
+
+def _words(folder: Path) -> str:
+    """How far the work in a folder is."""
+    if (folder / CARD_FILE).exists():
+        return "all folds, finished,"
+    done = sum(1 for place in folder.glob("fold-*") if (place / FOLD_FILE).exists())
+    return f"{done} finished folds" if done != 1 else "1 finished fold"
 
 
 def _facts(params: Params, store: FeatureStore) -> dict[str, Any]:

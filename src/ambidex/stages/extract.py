@@ -18,7 +18,7 @@ from ambidex.media.manifest import Manifest, absent_classes, read_manifest
 from ambidex.media.parts import write_part
 from ambidex.media.pool import TASK, extracted
 from ambidex.media.shards import PROGRESS, Shard, Slice, finished_shard, slices, write_shard
-from ambidex.outputs import MARK, finish, fresh
+from ambidex.outputs import MARK, ORIGIN, Origin, Progress, finish, settle
 from ambidex.params import Extract, Params
 from ambidex.progress import progress
 from ambidex.stages import Paths
@@ -40,11 +40,11 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     check_classes(absent_classes(manifest.classes, manifest.rows), inputs["manifest"] / MANIFEST_FILE, "")
     wants = _measured(params.extract, manifest)
     folder = files.partial(outputs["features"])
-    if not ((folder / MARK).exists() and (folder / PROGRESS).is_dir()):
-        fresh(folder)
-        (folder / PROGRESS).mkdir()
+    origin = _origin(params, manifest)
+    settle(folder, origin, Progress(_begun, _words))
+    (folder / PROGRESS).mkdir(exist_ok=True)
     size, part = params.extract.shard_size, params.extract.part
-    parts = slices(manifest.rows, size, wants, manifest.root, _base(params, manifest), part)
+    parts = slices(manifest.rows, size, wants, manifest.root, origin.key, part)
     with _full_disk_explained(folder, sum(len(cut.rows) for cut in parts) * sample_bytes(wants)):
         shards, decoded = _all_shards(params, manifest, wants, folder, parts)
         if part is None:
@@ -73,12 +73,23 @@ def _measured(extract: Extract, manifest: Manifest) -> Wants:
     return {name: kind.measured(name, rows, root, limits(extract)) for name, kind in extract.kinds.items()}
 
 
-def _base(params: Params, manifest: Manifest) -> str:
-    """A digest of what every shard hangs on, besides its own media files."""
-    root = str(manifest.root.resolve())
-    return files.digest(
-        [kept(params.extract), manifest.sha256, manifest.fingerprint, root, records.code_fingerprint()]
-    )
+def _origin(params: Params, manifest: Manifest) -> Origin:
+    """What every shard is made from, besides its own media files."""
+    data = {
+        "manifest": files.digest([manifest.sha256, manifest.fingerprint]),
+        "root": str(manifest.root.resolve()),
+    }
+    return Origin("extract", {"extract": kept(params.extract)}, data, records.running_code())
+
+
+def _begun(folder: Path) -> bool:
+    return any((folder / PROGRESS).glob("*"))
+
+
+def _words(folder: Path) -> str:
+    """How far the work in a folder is."""
+    done = len(list((folder / PROGRESS).glob("*")))
+    return f"{done} finished shards" if done != 1 else "1 finished shard"
 
 
 def _all_shards(
@@ -111,7 +122,7 @@ def _all_shards(
 def _drop_others(folder: Path, keep: set[str]) -> None:
     """Delete what earlier runs left in the unfinished folder, except shards that are still good."""
     for path in folder.iterdir():
-        if path.name not in (PROGRESS, MARK) and path.name not in keep:
+        if path.name not in (PROGRESS, MARK, ORIGIN) and path.name not in keep:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     stems = {Path(name).stem for name in keep}
     for record in (folder / PROGRESS).iterdir():

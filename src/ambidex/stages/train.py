@@ -36,14 +36,24 @@ def fit(params: Params, store: FeatureStore, encoders: Path | None, output: Path
     name, method = make_method(params)
     architecture = architecture_for(store, params, params.modalities, params.model.fusion)
     model = build_model(method.architecture(architecture), train.seed)
-    depends: dict[str, Any] = {"method": [name, method.config.model_dump(mode="json")]}
+    options = {name: method.config.model_dump(mode="json")}
+    starts: dict[str, str] = {}
     ready = method.needs.classifiers
     if ready or train.regime != "scratch":
         asks = f"method {name}" if ready else f"train.regime '{train.regime}'"
-        depends |= _load_pretrained(model, encoders, asks, ready or train.head == "classifiers")
+        starts = _load_pretrained(model, encoders, asks, ready or train.head == "classifiers")
     frozen = train.regime == "frozen"
     folder, selected, _ = run_engine(
-        model, method, params, train, store, output, seed=train.seed, frozen=frozen, depends=depends
+        model,
+        method,
+        params,
+        train,
+        store,
+        output,
+        seed=train.seed,
+        frozen=frozen,
+        options=options,
+        starts=starts,
     )
     metrics: dict[str, Any] = {"epoch": selected["epoch"] + 1}
     if selected["accuracy"] is not None:

@@ -25,9 +25,15 @@ def load_checkpoint(folder: Path, fingerprint: str) -> dict[str, Any] | None:
 
     Raises TrainingError where the file cannot be read: the user decides whether to throw it away.
     """
-    path = folder / CHECKPOINT_FILE
-    if not path.exists():
+    if not (folder / CHECKPOINT_FILE).exists():
         return None
+    state = read_checkpoint(folder)
+    return state if state.get("fingerprint") == fingerprint else None
+
+
+def read_checkpoint(folder: Path) -> dict[str, Any]:
+    """The checkpoint in `folder`, of whatever run. Raises TrainingError where there is none that can be read."""
+    path = folder / CHECKPOINT_FILE
     try:
         with open_regular(path) as stream:
             state = torch.load(stream, weights_only=True, map_location="cpu")
@@ -40,7 +46,7 @@ def load_checkpoint(folder: Path, fingerprint: str) -> dict[str, Any] | None:
         raise TrainingError(
             f"{path}: found {type(state).__name__}, expected a checkpoint; delete it to start over"
         )
-    return state if state.get("fingerprint") == fingerprint else None
+    return state
 
 
 def random_state() -> dict[str, Tensor]:

@@ -1,0 +1,47 @@
+"""Features of stored samples: what the encoders make of them, batch by batch, gathered on the CPU."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from ambidex.fusion import Features
+from ambidex.media.store import FeatureStore
+from ambidex.model import MultimodalNet
+
+
+def encoded(
+    model: MultimodalNet,
+    store: FeatureStore,
+    rows: Tensor,
+    batch_size: int,
+    device: torch.device,
+    advance: Callable[[int], None] = lambda count: None,
+) -> Features:
+    """h_m [N, D_m] float32 of the samples at `rows` [N] of the store, by a model that is on `device`.
+
+    `advance` is told after each batch how many samples it had.
+    """
+    return gathered(
+        model.encode(x) for x in batches(store, model.modalities, rows, batch_size, device, advance)
+    )
+
+
+def batches(
+    store: FeatureStore,
+    modalities: Sequence[str],
+    rows: Tensor,
+    batch_size: int,
+    device: torch.device,
+    advance: Callable[[int], None] = lambda count: None,
+) -> Iterator[dict[str, Tensor]]:
+    """Stored tensors [B, *shape] of the samples at `rows` [N], at most `batch_size` at a time, on `device`."""
+    for batch in torch.split(rows, batch_size):
+        yield {m: store.gather(m, batch).to(device) for m in modalities}
+        advance(len(batch))
+
+
+def gathered(parts: Iterable[Features]) -> Features:
+    """The features of all batches as one, float32 on the CPU."""
+    kept = [{m: h.float().cpu() for m, h in part.items()} for part in parts]
+    return {m: torch.cat([part[m] for part in kept]) for m in kept[0]}

@@ -1,0 +1,51 @@
+"""Which plug-ins the parameters choose, by the package of their registry."""
+
+from collections.abc import Callable, Iterable
+
+from ambidex.configuration import method_choice
+from ambidex.data.kinds import KINDS
+from ambidex.params import Params
+
+
+def chosen(params: Params, packages: Iterable[str]) -> dict[str, set[str]]:
+    """The names of the plug-ins that a run with `params` uses, for each of these registries."""
+    return {package: _CHOICES[package](params) for package in packages}
+
+
+def _datasets(params: Params) -> set[str]:
+    return {params.prepare.dataset}
+
+
+def _methods(params: Params) -> set[str]:
+    return {method_choice(params, params.train.method)[0]}
+
+
+def _kinds(params: Params) -> set[str]:
+    """Kinds that make a tensor of the same name share all that is done with it: each of them may be asked."""
+    made = {kind.tensor for kind in params.extract.kinds.values()}
+    return {name for name, kind in KINDS.all().items() if kind.tensor in made}
+
+
+def _encoders(params: Params) -> set[str]:
+    return {choice.name for choice in params.model.encoders.values()}
+
+
+def _fusions(params: Params) -> set[str]:
+    """The fusion of the model that the method asks for: many replace the one that `model.fusion` names."""
+    from ambidex.errors import AmbidexError
+    from ambidex.fusion import FUSIONS
+    from ambidex.stages._method import planned
+
+    try:
+        return {planned(params).fusion.name}
+    except AmbidexError:  # a method that refuses this model: no such output can be made
+        return set(FUSIONS.names())
+
+
+_CHOICES: dict[str, Callable[[Params], set[str]]] = {
+    "ambidex.data.kinds": _kinds,
+    "ambidex.datasets": _datasets,
+    "ambidex.encoders": _encoders,
+    "ambidex.fusion": _fusions,
+    "ambidex.methods": _methods,
+}

@@ -1,0 +1,97 @@
+"""The code that a stage's output depends on: found by its imports, digested without comments and docstrings."""
+
+from collections.abc import Collection, Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ambidex.configuration.outside import outside_plugins
+from ambidex.files import digest, sha256
+from ambidex.registry import Plugins
+from ambidex.source.graph import closure
+from ambidex.source.text import read_source
+from ambidex.stages.table import TABLE
+
+if TYPE_CHECKING:
+    from ambidex.params import Params
+
+CARRIES = (
+    "ambidex",
+    "ambidex.cards.",
+    "ambidex.cluster.",
+    "ambidex.configuration.",
+    "ambidex.entry_points",
+    "ambidex.errors",
+    "ambidex.files",
+    "ambidex.layout",
+    "ambidex.manifest",
+    "ambidex.outputs.",
+    "ambidex.params",
+    "ambidex.platform",
+    "ambidex.progress",
+    "ambidex.readers.",
+    "ambidex.records",
+    "ambidex.registry",
+    "ambidex.section",
+    "ambidex.source.",
+    "ambidex.stages",
+)
+"""what only carries values around and changes no result, a folder with a point behind it: no stage depends on it. What
+the parameters say counts by itself; a change here would make everything anew"""
+
+Chosen = Mapping[str, Collection[str]]
+"""names of the plug-ins that count, by the package of their registry"""
+
+
+def code_fingerprint(stage: str, params: "Params") -> str:
+    """A digest of all code that can change the output of `stage` with `params`: the same on any machine.
+
+    Of the registries that the declaration names as `chosen` the plug-ins count that the parameters choose, and what
+    these import. Takes about a tenth of a second once per process.
+    """
+    from ambidex.stages._chosen import chosen
+
+    names = chosen(params, TABLE[stage].chosen)
+    own = _fingerprint(stage, tuple((package, tuple(sorted(found))) for package, found in names.items()))
+    outside = outside_plugins(stage, params)
+    return digest([own, outside])[:16] if outside else own
+
+
+@cache
+def _fingerprint(stage: str, names: tuple[tuple[str, tuple[str, ...]], ...]) -> str:
+    return fingerprint_of(modules(stage, dict(names)))
+
+
+def modules(stage: str, names: Chosen | None = None, home: Path | None = None) -> dict[str, Path]:
+    """Every module that can change the output of `stage`, with its file.
+
+    `names`: the plug-ins that count of the registries that it holds; of others that the stage uses all of them. `home`:
+    the folder above another copy of the library.
+    """
+    unused, picked = TABLE[stage].unused, names or {}
+
+    def plugged(registry: tuple[str, ...]) -> Iterable[str]:
+        plugins = Plugins[object](*registry)
+        if plugins.package in unused:
+            return ()
+        found = plugins.modules()
+        return [found[name] for name in picked.get(plugins.package, found) if name in found]
+
+    return closure([f"ambidex.stages.{stage}"], CARRIES, plugged, home)
+
+
+def fingerprint_of(found: Mapping[str, Path]) -> str:
+    """A digest of modules: what each of them says, and the files beside them that are no code (style sheets)."""
+    code = {name: read_source(path).digest for name, path in found.items()}
+    return digest([code, {str(path.name): sha256(path) for path in beside(found)}])[:16]
+
+
+def beside(found: Mapping[str, Path]) -> list[Path]:
+    """Files in the folders of packages among the modules that are no Python code: data that the code reads."""
+    folders = {path.parent for path in found.values() if path.name == "__init__.py"}
+    return sorted(
+        path
+        for folder in folders
+        for path in folder.iterdir()
+        if path.is_file() and path.suffix not in (".py", ".pyc", ".typed")
+    )

@@ -1,0 +1,319 @@
+"""The stages, declared once each: what a stage reads and writes, and what its output depends on.
+
+From this table come the places of the command line and of `study`, whether an output is up to date, the code
+fingerprint in run cards and checkpoints, and the stages of dvc.yaml. Only the standard library is imported here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ambidex.layout import Layout
+    from ambidex.params import Params
+
+Place = Callable[["Params", "Layout"], Path]
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A folder that one stage writes and others read."""
+
+    name: str
+    about: str
+    place: Place
+    """where it stands for the parameters of one call"""
+    tells: tuple[str, ...] = ()
+    """its files that change whenever its content does, where that is fewer than all: what DVC watches"""
+    why: str = ""
+    """why these are enough"""
+    holds: str = ""
+    """the artefact of which it has a folder each, where no stage writes it itself"""
+
+
+@dataclass(frozen=True)
+class Read:
+    """An input of a stage."""
+
+    artefact: Artefact
+    wanted: Callable[["Params"], bool] = lambda params: True
+    """whether these parameters ask for it"""
+    optional: bool = False
+    """named only where it exists; the stage itself says so where it cannot do without"""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The declaration of one stage: a file `stages/NAME.py` with `run(params, inputs, outputs)`."""
+
+    about: str
+    reads: tuple[Read, ...]
+    writes: Artefact
+    sections: tuple[str, ...]
+    """the sections of params.yaml that shape its output"""
+    packages: tuple[str, ...]
+    """the packages of the library that its result depends on, besides those that only carry values (`code.CARRIES`).
+    What counts is what the imports reach; a test holds this list against it"""
+    chosen: tuple[str, ...] = ()
+    """the registries, by their package, of which only the plug-ins count that the parameters choose"""
+    unused: tuple[str, ...] = ()
+    """the registries that its imports reach, but whose plug-ins change nothing; of all others every plug-in counts"""
+    without: tuple[str, ...] = ()
+    """keys of its sections that change no result, `extract.workers`"""
+    also: tuple[str, ...] = ()
+    """single keys of other sections that shape its output, `evaluate.seed`"""
+    of_method: bool = False
+    """whether it trains the method of `train`: reads that method's own line of `methods`, its `train` values applied"""
+    matrix: str = ""
+    """what DVC runs it for: "cells" of the study, "classifiers" of all seeds; empty: once"""
+    flags: tuple[tuple[str, str], ...] = ()
+    """(flag, key): `--flag VALUE` is short for `--set key=VALUE`"""
+    distributed: bool = False
+    """whether several devices work on it together"""
+    shipped: bool = True
+    """whether dvc.yaml has it as it is shipped"""
+    source: str = ""
+    """the parameter that names what it reads from outside"""
+    in_dvc: tuple[str, ...] = ()
+    """words that DVC adds to the command"""
+    persists: bool = False
+    """whether DVC leaves the old output where it is: the stage takes over what is the user's in it"""
+
+    def read(self, name: str) -> Read:
+        """Its input called `name`."""
+        return next(read for read in self.reads if read.artefact.name == name)
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """Places of one cell of a study."""
+
+    of: Callable[["Layout"], Callable[[str, str, int], Path]]
+
+    def __call__(self, params: "Params", layout: "Layout") -> Path:
+        train = params.train
+        return self.of(layout)(train.method, train.regime, train.seed)
+
+
+def _features_or_part(params: "Params", layout: "Layout") -> Path:
+    part = params.extract.part
+    return layout.part(part.index) if part else layout.features
+
+
+def _starts_from_encoders(params: "Params") -> bool:
+    """Whether the regime starts from them, or the method sums the classifiers that pretrain left."""
+    if params.train.regime != "scratch":
+        return True
+    from ambidex.configuration import method_choice
+    from ambidex.method import METHODS
+
+    return METHODS.get(method_choice(params, params.train.method)[0]).needs.classifiers
+
+
+MANIFEST = Artefact(
+    "manifest",
+    "folder with manifest.csv: the samples, their labels and splits",
+    lambda params, layout: layout.manifest,
+    ("manifest.csv", "dataset.json"),
+    "these two change whenever a sample does",
+)
+PARTS = Artefact(
+    "parts",
+    "folder with the parts of a feature store, a folder each",
+    lambda params, layout: layout.parts,
+    holds="features",
+)
+FEATURES = Artefact(
+    "features",
+    "folder with the feature store: tensors made from the media",
+    lambda params, layout: layout.features,
+    ("index.json",),
+    "names the sha256 of every shard",
+)
+ENCODER = Artefact(
+    "encoder",
+    "folder of one pretrained unimodal classifier",
+    lambda params, layout: layout.encoder(str(params.pretrain.modality), params.pretrain.seed),
+)
+ENCODERS = Artefact(
+    "encoders",
+    "folder with a pretrained classifier per modality",
+    lambda params, layout: layout.encoders(params.train.seed),
+    holds="encoder",
+)
+ALL_ENCODERS = replace(ENCODERS, place=lambda params, layout: layout.root / "encoders")
+MODEL = Artefact("model", "folder of one trained model", _Cell(lambda layout: layout.model))
+CROSSFIT = Artefact(
+    "crossfit",
+    "folder with the training split as models say it that were trained without it",
+    _Cell(lambda layout: layout.crossfit),
+)
+REPORT = Artefact(
+    "report",
+    "folder of one evaluation: report.html, metrics.json, tables",
+    _Cell(lambda layout: layout.report),
+)
+REPORTS = Artefact(
+    "reports",
+    "folder with one evaluation per cell of the study",
+    lambda params, layout: layout.reports,
+    holds="report",
+)
+STUDY = Artefact(
+    "study", "folder of the comparison: compare.html, compare.csv", lambda params, layout: layout.study
+)
+
+_CELL = (("method", "train.method"), ("regime", "train.regime"), ("seed", "train.seed"))
+_TRAINED = ("model", "augment", "runtime")
+_TRAINING = (
+    "augment",
+    "data",
+    "encoders",
+    "engine",
+    "exchange",
+    "fusion",
+    "media",
+    "method",
+    "methods",
+    "model",
+    "needs",
+    "net",
+    "parallel",
+    "runtime",
+    "training",
+    "weights",
+)
+_KINDS = ("ambidex.data.kinds",)
+_WHERE = ("runtime.checkpoints", "runtime.checkpoint_minutes")
+_SHAPES = ("evaluate.absent", "evaluate.permutations", "evaluate.seed")
+
+TABLE: dict[str, Stage] = {
+    "prepare": Stage(
+        "find or make the samples, and split them",
+        reads=(),
+        writes=MANIFEST,
+        sections=("prepare",),
+        source="prepare.source",
+        packages=("datasets", "few_groups", "media"),
+        chosen=("ambidex.datasets",),
+    ),
+    "extract": Stage(
+        "decode the media into tensors of fixed shape",
+        reads=(Read(MANIFEST),),
+        writes=replace(FEATURES, place=_features_or_part),
+        sections=("extract",),
+        packages=("data", "media"),
+        chosen=_KINDS,
+        without=("extract.workers",),
+        flags=(("part", "extract.part"),),
+    ),
+    "merge": Stage(
+        "join the parts of a feature store",
+        reads=(Read(PARTS),),
+        writes=FEATURES,
+        sections=("extract",),
+        packages=("data", "media"),
+        chosen=_KINDS,
+        without=("extract.workers",),
+        shipped=False,
+    ),
+    "pretrain": Stage(
+        "one classifier per modality, alone",
+        reads=(Read(FEATURES),),
+        writes=ENCODER,
+        sections=("pretrain", *_TRAINED),
+        packages=(*_TRAINING, "statistics"),
+        chosen=(*_KINDS, "ambidex.encoders"),
+        unused=("ambidex.methods", "ambidex.fusion"),
+        without=_WHERE,
+        matrix="classifiers",
+        flags=(("modality", "pretrain.modality"), ("seed", "pretrain.seed")),
+        distributed=True,
+    ),
+    "train": Stage(
+        "one model, all modalities together",
+        reads=(Read(FEATURES), Read(ENCODERS, _starts_from_encoders, optional=True)),
+        writes=MODEL,
+        sections=("train", *_TRAINED),
+        packages=("contributions", *_TRAINING),
+        chosen=(*_KINDS, "ambidex.encoders", "ambidex.fusion", "ambidex.methods"),
+        without=_WHERE,
+        of_method=True,
+        matrix="cells",
+        flags=_CELL,
+        distributed=True,
+    ),
+    "crossfit": Stage(
+        "the training split as models say it that were trained without it",
+        reads=(Read(FEATURES),),
+        writes=CROSSFIT,
+        sections=("crossfit", "pretrain", "train", *_TRAINED),
+        packages=(
+            *_TRAINING,
+            "contributions",
+            "convex",
+            "decide",
+            "evaluation",
+            "imbalance",
+            "memo",
+            "probes",
+            "statistics",
+        ),
+        chosen=(*_KINDS, "ambidex.encoders", "ambidex.fusion", "ambidex.methods"),
+        unused=("ambidex.decide.allocators",),
+        without=_WHERE,
+        also=_SHAPES,
+        of_method=True,
+        matrix="cells",
+        flags=_CELL,
+        shipped=False,
+    ),
+    "evaluate": Stage(
+        "diagnose one model and repair its decision layer",
+        reads=(
+            Read(FEATURES),
+            Read(MODEL),
+            Read(ENCODERS, optional=True),
+            Read(CROSSFIT, lambda params: params.evaluate.fit_on == "crossfit", optional=True),
+        ),
+        writes=REPORT,
+        sections=("evaluate",),
+        packages=(
+            "contributions",
+            "convex",
+            "data",
+            "decide",
+            "diagnose",
+            "encoders",
+            "evaluation",
+            "exchange",
+            "few_groups",
+            "fusion",
+            "imbalance",
+            "media",
+            "memo",
+            "model",
+            "net",
+            "parallel",
+            "predict",
+            "probes",
+            "report",
+            "runtime",
+            "statistics",
+            "weights",
+        ),
+        without=("evaluate.save",),
+        matrix="cells",
+        flags=(*_CELL, ("allocator", "evaluate.allocator")),
+        persists=True,
+    ),
+    "compare": Stage(
+        "all evaluated models in one table",
+        reads=(Read(REPORTS), Read(ALL_ENCODERS, optional=True)),
+        writes=STUDY,
+        sections=("compare", "study", "methods"),
+        packages=("imbalance", "power", "report", "statistics"),
+        in_dvc=("--quiet",),
+    ),
+}
