@@ -17,7 +17,7 @@ _REGISTRIES = {
     "kinds": "ambidex.data.kinds.KINDS",
     "encoders": "ambidex.encoders.ENCODERS",
     "fusions": "ambidex.fusion.FUSIONS",
-    "allocators": "ambidex.decide.ALLOCATORS",
+    "allocators": "ambidex.decide.allocators.ALLOCATORS",
     "diagnostics": "ambidex.diagnose.DIAGNOSTICS",
     "loggers": "ambidex.training.log.LOGGERS",
 }

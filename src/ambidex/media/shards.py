@@ -101,7 +101,9 @@ def slices(
     """
     cuts = list(enumerate(rows[start : start + size] for start in range(0, len(rows), size)))
     mine = cuts if part is None else cuts[part.index :: part.of]
-    shapes = {name: kind.shape for name, kind in wants.items()}  # measured on samples of other slices too
+    shapes = {
+        name: kind.shape for name, kind in wants.items()
+    }  # measured on all samples, not on the slice's own
     return [Slice(k, cut, digest([base, shapes, _stamps(cut, wants, root)])) for k, cut in mine]
 
 
