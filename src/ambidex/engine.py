@@ -33,11 +33,12 @@ import torch.nn.functional as F
 from safetensors.torch import save
 from torch import Tensor
 
-from ambidex.errors import PreemptedError, TrainingError
+from ambidex.errors import ModelError, PreemptedError, TrainingError
 from ambidex.files import PARTIAL, write_bytes
-from ambidex.fusion import Features
-from ambidex.method import Method, Phase, Run, Step
+from ambidex.method import METHODS, Method, Phase, Run, Step
 from ambidex.model import MultimodalNet, load_weights
+from ambidex.net.encoded import EncodedFeatures, Features, rows_of
+from ambidex.net.encoded import joined as joined_features
 from ambidex.params import Choice, Optimisation, Runtime
 from ambidex.progress import progress
 from ambidex.readers import Source, fitting
@@ -195,7 +196,7 @@ class Engine:
                     encoded = [self._encode(batch) for batch in micro_batches]
             with torch.no_grad():
                 step.labels = torch.cat([batch.labels for batch in micro_batches])
-                step.features = {m: torch.cat([part[m] for part in encoded]) for m in self.model.modalities}
+                step.features = joined_features(encoded)
                 step.logits, step.contributions = self.model.fuse(step.features)
                 step.place = joined_place(micro_batches)
                 step.parts = [batch.inputs for batch in micro_batches]
@@ -207,14 +208,14 @@ class Engine:
         inputs, self.norm.counts = batch.stand_in or batch.inputs, batch.stand_in is None
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             if modalities is None:
-                features = self.model.encode(inputs)
+                features: Features = self.model.encode(inputs)
             else:
                 features = {m: self.model.encode_one(m, inputs[m]) for m in modalities}
         if batch.stand_in is None:
             return features
         if self.model.exchange is not None:
             self.model.exchange.forget()
-        return {m: h[:0] for m, h in features.items()}
+        return rows_of(features, slice(0))
 
     def _forward(self, step: Step, batch: Batch, encoded: Features | None) -> Tensor:
         with self.fabric.autocast():
@@ -223,6 +224,7 @@ class Engine:
             if encoded is None:
                 encoded = self._encode(batch, step.modalities)
             step.features = self.method.features(step, encoded)
+            self._check_tokens(step.features)
             step.logits, step.contributions = self.model.fuse(step.features)
             terms = self.method.objective(step)
             self.totals.add(step, terms)
@@ -236,6 +238,14 @@ class Engine:
         for other in others:
             first = first + other
         return first
+
+    def _check_tokens(self, features: Features) -> None:
+        """Raise ModelError where the method took away the tokens that the head reads."""
+        if self.model.fusion.reads_tokens and not isinstance(features, EncodedFeatures):
+            raise ModelError(
+                f"method {METHODS.name_of(type(self.method))}: its hook `features` leaves out the tokens that fusion "
+                f"'{self.model.architecture.fusion.name}' reads; edit them by ambidex.net.encoded.scaled"
+            )
 
     @torch.no_grad()
     def score(self, split: str) -> dict[str, float]:

@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ambidex.contributions.coalitions import absent_features, contribution_shares
+from ambidex.contributions.coalitions import absent_features, contribution_shares, fused
 from ambidex.decide.held_out import HeldOut
 from ambidex.media.store import FeatureStore
 from ambidex.model import MultimodalNet
+from ambidex.net.encoded import Features
 from ambidex.net.features import batches, encoded, gathered
 from ambidex.params import Evaluate
 from ambidex.progress import progress
@@ -30,8 +31,8 @@ class Outputs:
     groups: list[str]
     labels: Tensor
     """[N] int64"""
-    features: dict[str, Tensor]
-    """h_m [N, D_m]"""
+    features: Features
+    """h_m [N, D_m]; with tokens beside it where the head reads such"""
     logits: Tensor
     """z [N, C]"""
     contributions: dict[str, Tensor]
@@ -40,7 +41,7 @@ class Outputs:
     """what each modality says alone [N, C]: its own head where it has one, else its contribution"""
     contribution_error: dict[str, Tensor] = field(default_factory=dict)
     """standard error [N, C] of each z_m where Shapley values are sampled (above six modalities); else empty"""
-    isolated: dict[str, Tensor] = field(default_factory=dict)
+    isolated: Features = field(default_factory=dict)
     """h_m [N, D_m] where encoders that exchange are told the training split's average in place of the others; of
     `test` alone, empty where they do not exchange"""
 
@@ -123,7 +124,7 @@ def collect(
     """
     model = model.to(device).eval()
     rows = {split: store.rows(split) for split in splits}
-    features: dict[str, dict[str, Tensor]] = {}
+    features: dict[str, Features] = {}
     told: list[Tensor] = []
     with progress("evaluate", sum(len(r) for r in rows.values()), "samples") as advance:
         for split in splits:
@@ -131,7 +132,7 @@ def collect(
             with listening as heard:
                 features[split] = encoded(model, store, rows[split], batch_size, device, advance)
             told = heard if split == "train" else told
-    alone: dict[str, Tensor] = {}
+    alone: Features = {}
     if model.exchange is not None and told and "test" in rows:
         usual = [total / len(rows["train"]) for total in told]
         inputs = batches(store, model.modalities, rows["test"], batch_size, device)
@@ -139,7 +140,7 @@ def collect(
     model = model.cpu()
     outputs: dict[str, Outputs] = {}
     for split in splits:
-        logits, contributions = model.fuse(features[split])
+        logits, contributions = fused(model, features[split])
         error: dict[str, Tensor] = {}
         if contributions is None:
             background = absent_features(features, features[split], absent)

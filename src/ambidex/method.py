@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ambidex.cards.card import Card, Preset
-from ambidex.fusion import Features
 from ambidex.needs import Needs as Needs
+from ambidex.net.encoded import Features
 from ambidex.params import Section
 from ambidex.registry import Plugins
 from ambidex.training.resample import Resample
@@ -208,7 +208,7 @@ class Method:
         """
 
     def features(self, step: Step, features: Features) -> Features:
-        """Between encoders and fusion: drop, mask."""
+        """Between encoders and fusion: drop, mask. Where the head reads tokens edit by `ambidex.net.encoded`."""
         return features
 
     def objective(self, step: Step) -> dict[str, Tensor]:

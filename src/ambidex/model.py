@@ -21,6 +21,7 @@ from ambidex.errors import AmbidexError, ModelError
 from ambidex.exchange import Exchange, ExchangeSpec
 from ambidex.files import write_bytes, write_json
 from ambidex.fusion import FUSIONS, Features, Fusion, sum_contributions
+from ambidex.net.encoded import Encoded, features_of
 from ambidex.params import Choice
 from ambidex.readers import Record, Source, fitting, read_json
 from ambidex.readers.schema import Names
@@ -187,9 +188,15 @@ class MultimodalNet(nn.Module):
     def encode(self, inputs: Mapping[str, Tensor]) -> Features:
         """Stored tensors -> features h_m [B, D_m], in the order of `modalities`."""
         if self.exchange is None:
-            return {name: self.encode_one(name, inputs[name]) for name in self.modalities}
+            return features_of({name: self.encoded(name, inputs[name]) for name in self.modalities})
         features: Features = self.exchange(self._encoders(), self.normalised(inputs))
         return features
+
+    def encoded(self, modality: str, x: Tensor) -> Encoded:
+        """One modality's stored tensor x [B, *shape] -> its feature [B, D_m], with tokens where the head reads such."""
+        if not self.fusion.reads_tokens:
+            return Encoded(self.encode_one(modality, x))
+        return self.encoder(modality).encode(self.normalise[modality](x)).with_tokens()
 
     def isolated(self, inputs: Mapping[str, Tensor], usual: Sequence[Tensor]) -> Features:
         """As `encode`, but the exchange tells every encoder `usual` in place of the others; see Exchange.isolated."""

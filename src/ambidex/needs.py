@@ -24,6 +24,8 @@ class Needs:
     """the unimodal classifiers of pretrain, in every regime: the model starts as they are, heads included"""
     stages: bool = False
     """encoders that run in stages, between which modalities can exchange"""
+    pooled: str = ""
+    """a head that reads pooled features alone, in a few words what the method does to them; empty: tokens are fine"""
     trained: str = ""
     """encoders that train, in a few words what it does to them alone; empty: it has something to do without"""
 
@@ -57,6 +59,8 @@ class Needs:
                 f"needs contributions that sum to the logits, fusion '{fusion}' has none; "
                 "use fusion concat, sum or shared"
             )
+        if self.pooled and FUSIONS.get(fusion).reads_tokens:
+            yield f"{self.pooled}, and fusion '{fusion}' reads tokens; use fusion concat, sum, shared, gated or film"
         for modality, encoder in architecture.encoders.items() if self.stages else ():
             if not issubclass(ENCODERS.get(encoder.name), Staged):
                 yield (

@@ -16,7 +16,7 @@ from ambidex.contributions.coalitions import shapley_contributions
 from ambidex.decide.allocators import ALLOCATORS, Allocator
 from ambidex.decide.held_out import Source
 from ambidex.errors import ModelError
-from ambidex.fusion import Features
+from ambidex.net.encoded import Features
 from ambidex.net.head import Head
 from ambidex.readers import Record
 

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from ambidex.decide.layer import DecisionLayer, DecisionRecord, DecisionSpec
 from ambidex.errors import ModelError
-from ambidex.fusion import Features
 from ambidex.model import (
     LAYER,
     OTHER,
@@ -26,6 +25,7 @@ from ambidex.model import (
     load_model,
     write_model_files,
 )
+from ambidex.net.encoded import Features
 from ambidex.readers.weights import read_chosen, read_headers
 from ambidex.weights import check_headers, fill
 
