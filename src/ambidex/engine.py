@@ -208,7 +208,8 @@ class Engine:
         inputs, self.norm.counts = batch.stand_in or batch.inputs, batch.stand_in is None
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             if modalities is None:
-                features: Features = self.model.encode(inputs)
+                present = batch.present if batch.stand_in is None else {}
+                features: Features = self.model.encode(inputs, present)
             else:
                 features = {m: self.model.encode_one(m, inputs[m]) for m in modalities}
         if batch.stand_in is None:
@@ -256,7 +257,7 @@ class Engine:
         step = Step(self.run, Phase(), self.ranks.sum)
         for batch in shares.batches(self.batches, split):
             with self.fabric.autocast():
-                step.labels, step.features = batch.labels, self.model.encode(batch.inputs)
+                step.labels, step.features = batch.labels, self.model.encode(batch.inputs, batch.present)
                 step.logits, step.contributions = self.model.fuse(step.features)
                 one = Totals()
                 one.add(step, {"nll": F.cross_entropy(step.logits.float(), batch.labels)})
@@ -275,7 +276,7 @@ class Engine:
         with evaluating(self.model):
             for batch in shares.batches(self.batches, split, wanted):
                 with self.fabric.autocast():
-                    for m, h in self.model.encode(batch.inputs).items():
+                    for m, h in self.model.encode(batch.inputs, batch.present).items():
                         parts[m].append(h.float())
         features = {m: torch.cat(part) for m, part in parts.items()}
         if self.ranks.count > 1:
@@ -300,6 +301,7 @@ class Engine:
         self.run.steps = self.batches.steps("train", self.params.batch_size)
         self.run.labels = self.batches.store.labels[self.batches.store.rows("train")]
         self.method.check(self.model.architecture, self.frozen)
+        self.norm.check_presence(self.model, self.batches.store.present)
         self.method.setup(self.run)
         self.trained = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = build_optimizer(self.trained, self.params)

@@ -3,7 +3,7 @@
 A model whose encoders exchange needs one pass more over test: what a stream says without the others is in no feature.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +16,11 @@ from ambidex.contributions.coalitions import absent_features, contribution_share
 from ambidex.decide.held_out import HeldOut
 from ambidex.media.store import FeatureStore
 from ambidex.model import MultimodalNet
-from ambidex.net.encoded import Features
+from ambidex.net.encoded import Features, presence
 from ambidex.net.features import batches, encoded, gathered
 from ambidex.params import Evaluate
 from ambidex.progress import progress
+from ambidex.statistics import correct, summary
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,22 @@ class Outputs:
     isolated: Features = field(default_factory=dict)
     """h_m [N, D_m] where encoders that exchange are told the training split's average in place of the others; of
     `test` alone, empty where they do not exchange"""
+
+    @property
+    def present(self) -> dict[str, Tensor]:
+        """Modality -> which samples have it [N], bool, of those modalities that a sample lacks."""
+        return presence(self.features)
+
+    def right(self, said: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Modality -> is what it says [N, C] right [N], 0 or 1 in float64; wrong where a sample lacks it."""
+        right = {m: correct(z, self.labels) for m, z in said.items()}
+        return {m: r * self.present[m] if m in self.present else r for m, r in right.items()}
+
+    def summary(self, modality: str, said: Tensor, bins: int) -> dict[str, float]:
+        """`statistics.summary` of what `modality` says [N, C], over the samples that have it."""
+        if (here := self.present.get(modality)) is None:
+            return summary(said, self.labels, bins)
+        return summary(said[here], self.labels[here], bins)
 
     def stacked(self) -> Tensor:
         """Contributions as one tensor [N, M, C], in the order of the modalities."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ambidex.cards.card import Card, Preset
 from ambidex.needs import Needs as Needs
-from ambidex.net.encoded import Features
+from ambidex.net.encoded import Features, presence
 from ambidex.params import Section
 from ambidex.registry import Plugins
 from ambidex.training.resample import Resample
@@ -117,6 +117,13 @@ class Step:
             if model.has_branches
             else model.fusion.as_branches(self.contributions)
         )
+
+    def own_loss(self, modality: str, logits: Tensor) -> Tensor:
+        """Mean cross-entropy of what one modality says alone [B, C]; a sample that lacks it adds 0 to the mean."""
+        present = presence(self.features).get(modality)
+        if present is None:
+            return F.cross_entropy(logits, self.labels)
+        return (F.cross_entropy(logits, self.labels, reduction="none") * present).mean()
 
     def ablate(self, drop: Collection[str]) -> Tensor:
         """Logits [B, C] with the features of the modalities in `drop` set to zero."""

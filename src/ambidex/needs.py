@@ -26,6 +26,8 @@ class Needs:
     """encoders that run in stages, between which modalities can exchange"""
     pooled: str = ""
     """a head that reads pooled features alone, in a few words what the method does to them; empty: tokens are fine"""
+    missing: bool = False
+    """whether it knows what to do with samples that lack a modality"""
     trained: str = ""
     """encoders that train, in a few words what it does to them alone; empty: it has something to do without"""
 
@@ -59,6 +61,9 @@ class Needs:
                 f"needs contributions that sum to the logits, fusion '{fusion}' has none; "
                 "use fusion concat, sum or shared"
             )
+        if architecture.fill is not None and not self.missing:
+            takers = ", ".join(_for_missing())
+            yield f"needs samples that have every modality, and some lack one; methods for such: {takers}"
         if self.pooled and FUSIONS.get(fusion).reads_tokens:
             yield f"{self.pooled}, and fusion '{fusion}' reads tokens; use fusion concat, sum, shared, gated or film"
         for modality, encoder in architecture.encoders.items() if self.stages else ():
@@ -67,6 +72,13 @@ class Needs:
                     f"exchanges between the stages of encoders, '{encoder.name}' of {modality} has none; "
                     f"use {' or '.join(staged_names())}"
                 )
+
+
+def _for_missing() -> list[str]:
+    """The methods that take samples without some of the modalities."""
+    from ambidex.method import METHODS
+
+    return [name for name, method in METHODS.all().items() if method.needs.missing]
 
 
 def _takers(count: int) -> list[str]:

@@ -5,6 +5,7 @@ reads tokens it keeps the tokens of its modalities, and the others have none: no
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from torch import Tensor
 from ambidex.contributions.shapley import Coalition, Plan, Shares, coalitions
 from ambidex.errors import ModelError
 from ambidex.fusion import sum_contributions
-from ambidex.net.encoded import EncodedFeatures, Features, features_of, parts_of, rows_of
+from ambidex.net.encoded import EncodedFeatures, Features, features_of, parts_of, presence, rows_of
 from ambidex.net.head import Head
 
 PERMUTATIONS = 64
@@ -119,18 +120,65 @@ def contribution_shares(
 
     The Shapley values add up to z - z(empty); z(empty) is nobody's doing and is split equally, as a bias is,
     so that the contributions add up to the logits. Above six modalities they are sampled (`shapley.Plan`),
-    along the same orders for every sample.
+    along the same orders for every sample. A modality that a sample lacks is no player of its game, and contributes 0.
     """
-    plan = Plan.of(list(features), permutations, seed)
+    groups = _patterns(features)
+    if len(groups) == 1:
+        return _shares(head, features, background, groups[0].players, permutations, seed)
+    phi = {m: torch.zeros(len(h), head.classes, dtype=h.dtype, device=h.device) for m, h in features.items()}
+    error: dict[str, Tensor] = {}
+    for group in groups:
+        own = rows_of(features, group.rows)
+        other = {m: b[group.rows] if len(b) > 1 else b for m, b in background.items()}
+        found = _shares(head, own, other, group.players, permutations, seed)
+        for m, value in found.phi.items():
+            phi[m][group.rows] = value
+        for m, value in found.error.items():
+            error.setdefault(m, torch.zeros_like(phi[m]))[group.rows] = value
+    return Shares(phi, {m: error.get(m, torch.zeros_like(phi[m])) for m in phi} if error else {})
+
+
+@dataclass(frozen=True)
+class _Pattern:
+    """The samples [n] that have the modalities `players` and no others."""
+
+    rows: Tensor
+    players: list[str]
+
+
+def _patterns(features: Features) -> list[_Pattern]:
+    """Samples by the modalities that they have."""
+    here, count = presence(features), len(next(iter(features.values())))
+    has = torch.stack([here.get(m, torch.ones(count, dtype=torch.bool)).cpu() for m in features], dim=1)
+    places: dict[tuple[bool, ...], list[int]] = {}
+    for row, pattern in enumerate(has.tolist()):
+        places.setdefault(tuple(pattern), []).append(row)
+    return [
+        _Pattern(torch.tensor(rows), [m for m, one in zip(features, pattern, strict=True) if one])
+        for pattern, rows in places.items()
+    ]
+
+
+def _shares(
+    head: Head,
+    features: Features,
+    background: Mapping[str, Tensor],
+    players: list[str],
+    permutations: int,
+    seed: int,
+) -> Shares:
+    """Of samples that have the modalities `players`; the others contribute nothing."""
+    plan = Plan.of(players, permutations, seed)
     parts: list[Shares] = []
     count = len(next(iter(features.values())))
     for rows in _chunks(count, head.classes * len(plan.coalitions)):
         own = rows_of(features, rows)
         other = {m: b[rows] if len(b) > 1 else b for m, b in background.items()}
         values = plan.values(MaskedHead(head, own, other))
-        nothing = values[frozenset()] / len(plan.players)
+        nothing = values[frozenset()] / max(1, len(plan.players))
         found = plan.shares(values)
         phi = {m: value.to(nothing.dtype) + nothing for m, value in found.phi.items()}
+        phi = {m: phi[m] if m in phi else torch.zeros_like(nothing) for m in features}
         parts.append(Shares(phi, {m: error.to(nothing.dtype) for m, error in found.error.items()}))
     return Shares(_joined([part.phi for part in parts]), _joined([part.error for part in parts]))
 

@@ -65,9 +65,9 @@ class Repaired(nn.Module):
         """C, the number of classes."""
         return self.net.classes
 
-    def encode(self, inputs: Mapping[str, Tensor]) -> Features:
+    def encode(self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None) -> Features:
         """Stored tensors -> features h_m [B, D_m], as the net does."""
-        return self.net.encode(inputs)
+        return self.net.encode(inputs, present)
 
     def fuse(self, features: Features) -> tuple[Tensor, dict[str, Tensor]]:
         """Features -> the logits that are predicted [B, C], and what each modality adds to them [B, C]."""

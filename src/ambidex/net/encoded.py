@@ -140,6 +140,14 @@ def presence(features: Features) -> dict[str, Tensor]:
     return {m: p.present for m, p in parts_of(features).items() if p.present is not None}
 
 
+def silenced(parts: Mapping[str, Tensor], features: Features) -> dict[str, Tensor]:
+    """What each modality adds [B, C], and exactly zero where a sample lacks it."""
+    here = presence(features)
+    return {
+        m: torch.where(here[m][:, None], z, z.new_zeros(())) if m in here else z for m, z in parts.items()
+    }
+
+
 def _joined(parts: Sequence[Encoded]) -> Encoded:
     columns = zip(*(part._tensors() for part in parts), strict=True)
     return Encoded(*(None if column[0] is None else torch.cat(column) for column in columns))  # type: ignore[arg-type]
