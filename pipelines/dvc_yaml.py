@@ -42,7 +42,7 @@ _PERSISTS = "persist: true # what the user saved in it stays: dvc would delete i
 _BLOCK = re.compile(r"  [^\s#][^:]*:")
 
 
-def up_to_date(text: str) -> str:
+def renewed(text: str) -> str:
     """The text of a dvc.yaml with the blocks of its declared stages written anew. Raises DataError: no `stages:`."""
     lines = text.splitlines()
     if "stages:" not in lines:
@@ -158,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--file", type=Path, default=DVC_YAML, metavar="FILE", help="default: dvc.yaml")
     file = parser.parse_args(arguments).file
     try:
-        write_text(file, up_to_date(file.read_text()))
+        write_text(file, renewed(file.read_text()))
     except (AmbidexError, OSError) as error:
         return fail("ambidex", error, getattr(error, "exit_code", DataError.exit_code))
     print(file)

@@ -13,6 +13,7 @@ from ambidex.errors import one_line
 _LISTS = {
     "methods": "the ways to keep modalities balanced in training",
     "datasets": "the data sets that prepare can read",
+    "kinds": "what the samples of a modality can be",
     "encoders": "the networks that turn one modality into a feature",
     "fusions": "the decision layers that turn features into a class",
     "allocators": "the ways to weigh modalities at the decision layer",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pipelines.dvc_yaml import main, up_to_date
+from pipelines.dvc_yaml import main, renewed
 
 from ambidex.cli import make_parser
 from ambidex.errors import DataError
@@ -130,7 +130,7 @@ def test_every_method_names_all_code_it_runs(definition: dict) -> None:
 
 def test_it_is_not_stale() -> None:
     text = (ROOT / "dvc.yaml").read_text()
-    assert up_to_date(text) == text, "run `make compile`"
+    assert renewed(text) == text, "run `make compile`"
 
 
 @pytest.mark.parametrize("stage", SHIPPED)
@@ -169,7 +169,7 @@ def test_what_a_person_edits_stays_and_what_is_ours_comes_back(tmp_path: Path) -
 def test_a_stage_that_is_taken_out_stays_out_and_is_no_dependency() -> None:
     shipped = (ROOT / "dvc.yaml").read_text()
     start, end = shipped.index("  pretrain:\n"), shipped.index("  train:\n")
-    found = yaml.safe_load(up_to_date(shipped[:start] + shipped[end:]))["stages"]
+    found = yaml.safe_load(renewed(shipped[:start] + shipped[end:]))["stages"]
     assert "pretrain" not in found
     for stage in ("train", "evaluate", "compare"):
         assert not any("encoders" in dep for dep in found[stage]["deps"] if dep.startswith("runs/"))

@@ -178,6 +178,20 @@ def test_a_sample_with_other_columns_is_rejected_by_name(
     assert row["reason"].startswith("has 3 columns, expected 2")
 
 
+def test_a_longer_sample_makes_finished_shards_anew(tmp_path: Path) -> None:
+    write_params(
+        tmp_path / "params.yaml", write_data(tmp_path / "data", broken=True), {"kind": "sequence"}, CNN
+    )
+    strict = ("--set", "extract.max_rejected_fraction=0", "--set", "extract.shard_size=50")
+    assert ambidex(tmp_path, "prepare") == 0
+    assert ambidex(tmp_path, "extract", *strict) == 2
+    np.savetxt(tmp_path / "data/train3.csv", np.zeros((LONGEST + 9, 2)), delimiter=",")
+    assert ambidex(tmp_path, "extract", *strict) == 0
+    store = FeatureStore.open(tmp_path / "runs/features")
+    assert store.inputs["walk"].shape == (LONGEST + 9, 3)
+    assert len(store) == sum(SPLITS.values())
+
+
 @pytest.mark.slow
 def test_the_order_of_steps_is_lost_on_flattened_numbers(project: Path, tmp_path: Path) -> None:
     """64 training sequences of 12 to 40 steps whose phases differ: flattened they are memorised."""

@@ -25,7 +25,16 @@ GOOD = "from ambidex.method import Method\nclass Good(Method):\n    '''Good.'''\
 def test_groups_are_the_words_of_the_command_line():
     assert {kind: plugins.group for kind, plugins in registries().items()} == {
         kind: f"ambidex.{kind}"
-        for kind in ("methods", "datasets", "encoders", "fusions", "allocators", "diagnostics", "loggers")
+        for kind in (
+            "methods",
+            "datasets",
+            "kinds",
+            "encoders",
+            "fusions",
+            "allocators",
+            "diagnostics",
+            "loggers",
+        )
     }
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from ambidex.source import text
 from ambidex.source.graph import closure, file_of
-from ambidex.source.text import parse_source
+from ambidex.source.text import parse_source, read_source
 from helpers.checkout import ROOT
 
 CODE = '''
@@ -113,6 +114,38 @@ def test_two_files_say_the_same_only_where_their_trees_do() -> None:
     assert len({digest(file.read_text()) for file in files}) == len(set(dumps)) > 200
 
 
+def test_registries_are_seen_however_they_are_written() -> None:
+    for code in (
+        'ONE: Plugins[int] = Plugins("kind", "a.package", "a.Base")',
+        'ONE = Plugins[int]("kind", "a.package", "a.Base")',
+        'ONE = registry.Plugins("kind", "a.package", "a.Base")',
+    ):
+        assert parse_source(code).registries == (("kind", "a.package", "a.Base"),)
+    assert parse_source("ONE = Others('kind', 'a', 'b')").registries == ()
+
+
+def test_what_python_cannot_read_counts_by_its_bytes(tmp_path: Path) -> None:
+    found = []
+    for number, code in enumerate(("def :", "def  :", "a = '\0'")):
+        (tmp_path / f"{number}.py").write_text(code)
+        found.append(read_source(tmp_path / f"{number}.py").digest)
+    assert len(set(found)) == 3
+
+
+def test_what_is_written_while_a_process_runs_is_nobodys_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process may have imported what stood there before: neither text may be said to have made its output."""
+    file = tmp_path / "a.py"
+    file.write_text("A = 1\n")
+    monkeypatch.setattr(text, "_BEGAN", file.stat().st_mtime_ns - 1)
+    now = text.read_source.__wrapped__(file).digest
+    monkeypatch.setattr(text, "_BEGAN", file.stat().st_mtime_ns)
+    later = text.read_source.__wrapped__(file).digest
+    assert later == digest("A = 1")
+    assert now != later
+
+
 def test_an_empty_file_and_one_with_a_docstring_say_nothing() -> None:
     assert digest('"""Only this."""\n# and that\n') == digest("")
 
@@ -123,8 +156,8 @@ def test_imports_are_followed_wherever_they_stand(tmp_path: Path, monkeypatch: p
         "outside/always.py": "",
         "outside/method.py": "from .inner import part\nfrom ambidex.methods._scores import x\n",
         "outside/inner/__init__.py": "from ..beside import y\n",
-        "outside/inner/part.py": "def f():\n    from outside import lazy\n    import numpy\n",
-        "outside/lazy.py": "if TYPE_CHECKING:\n    from outside import checked\nimport strangers\n",
+        "outside/inner/part.py": "def f():\n    import outside.lazy\n    import numpy\n",
+        "outside/lazy.py": "if TYPE_CHECKING:\n    import outside.checked\nimport strangers\n",
         "outside/checked.py": "",
         "outside/beside.py": "",
         "outside/unused.py": "",

@@ -1,5 +1,7 @@
 """Which code a stage's output depends on: an edit makes anew what it can change, and nothing else."""
 
+import importlib
+import pkgutil
 import shutil
 from collections.abc import Iterator
 from functools import cached_property
@@ -7,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import ambidex
 from ambidex.params import Evaluate, Params, Runtime
 from ambidex.registry import Plugins
 from ambidex.source import graph
@@ -138,6 +141,7 @@ def _docstring_edit(file: Path) -> str:
         ("datasets/synthetic.py", {"prepare"}),
         ("datasets/cremad.py", set()),
     ],
+    ids=lambda value: value if isinstance(value, str) else "stages",
 )
 def test_an_edit_matters_to_these_stages(copy: Copy, name: str, stages: set[str]) -> None:
     edit = "\n.new { color: red }\n" if name.endswith(".css") else "\nNEW = 1\n"
@@ -210,6 +214,17 @@ def test_the_declared_packages_are_those_that_the_imports_reach(stage: str) -> N
     declared = set(TABLE[stage].packages)
     assert reached - declared == set(), f"{stage}: depends on these; declare them, or cut the import"
     assert declared - reached == set(), f"{stage}: declares these, and depends on them no more; strike them"
+
+
+def test_every_registry_of_the_library_is_found() -> None:
+    """One that is made in a way that the reader of sources does not see would never make anything anew."""
+    names = [module.name for module in pkgutil.walk_packages(ambidex.__path__, "ambidex.")]
+    values = [value for name in names for value in vars(importlib.import_module(name)).values()]
+    made = {value.package for value in values if isinstance(value, Plugins)}
+    files = (ROOT / "src/ambidex").rglob("*.py")
+    seen = {registry[1] for file in files for registry in read_source(file).registries}
+    assert made == seen
+    assert len(made) >= 6
 
 
 def test_what_is_declared_exists() -> None:

@@ -32,6 +32,14 @@ def _datasets(params: Params, name: str) -> list[str]:
     return [_line("prepare.options", prepare.options)] if prepare.dataset == name else []
 
 
+def _kinds(params: Params, name: str) -> list[str]:
+    given = {m: config for m, config in params.extract.modalities.items() if config.kind == name}
+    return [
+        _line(f"extract.modalities.{m}", config.model_dump(exclude={"kind"}, exclude_unset=True))
+        for m, config in given.items()
+    ]
+
+
 def _encoders(params: Params, name: str) -> list[str]:
     return _choices({f"model.encoders.{m}": choice for m, choice in params.model.encoders.items()}, name)
 
@@ -87,6 +95,7 @@ def _line(path: str, options: dict[str, Any]) -> str:
 _USES: dict[str, Callable[[Params, str], list[str]]] = {
     "methods": _methods,
     "datasets": _datasets,
+    "kinds": _kinds,
     "encoders": _encoders,
     "fusions": _fusions,
     "allocators": _allocators,

@@ -14,9 +14,10 @@ from ambidex.registry import Plugins
 _REGISTRIES = {
     "methods": "ambidex.method.METHODS",
     "datasets": "ambidex.datasets.DATASETS",
+    "kinds": "ambidex.data.kinds.KINDS",
     "encoders": "ambidex.encoders.ENCODERS",
     "fusions": "ambidex.fusion.FUSIONS",
-    "allocators": "ambidex.decide.ALLOCATORS",
+    "allocators": "ambidex.decide.allocators.ALLOCATORS",
     "diagnostics": "ambidex.diagnose.DIAGNOSTICS",
     "loggers": "ambidex.training.log.LOGGERS",
 }

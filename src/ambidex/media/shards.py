@@ -94,13 +94,17 @@ class Slice:
 def slices(
     rows: Sequence[Row], size: int, wants: Wants, root: Path, base: str, part: Part | None = None
 ) -> list[Slice]:
-    """Cut `rows` into slices of `size`. A slice's key holds `base` and its media files' sizes and times.
+    """Cut `rows` into slices of `size`. A slice's key holds `base`, the samples' shapes, and its media
+    files' sizes and times.
 
     With `part`: every `part.of`-th of those slices, from number `part.index` on, which are the same as without.
     """
     cuts = list(enumerate(rows[start : start + size] for start in range(0, len(rows), size)))
     mine = cuts if part is None else cuts[part.index :: part.of]
-    return [Slice(k, cut, digest([base, _stamps(cut, wants, root)])) for k, cut in mine]
+    shapes = {
+        name: kind.shape for name, kind in wants.items()
+    }  # measured on all samples, not on the slice's own
+    return [Slice(k, cut, digest([base, shapes, _stamps(cut, wants, root)])) for k, cut in mine]
 
 
 def write_shard(folder: Path, part: Slice, batch: Batch, wants: Wants) -> Shard:

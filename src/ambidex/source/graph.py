@@ -19,9 +19,9 @@ def closure(
 ) -> dict[str, Path]:
     """Every module that `roots` (dotted names) need, directly or not, themselves included, with its file.
 
-    Imports in functions count, those for type checkers not, and a package counts with each of its modules. Followed are
-    the library and the packages of the roots and plug-ins; `home`: the folder in which the library is looked up first.
-    A module of `stop` is neither followed nor returned, nor is one below it that ends in "." there: "ambidex.readers.".
+    Imports in functions count, those for type checkers do not. A module brings the `__init__` of the packages around
+    it. Followed are the library and the packages of the roots and plug-ins; `home`: the folder in which the library is
+    looked up first. A module of `stop` is neither followed nor returned; "ambidex.readers." stops all of that package.
     """
     found: dict[str, Path] = {}
     absent: set[str] = set()

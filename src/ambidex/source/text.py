@@ -6,14 +6,16 @@ no part of it, and the same file gives the same digest under every Python that t
 
 import ast
 import hashlib
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 REGISTRY = "Plugins"
 """the class whose calls, `Plugins(kind, package, base)`, make a registry: `ambidex.registry`"""
 
+_BEGAN = time.time_ns()
 _SILENT = frozenset(("ctx", "kind"))
 """fields that the place of a node, or how a text is written, says already"""
 
@@ -31,12 +33,21 @@ class Source:
 
 @cache
 def read_source(path: Path) -> Source:
-    """Read one Python file; once per process. Raises OSError, SyntaxError."""
-    return parse_source(path.read_bytes())
+    """Read one Python file; once per process. One that Python cannot parse counts by its bytes. Raises OSError.
+
+    Where it was written after this process began, the process may run what stood there before: the digest is then of
+    neither, so that no later process takes the output for its own.
+    """
+    code, written = path.read_bytes(), path.stat().st_mtime_ns
+    try:
+        source = parse_source(code)
+    except (SyntaxError, ValueError):
+        source = Source(hashlib.sha256(code).hexdigest(), (), ())
+    return replace(source, digest=f"{source.digest} since {written}") if written > _BEGAN else source
 
 
 def parse_source(code: bytes | str) -> Source:
-    """What `code` says. Raises SyntaxError."""
+    """What `code` says. Raises SyntaxError, ValueError."""
     reading = _Reading()
     reading.node(ast.parse(code))
     digest = hashlib.sha256("\0".join(reading.words).encode("utf-8", "surrogatepass")).hexdigest()
@@ -79,9 +90,10 @@ class _Reading:
         elif isinstance(node, ast.ImportFrom):
             names = tuple(alias.name for alias in node.names)
             self.imports.append((node.level, node.module or "", names))
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == REGISTRY:
+        elif isinstance(node, ast.Call) and _name(node.func) == REGISTRY:
             given = (argument.value for argument in node.args if isinstance(argument, ast.Constant))
-            self.registries.append(tuple(text for text in given if isinstance(text, str)))
+            texts = tuple(text for text in given if isinstance(text, str))
+            self.registries += [texts] if texts else []
 
 
 def _counting(items: list[object]) -> Iterator[object]:
@@ -89,12 +101,14 @@ def _counting(items: list[object]) -> Iterator[object]:
     for item in items:
         if isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant):
             continue
-        if isinstance(item, ast.If) and _is_for_type_checkers(item.test):
+        if isinstance(item, ast.If) and _name(item.test) == "TYPE_CHECKING":
             yield from item.orelse
             continue
         yield item
 
 
-def _is_for_type_checkers(test: ast.expr) -> bool:
-    name = test.id if isinstance(test, ast.Name) else test.attr if isinstance(test, ast.Attribute) else ""
-    return name == "TYPE_CHECKING"
+def _name(node: ast.expr) -> str:
+    """The last name in `name`, `module.name` and `name[...]`; empty for all else."""
+    if isinstance(node, ast.Subscript):
+        return _name(node.value)
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""

@@ -69,7 +69,7 @@ def sealed(root: Path) -> None:
 def model(root: Path) -> None:
     loaded = load_saved(root / MODEL)
     wants_of(root / MODEL, loaded.architecture)
-    loaded({name: torch.zeros(2, *given.spec.shape) for name, given in loaded.architecture.inputs.items()})
+    loaded({name: torch.zeros(2, *spec.shape) for name, spec in loaded.architecture.inputs.items()})
 
 
 def records(root: Path) -> None:

@@ -1,0 +1,123 @@
+"""Faults in what a stage's output depends on, and in what becomes of unfinished work of another run."""
+
+from mutations.fault import Fault
+
+TEXT = "src/ambidex/source/text.py"
+GRAPH = "src/ambidex/source/graph.py"
+CODE = "src/ambidex/stages/code.py"
+TABLE = "src/ambidex/stages/table.py"
+OTHER_RUNS = "src/ambidex/outputs/other_runs.py"
+ON_SOURCE = "tests/unit/test_source.py::"
+ON_CODE = "tests/unit/test_stage_code.py::"
+ON_OTHER_RUNS = "tests/unit/test_outputs_other_runs.py::"
+EDIT = ON_CODE + "test_an_edit_matters_to_these_stages"
+KILLED = ON_OTHER_RUNS + "test_killed_at_any_file_operation_what_is_kept_is_whole"
+IN_TRAINING = "tests/stages/test_other_runs.py::"
+
+FAULTS = [
+    Fault(
+        name="stages: a docstring counts",
+        file=TEXT,
+        before="        if isinstance(item, ast.Expr) and",
+        after="        if False and",
+        caught_by=ON_SOURCE + "test_it_says_the_same",
+    ),
+    Fault(
+        name="stages: values do not count",
+        file=TEXT,
+        before="            self.words.append(repr(value))\n",
+        after="            pass\n",
+        caught_by=ON_SOURCE + "test_it_says_something_else",
+    ),
+    Fault(
+        name="stages: what kind of thing stands there does not count",
+        file=TEXT,
+        before="        self.words.append(type(node).__name__)\n",
+        after="",
+        caught_by=ON_SOURCE + "test_trees_are_told_apart",
+    ),
+    Fault(
+        name="stages: the packages above a module are not read",
+        file=GRAPH,
+        before="        todo += _parents(name)\n",
+        after="",
+        caught_by=ON_SOURCE + "test_imports_are_followed_wherever_they_stand",
+    ),
+    Fault(
+        name="stages: names imported from a package are no modules",
+        file=GRAPH,
+        before='        yield from (f"{start}.{part}" for part in names)\n',
+        after="",
+        caught_by=ON_SOURCE + "test_imports_are_followed_wherever_they_stand",
+    ),
+    Fault(
+        name="stages: plug-ins that change nothing count",
+        file=CODE,
+        before="        if plugins.package in unused:\n",
+        after="        if False:\n",
+        caught_by=EDIT + "[decide/gate.py-stages]",
+    ),
+    Fault(
+        name="stages: plug-ins count whether or not they are chosen",
+        file=CODE,
+        before="in picked.get(plugins.package, found) if",
+        after="in found if",
+        caught_by=EDIT + "[methods/agm.py-stages]",
+    ),
+    Fault(
+        name="stages: style sheets do not count",
+        file=CODE,
+        before="{str(path.name): sha256(path) for path in beside(found)}",
+        after="{}",
+        caught_by=EDIT + "[report/style.css-stages]",
+    ),
+    Fault(
+        name="stages: a package is not declared",
+        file=TABLE,
+        before='    "training",\n',
+        after="",
+        caught_by=ON_CODE + "test_the_declared_packages_are_those_that_the_imports_reach",
+    ),
+    Fault(
+        name="stages: a checkpoint of other code is gone on from",
+        file="src/ambidex/stages/_training.py",
+        before="        running_code(),\n",
+        after="        None,\n",
+        caught_by=IN_TRAINING + "test_changed_code_and_changed_data_are_told",
+    ),
+    Fault(
+        name="stages: work of another run is deleted",
+        file=OTHER_RUNS,
+        before="        growing.rename(kept)\n        _say",
+        after="        discard(growing)\n        _say",
+        caught_by=ON_OTHER_RUNS + "test_work_of_another_run_goes_aside_and_is_named",
+    ),
+    Fault(
+        name="stages: work of another run stays for ever",
+        file="src/ambidex/outputs/delivery.py",
+        before="    forget(path)\n",
+        after="",
+        caught_by=ON_OTHER_RUNS + "test_it_goes_when_the_new_run_is_whole_and_not_before",
+    ),
+    Fault(
+        name="stages: work of another run never comes back",
+        file=OTHER_RUNS,
+        before="    if earlier == origin.key:\n",
+        after="    if False:\n",
+        caught_by=ON_OTHER_RUNS + "test_it_comes_back_where_it_fits_again",
+    ),
+    Fault(
+        name="stages: half-deleted work is taken for whole",
+        file="src/ambidex/outputs/unfinished.py",
+        before="    (folder / ORIGIN).unlink(missing_ok=True)\n    last = [",
+        after="    last = [folder / ORIGIN, ",
+        caught_by=KILLED + "[exchange-AB-C-B]",
+    ),
+    Fault(
+        name="stages: nothing is mended between three renames",
+        file=OTHER_RUNS,
+        before="        between.rename(aside(growing) if growing.exists() else growing)\n",
+        after="        pass\n",
+        caught_by=KILLED + "[three renames-AB-A-AB]",
+    ),
+]
