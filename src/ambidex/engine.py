@@ -33,11 +33,12 @@ import torch.nn.functional as F
 from safetensors.torch import save
 from torch import Tensor
 
-from ambidex.errors import PreemptedError, TrainingError
+from ambidex.errors import ModelError, PreemptedError, TrainingError
 from ambidex.files import PARTIAL, write_bytes
-from ambidex.fusion import Features
-from ambidex.method import Method, Phase, Run, Step
+from ambidex.method import METHODS, Method, Phase, Run, Step
 from ambidex.model import MultimodalNet, load_weights
+from ambidex.net.encoded import EncodedFeatures, Features, rows_of
+from ambidex.net.encoded import joined as joined_features
 from ambidex.params import Choice, Optimisation, Runtime
 from ambidex.progress import progress
 from ambidex.readers import Source, fitting
@@ -203,7 +204,7 @@ class Engine:
                     encoded = [self._encode(batch) for batch in micro_batches]
             with torch.no_grad():
                 step.labels = torch.cat([batch.labels for batch in micro_batches])
-                step.features = {m: torch.cat([part[m] for part in encoded]) for m in self.model.modalities}
+                step.features = joined_features(encoded)
                 step.logits, step.contributions = self.model.fuse(step.features)
                 step.place = joined_place(micro_batches)
                 step.parts = [batch.inputs for batch in micro_batches]
@@ -215,14 +216,15 @@ class Engine:
         inputs, self.norm.counts = batch.stand_in or batch.inputs, batch.stand_in is None
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             if modalities is None:
-                features = self.model.encode(inputs)
+                present = batch.present if batch.stand_in is None else {}
+                features: Features = self.model.encode(inputs, present)
             else:
                 features = {m: self.model.encode_one(m, inputs[m]) for m in modalities}
         if batch.stand_in is None:
             return features
         if self.model.exchange is not None:
             self.model.exchange.forget()
-        return {m: h[:0] for m, h in features.items()}
+        return rows_of(features, slice(0))
 
     def _forward(self, step: Step, batch: Batch, encoded: Features | None) -> Tensor:
         with self.fabric.autocast():
@@ -231,6 +233,7 @@ class Engine:
             if encoded is None:
                 encoded = self._encode(batch, step.modalities)
             step.features = self.method.features(step, encoded)
+            self._check_tokens(step.features)
             step.logits, step.contributions = self.model.fuse(step.features)
             terms = self.method.objective(step)
             self.totals.add(step, terms)
@@ -245,6 +248,14 @@ class Engine:
             first = first + other
         return first
 
+    def _check_tokens(self, features: Features) -> None:
+        """Raise ModelError where the method took away the tokens that the head reads."""
+        if self.model.fusion.reads_tokens and not isinstance(features, EncodedFeatures):
+            raise ModelError(
+                f"method {METHODS.name_of(type(self.method))}: its hook `features` leaves out the tokens that fusion "
+                f"'{self.model.architecture.fusion.name}' reads; edit them by ambidex.net.encoded.scaled"
+            )
+
     @torch.no_grad()
     def score(self, split: str) -> dict[str, float]:
         """Accuracy (fused and per modality) and mean negative log-likelihood on a split, without augmentation."""
@@ -254,7 +265,7 @@ class Engine:
         step = Step(self.run, Phase(), self.ranks.sum)
         for batch in shares.batches(self.batches, split):
             with self.fabric.autocast():
-                step.labels, step.features = batch.labels, self.model.encode(batch.inputs)
+                step.labels, step.features = batch.labels, self.model.encode(batch.inputs, batch.present)
                 step.logits, step.contributions = self.model.fuse(step.features)
                 one = Totals()
                 one.add(step, {"nll": F.cross_entropy(step.logits.float(), batch.labels)})
@@ -273,7 +284,7 @@ class Engine:
         with evaluating(self.model):
             for batch in shares.batches(self.batches, split, wanted):
                 with self.fabric.autocast():
-                    for m, h in self.model.encode(batch.inputs).items():
+                    for m, h in self.model.encode(batch.inputs, batch.present).items():
                         parts[m].append(h.float())
         features = {m: torch.cat(part) for m, part in parts.items()}
         if self.ranks.count > 1:
@@ -300,6 +311,7 @@ class Engine:
         self.run.steps = self.batches.steps("train", self.params.batch_size)
         self.run.labels = self.batches.store.labels[self.batches.store.rows("train")]
         self.method.check(self.model.architecture, self.frozen)
+        self.norm.check_presence(self.model, self.batches.store.present)
         self.method.setup(self.run)
         self.trained = [p for p in self.model.parameters() if p.requires_grad]
         own = self.method.parameter_groups(self.run)

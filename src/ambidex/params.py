@@ -78,6 +78,9 @@ class Prepare(Section):
         description="groups that val and test get at least where they are drawn, as long as train keeps two thirds of "
         "its share; else two, as long as it keeps half; else one",
     )
+    allow_missing: tuple[ModalityName, ...] = Field(
+        (), max_length=1_000, description="modalities that a sample may lack: their cells may be empty"
+    )
     allow_shared_groups: bool = Field(False, description="accept a group (speaker) that stands in two splits")
     shared_content: Literal["refuse", "drop", "allow"] = Field(
         "refuse",
@@ -149,6 +152,11 @@ class Model(Section):
 
     encoders: dict[ModalityName, Choice]
     fusion: Choice = Field(Choice(name="concat"), description="the decision layer, see `ambidex fusions`")
+    fill: Literal["zero", "mean", "learned"] = Field(
+        "zero",
+        description="what stands for the feature of a modality that a sample lacks, in heads that are not additive: "
+        "zeros, the running mean of training, or a learned feature",
+    )
 
 
 ENCODERS_GROUP, HEAD_GROUP = "encoders", "head"
