@@ -60,7 +60,7 @@ class Stage:
     unused: tuple[str, ...] = ()
     """the registries that its imports reach, but whose plug-ins change nothing; of all others every plug-in counts"""
     without: tuple[str, ...] = ()
-    """keys of its sections that change no result, `extract.workers`"""
+    """keys of its sections that change no result, `extract.workers`; those of `runtime` are known: Runtime.UNFINISHED"""
     also: tuple[str, ...] = ()
     """single keys of other sections that shape its output, `evaluate.seed`"""
     of_method: bool = False
@@ -181,7 +181,6 @@ _TRAINING = (
     "training",
     "weights",
 )
-_WHERE = ("runtime.checkpoints", "runtime.checkpoint_minutes")
 _SHAPES = ("evaluate.absent", "evaluate.permutations", "evaluate.seed")
 
 TABLE: dict[str, Stage] = {
@@ -220,7 +219,6 @@ TABLE: dict[str, Stage] = {
         packages=(*_TRAINING, "evaluation", "statistics"),
         chosen=("ambidex.encoders",),
         unused=("ambidex.methods", "ambidex.fusion", "ambidex.decide"),
-        without=_WHERE,
         matrix="classifiers",
         flags=(("modality", "pretrain.modality"), ("seed", "pretrain.seed")),
         distributed=True,
@@ -233,7 +231,6 @@ TABLE: dict[str, Stage] = {
         packages=_TRAINING,
         chosen=("ambidex.encoders", "ambidex.fusion", "ambidex.methods"),
         unused=("ambidex.decide",),
-        without=_WHERE,
         of_method=True,
         matrix="cells",
         flags=_CELL,
@@ -247,7 +244,6 @@ TABLE: dict[str, Stage] = {
         packages=(*_TRAINING, "convex", "evaluation", "memo", "probes", "statistics"),
         chosen=("ambidex.encoders", "ambidex.fusion", "ambidex.methods"),
         unused=("ambidex.decide",),
-        without=_WHERE,
         also=_SHAPES,
         of_method=True,
         matrix="cells",
