@@ -60,7 +60,7 @@ class Stage:
     unused: tuple[str, ...] = ()
     """the registries that its imports reach, but whose plug-ins change nothing; of all others every plug-in counts"""
     without: tuple[str, ...] = ()
-    """keys of its sections that change no result, `extract.workers`; those of `runtime` are known: Runtime.UNFINISHED"""
+    """keys of its sections that change no result, `extract.workers`, besides those that `Runtime.UNFINISHED` names"""
     also: tuple[str, ...] = ()
     """single keys of other sections that shape its output, `evaluate.seed`"""
     of_method: bool = False
