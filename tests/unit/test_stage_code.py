@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import ambidex
-from ambidex.params import Evaluate, Params, Runtime
+from ambidex.params import Evaluate, Params
 from ambidex.registry import Plugins
 from ambidex.source import graph
 from ambidex.source.graph import file_of
@@ -231,10 +231,6 @@ def test_what_is_declared_exists() -> None:
     registries = {name for declared in TABLE.values() for name in (*declared.chosen, *declared.unused)}
     for name in (*(one.removesuffix(".") for one in CARRIES), *registries):
         assert file_of(name) is not None, name
-    keys = {"checkpoints", "checkpoint_minutes"}
-    assert set(Runtime.UNFINISHED) == keys
-    for stage in TRAIN:
-        assert {f"runtime.{key}" for key in keys} == set(TABLE[stage].without)
     assert tuple(f"evaluate.{key}" for key in Evaluate.SHAPES_CONTRIBUTIONS) == TABLE["crossfit"].also
     for declared in TABLE.values():
         for section in declared.sections:

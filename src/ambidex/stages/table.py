@@ -60,7 +60,7 @@ class Stage:
     unused: tuple[str, ...] = ()
     """the registries that its imports reach, but whose plug-ins change nothing; of all others every plug-in counts"""
     without: tuple[str, ...] = ()
-    """keys of its sections that change no result, `extract.workers`"""
+    """keys of its sections that change no result, `extract.workers`, besides those that `Runtime.UNFINISHED` names"""
     also: tuple[str, ...] = ()
     """single keys of other sections that shape its output, `evaluate.seed`"""
     of_method: bool = False
@@ -181,7 +181,6 @@ _TRAINING = (
     "weights",
 )
 _KINDS = ("ambidex.data.kinds",)
-_WHERE = ("runtime.checkpoints", "runtime.checkpoint_minutes")
 _SHAPES = ("evaluate.absent", "evaluate.permutations", "evaluate.seed")
 
 TABLE: dict[str, Stage] = {
@@ -222,7 +221,6 @@ TABLE: dict[str, Stage] = {
         packages=(*_TRAINING, "statistics"),
         chosen=(*_KINDS, "ambidex.encoders"),
         unused=("ambidex.methods", "ambidex.fusion"),
-        without=_WHERE,
         matrix="classifiers",
         flags=(("modality", "pretrain.modality"), ("seed", "pretrain.seed")),
         distributed=True,
@@ -234,7 +232,6 @@ TABLE: dict[str, Stage] = {
         sections=("train", *_TRAINED),
         packages=("contributions", *_TRAINING),
         chosen=(*_KINDS, "ambidex.encoders", "ambidex.fusion", "ambidex.methods"),
-        without=_WHERE,
         of_method=True,
         matrix="cells",
         flags=_CELL,
@@ -258,7 +255,6 @@ TABLE: dict[str, Stage] = {
         ),
         chosen=(*_KINDS, "ambidex.encoders", "ambidex.fusion", "ambidex.methods"),
         unused=("ambidex.decide.allocators",),
-        without=_WHERE,
         also=_SHAPES,
         of_method=True,
         matrix="cells",
