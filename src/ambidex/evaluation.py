@@ -3,7 +3,7 @@
 A model whose encoders exchange needs one pass more over test: what a stream says without the others is in no feature.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +12,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ambidex.contributions.coalitions import absent_features, contribution_shares
+from ambidex.contributions.coalitions import absent_features, contribution_shares, fused
 from ambidex.decide.held_out import HeldOut
 from ambidex.media.store import FeatureStore
 from ambidex.model import MultimodalNet
+from ambidex.net.encoded import Features, presence
 from ambidex.net.features import batches, encoded, gathered
 from ambidex.params import Evaluate
 from ambidex.progress import progress
+from ambidex.statistics import correct, summary
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,8 @@ class Outputs:
     groups: list[str]
     labels: Tensor
     """[N] int64"""
-    features: dict[str, Tensor]
-    """h_m [N, D_m]"""
+    features: Features
+    """h_m [N, D_m]; with tokens beside it where the head reads such"""
     logits: Tensor
     """z [N, C]"""
     contributions: dict[str, Tensor]
@@ -40,9 +42,25 @@ class Outputs:
     """what each modality says alone [N, C]: its own head where it has one, else its contribution"""
     contribution_error: dict[str, Tensor] = field(default_factory=dict)
     """standard error [N, C] of each z_m where Shapley values are sampled (above six modalities); else empty"""
-    isolated: dict[str, Tensor] = field(default_factory=dict)
+    isolated: Features = field(default_factory=dict)
     """h_m [N, D_m] where encoders that exchange are told the training split's average in place of the others; of
     `test` alone, empty where they do not exchange"""
+
+    @property
+    def present(self) -> dict[str, Tensor]:
+        """Modality -> which samples have it [N], bool, of those modalities that a sample lacks."""
+        return presence(self.features)
+
+    def right(self, said: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Modality -> is what it says [N, C] right [N], 0 or 1 in float64; wrong where a sample lacks it."""
+        right = {m: correct(z, self.labels) for m, z in said.items()}
+        return {m: r * self.present[m] if m in self.present else r for m, r in right.items()}
+
+    def summary(self, modality: str, said: Tensor, bins: int) -> dict[str, float]:
+        """`statistics.summary` of what `modality` says [N, C], over the samples that have it."""
+        if (here := self.present.get(modality)) is None:
+            return summary(said, self.labels, bins)
+        return summary(said[here], self.labels[here], bins)
 
     def stacked(self) -> Tensor:
         """Contributions as one tensor [N, M, C], in the order of the modalities."""
@@ -123,7 +141,7 @@ def collect(
     """
     model = model.to(device).eval()
     rows = {split: store.rows(split) for split in splits}
-    features: dict[str, dict[str, Tensor]] = {}
+    features: dict[str, Features] = {}
     told: list[Tensor] = []
     with progress("evaluate", sum(len(r) for r in rows.values()), "samples") as advance:
         for split in splits:
@@ -131,7 +149,7 @@ def collect(
             with listening as heard:
                 features[split] = encoded(model, store, rows[split], batch_size, device, advance)
             told = heard if split == "train" else told
-    alone: dict[str, Tensor] = {}
+    alone: Features = {}
     if model.exchange is not None and told and "test" in rows:
         usual = [total / len(rows["train"]) for total in told]
         inputs = batches(store, model.modalities, rows["test"], batch_size, device)
@@ -139,7 +157,7 @@ def collect(
     model = model.cpu()
     outputs: dict[str, Outputs] = {}
     for split in splits:
-        logits, contributions = model.fuse(features[split])
+        logits, contributions = fused(model, features[split])
         error: dict[str, Tensor] = {}
         if contributions is None:
             background = absent_features(features, features[split], absent)

@@ -21,6 +21,8 @@ from ambidex.errors import AmbidexError, ModelError
 from ambidex.exchange import Exchange, ExchangeSpec
 from ambidex.files import write_bytes, write_json
 from ambidex.fusion import FUSIONS, Features, Fusion, sum_contributions
+from ambidex.net.encoded import Encoded, features_of, silenced
+from ambidex.net.fill import Fill, Rule
 from ambidex.params import Choice
 from ambidex.readers import Record, Source, fitting, read_json
 from ambidex.readers.schema import Names
@@ -62,6 +64,7 @@ class ArchitectureRecord(Record):
     heads: bool
     category_weights: bool = False
     exchange: _Exchange | None = None
+    fill: Rule | None = None
 
 
 class DescriptionRecord(Record):
@@ -87,10 +90,14 @@ class Architecture:
     """a learned factor for each modality's contribution to each class (adaptive head); additive fusions only"""
     exchange: ExchangeSpec | None = None
     """what the encoders tell each other while they run; None: nothing, a feature is its own modality's alone"""
+    fill: Rule | None = None
+    """what stands for the feature of an absent modality; None: every training sample has all of them"""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON-serialisable values."""
+        fill = {} if self.fill is None else {"fill": self.fill}
         return {
+            **fill,
             "modalities": list(self.inputs),  # their order is the model's, and JSON keys are sorted
             "inputs": {name: spec.to_json() for name, spec in self.inputs.items()},
             "encoders": {name: choice.model_dump() for name, choice in self.encoders.items()},
@@ -111,7 +118,9 @@ class Architecture:
         own, weighted = bool(value["heads"]), bool(value.get("category_weights", False))
         given_exchange = value.get("exchange")  # models written before there was one lack the key
         exchange = None if given_exchange is None else ExchangeSpec.from_json(given_exchange)
-        return cls(inputs, encoders, fusion, tuple(value["classes"]), own, weighted, exchange)
+        return cls(
+            inputs, encoders, fusion, tuple(value["classes"]), own, weighted, exchange, value.get("fill")
+        )
 
 
 class Normalise(nn.Module):
@@ -168,6 +177,7 @@ class MultimodalNet(nn.Module):
         self.exchange: Exchange | None = None
         if architecture.exchange is not None:  # last: all else starts from the weights it has without
             self.exchange = Exchange(architecture.exchange, self._encoders())
+        self.fill = Fill(architecture.fill or "zero", dims)
 
     def encoder(self, modality: str) -> Encoder:
         """The encoder phi_m."""
@@ -184,12 +194,35 @@ class MultimodalNet(nn.Module):
         feature: Tensor = self.encoder(modality)(self.normalise[modality](x))
         return feature
 
-    def encode(self, inputs: Mapping[str, Tensor]) -> Features:
-        """Stored tensors -> features h_m [B, D_m], in the order of `modalities`."""
+    def encode(self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None) -> Features:
+        """Stored tensors -> features h_m [B, D_m], in the order of `modalities`.
+
+        `present`: of modalities that a sample may lack, which samples have them [B], bool. What stands in the inputs of
+        the others is not looked at. Raises ModelError where encoders exchange and a sample lacks one.
+        """
+        present = present or {}
         if self.exchange is None:
-            return {name: self.encode_one(name, inputs[name]) for name in self.modalities}
+            return features_of(
+                {name: self.encoded(name, inputs[name], present.get(name)) for name in self.modalities}
+            )
+        for name, here in present.items():
+            if not here.all():
+                raise ModelError(
+                    f"the encoders exchange, and a sample has no {name}: such a model needs all modalities"
+                )
         features: Features = self.exchange(self._encoders(), self.normalised(inputs))
         return features
+
+    def encoded(self, modality: str, x: Tensor, present: Tensor | None = None) -> Encoded:
+        """One modality's stored tensor x [B, *shape] -> its feature [B, D_m], with tokens where the head reads such.
+
+        `present` [B], bool: only these samples go through the encoder.
+        """
+        if present is not None:
+            return self.fill.spread(modality, self._of_some(modality, x[present]), present)
+        if not self.fusion.reads_tokens:
+            return Encoded(self.encode_one(modality, x))
+        return self.encoder(modality).encode(self.normalise[modality](x)).with_tokens()
 
     def isolated(self, inputs: Mapping[str, Tensor], usual: Sequence[Tensor]) -> Features:
         """As `encode`, but the exchange tells every encoder `usual` in place of the others; see Exchange.isolated."""
@@ -199,6 +232,18 @@ class MultimodalNet(nn.Module):
     def normalised(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Stored tensors -> what the encoders take, in the order of `modalities`."""
         return {name: self.normalise[name](inputs[name]) for name in self.modalities}
+
+    def _of_some(self, modality: str, x: Tensor) -> Encoded:
+        """As `encoded`; of no samples at all zeros pass the encoder in evaluation mode, so that gradients are zero."""
+        if len(x):
+            return self.encoded(modality, x)
+        encoder = self.encoder(modality)
+        training = [part for part in encoder.modules() if part.training]
+        encoder.eval()
+        said = self.encoded(modality, x.new_zeros(1, *x.shape[1:]))
+        for part in training:
+            part.training = True
+        return said.each(lambda tensor: tensor[:0])
 
     @property
     def classes(self) -> int:
@@ -220,9 +265,12 @@ class MultimodalNet(nn.Module):
         return self.fusion.start_from(classifiers)
 
     def contributions(self, features: Features) -> dict[str, Tensor] | None:
-        """What each modality adds to the logits [B, C], category weights included; None: head not additive."""
+        """What each modality adds to the logits [B, C], category weights included; None: head not additive.
+
+        A modality adds exactly nothing to the logits of a sample that lacks it.
+        """
         contributions = self.fusion.contributions(features)
-        return None if contributions is None else self._weighted(contributions)
+        return None if contributions is None else silenced(self._weighted(contributions), features)
 
     def blocks(self) -> dict[str, Tensor] | None:
         """The weights [C, D_m] that make each contribution, category weights included.
@@ -239,9 +287,10 @@ class MultimodalNet(nn.Module):
         not additive and there is nothing of the others.
         """
         if self.heads is not None:
-            return {name: self.heads[name](features[name]) for name in self.modalities}
+            return silenced({name: self.heads[name](features[name]) for name in self.modalities}, features)
         if self.fusion.has_branches:
-            return self.fusion.branches(features)
+            own = self.fusion.branches(features)
+            return None if own is None else silenced(own, features)
         return self.fusion.as_branches(self.contributions(features))
 
     @property

@@ -1,5 +1,6 @@
 """dvc.yaml: every stage names the code it runs, and a change re-runs what it must and nothing else."""
 
+import json
 import re
 from pathlib import Path
 
@@ -97,6 +98,16 @@ def rerun(project: Path) -> list[str]:
     dvc(project, "repro")
     calls = project / "calls.txt"
     return sorted(line.strip() for line in calls.read_text().splitlines()) if calls.exists() else []
+
+
+def stale_after(project: Path, name: str) -> set[str]:
+    """The stages that DVC would run after an edit of a file of the library."""
+    file = project / "src/ambidex" / name
+    before = file.read_text()
+    file.write_text(before + "\nNEW = 1\n")
+    found = json.loads(dvc(project, "status", "--json"))
+    file.write_text(before)
+    return {stage.partition("@")[0] for stage in found}
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -212,8 +223,11 @@ def test_the_stage_that_the_docs_offer_fits_in(project: Path) -> None:
 @pytest.mark.slow
 def test_a_change_reruns_its_own_cells_only(project: Path) -> None:
     edit(project / "params.yaml", "methods: [multi_task, joint]", "methods: [joint, ogm_ge]")
+    edit(project / "params.yaml", "seeds: [0, 1, 2]", "seeds: [0, 1]")
     assert len(rerun(project)) == 2 + 4 + 8 + 8 + 1
     assert rerun(project) == []
+    assert stale_after(project, "report/html.py") == {"evaluate", "compare"}
+    assert stale_after(project, "training/batches.py") == {"pretrain", "train"}
 
     unfinished = project / "runs/models/ogm_ge-scratch-0.partial/checkpoint"
     unfinished.parent.mkdir()

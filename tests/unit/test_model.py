@@ -84,12 +84,12 @@ def test_a_saved_model_predicts_bit_for_bit(tmp_path: Path, fusion: str, heads: 
     again, parts = loaded.fuse(loaded.encode(x))
     assert torch.equal(again, logits)
     assert torch.equal(loaded(x), logits)
-    assert (parts is None) == (fusion in ("gated", "film", "shared_entropy"))
+    assert (parts is None) == (fusion in ("gated", "film", "shared_entropy", "attention"))
     if contributions is not None and parts is not None:
         assert all(torch.equal(parts[name], contributions[name]) for name in model.modalities)
         assert torch.allclose(sum(parts.values(), torch.zeros(())), logits, atol=1e-6)
     branches, loaded_branches = (m.branches(m.encode(x)) for m in (model, loaded))
-    assert (branches is None) == (fusion in ("gated", "film") and not heads)
+    assert (branches is None) == (fusion in ("gated", "film", "attention") and not heads)
     assert branches is None or all(torch.equal(branches[n], (loaded_branches or {})[n]) for n in branches)
     described = json.loads((tmp_path / "model.json").read_text())
     assert described["fingerprint"] == "abc"

@@ -4,8 +4,9 @@ import json
 import sys
 import time
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,8 @@ def run(options: Namespace) -> int:
         print(f"{one_line(_title(predictor))}\n{table.header()}", flush=True)
     failed = unexpected = 0
     limits = Limits(options.seconds or DEFAULT.seconds, options.megabytes or DEFAULT.megabytes)
+    for line in _without(predictor, wants, options.clips):
+        print(f"ambidex: {line}", file=sys.stderr, flush=True)
     for name, said in _predict(predictor, wants, options.clips, options.workers, limits):
         if isinstance(said, str):
             failed += 1
@@ -76,7 +79,7 @@ def _predict(
     with ExitStack() as stack:
         advance = None
         for batch in read_clips([cells for _, cells in named], wants, workers, limits):
-            answers = _answers(predictor, batch, [text for text, _ in named])
+            answers = _answers(predictor, batch, named)
             yield from answers
             done += len(answers)
             left = len(named) - done
@@ -86,14 +89,32 @@ def _predict(
                 advance = stack.enter_context(progress("predict", left, "clips"))
 
 
-def _answers(predictor: Predictor, batch: Batch, names: Sequence[str]) -> list[Said]:
-    """What is said about the clips of one batch, in order; a clip's sample_id is its place in `names`."""
+def _without(predictor: Predictor, wants: Wants, clips: Sequence[str]) -> Iterator[str]:
+    """A line for each modality that clips do not name. Raises ModelError where the model cannot do without."""
+    lacking: Counter[str] = Counter()
+    for text in clips:
+        with suppress(DataError):  # a name that makes no sense is said later, in its place
+            lacking.update(set(wants) - set(clip_cells(text, wants)))
+    architecture = predictor.model.architecture
+    for name in (name for name in wants if lacking[name]):
+        if architecture.exchange is not None:
+            raise ModelError(f"{predictor.folder}: its encoders exchange, so that every clip needs {name}")
+        trained = "" if architecture.fill else "; the model was trained on samples that have all modalities"
+        yield f"{lacking[name]} of {len(clips)} clips predicted without {name}{trained}"
+
+
+def _answers(
+    predictor: Predictor, batch: Batch, named: Sequence[tuple[str, Mapping[str, str]]]
+) -> list[Said]:
+    """What is said about the clips of one batch, in order; a clip's sample_id is its place in `named`."""
+    names = [text for text, _ in named]
     found: dict[int, Prediction | str] = {}
     for bad in batch.rejected:
         place = int(bad.sample_id)
         found[place] = bad.reason if bad.path == names[place] else f"{bad.path}: {bad.reason}"
     if batch.samples:
-        for accepted, said in zip(batch.accepted, predictor(batch.samples), strict=True):
+        cells = [named[int(accepted)][1] for accepted in batch.accepted]
+        for accepted, said in zip(batch.accepted, predictor(batch.samples, cells), strict=True):
             found[int(accepted)] = said or "the model says nothing finite about it"
     return [(names[place], found[place]) for place in sorted(found)]
 

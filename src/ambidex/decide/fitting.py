@@ -127,7 +127,8 @@ def _metrics(evaluation: Evaluation, fitted: Fitted, logits: Tensor) -> dict[str
     with torch.no_grad():
         allocated = fitted.allocator.allocate(stack(sources(evaluation, "test"), fitted.source))
     decision = decision_share(allocated, test.labels)
-    right = [correct(probe.logits["test"], test.labels) for probe in fit_probes(evaluation).own.values()]
+    said = {m: probe.logits["test"] for m, probe in fit_probes(evaluation).own.items()}
+    right = list(test.right(said).values())
     capability = shares(class_totals(torch.stack(right, dim=1), test.labels, len(evaluation.classes)))
     imbalance = decision_imbalance(decision, capability).item()
     headline = summary(logits, test.labels)

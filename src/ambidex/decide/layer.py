@@ -16,7 +16,7 @@ from ambidex.contributions.coalitions import shapley_contributions
 from ambidex.decide.allocators import ALLOCATORS, Allocator
 from ambidex.decide.held_out import Source
 from ambidex.errors import ModelError
-from ambidex.fusion import Features
+from ambidex.net.encoded import Features, silenced
 from ambidex.net.head import Head
 from ambidex.readers import Record
 
@@ -117,7 +117,8 @@ class DecisionLayer(nn.Module):
             assert own is not None
             parts.extend(own[name] for name in self.modalities)
         if self.probes is not None:
-            parts.extend(probe(features[name]) for name, probe in self.probes.items())
+            said = {name: probe(features[name]) for name, probe in self.probes.items()}
+            parts.extend(silenced(said, features).values())
         return torch.stack(parts, dim=1)
 
     def allocate(self, head: Head, features: Features) -> Tensor:

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from ambidex.decide.layer import DecisionLayer, DecisionRecord, DecisionSpec
 from ambidex.errors import ModelError
-from ambidex.fusion import Features
 from ambidex.model import (
     LAYER,
     OTHER,
@@ -26,6 +25,7 @@ from ambidex.model import (
     load_model,
     write_model_files,
 )
+from ambidex.net.encoded import Features
 from ambidex.readers.weights import read_chosen, read_headers
 from ambidex.weights import check_headers, fill
 
@@ -65,9 +65,9 @@ class Repaired(nn.Module):
         """C, the number of classes."""
         return self.net.classes
 
-    def encode(self, inputs: Mapping[str, Tensor]) -> Features:
+    def encode(self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None) -> Features:
         """Stored tensors -> features h_m [B, D_m], as the net does."""
-        return self.net.encode(inputs)
+        return self.net.encode(inputs, present)
 
     def fuse(self, features: Features) -> tuple[Tensor, dict[str, Tensor]]:
         """Features -> the logits that are predicted [B, C], and what each modality adds to them [B, C]."""

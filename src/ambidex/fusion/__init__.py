@@ -5,10 +5,9 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from ambidex.net.encoded import Features as Features
 from ambidex.params import Section
 from ambidex.registry import Plugins
-
-Features = dict[str, Tensor]
 
 
 class Fusion(nn.Module):
@@ -26,6 +25,8 @@ class Fusion(nn.Module):
     additive: bool = False
     has_branches: ClassVar[bool] = False
     """whether `branches` are classifiers of the fusion's own, not its contributions"""
+    reads_tokens: ClassVar[bool] = False
+    """whether it reads tokens where encoders have them, beside the pooled features (`net.encoded.parts_of`)"""
     branch_scale: int = 1
     """what a contribution is multiplied by to be what its modality says by itself: M where the logits are a mean"""
 

@@ -113,12 +113,12 @@ def extract_row(row: Row, begin: Begin, wants: Wants, root: Path, limits: Limits
         return Outcome(row.sample_id, rejected=Rejected(row.sample_id, error.modality, error.path, reason))
     moments = {}
     if row.split == "train":
-        moments = {name: wants[name].moments(value) for name, value in sample.items()}
+        moments = {name: wants[name].moments(value) for name, value in sample.items() if name in row.paths}
     return Outcome(row.sample_id, sample, None, moments, silent)
 
 
 def extract_sample(cells: Mapping[str, str], wants: Wants, root: Path, limits: Limits = DEFAULT) -> Sample:
-    """One sample's tensor per modality. A media file that several modalities name is decoded once.
+    """One sample's tensor per modality, zeros of one that `cells` does not name. A file of several is decoded once.
 
     Raises MediaError where a file cannot be used.
     """
@@ -136,6 +136,9 @@ def _extract(
     sample: Sample = {}
     silent: list[str] = []
     for name, kind in wants.items():
+        if name not in cells:
+            sample[name] = np.zeros(kind.shape, kind.dtype)
+            continue
         if isinstance(kind, MediaKind):
             files.setdefault(cells[name], {})[name] = kind
             continue

@@ -1,6 +1,6 @@
 """Writing the feature store's index and its table of samples."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ def write_index(
 
     Returns the counts that are the stage's metrics. `rows` must hold a training sample.
     """
-    _write_samples(folder / SAMPLES, manifest, rows)
+    _write_samples(folder / SAMPLES, manifest, rows, wants)
     samples = {
         "file": SAMPLES,
         "bytes": (folder / SAMPLES).stat().st_size,
@@ -49,12 +49,15 @@ def write_index(
         "manifest": manifest.fingerprint,
         **manifest.facts,
     }
+    if lacking := {m: n for m in wants if (n := sum(m not in row.paths for row in rows))}:
+        info["missing"] = lacking
     info["fingerprint"] = store_fingerprint(info)
     write_json(folder / INDEX, info)
     return {"samples": len(rows), "rejected": info["rejected"], **info["counts"]}
 
 
-def _write_samples(file: Path, manifest: Manifest, rows: Sequence[Row]) -> None:
+def _write_samples(file: Path, manifest: Manifest, rows: Sequence[Row], modalities: Collection[str]) -> None:
+    """A row for each sample; a column `missing` names the modalities that it lacks, where any sample lacks one."""
     number = {name: index for index, name in enumerate(manifest.classes)}
     table = [
         {
@@ -66,6 +69,9 @@ def _write_samples(file: Path, manifest: Manifest, rows: Sequence[Row]) -> None:
         }
         for row in rows
     ]
+    lacking = [" ".join(m for m in modalities if m not in row.paths) for row in rows]
+    if any(lacking):
+        table = [{**entry, "missing": names} for entry, names in zip(table, lacking, strict=True)]
     write_csv(file, table)
 
 

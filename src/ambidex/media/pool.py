@@ -65,7 +65,7 @@ def _row(row: Row, begin: Begin, *, wants: Wants, root: Path, limits: Limits) ->
 
 
 def _rejected(row: Row, death: Death, wants: Wants, limits: Limits) -> Outcome:
-    modality, path = death.note or ("+".join(wants), row.paths[next(iter(wants))])
+    modality, path = death.note or ("+".join(wants), next(iter(row.paths.values())))
     return Outcome(
         row.sample_id, rejected=Rejected(row.sample_id, modality, path, _cause(death.code, limits))
     )

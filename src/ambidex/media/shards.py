@@ -148,7 +148,10 @@ def _record(folder: Path, part: Slice) -> Path:
 
 
 def _stamps(rows: Sequence[Row], wants: Wants, root: Path) -> list[Any]:
-    return [[row.sample_id, row.split, [_stamp(root, row.paths[m], wants[m]) for m in wants]] for row in rows]
+    return [
+        [row.sample_id, row.split, [_stamp(root, row.paths[m], wants[m]) for m in wants if m in row.paths]]
+        for row in rows
+    ]
 
 
 def _stamp(root: Path, cell: str, kind: Kind) -> Any:

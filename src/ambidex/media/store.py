@@ -80,6 +80,7 @@ class _Index(Record):
     notes: list[str] | None = None
     truth: dict[str, Any] | None = None
     dataset: str | None = None
+    missing: dict[str, Count] = Field(default_factory=dict)
 
 
 class FeatureStore:
@@ -97,6 +98,8 @@ class FeatureStore:
         self.splits = [sample["split"] for sample in samples]
         self.groups = [sample["group"] for sample in samples]
         self.labels = torch.tensor([int(sample["label_index"]) for sample in samples], dtype=torch.int64)
+        self.present = _present(samples, self.modalities)
+        """modality -> which samples have it [N], bool, of those modalities that a sample lacks"""
         sizes = torch.tensor([shard["samples"] for shard in info["shards"]], dtype=torch.int64)
         self._starts = sizes.cumsum(0) - sizes
         self._parts = self._map()
@@ -118,6 +121,20 @@ class FeatureStore:
     def rows(self, split: str) -> Tensor:
         """Row numbers [n], int64, of the samples in `split` (train, val or test)."""
         return torch.tensor([row for row, name in enumerate(self.splits) if name == split], dtype=torch.int64)
+
+    def presence(self, rows: Tensor) -> dict[str, Tensor]:
+        """Modality -> which of the samples `rows` [n] have it [n], bool, of those modalities that a sample lacks."""
+        return {name: here[rows] for name, here in self.present.items()}
+
+    def having(self, modality: str) -> "FeatureStore":
+        """The samples that have `modality`: the others are in no split of this view. All else is as it is here."""
+        if modality not in self.present:
+            return self
+        view = copy.copy(self)
+        here = self.present[modality].tolist()
+        view.splits = [split if has else "" for split, has in zip(self.splits, here, strict=True)]
+        view.present = {}
+        return view
 
     def gather(self, modality: str, rows: Tensor) -> Tensor:
         """Samples `rows` [n] of one modality as a new tensor [n, *shape] of the stored type."""
@@ -149,11 +166,18 @@ class FeatureStore:
         train = view.rows("train")
         if not len(train):
             raise DataError(f"{self.path}: split 'train' has no samples")
-        view.inputs = {name: self._measured(name, train) for name in self.modalities}
+        view.inputs = {name: self._measured(name, self._that_have(name, train)) for name in self.modalities}
         view.fingerprint = digest([self.fingerprint, view.splits])
         view.info = {key: value for key, value in self.info.items() if key not in ("counts", "class_counts")}
         view.info["fingerprint"] = view.fingerprint
         return view
+
+    def _that_have(self, name: str, rows: Tensor) -> Tensor:
+        """Those of `rows` that have the modality. Raises DataError where none has."""
+        chosen = rows[self.present[name][rows]] if name in self.present else rows
+        if not len(chosen):
+            raise DataError(f"{self.path}: no sample of split 'train' has {name}")
+        return chosen
 
     def _measured(self, name: str, rows: Tensor) -> InputSpec:
         """The modality's description with mean and deviation of `rows`."""
@@ -216,6 +240,13 @@ def _read_samples(file: Path, info: dict[str, Any]) -> list[dict[str, str]]:
                 f"{file}:{line}: split: got {split[:40]!r}, expected {', '.join(SPLITS)}; {_MEND}"
             )
     return samples
+
+
+def _present(samples: list[dict[str, str]], modalities: tuple[str, ...]) -> dict[str, Tensor]:
+    """From the column `missing`, which names the modalities that a sample lacks; there is none where none does."""
+    lacking = [sample.get("missing", "").split() for sample in samples]
+    names = [name for name in modalities if any(name in own for own in lacking)]
+    return {name: torch.tensor([name not in own for own in lacking]) for name in names}
 
 
 def _check_file(file: Path, entry: dict[str, Any], verify: bool) -> None:

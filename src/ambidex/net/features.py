@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from ambidex.fusion import Features
 from ambidex.media.store import FeatureStore
 from ambidex.model import MultimodalNet
+from ambidex.net.encoded import Features, each, joined
 
 
 def encoded(
@@ -18,13 +18,15 @@ def encoded(
     device: torch.device,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Features:
-    """h_m [N, D_m] float32 of the samples at `rows` [N] of the store, by a model that is on `device`.
+    """h_m [N, D_m] float32, and tokens where the head reads such, of the samples at `rows` [N] of the store.
 
-    `advance` is told after each batch how many samples it had.
+    The model is on `device`; `advance` is told after each batch how many samples it had.
     """
-    return gathered(
-        model.encode(x) for x in batches(store, model.modalities, rows, batch_size, device, advance)
+    given = batches(store, model.modalities, rows, batch_size, device, advance)
+    here = (
+        {m: p.to(device) for m, p in store.presence(part).items()} for part in torch.split(rows, batch_size)
     )
+    return gathered(model.encode(x, present) for x, present in zip(given, here, strict=True))
 
 
 def batches(
@@ -43,5 +45,8 @@ def batches(
 
 def gathered(parts: Iterable[Features]) -> Features:
     """The features of all batches as one, float32 on the CPU."""
-    kept = [{m: h.float().cpu() for m, h in part.items()} for part in parts]
-    return {m: torch.cat([part[m] for part in kept]) for m in kept[0]}
+    return joined([each(part, _kept) for part in parts])
+
+
+def _kept(tensor: Tensor) -> Tensor:
+    return (tensor.float() if tensor.is_floating_point() else tensor).cpu()

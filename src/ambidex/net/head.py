@@ -4,7 +4,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from ambidex.fusion import Features
+from ambidex.net.encoded import Features
 
 
 class Head(Protocol):

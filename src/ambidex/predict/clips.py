@@ -2,6 +2,7 @@
 
 movie.mp4                        every modality is read from this one file
 audio=a.wav,visual=b.png         a file for each modality
+audio=a.wav                      of a model of several modalities: a sample that has this one alone
 touch=features.npz#touch[7]      a ready vector, addressed as in a manifest
 """
 
@@ -71,7 +72,10 @@ def _as_recorded(raw: Any) -> Any:
 
 
 def clip_cells(text: str, wants: Wants) -> dict[str, str]:
-    """Modality -> file or vector address of one clip as it was named. Raises DataError."""
+    """Modality -> file or vector address of one clip as it was named, without the modalities that it does not name.
+
+    Raises DataError.
+    """
     if not _names_modalities(text, wants):
         others = [name for name, kind in wants.items() if not isinstance(kind, MediaKind)]
         if others and len(wants) > 1:
@@ -86,8 +90,6 @@ def clip_cells(text: str, wants: Wants) -> dict[str, str]:
         if not cell:
             raise DataError(f"'{name}=' names no file")
         cells[name] = cell
-    if missing := [name for name in wants if name not in cells]:
-        raise DataError(f"'{missing[0]}' is missing; expected {_form(wants)}")
     return cells
 
 

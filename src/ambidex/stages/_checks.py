@@ -75,9 +75,10 @@ def check_inputs(store: FeatureStore, modalities: Sequence[str]) -> None:
     for split in SPLITS:
         for rows in torch.split(store.rows(split), _ROWS):
             for name in modalities:
-                x = store.gather(name, rows)
+                own = rows[store.presence(rows)[name]] if name in store.present else rows
+                x = store.gather(name, own)
                 if x.is_floating_point() and (bad := _first_bad(x)) is not None:
-                    sample = store.sample_ids[int(rows[bad])]
+                    sample = store.sample_ids[int(own[bad])]
                     raise DataError(
                         f"{store.path}: {name} of {split} sample '{sample}' is not finite; run extract again"
                     )

@@ -17,7 +17,7 @@ from ambidex.method import METHODS
 from ambidex.model import MultimodalNet, load_model
 from ambidex.outputs import whole_folder
 from ambidex.params import Params
-from ambidex.probes import fit_probe
+from ambidex.probes import fit_own_probe
 from ambidex.readers import Record
 from ambidex.runtime import device
 from ambidex.stages import pretrain, train
@@ -87,7 +87,7 @@ def _sources(model: MultimodalNet, seen: dict[str, Outputs]) -> dict[Source, Ten
     labels = {split: outputs.labels for split, outputs in seen.items() if split != HELD}
     probes = []
     for m in model.modalities:
-        features = {split: outputs.features[m] for split, outputs in seen.items()}
-        probe = fit_probe(features, labels, held.logits.shape[1], seen["train"].groups)
+        features = {split: outputs.features for split, outputs in seen.items()}
+        probe = fit_own_probe(features, m, labels, held.logits.shape[1], seen["train"].groups)
         probes.append(probe.logits[HELD])
     return sources_of(held, probes, model.has_branches)

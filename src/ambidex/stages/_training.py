@@ -41,7 +41,8 @@ def architecture_for(
             raise DataError(f"feature store: has no modality '{name}', only {', '.join(store.modalities)}")
         inputs[name] = store.inputs[name]
     encoders = {name: params.model.encoders[name] for name in modalities}
-    return Architecture(inputs, encoders, fusion, tuple(store.classes))
+    fill = params.model.fill if any(name in store.present for name in modalities) else None
+    return Architecture(inputs, encoders, fusion, tuple(store.classes), fill=fill)
 
 
 def build_model(architecture: Architecture, seed: int) -> MultimodalNet:

@@ -48,7 +48,11 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     evaluation = _evaluation(params, inputs, store)
     result = Result(
         evaluation,
-        {name: DIAGNOSTICS.get(name)().run(evaluation) for name in diagnostics},
+        {
+            n: DIAGNOSTICS.get(n)().run(evaluation)
+            for n in diagnostics
+            if DIAGNOSTICS.get(n).applies(evaluation)
+        },
         fit_allocators(evaluation, allocators),
         section.allocator,
         _history(inputs["model"]),

@@ -70,7 +70,10 @@ def limits(extract: Extract) -> Limits:
 def _measured(extract: Extract, manifest: Manifest) -> Wants:
     """The modalities' kinds, each with what its parameters leave open measured on the samples."""
     rows, root = manifest.rows, manifest.root
-    return {name: kind.measured(name, rows, root, limits(extract)) for name, kind in extract.kinds.items()}
+    return {
+        name: kind.measured(name, [row for row in rows if name in row.paths], root, limits(extract))
+        for name, kind in extract.kinds.items()
+    }
 
 
 def _origin(params: Params, manifest: Manifest) -> Origin:

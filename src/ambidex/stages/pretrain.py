@@ -31,6 +31,7 @@ def fit(params: Params, store: FeatureStore, output: Path) -> dict[str, Any]:
         raise ParamsError(
             f"pretrain.modality: got {modality!r}, expected one of {', '.join(params.modalities)}"
         )
+    store = store.having(modality)
     model = build_model(architecture_for(store, params, [modality], Choice(name="concat")), section.seed)
     folder, selected, fabric = run_engine(
         model, Joint(Joint.Config()), params, section, store, output, seed=section.seed

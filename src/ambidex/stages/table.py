@@ -80,10 +80,6 @@ class Stage:
     persists: bool = False
     """whether DVC leaves the old output where it is: the stage takes over what is the user's in it"""
 
-    def read(self, name: str) -> Read:
-        """Its input called `name`."""
-        return next(read for read in self.reads if read.artefact.name == name)
-
 
 @dataclass(frozen=True)
 class _Cell:

@@ -50,6 +50,8 @@ class MemoryStore:
         self.groups = [f"g{i % 6}" for i in range(total)]
         self.classes = CLASSES
         self.fingerprint = f"memory-{self.seed}"
+        self.present: dict[str, Tensor] = {}
+        """modality -> which samples have it [N], bool; a check may fill it"""
         self.info: dict[str, Any] = {"protocol": "made up", "leaky": False}
         self.data: dict[str, Tensor] = {}
         self.inputs: dict[str, Any] = {}
@@ -72,6 +74,10 @@ class MemoryStore:
     def gather(self, modality: str, rows: Tensor) -> Tensor:
         """The stored tensors [n, *shape] of the samples at `rows`."""
         return self.data[modality][rows]
+
+    def presence(self, rows: Tensor) -> dict[str, Tensor]:
+        """Modality -> which of the samples at `rows` [n] have it [n], bool, of those that a sample lacks."""
+        return {name: here[rows] for name, here in self.present.items()}
 
 
 def architecture(modalities: tuple[str, ...], fusion: str = "concat") -> Architecture:

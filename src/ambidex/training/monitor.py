@@ -14,6 +14,7 @@ from ambidex.configuration.options import choice_config
 from ambidex.errors import ParamsError, TrainingError, one_line
 from ambidex.method import Step
 from ambidex.model import MultimodalNet
+from ambidex.net.encoded import presence
 from ambidex.params import Choice
 from ambidex.training.log import LOGGERS, Logger, Training
 from ambidex.training.ranks import Ranks
@@ -62,8 +63,11 @@ class Totals:
             self._sum(f"loss/{name}", value.detach() * count if count else torch.zeros_like(value))
         if step.modalities is None:
             self.count(step)
+        here = presence(step.features)
         for name, logits in (step.branches() or {}).items():
-            self._sum(f"accuracy/{name}", _hits(logits, step.labels))
+            self._sum(f"accuracy/{name}", _hits(logits, step.labels, here.get(name)))
+            if name in here:
+                self._sum(f"present/{name}", here[name].sum())
         for name, logits in (step.contributions or {}).items():
             self._sum(f"true_logit/{name}", logits.gather(1, step.labels[:, None]).sum())
 
@@ -76,6 +80,12 @@ class Totals:
     def means(self) -> dict[str, float]:
         """Per-sample means; `share/m` is modality m's part of the true class's logit (decision share)."""
         values = {name: float(total) / max(self.samples, 1) for name, total in self.sums.items()}
+        for name in [
+            name for name in values if name.startswith("present/")
+        ]:  # accuracy is of those that have it
+            part = values.pop(name)
+            own = name.replace("present/", "accuracy/")
+            values[own] = values[own] / part if part else 0.0
         true = {name: values.pop(name) for name in list(values) if name.startswith("true_logit/")}
         whole = sum(true.values())
         if whole > 0:
@@ -203,5 +213,6 @@ def gradient_norms(model: MultimodalNet) -> dict[str, Tensor]:
     return norms
 
 
-def _hits(logits: Tensor, labels: Tensor) -> Tensor:
-    return (logits.argmax(1) == labels).sum()
+def _hits(logits: Tensor, labels: Tensor, present: Tensor | None = None) -> Tensor:
+    right = logits.argmax(1) == labels
+    return (right if present is None else right & present).sum()

@@ -60,14 +60,14 @@ FAULTS = [
     Fault(
         name="stages: plug-ins count whether or not they are chosen",
         file=CODE,
-        before="in picked.get(plugins.package, found) if",
-        after="in found if",
+        before="in picked.get(plugins.package, dotted) if",
+        after="in dotted if",
         caught_by=EDIT + "[methods/agm.py-stages]",
     ),
     Fault(
         name="stages: style sheets do not count",
         file=CODE,
-        before="{str(path.name): sha256(path) for path in beside(found)}",
+        before="{str(path.name): sha256(path) for path in beside(files)}",
         after="{}",
         caught_by=EDIT + "[report/style.css-stages]",
     ),

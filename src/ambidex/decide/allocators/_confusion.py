@@ -11,21 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ambidex.convex import Array
+from ambidex.decide.allocators._heard import heard_by_modality
 
 _SURE = 1 - 1e-6  # a modality that never errs in validation is not believed to be infallible
 
 
 def evidence_tables(probabilities: Array, labels: NDArray[np.int64], strength: float) -> Array:
-    """log T_m[c, k] - log t_m[c, k] for each modality [M, C, C], from q [M, N, C]; zero for one class."""
+    """log T_m[c, k] - log t_m[c, k] for each modality [M, C, C], from q [M, N, C]; zero for one class.
+
+    A sample whose q_m is all zeros lacks modality m, and does not count for it.
+    """
     modalities, samples, classes = probabilities.shape
     if classes == 1:
         return np.zeros((modalities, 1, 1))
     of_class = np.eye(classes)[labels]
     counts = np.einsum("nc,mnk->mck", of_class, probabilities)
-    known = probabilities[:, np.arange(samples), labels].mean(axis=1)
+    there = heard_by_modality(probabilities)
+    number = np.maximum(there.sum(axis=1), 1)
+    known = probabilities[:, np.arange(samples), labels].sum(axis=1) / number
     own = np.clip(known, 1 / classes, _SURE)[:, None, None]
     diagonal = np.eye(classes)[None]
     plain = own * diagonal + (1 - own) / (classes - 1) * (1 - diagonal)
-    size = of_class.sum(axis=0)[None, :, None]
+    size = (there @ of_class)[:, :, None]
     tables: Array = np.log((counts + strength * plain) / (size + strength)) - np.log(plain)
     return tables

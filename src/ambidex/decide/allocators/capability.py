@@ -16,6 +16,7 @@ from ambidex.convex import Array
 from ambidex.decide.allocators._calibration import Calibration, calibrate, fit_scale
 from ambidex.decide.allocators._config import ShrunkConfig
 from ambidex.decide.allocators._fit import Likelihood
+from ambidex.decide.allocators._heard import heard_by_modality
 from ambidex.decide.allocators._weighted import WeightedSum
 
 
@@ -51,12 +52,16 @@ class Capability(WeightedSum):
 
 
 def _capability(likelihood: Likelihood, pseudo_samples: float | None) -> Array:
-    """Accuracy [M, 1], or recall [M, C] with that many samples at the accuracy added to each class."""
-    hits = (likelihood.z.argmax(axis=2) == likelihood.labels).astype(np.float64)
-    overall: Array = hits.mean(axis=1, keepdims=True)
+    """Accuracy [M, 1], or recall [M, C] with that many samples at the accuracy added to each class.
+
+    Of the samples that have the modality.
+    """
+    there = heard_by_modality(likelihood.z)
+    hits = (likelihood.z.argmax(axis=2) == likelihood.labels) * there
+    overall: Array = hits.sum(axis=1, keepdims=True) / np.maximum(there.sum(axis=1, keepdims=True), 1)
     if pseudo_samples is None:
         return overall
     classes = likelihood.z.shape[2]
     of_class = np.eye(classes)[likelihood.labels]
-    recall: Array = (hits @ of_class + pseudo_samples * overall) / (of_class.sum(axis=0) + pseudo_samples)
+    recall: Array = (hits @ of_class + pseudo_samples * overall) / (there @ of_class + pseudo_samples)
     return recall

@@ -3,7 +3,8 @@
 g_m measures how sure calibrated modality m is of the sample: minus its entropy, its margin between the two likeliest
 classes, its energy logsumexp(z_m), or sum_c p_c^2, the expected probability of the true class if the modality is
 calibrated (the idea of PDF, Cao et al., ICML 2024, without a network). beta >= 0 and s by the NLL of the sum,
-beta shrunk to 0, where all weigh alike. Not convex in beta: the fit starts at 0.
+beta shrunk to 0, where all weigh alike. Not convex in beta: the fit starts
+at 0. The softmax is over the modalities that the sample has, and M is their number.
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from ambidex.decide.allocators import Allocator
 from ambidex.decide.allocators._calibration import BOUNDS, calibrate
 from ambidex.decide.allocators._config import ShrunkConfig
 from ambidex.decide.allocators._fit import Likelihood
+from ambidex.decide.allocators._heard import heard, heard_by_modality, softmax_of_heard
 
 Sureness = Literal["entropy", "margin", "energy", "true_class"]
 
@@ -60,7 +62,7 @@ class Confidence(Allocator):
     def allocate(self, contributions: Tensor) -> Tensor:
         """Contributions [N, M, C] times temperature and the sample's weights."""
         z = contributions * self.inverse[:, None]
-        weights = (self.beta * sureness(z, self.config.measure)).softmax(dim=1) * self.modalities
+        weights = softmax_of_heard(self.beta * sureness(z, self.config.measure), heard(contributions))
         return self.scale * weights[:, :, None] * z
 
 
@@ -86,13 +88,15 @@ def _fit(likelihood: Likelihood, inverse: Array, config: Any) -> Minimum:
     z = np.moveaxis(likelihood.z * inverse[:, None, None], 0, 1)
     g = sureness(torch.from_numpy(z), config.measure).numpy()
     rows, count = likelihood.rows, len(likelihood.rows)
+    there = heard_by_modality(likelihood.z).T
+    number = there.sum(axis=1)[:, None]
 
     def objective(x: Array) -> tuple[float, Array]:
         beta, scale = x
-        w = np.exp(beta * (g - g.max(axis=1, keepdims=True)))
-        w /= w.sum(axis=1, keepdims=True)
-        summed = z.shape[1] * np.einsum("nm,nmc->nc", w, z)
-        slope = z.shape[1] * np.einsum("nm,nmc->nc", w * (g - (w * g).sum(axis=1, keepdims=True)), z)
+        w = there * np.exp(beta * (g - g.max(axis=1, keepdims=True)))
+        w /= np.maximum(w.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+        summed = number * np.einsum("nm,nmc->nc", w, z)
+        slope = number * np.einsum("nm,nmc->nc", w * (g - (w * g).sum(axis=1, keepdims=True)), z)
         log_p = Likelihood(summed[None], likelihood.labels).log_probabilities(np.full((1, 1), scale))
         residual = np.exp(log_p)
         residual[rows, likelihood.labels] -= 1

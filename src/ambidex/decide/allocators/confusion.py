@@ -21,6 +21,7 @@ from ambidex.decide.allocators import Allocator
 from ambidex.decide.allocators._config import ShrunkConfig
 from ambidex.decide.allocators._confusion import evidence_tables
 from ambidex.decide.allocators._fit import Likelihood
+from ambidex.decide.allocators._heard import heard, heard_by_modality
 from ambidex.decide.allocators._pool import Pool, fit_pool
 from ambidex.decide.allocators._strength import Judge, choose_strength
 from ambidex.decide.folds import Rows
@@ -82,7 +83,8 @@ class Confusion(Allocator):
         """Contributions and probes [N, 2 M, C] -> pool and evidence by modality [N, M, C]."""
         level = contributions * self.factor[:, None]
         pooled = level[:, : self.modalities] + level[:, self.modalities :]
-        said = (contributions[:, self.modalities :] * self.scale[:, None]).softmax(dim=2)
+        probes = contributions[:, self.modalities :]
+        said = (probes * self.scale[:, None]).softmax(dim=2) * heard(probes)[:, :, None]
         return pooled + torch.einsum("nmk,mck->nmc", said, self.tables)
 
 
@@ -106,10 +108,10 @@ def _tables(both: Likelihood, pool: Pool, strength: float) -> Array:
 
 
 def _said(both: Likelihood, pool: Pool) -> Array:
-    """q_m: probabilities of the calibrated probes [M, N, C]."""
+    """q_m: probabilities of the calibrated probes [M, N, C]; zeros for a modality that the sample lacks."""
     z = both.z[len(pool.inverse) :] * pool.inverse[:, None, None]
     p = np.exp(z - z.max(axis=2, keepdims=True))
-    normalised: Array = p / p.sum(axis=2, keepdims=True)
+    normalised: Array = p / p.sum(axis=2, keepdims=True) * heard_by_modality(z)[:, :, None]
     return normalised
 
 

@@ -14,6 +14,7 @@ from ambidex.decide.allocators import Allocator
 from ambidex.decide.allocators._calibration import calibrate
 from ambidex.decide.allocators._config import ShrunkConfig
 from ambidex.decide.allocators._fit import Likelihood
+from ambidex.decide.allocators._heard import heard
 
 
 class Ensemble(Allocator):
@@ -40,5 +41,12 @@ class Ensemble(Allocator):
         return allocator
 
     def allocate(self, contributions: Tensor) -> Tensor:
-        """p_m / T_m / M: [N, M, C], which is log softmax(p_m / T_m) / M but for a constant of the sample."""
+        """p_m / T_m / M: [N, M, C], which is log softmax(p_m / T_m) / M but for a constant of the sample.
+
+        M counts the modalities that the sample has.
+        """
+        there = heard(contributions)
+        if not there.all():
+            number = there.sum(dim=1).clamp_min(1)[:, None, None]
+            return contributions * self.inverse[:, None] / number
         return contributions * (self.inverse[:, None] / self.modalities)

@@ -20,6 +20,7 @@ from ambidex.decide.allocators import Allocator
 from ambidex.decide.allocators._calibration import calibrate
 from ambidex.decide.allocators._config import ShrunkConfig
 from ambidex.decide.allocators._fit import Likelihood
+from ambidex.decide.allocators._heard import heard, softmax_of_heard
 from ambidex.decide.allocators._strength import Judge, choose_strength
 from ambidex.decide.folds import Rows
 
@@ -95,7 +96,7 @@ def _network(config: Any, modalities: int, classes: int) -> _Scores:
 
 
 def _gated(network: _Scores, z: Tensor) -> Tensor:
-    weights: Tensor = network(z.to(network.prior.dtype)).softmax(dim=1) * z.shape[1]
+    weights = softmax_of_heard(network(z.to(network.prior.dtype)), heard(z))
     return weights[:, :, None].to(z.dtype) * z
 
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from torch import Tensor
 
+from ambidex.decide.allocators._heard import heard
 from ambidex.decide.allocators._weighted import WeightedSum
 
 SILENT = 1e-6
@@ -23,10 +24,11 @@ class Norm(WeightedSum):
 
     @classmethod
     def fit(cls, config: Any, contributions: Tensor, labels: Tensor, groups: Sequence[str]) -> Self:
-        """Norms over all samples; a silent modality keeps the factor 1."""
+        """Norms over the samples that have the modality; a silent modality keeps the factor 1."""
         z = contributions.detach().double()
-        norms = (z - z.mean(dim=2, keepdim=True)).norm(dim=2).mean(dim=0).numpy()
-        loud = norms > SILENT * np.maximum(z.norm(dim=2).mean(dim=0).numpy(), norms.max())
+        number = heard(z).sum(dim=0).clamp_min(1)
+        norms = ((z - z.mean(dim=2, keepdim=True)).norm(dim=2).sum(dim=0) / number).numpy()
+        loud = norms > SILENT * np.maximum((z.norm(dim=2).sum(dim=0) / number).numpy(), norms.max())
         factor = np.divide(
             norms[loud].mean() if loud.any() else 1.0, norms, out=np.ones_like(norms), where=loud
         )

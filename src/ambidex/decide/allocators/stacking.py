@@ -19,6 +19,7 @@ from ambidex.decide.allocators import Allocator
 from ambidex.decide.allocators._calibration import calibrate
 from ambidex.decide.allocators._config import ShrunkConfig
 from ambidex.decide.allocators._fit import Likelihood
+from ambidex.decide.allocators._heard import heard
 from ambidex.decide.allocators._strength import Judge, choose_strength
 from ambidex.decide.folds import Rows
 
@@ -69,9 +70,13 @@ class Stacking(Allocator):
         return allocator
 
     def allocate(self, contributions: Tensor) -> Tensor:
-        """Contributions [N, M, C] through their matrices, the bias split evenly."""
-        z = contributions * self.inverse[:, None]
-        return torch.einsum("nmc,mcd->nmd", z, self.matrices) + self.bias / self.modalities
+        """Contributions [N, M, C] through their matrices, the bias split evenly over those that the sample has."""
+        z, there = contributions * self.inverse[:, None], heard(contributions)
+        said = torch.einsum("nmc,mcd->nmd", z, self.matrices)
+        if there.all():
+            return said + self.bias / self.modalities
+        number = there.sum(dim=1, keepdim=True).clamp_min(1)
+        return said + self.bias * (there / number)[:, :, None]
 
 
 def scaled(likelihood: Likelihood, factor: Array) -> Likelihood:
