@@ -228,3 +228,41 @@ def test_a_probe_is_fitted_on_the_samples_that_have_its_modality():
     here = torch.arange(12) % 5 != 0
     assert torch.equal(found.logits["test"][here], expected.logits["test"])
     assert not found.logits["test"][~here].any()
+
+
+def fitted(
+    folder, accumulate: int, method: str = "multi_task", garbage: float | None = None
+) -> dict[str, Tensor]:
+    """The weights after an epoch in the engine, and its record."""
+    store = store_of(garbage=garbage)
+    one = ground.engine(folder, method, modalities=THREE, model=net(), accumulate=accumulate)
+    one.batches = replace(one.batches, store=store)
+    one.fit()
+    return {**one.model.state_dict(), "accuracy": torch.tensor(one.history[-1]["val/accuracy/audio"])}
+
+
+def test_micro_batches_and_what_stands_in_the_store_change_no_weight(tmp_path):
+    whole, parts = fitted(tmp_path / "one", 1), fitted(tmp_path / "four", 4)
+    for name, weight in whole.items():
+        torch.testing.assert_close(parts[name], weight, rtol=1e-4, atol=1e-6)
+    spoilt = fitted(tmp_path / "garbage", 4, garbage=torch.nan)
+    assert all(torch.equal(spoilt[name], parts[name]) for name in parts)
+
+
+def test_accuracy_of_a_modality_is_over_the_samples_that_have_it(tmp_path):
+    weights = fitted(tmp_path, 1, "joint")
+    model, store = net().eval(), store_of()
+    model.load_state_dict({name: w for name, w in weights.items() if name != "accuracy"})
+    rows = store.rows("val")
+    with torch.no_grad():
+        parts = model.contributions(encode(model, store, rows))
+    own = store.present["audio"][rows]
+    assert parts is not None
+    right = (parts["audio"].argmax(1) == store.labels[rows])[own]
+    assert float(weights["accuracy"]) == pytest.approx(float(right.double().mean()))
+
+
+def test_a_method_that_needs_all_is_stopped_before_the_first_step(tmp_path):
+    one = ground.engine(tmp_path, "ogm_ge", modalities=THREE, model=net())
+    with pytest.raises(ModelError, match=r"^method ogm_ge: needs samples that have every modality"):
+        one.fit()

@@ -1,5 +1,6 @@
 """Tokens: attention against loops, padding and absent modalities that change no bit, coalitions by tokens taken out."""
 
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -12,10 +13,12 @@ from ambidex.data.kinds import InputSpec
 from ambidex.encoders.transformer import Transformer
 from ambidex.errors import ModelError
 from ambidex.fusion.attention import AttentionFusion
+from ambidex.methods.joint import Joint
 from ambidex.model import Architecture, MultimodalNet, load_model, save_model
 from ambidex.net.attention import Attention, Block, pooled_mean
 from ambidex.net.encoded import Encoded, EncodedFeatures, features_of, joined, parts_of, rows_of, scaled
 from ambidex.params import Choice
+from ambidex.testing import ground
 
 DIMS = {"audio": 8, "visual": 12}
 
@@ -246,3 +249,33 @@ def test_only_a_head_that_reads_tokens_is_given_them_and_a_saved_model_says_the_
     assert torch.equal(load_model(tmp_path)(x), model(x))
     F.cross_entropy(model(x), torch.tensor([0, 1, 2])).backward()
     assert all(p.grad is not None for p in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [("joint", {}), ("multi_task", {"heads": "own"}), ("pmr", {}), ("relearning", {"every": 1})],
+)
+def test_methods_that_read_features_train_with_a_head_that_reads_tokens(tmp_path, method: str, options: dict):
+    shape = ground.architecture(("audio", "visual"), "attention")
+    small = Choice(name="transformer", patch=8, dim=8, layers=1, heads=2)
+    shape = replace(shape, encoders=dict.fromkeys(shape.encoders, small))
+    torch.manual_seed(0)
+    model = MultimodalNet(ground.make_method(method, options).architecture(shape))
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    ground.engine(tmp_path, method, options, model=model, accumulate=2, epochs=2).fit()
+    moved = {name for name, weight in model.state_dict().items() if not torch.equal(weight, before[name])}
+    assert {"fusion.query", "encoders.audio.place", "encoders.visual.place", "fusion.marks.audio"} <= moved
+
+
+def test_a_hook_that_leaves_the_tokens_out_is_named(tmp_path):
+    class Halved(Joint):
+        def features(self, step, features):
+            return {m: h / 2 for m, h in features.items()}
+
+    shape = ground.architecture(("audio", "visual"), "attention")
+    one = ground.engine(tmp_path, Joint, model=MultimodalNet(shape))
+    one.method.features = Halved.features.__get__(one.method)
+    with pytest.raises(
+        ModelError, match=r"^method joint: its hook `features` leaves out the tokens that fusion 'attention'"
+    ):
+        one.fit()

@@ -39,8 +39,8 @@ FAULTS = [
     Fault(
         name="decide: a coalition of a head that is not additive sees everyone",
         file="src/ambidex/contributions/coalitions.py",
-        before="self.head.fuse(_chosen(self.present, self.absent, coalition))",
-        after="self.head.fuse(self.present)",
+        before="fused(self.head, features_of(parts))[0]",
+        after="fused(self.head, features_of(self.present))[0]",
         caught_by=HEAD + "test_shapley_values_of_a_head_that_is_no_model_by_hand",
     ),
     Fault(

@@ -81,7 +81,7 @@ FAULTS = [
     Fault(
         name="mla: the mean is of the last micro-batch",
         file="src/ambidex/training/seen.py",
-        before="_side_by_side(features), parts",
+        before="joined_features(features), parts",
         after="features[-1], parts",
         caught_by=TESTS + "test_the_projector_is_an_inverse_and_the_heads_gradient_is_projected",
     ),
@@ -137,8 +137,8 @@ FAULTS = [
     Fault(
         name="shared_entropy: own heads are read from the contributions",
         file="src/ambidex/model.py",
-        before="return self.fusion.branches(features)",
-        after="return self.contributions(features)",
+        before="own = self.fusion.branches(features)",
+        after="own = self.contributions(features)",
         caught_by=FUSION_TESTS + "test_branches_are_what_the_head_says_of_each_modality",
     ),
 ]

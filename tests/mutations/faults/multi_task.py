@@ -10,22 +10,22 @@ FAULTS = [
     Fault(
         name="multi_task: the weight forgotten",
         file=METHOD,
-        before="self.config.weight * F.cross_entropy(logits, step.labels)",
-        after="F.cross_entropy(logits, step.labels)",
+        before="self.config.weight * step.own_loss(name, logits)",
+        after="step.own_loss(name, logits)",
         caught_by=TESTS + "test_terms_are_one_cross_entropy_per_modality",
     ),
     Fault(
         name="multi_task: the fused logits for every modality",
         file=METHOD,
-        before="F.cross_entropy(logits, step.labels)",
-        after="F.cross_entropy(step.logits, step.labels)",
+        before="step.own_loss(name, logits)",
+        after="step.own_loss(name, step.logits)",
         caught_by=TESTS + "test_terms_are_one_cross_entropy_per_modality",
     ),
     Fault(
         name="multi_task: a modality's features detached from its loss",
         file=METHOD,
-        before="F.cross_entropy(logits, step.labels)",
-        after="F.cross_entropy(logits.detach().requires_grad_(), step.labels)",
+        before="step.own_loss(name, logits)",
+        after="step.own_loss(name, logits.detach().requires_grad_())",
         caught_by=LOSSES + "[multi_task-defaults]",
     ),
     Fault(

@@ -32,8 +32,8 @@ FAULTS = [
     Fault(
         name="opm: every micro-batch takes the first draws",
         file=METHOD,
-        before="[step.place, None]",
-        after="[: len(h), None]",
+        before="factors[step.place]",
+        after="factors[: len(step.labels)]",
         caught_by=RANKS + "[opm-{'warm_up': 0}-halves]",
     ),
     Fault(

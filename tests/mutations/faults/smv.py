@@ -24,7 +24,7 @@ FAULTS = [
     Fault(
         name="inputs are zeroed in place of features",
         file=METHOD,
-        before="return {m: h * here[:, None] for (m, h), here in zip(features.items(), kept, strict=True)}",
+        before="return scaled(features, dict(zip(features, kept, strict=True)))",
         after=(
             "return {m: step.run.model.encode_one(m, step.inputs[m] * here.view(-1, *[1] * "
             "(step.inputs[m].dim() - 1))) for (m, h), here in zip(features.items(), kept, strict=True)}"
