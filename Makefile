@@ -91,7 +91,7 @@ constraints: ## resolve all versions afresh into constraints.txt (seconds; asks 
 	$(VENV)/resolve/bin/python -m pip install --quiet --disable-pip-version-check uv
 	sed -n '/^#/p' constraints.txt > constraints.txt.new
 	$(VENV)/resolve/bin/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --no-header \
-	  --no-annotate --extra dev --extra bench pyproject.toml \
+	  --no-annotate --extra dev --extra bench --extra mlflow pyproject.toml \
 	  | grep -vE '^(nvidia-|cuda-|triton|setuptools=|pip=)' >> constraints.txt.new
 	mv constraints.txt.new constraints.txt
 	rm -rf $(VENV)/resolve

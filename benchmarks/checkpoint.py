@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from ambidex.encoders import ENCODERS, InputSpec
+from ambidex.data.kinds import InputSpec
+from ambidex.encoders import ENCODERS
 from ambidex.training.checkpoint import CHECKPOINT_FILE, save_checkpoint
 
 SHAPES = {"audio": ("spectrogram", (64, 100)), "visual": ("frames", (3, 3, 64, 64))}

@@ -11,21 +11,22 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from ambidex.data.kinds import Kind, Wants
+from ambidex.data.kinds.frames import Frames
+from ambidex.data.kinds.log_stft import LogStft
 from ambidex.manifest import Row
-from ambidex.media.extraction import Batch, Wants
+from ambidex.media.extraction import Batch
 from ambidex.media.index import write_index
 from ambidex.media.manifest import Manifest
 from ambidex.media.shards import Shard, Slice, write_shard
 from ambidex.media.store import FeatureStore
-from ambidex.media.tensors import Moments, kind_of, shape_of
-from ambidex.params import Frames, Spectrogram, Vector
 
 SOUND_RATE = 44_100
 CLASSES = 6
 CLASS_NAMES = [f"class {number}" for number in range(CLASSES)]
 FIELD: Wants = {
-    "audio": Spectrogram(kind="log_stft", sample_rate=22_050, seconds=3, n_fft=512, hop=353),
-    "visual": Frames(kind="frames", count=3, size=224),
+    "audio": LogStft.of(sample_rate=22_050, seconds=3, n_fft=512, hop=353),
+    "visual": Frames.of(count=3, size=224),
 }
 """what the audio-visual papers make of a CREMA-D clip: a spectrogram of 257x188 and three frames"""
 
@@ -111,13 +112,13 @@ def _batch(
 ) -> Batch:
     tensors = given or {name: _values(want, len(rows), seed) for name, want in wants.items()}
     samples = [{name: values[i] for name, values in tensors.items()} for i in range(len(rows))]
-    moments = {name: [Moments.of(samples[0][name], kind_of(want))] for name, want in wants.items()}
+    moments = {name: [want.moments(samples[0][name])] for name, want in wants.items()}
     return Batch(samples, [row.sample_id for row in rows], moments=moments)
 
 
-def _values(want: Spectrogram | Frames | Vector, count: int, seed: int) -> NDArray[Any]:
-    shape = shape_of(want)
-    if not isinstance(want, Frames):
-        return np.random.default_rng(seed).standard_normal((count, *shape), np.float32)
-    shown = pictures(min(count * want.count, 32), want.size, want.size, seed).transpose(0, 3, 1, 2)
-    return shown[np.arange(count * want.count) % len(shown)].reshape(count, *shape)
+def _values(kind: Kind, count: int, seed: int) -> NDArray[Any]:
+    if not isinstance(kind, Frames):
+        return np.random.default_rng(seed).standard_normal((count, *kind.shape), np.float32)
+    each, size = kind.config.count, kind.config.size
+    shown = pictures(min(count * each, 32), size, size, seed).transpose(0, 3, 1, 2)
+    return shown[np.arange(count * each) % len(shown)].reshape(count, *kind.shape)

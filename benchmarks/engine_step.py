@@ -18,13 +18,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ambidex.configuration.options import plugin_config
-from ambidex.encoders import InputSpec
+from ambidex.data.kinds import Wants
+from ambidex.data.kinds.frames import Frames
+from ambidex.data.kinds.log_mel import LogMel
 from ambidex.engine import Engine
-from ambidex.media.extraction import Wants
 from ambidex.media.store import FeatureStore
 from ambidex.method import METHODS, Method
-from ambidex.model import Architecture, ModalityInput, MultimodalNet
-from ambidex.params import Choice, Frames, Optimisation, Runtime, Spectrogram
+from ambidex.model import Architecture, MultimodalNet
+from ambidex.params import Choice, Optimisation, Runtime
 from ambidex.runtime import make_fabric
 from ambidex.training.batches import Batch, Batches
 from benchmarks.data import FIELD, make_store
@@ -64,11 +65,11 @@ class Case:
 
 
 def _inputs(size: int) -> Wants:
-    sound = Spectrogram(kind="log_mel", sample_rate=1_000, seconds=(size - 1) / 100, hop=10, n_mels=size)
-    return {"audio": sound, "visual": Frames(kind="frames", count=1, size=size)}
+    sound = LogMel.of(sample_rate=1_000, seconds=(size - 1) / 100, hop=10, n_mels=size)
+    return {"audio": sound, "visual": Frames.of(count=1, size=size)}
 
 
-ONE_FRAME: Wants = {**FIELD, "visual": Frames(kind="frames", count=1, size=224)}
+ONE_FRAME: Wants = {**FIELD, "visual": Frames.of(count=1, size=224)}
 RESNETS, TINY = Choice(name="resnet18"), Choice(name="small_cnn")
 CASES = {
     "full": (
@@ -264,10 +265,7 @@ def _params(case: Case, epochs: int = 1) -> Optimisation:
 
 def _model(case: Case, store: FeatureStore, method: Method | None = None) -> MultimodalNet:
     torch.manual_seed(0)
-    inputs = {
-        name: ModalityInput(InputSpec(spec.kind, spec.shape), tuple(spec.mean), tuple(spec.std))
-        for name, spec in store.inputs.items()
-    }
+    inputs = store.inputs
     encoders = dict.fromkeys(inputs, case.encoder)
     plan = Architecture(inputs, encoders, Choice(name="concat"), store.classes)
     return MultimodalNet(plan if method is None else method.architecture(plan))

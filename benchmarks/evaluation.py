@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from ambidex import stages
 from ambidex.configuration import parse_params
-from ambidex.params import Params, Vector
+from ambidex.data.kinds.vector import Vector
+from ambidex.params import Params
 from ambidex.stages import evaluate
 from benchmarks.data import CLASSES, make_store
 from benchmarks.rows import Row, row
@@ -89,7 +90,7 @@ def _trained(folder: Path, size: Size) -> tuple[Params, dict[str, Path]]:
     vectors = {m: _vectors(total, size.width, seed) for seed, m in enumerate(MODALITIES)}
     make_store(
         folder / "features",
-        {m: Vector(kind="vector", size=size.width) for m in MODALITIES},
+        {m: Vector.of(size=size.width) for m in MODALITIES},
         size.splits,
         vectors=vectors,
     )

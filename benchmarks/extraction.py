@@ -20,10 +20,11 @@ from pathlib import Path
 import av
 import numpy as np
 
+from ambidex.data.kinds.frames import Frames
+from ambidex.data.kinds.log_stft import LogStft
 from ambidex.manifest import Row as Sample
 from ambidex.media.extraction import extract_rows
 from ambidex.media.shards import Slice, write_shard
-from ambidex.params import Frames, Spectrogram
 from benchmarks.data import CLASS_NAMES, FIELD, write_clip
 from benchmarks.rows import Row, row
 from benchmarks.scale import Scale, sized
@@ -113,15 +114,15 @@ def _ambidex(folder: Path, clips: list[Path]) -> None:
 
 def _field(clips: list[Path], folder: Path) -> None:
     sound, pictures = FIELD["audio"], FIELD["visual"]
-    assert isinstance(sound, Spectrogram)
+    assert isinstance(sound, LogStft)
     assert isinstance(pictures, Frames)
     folder.mkdir(exist_ok=True)
     for clip in clips:
-        _field_sound(clip, folder / f"{clip.stem}.wav", sound)
-        _field_frames(clip, folder / clip.stem, pictures.count)
+        _field_sound(clip, folder / f"{clip.stem}.wav", sound.config)
+        _field_frames(clip, folder / clip.stem, pictures.config.count)
 
 
-def _field_sound(clip: Path, wav: Path, want: Spectrogram) -> None:
+def _field_sound(clip: Path, wav: Path, want: LogStft.Config) -> None:
     import librosa
 
     command = ["ffmpeg", "-nostdin", "-loglevel", "error", "-y", "-threads", "1", "-i", str(clip), "-vn"]

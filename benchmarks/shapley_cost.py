@@ -15,19 +15,20 @@ from torch import Tensor
 from ambidex.contributions.coalitions import absent_features, shapley_contributions
 from ambidex.contributions.shapley import EXACT_UP_TO, Coalition, coalitions
 from ambidex.contributions.shapley import shapley as exact_shapley
-from ambidex.encoders import InputSpec
-from ambidex.media.extraction import Wants
+from ambidex.data.kinds import Wants
+from ambidex.data.kinds.frames import Frames
+from ambidex.data.kinds.log_mel import LogMel
 from ambidex.media.store import FeatureStore
-from ambidex.model import Architecture, ModalityInput, MultimodalNet
-from ambidex.params import Choice, Frames, Spectrogram
+from ambidex.model import Architecture, MultimodalNet
+from ambidex.params import Choice
 from benchmarks.data import make_store
 from benchmarks.rows import Row, row
 from benchmarks.scale import Scale, sized
 from benchmarks.timing import Seconds, in_turns
 
 LIMIT = 1.25
-SOUND = Spectrogram(kind="log_mel", sample_rate=8_000, seconds=1, n_fft=256, hop=128, n_mels=32)
-FRAMES = Frames(kind="frames", count=3, size=32)
+SOUND = LogMel.of(sample_rate=8_000, seconds=1, n_fft=256, hop=128, n_mels=32)
+FRAMES = Frames.of(count=3, size=32)
 WANTS: dict[int, Wants] = {
     2: {"audio": SOUND, "visual": FRAMES},
     3: {"audio": SOUND, "visual": FRAMES, "touch": SOUND},
@@ -84,10 +85,7 @@ def _rows(count: int, fusion: str, taken: dict[str, Seconds], note: str) -> list
 def _taken(store: FeatureStore, fusion: str, repetitions: int) -> dict[str, Seconds]:
     """Seconds of a pass, of Shapley on its features and, where all coalitions are valued, of a pass for each."""
     torch.manual_seed(0)
-    inputs = {
-        name: ModalityInput(InputSpec(spec.kind, spec.shape), tuple(spec.mean), tuple(spec.std))
-        for name, spec in store.inputs.items()
-    }
+    inputs = store.inputs
     encoders = dict.fromkeys(inputs, Choice(name="small_cnn"))
     model = MultimodalNet(Architecture(inputs, encoders, Choice(name=fusion), store.classes)).eval()
     features = _one_pass(model, store)

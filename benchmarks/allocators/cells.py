@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ambidex.decide import ALLOCATORS, Allocator
-from ambidex.repair.heldout import HeldOut
+from ambidex.decide.allocators import ALLOCATORS, Allocator
+from ambidex.decide.held_out import HeldOut
 from ambidex.statistics import correct, mcnemar_exact, paired_bootstrap, sample_nll
 from benchmarks.allocators.variants import VARIANTS
 

@@ -12,10 +12,10 @@ from scipy.special import log_softmax, logsumexp
 from torch import Tensor
 
 from ambidex.convex import Array
-from ambidex.decide import Allocator
-from ambidex.decide._calibration import Calibration, calibrate, fit_scale
-from ambidex.decide._config import ShrunkConfig
-from ambidex.decide._fit import Likelihood, fit_modality_weights
+from ambidex.decide.allocators import Allocator
+from ambidex.decide.allocators._calibration import Calibration, calibrate, fit_scale
+from ambidex.decide.allocators._config import ShrunkConfig
+from ambidex.decide.allocators._fit import Likelihood, fit_modality_weights
 
 WITH_JOINT = "with_joint"
 """a source of the benchmark's own: contributions, probes, joint probe [N, 2 M + 1, C]"""

@@ -1,6 +1,6 @@
 """What was tried and is not shipped, by name. They are no plug-ins: only this benchmark knows them."""
 
-from ambidex.decide import Allocator
+from ambidex.decide.allocators import Allocator
 from benchmarks.allocators import on_pool, opinions
 
 VARIANTS: dict[str, type[Allocator]] = {

@@ -13,10 +13,12 @@ from ambidex.errors import one_line
 _LISTS = {
     "methods": "the ways to keep modalities balanced in training",
     "datasets": "the data sets that prepare can read",
+    "kinds": "what the samples of a modality can be",
     "encoders": "the networks that turn one modality into a feature",
     "fusions": "the decision layers that turn features into a class",
     "allocators": "the ways to weigh modalities at the decision layer",
     "diagnostics": "the measurements that evaluate makes",
+    "loggers": "the places where a training writes its numbers",
 }
 _TABLES = {
     "methods": "the table of methods: who decides, step cost",

@@ -22,7 +22,7 @@ for epoch in epochs:
     validate, keep the best, checkpoint
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -33,12 +33,13 @@ import torch.nn.functional as F
 from safetensors.torch import save
 from torch import Tensor
 
-from ambidex.errors import PreemptedError, TrainingError
+from ambidex.errors import ModelError, PreemptedError, TrainingError
 from ambidex.files import PARTIAL, write_bytes
-from ambidex.fusion import Features
-from ambidex.method import Method, Phase, Run, Step
+from ambidex.method import METHODS, Method, Phase, Run, Step
 from ambidex.model import MultimodalNet, load_weights
-from ambidex.params import Optimisation
+from ambidex.net.encoded import EncodedFeatures, Features, rows_of
+from ambidex.net.encoded import joined as joined_features
+from ambidex.params import Choice, Optimisation, Runtime
 from ambidex.progress import progress
 from ambidex.readers import Source, fitting
 from ambidex.training.batches import Batch, Batches, generator
@@ -50,11 +51,12 @@ from ambidex.training.checkpoint import (
     save_checkpoint,
 )
 from ambidex.training.clock import Clock, Timer
+from ambidex.training.log import Training
 from ambidex.training.monitor import FiniteGuard, Monitor, Totals, gradient_norms
-from ambidex.training.optimise import build_optimizer, build_schedule
+from ambidex.training.optimise import Schedule, build_optimizer, group_parameters
 from ambidex.training.ranks import Ranks
 from ambidex.training.rehearsal import evaluating, rehearsal
-from ambidex.training.resample import agreed
+from ambidex.training.resample import Resample, agreed
 from ambidex.training.scaling import LossScale
 from ambidex.training.seen import Seen, detached, joined, joined_place
 from ambidex.training.shared_norm import SharedNorm
@@ -83,6 +85,10 @@ class Engine:
     on_epoch: Callable[[int], None] = field(default=lambda epoch: None)
     checkpoint_minutes: float = 0
     """time between two checkpoints within an epoch; 0: after epochs alone"""
+    loggers: Sequence[Choice] = field(default_factory=lambda: Runtime().loggers)
+    """where the numbers go; none of them can end the training"""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """what loggers may say of the run, by dotted name"""
 
     def __post_init__(self) -> None:
         self.ranks, self.stop, self.clock = Ranks(self.fabric), Stop(), Clock()
@@ -94,9 +100,9 @@ class Engine:
         """Train to the end and leave the selected epoch's weights in the model. Returns the selection."""
         self._build()
         first = self._resume()
-        self.monitor = Monitor(self.folder, self.number, self.ranks.first)
-        self.monitor.history = self.history
-        title = f"train {self.folder.name.removesuffix(PARTIAL)}"
+        name = self.folder.name.removesuffix(PARTIAL)
+        training, title = Training(self.folder, name, self.number, self.facts), f"train {name}"
+        self.monitor = Monitor(training, self.loggers if self.ranks.first else (), self.history)
         with (
             self.norm.installed(self.model),
             stop_on_sigterm() as self.stop,
@@ -122,6 +128,7 @@ class Engine:
             self.method.epoch_start(run)
         resample = agreed(self.method.resample(run), self.ranks)
         self.clock.start()
+        length = self._length(resample)
         for phase in self.method.phases(run):
             self._train_mode(phase)
             if phase.fresh and not skip:  # else a stopped run began this pass
@@ -129,6 +136,7 @@ class Engine:
             for whole, micro_batches in self.batches.epoch(
                 "train", run.epoch, size, self.params.accumulate, skip, resample
             ):
+                self.schedule.at(run.epoch, self.done / length, self.number)
                 step = Step(run, phase, self.ranks.sum, partial(self.update, micro_batches, whole))
                 self.method.step(step)
                 if step.modalities is not None:  # in parts: the method says what they say together
@@ -147,12 +155,18 @@ class Engine:
         if resample is not None:
             values["train/samples"] = len(resample)
         if self.method.trains:
-            values = {"learning_rate": self.optimizer.param_groups[0]["lr"]} | values
-            self.schedule.step()
+            values = self.schedule.values() | values
         if self.select_split is not None:
             values |= {f"val/{k}": v for k, v in self.score(self.select_split).items()}
         self.monitor.epoch(run.epoch, self.number, values)
         return values
+
+    def _length(self, resample: Resample | None) -> int:
+        """Optimiser steps of the running epoch, where the schedule asks for them."""
+        if self.params.schedule_per == "epoch":
+            return 1
+        passes = len(tuple(self.method.phases(self.run)))
+        return passes * self.batches.steps("train", self.params.batch_size, resample)
 
     def update(self, micro_batches: list[Batch], whole: int, step: Step) -> None:
         """The ordinary optimiser step over this rank's micro-batches of a batch of `whole` samples."""
@@ -190,7 +204,7 @@ class Engine:
                     encoded = [self._encode(batch) for batch in micro_batches]
             with torch.no_grad():
                 step.labels = torch.cat([batch.labels for batch in micro_batches])
-                step.features = {m: torch.cat([part[m] for part in encoded]) for m in self.model.modalities}
+                step.features = joined_features(encoded)
                 step.logits, step.contributions = self.model.fuse(step.features)
                 step.place = joined_place(micro_batches)
                 step.parts = [batch.inputs for batch in micro_batches]
@@ -202,14 +216,15 @@ class Engine:
         inputs, self.norm.counts = batch.stand_in or batch.inputs, batch.stand_in is None
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             if modalities is None:
-                features = self.model.encode(inputs)
+                present = batch.present if batch.stand_in is None else {}
+                features: Features = self.model.encode(inputs, present)
             else:
                 features = {m: self.model.encode_one(m, inputs[m]) for m in modalities}
         if batch.stand_in is None:
             return features
         if self.model.exchange is not None:
             self.model.exchange.forget()
-        return {m: h[:0] for m, h in features.items()}
+        return rows_of(features, slice(0))
 
     def _forward(self, step: Step, batch: Batch, encoded: Features | None) -> Tensor:
         with self.fabric.autocast():
@@ -218,6 +233,7 @@ class Engine:
             if encoded is None:
                 encoded = self._encode(batch, step.modalities)
             step.features = self.method.features(step, encoded)
+            self._check_tokens(step.features)
             step.logits, step.contributions = self.model.fuse(step.features)
             terms = self.method.objective(step)
             self.totals.add(step, terms)
@@ -232,6 +248,14 @@ class Engine:
             first = first + other
         return first
 
+    def _check_tokens(self, features: Features) -> None:
+        """Raise ModelError where the method took away the tokens that the head reads."""
+        if self.model.fusion.reads_tokens and not isinstance(features, EncodedFeatures):
+            raise ModelError(
+                f"method {METHODS.name_of(type(self.method))}: its hook `features` leaves out the tokens that fusion "
+                f"'{self.model.architecture.fusion.name}' reads; edit them by ambidex.net.encoded.scaled"
+            )
+
     @torch.no_grad()
     def score(self, split: str) -> dict[str, float]:
         """Accuracy (fused and per modality) and mean negative log-likelihood on a split, without augmentation."""
@@ -241,7 +265,7 @@ class Engine:
         step = Step(self.run, Phase(), self.ranks.sum)
         for batch in shares.batches(self.batches, split):
             with self.fabric.autocast():
-                step.labels, step.features = batch.labels, self.model.encode(batch.inputs)
+                step.labels, step.features = batch.labels, self.model.encode(batch.inputs, batch.present)
                 step.logits, step.contributions = self.model.fuse(step.features)
                 one = Totals()
                 one.add(step, {"nll": F.cross_entropy(step.logits.float(), batch.labels)})
@@ -260,7 +284,7 @@ class Engine:
         with evaluating(self.model):
             for batch in shares.batches(self.batches, split, wanted):
                 with self.fabric.autocast():
-                    for m, h in self.model.encode(batch.inputs).items():
+                    for m, h in self.model.encode(batch.inputs, batch.present).items():
                         parts[m].append(h.float())
         features = {m: torch.cat(part) for m, part in parts.items()}
         if self.ranks.count > 1:
@@ -274,8 +298,10 @@ class Engine:
             for name in self.model.modalities:
                 self.model.encoder(name).requires_grad_(False)
         seed, device = self.batches.seed, self.fabric.device
-        own = ("rank", self.ranks.rank) if self.ranks.rank else ()  # what dropout drops differs between ranks
-        torch.manual_seed(generator("train", seed, *own).initial_seed())
+        rank = (
+            ("rank", self.ranks.rank) if self.ranks.rank else ()
+        )  # what dropout drops differs between ranks
+        torch.manual_seed(generator("train", seed, *rank).initial_seed())
         rng = generator("method", seed, device=device)
         epochs = self.params.epochs if self.method.trains else 1
         samples = len(self.batches.store.rows("train"))
@@ -285,10 +311,13 @@ class Engine:
         self.run.steps = self.batches.steps("train", self.params.batch_size)
         self.run.labels = self.batches.store.labels[self.batches.store.rows("train")]
         self.method.check(self.model.architecture, self.frozen)
+        self.norm.check_presence(self.model, self.batches.store.present)
         self.method.setup(self.run)
         self.trained = [p for p in self.model.parameters() if p.requires_grad]
-        self.optimizer = build_optimizer(self.trained, self.params)
-        self.schedule = build_schedule(self.optimizer, self.params)
+        own = self.method.parameter_groups(self.run)
+        groups = group_parameters(self.model, self.trained, own, self.params)
+        self.optimizer = build_optimizer(groups, self.params)
+        self.schedule = Schedule(self.optimizer, self.params)
         self.guard = FiniteGuard(self.folder)
         self.number, self.done = 0, 0  # optimiser steps in all, and of the running epoch
         self.best: dict[str, Any] = {}
@@ -325,7 +354,7 @@ class Engine:
         self._checkpoint(self.run.epoch)
         if not self.ranks.any(self.stop.asked):
             return
-        self.monitor.close()
+        self.monitor.close(complete=False)
         where = f"step {self.number} of epoch {self.run.epoch + 1}"
         raise PreemptedError(f"stopped by SIGTERM after {where}; a rerun resumes from {self.folder}")
 
@@ -347,7 +376,7 @@ class Engine:
             "history": self.history,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
+            "schedule": self.schedule.now,
             "scale": self.scale.state_dict(),
             "method": self.method.state_dict(),
             "method_rng": self.run.rng.get_state(),
@@ -369,7 +398,7 @@ class Engine:
     def _restore(self, state: dict[str, Any]) -> int:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
+        self.schedule.now = float(state["schedule"])
         self.scale.load_state_dict(state["scale"])
         self.method.load_state_dict(state["method"])
         self.run.rng.set_state(state["method_rng"])

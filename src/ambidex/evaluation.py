@@ -3,21 +3,24 @@
 A model whose encoders exchange needs one pass more over test: what a stream says without the others is in no feature.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ambidex.contributions.coalitions import absent_features, contribution_shares, fused
+from ambidex.decide.held_out import HeldOut
 from ambidex.media.store import FeatureStore
 from ambidex.model import MultimodalNet
+from ambidex.net.encoded import Features, presence
+from ambidex.net.features import batches, encoded, gathered
 from ambidex.params import Evaluate
 from ambidex.progress import progress
-from ambidex.repair.heldout import HeldOut
+from ambidex.statistics import correct, summary
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,8 @@ class Outputs:
     groups: list[str]
     labels: Tensor
     """[N] int64"""
-    features: dict[str, Tensor]
-    """h_m [N, D_m]"""
+    features: Features
+    """h_m [N, D_m]; with tokens beside it where the head reads such"""
     logits: Tensor
     """z [N, C]"""
     contributions: dict[str, Tensor]
@@ -39,9 +42,25 @@ class Outputs:
     """what each modality says alone [N, C]: its own head where it has one, else its contribution"""
     contribution_error: dict[str, Tensor] = field(default_factory=dict)
     """standard error [N, C] of each z_m where Shapley values are sampled (above six modalities); else empty"""
-    isolated: dict[str, Tensor] = field(default_factory=dict)
+    isolated: Features = field(default_factory=dict)
     """h_m [N, D_m] where encoders that exchange are told the training split's average in place of the others; of
     `test` alone, empty where they do not exchange"""
+
+    @property
+    def present(self) -> dict[str, Tensor]:
+        """Modality -> which samples have it [N], bool, of those modalities that a sample lacks."""
+        return presence(self.features)
+
+    def right(self, said: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Modality -> is what it says [N, C] right [N], 0 or 1 in float64; wrong where a sample lacks it."""
+        right = {m: correct(z, self.labels) for m, z in said.items()}
+        return {m: r * self.present[m] if m in self.present else r for m, r in right.items()}
+
+    def summary(self, modality: str, said: Tensor, bins: int) -> dict[str, float]:
+        """`statistics.summary` of what `modality` says [N, C], over the samples that have it."""
+        if (here := self.present.get(modality)) is None:
+            return summary(said, self.labels, bins)
+        return summary(said[here], self.labels[here], bins)
 
     def stacked(self) -> Tensor:
         """Contributions as one tensor [N, M, C], in the order of the modalities."""
@@ -120,27 +139,25 @@ def collect(
     For heads that are not additive the contributions are Shapley values over feature coalitions, with absent
     features given by `absent`; above six modalities sampled along `permutations` orders drawn with `seed`.
     """
-    from ambidex.contributions.coalitions import absent_features, contribution_shares
-
     model = model.to(device).eval()
     rows = {split: store.rows(split) for split in splits}
-    features: dict[str, dict[str, Tensor]] = {}
+    features: dict[str, Features] = {}
     told: list[Tensor] = []
-    batches = partial(_batches, store, model.modalities, batch_size=batch_size, device=device)
     with progress("evaluate", sum(len(r) for r in rows.values()), "samples") as advance:
         for split in splits:
             listening = nullcontext(told) if model.exchange is None else model.exchange.listening()
             with listening as heard:
-                features[split] = _joined(model.encode(x) for x in batches(rows[split], advance=advance))
+                features[split] = encoded(model, store, rows[split], batch_size, device, advance)
             told = heard if split == "train" else told
-    alone: dict[str, Tensor] = {}
+    alone: Features = {}
     if model.exchange is not None and told and "test" in rows:
         usual = [total / len(rows["train"]) for total in told]
-        alone = _joined(model.isolated(x, usual) for x in batches(rows["test"]))
+        inputs = batches(store, model.modalities, rows["test"], batch_size, device)
+        alone = gathered(model.isolated(x, usual) for x in inputs)
     model = model.cpu()
     outputs: dict[str, Outputs] = {}
     for split in splits:
-        logits, contributions = model.fuse(features[split])
+        logits, contributions = fused(model, features[split])
         error: dict[str, Tensor] = {}
         if contributions is None:
             background = absent_features(features, features[split], absent)
@@ -160,22 +177,3 @@ def collect(
             isolated=alone if split == "test" else {},
         )
     return outputs
-
-
-def _batches(
-    store: FeatureStore,
-    modalities: Sequence[str],
-    rows: Tensor,
-    batch_size: int,
-    device: torch.device,
-    advance: Callable[[int], None] = lambda count: None,
-) -> Iterator[dict[str, Tensor]]:
-    for batch in torch.split(rows, batch_size):
-        yield {m: store.gather(m, batch).to(device) for m in modalities}
-        advance(len(batch))
-
-
-def _joined(parts: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Features of all batches, float32 on the CPU."""
-    kept = [{m: h.float().cpu() for m, h in part.items()} for part in parts]
-    return {m: torch.cat([part[m] for part in kept]) for m in kept[0]}

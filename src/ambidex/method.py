@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ambidex.cards.card import Card, Preset
-from ambidex.fusion import Features
 from ambidex.needs import Needs as Needs
+from ambidex.net.encoded import Features, presence
 from ambidex.params import Section
 from ambidex.registry import Plugins
 from ambidex.training.resample import Resample
@@ -112,7 +112,18 @@ class Step:
     def branches(self) -> dict[str, Tensor] | None:
         """What each modality says alone [B, C], see MultimodalNet.branches."""
         model = self.run.model
-        return model.branches(self.features) if model.standalone else model.alone(self.contributions)
+        return (
+            model.branches(self.features)
+            if model.has_branches
+            else model.fusion.as_branches(self.contributions)
+        )
+
+    def own_loss(self, modality: str, logits: Tensor) -> Tensor:
+        """Mean cross-entropy of what one modality says alone [B, C]; a sample that lacks it adds 0 to the mean."""
+        present = presence(self.features).get(modality)
+        if present is None:
+            return F.cross_entropy(logits, self.labels)
+        return (F.cross_entropy(logits, self.labels, reduction="none") * present).mean()
 
     def ablate(self, drop: Collection[str]) -> Tensor:
         """Logits [B, C] with the features of the modalities in `drop` set to zero."""
@@ -135,6 +146,8 @@ class Method:
     presets: ClassVar[Mapping[str, Preset]] = {}
     """published settings by data set, for `train: {preset: NAME}`"""
     needs: ClassVar[Needs] = Needs()
+    groups: ClassVar[tuple[str, ...]] = ()
+    """names of its `parameter_groups`, so that `train.groups` may hold them"""
     trains: ClassVar[bool] = True
     """False: nothing is trained; the model is validated once as it was built, and delivered"""
     neutral: ClassVar[tuple[dict[str, Any], ...]] = ({},)
@@ -170,6 +183,13 @@ class Method:
     def setup(self, run: Run) -> None:
         """Called once before the first epoch, also of a resumed run (before load_state_dict)."""
 
+    def parameter_groups(self, run: Run) -> Mapping[str, Iterable[nn.Parameter]]:
+        """Parameters that may have a learning rate of their own, by the name of their group; asked after setup.
+
+        The rate stands in `train.groups`. A group of the method's wins over that of a modality, encoders or head.
+        """
+        return {}
+
     # each epoch
     def epoch_start(self, run: Run) -> None:
         """Called before the first batch of `run.epoch`; not again where a run resumes within the epoch."""
@@ -204,7 +224,7 @@ class Method:
         """
 
     def features(self, step: Step, features: Features) -> Features:
-        """Between encoders and fusion: drop, mask."""
+        """Between encoders and fusion: drop, mask. Where the head reads tokens edit by `ambidex.net.encoded`."""
         return features
 
     def objective(self, step: Step) -> dict[str, Tensor]:

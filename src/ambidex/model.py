@@ -1,12 +1,13 @@
-"""MultimodalNet: encoders, head, and whatever a method or an allocator adds to inference.
+"""MultimodalNet: encoders, head, and whatever a method adds to inference.
 
 A saved model is a folder with model.json (architecture) and model.safetensors (weights): it alone predicts.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 from pydantic import ConfigDict, Field
@@ -14,25 +15,30 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from ambidex.configuration.options import choice_config
-from ambidex.encoders import ENCODERS, Encoder, InputSpec
+from ambidex.data.kinds import InputSpec, TensorName
+from ambidex.encoders import ENCODERS, Encoder
 from ambidex.errors import AmbidexError, ModelError
 from ambidex.exchange import Exchange, ExchangeSpec
 from ambidex.files import write_bytes, write_json
 from ambidex.fusion import FUSIONS, Features, Fusion, sum_contributions
+from ambidex.net.encoded import Encoded, features_of, silenced
+from ambidex.net.fill import Fill, Rule
 from ambidex.params import Choice
 from ambidex.readers import Record, Source, fitting, read_json
 from ambidex.readers.schema import Names
 from ambidex.readers.weights import read_headers, read_tensors
-from ambidex.repair.decision import Decision, DecisionSpec
 from ambidex.weights import check_headers, fill
 
 MODEL_FILE = "model.json"
 WEIGHTS_FILE = "model.safetensors"
-_OTHER = "the file is of another architecture"
+LAYER = "decision"
+"""key in `architecture` of model.json, and start of the names in the weights, of a decision layer that was saved with
+the net (decide/repaired.py); it is none of the net's"""
+OTHER = "the file is of another architecture"
 
 
 class _Input(Record):
-    kind: Literal["spectrogram", "frames", "vector"]
+    kind: TensorName
     shape: list[Annotated[int, Field(ge=1, le=10**8)]]
     mean: list[float]
     std: list[Annotated[float, Field(gt=0)]]
@@ -47,16 +53,9 @@ class _Exchange(Record):
     ratio: Annotated[int, Field(ge=1, le=1_000)]
 
 
-class _Decision(Record):
-    allocator: str
-    options: dict[str, Any]
-    source: str
-    absent: str | None
-    permutations: Annotated[int, Field(ge=1, le=10_000)] = 64
-    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
+class ArchitectureRecord(Record):
+    """What model.json says of the net. A decision layer that was saved with it is described beside: LAYER."""
 
-
-class _Architecture(Record):
     modalities: Names
     inputs: dict[str, _Input]
     encoders: dict[str, _Choice]
@@ -65,31 +64,23 @@ class _Architecture(Record):
     heads: bool
     category_weights: bool = False
     exchange: _Exchange | None = None
-    decision: _Decision | None = None
+    fill: Rule | None = None
 
 
-class _Description(Record):
+class DescriptionRecord(Record):
+    """What model.json says."""
+
     model_config = ConfigDict(protected_namespaces=())
-    architecture: _Architecture
+    architecture: ArchitectureRecord
     features: str | None = None
     extract: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class ModalityInput:
-    """One modality's stored tensor and the statistics of the training split that normalise it."""
-
-    spec: InputSpec
-    mean: tuple[float, ...]
-    """one value (spectrogram), one per channel (frames, on the 0..1 scale) or one per feature (vector)"""
-    std: tuple[float, ...]
 
 
 @dataclass(frozen=True)
 class Architecture:
     """Everything needed to build the model again, apart from its weights."""
 
-    inputs: dict[str, ModalityInput]
+    inputs: dict[str, InputSpec]
     encoders: dict[str, Choice]
     fusion: Choice
     classes: tuple[str, ...]
@@ -99,73 +90,62 @@ class Architecture:
     """a learned factor for each modality's contribution to each class (adaptive head); additive fusions only"""
     exchange: ExchangeSpec | None = None
     """what the encoders tell each other while they run; None: nothing, a feature is its own modality's alone"""
-    decision: DecisionSpec | None = None
-    """the fitted decision layer that predicts in place of the head; None: the head does"""
+    fill: Rule | None = None
+    """what stands for the feature of an absent modality; None: every training sample has all of them"""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON-serialisable values."""
+        fill = {} if self.fill is None else {"fill": self.fill}
         return {
+            **fill,
             "modalities": list(self.inputs),  # their order is the model's, and JSON keys are sorted
-            "inputs": {
-                name: {
-                    "kind": i.spec.kind,
-                    "shape": list(i.spec.shape),
-                    "mean": list(i.mean),
-                    "std": list(i.std),
-                }
-                for name, i in self.inputs.items()
-            },
+            "inputs": {name: spec.to_json() for name, spec in self.inputs.items()},
             "encoders": {name: choice.model_dump() for name, choice in self.encoders.items()},
             "fusion": self.fusion.model_dump(),
             "classes": list(self.classes),
             "heads": self.heads,
             "category_weights": self.category_weights,
             "exchange": None if self.exchange is None else self.exchange.to_json(),
-            "decision": None if self.decision is None else self.decision.to_json(),
+            LAYER: None,
         }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Architecture":
         """The inverse of to_json, of what describe() has checked. Raises KeyError for a modality without input."""
-        given = {name: value["inputs"][name] for name in value["modalities"]}
-        inputs = {
-            name: ModalityInput(InputSpec(i["kind"], tuple(i["shape"])), tuple(i["mean"]), tuple(i["std"]))
-            for name, i in given.items()
-        }
+        inputs = {name: InputSpec.from_json(value["inputs"][name]) for name in value["modalities"]}
         encoders = {name: Choice.model_validate(choice) for name, choice in value["encoders"].items()}
         fusion = Choice.model_validate(value["fusion"])
         own, weighted = bool(value["heads"]), bool(value.get("category_weights", False))
         given_exchange = value.get("exchange")  # models written before there was one lack the key
         exchange = None if given_exchange is None else ExchangeSpec.from_json(given_exchange)
-        given_decision = value.get("decision")  # here too
-        decision = None if given_decision is None else DecisionSpec.from_json(given_decision)
-        return cls(inputs, encoders, fusion, tuple(value["classes"]), own, weighted, exchange, decision)
+        return cls(
+            inputs, encoders, fusion, tuple(value["classes"]), own, weighted, exchange, value.get("fill")
+        )
 
 
 class Normalise(nn.Module):
-    """Stored tensor to normalised float: uint8 to 0..1, then (x - mean) / std of the training split."""
+    """Stored tensor to normalised float: uint8 to 0..1, then as the kind normalises, by the training split."""
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, spec: InputSpec, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(self, spec: InputSpec) -> None:
         super().__init__()
-        self.image = spec.kind == "frames"
-        shape = (-1, 1, 1) if self.image else (-1,)
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).reshape(shape))
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).reshape(shape))
+        self.kind = spec.owner
+        shape = self.kind.statistics
+        self.register_buffer("mean", torch.tensor(spec.mean, dtype=torch.float32).reshape(shape))
+        self.register_buffer("std", torch.tensor(spec.std, dtype=torch.float32).reshape(shape))
 
     def forward(self, x: Tensor) -> Tensor:
         """x [B, *shape] uint8 or float -> float32 of the same shape."""
         x = x.float() / 255 if x.dtype == torch.uint8 else x.float()
-        return (x - self.mean) / self.std
+        return self.kind.normalise(x, self.mean, self.std)
 
 
 class MultimodalNet(nn.Module):
-    """Encoders (that may exchange), fusion (the trained head), optional own heads, category weights, decision layer.
+    """Encoders (that may exchange), fusion (the trained head), optional own heads and category weights.
 
-    `encode` then `decide` is the whole forward pass. `fuse` is the trained head, whether or not a decision layer
-    stands in for it; `contributions` splits its logits by modality.
+    `encode` then `fuse` is the whole forward pass; `contributions` splits its logits by modality. A `net.head.Head`.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -180,11 +160,11 @@ class MultimodalNet(nn.Module):
         classes = len(architecture.classes)
         self.normalise = nn.ModuleDict()
         self.encoders = nn.ModuleDict()
-        for name, given in architecture.inputs.items():
+        for name, spec in architecture.inputs.items():
             choice = architecture.encoders[name]
             config = choice_config(ENCODERS, choice, f"model.encoders.{name}")
-            self.normalise[name] = Normalise(given.spec, given.mean, given.std)
-            self.encoders[name] = ENCODERS.get(choice.name)(config, given.spec)
+            self.normalise[name] = Normalise(spec)
+            self.encoders[name] = ENCODERS.get(choice.name)(config, spec)
         dims = {name: self.encoder(name).dim for name in self.modalities}
         config = choice_config(FUSIONS, architecture.fusion, "model.fusion")
         self.fusion: Fusion = FUSIONS.get(architecture.fusion.name)(config, dims, classes)
@@ -194,13 +174,10 @@ class MultimodalNet(nn.Module):
         self.category_weights: nn.Parameter | None = None
         if architecture.category_weights:
             self.category_weights = nn.Parameter(torch.ones(len(dims), classes))
-        self.decision: Decision | None = None
-        if architecture.decision is not None:
-            architecture.decision.check(self.fusion.additive, self.standalone)
-            self.decision = Decision(architecture.decision, dims, classes)
         self.exchange: Exchange | None = None
         if architecture.exchange is not None:  # last: all else starts from the weights it has without
             self.exchange = Exchange(architecture.exchange, self._encoders())
+        self.fill = Fill(architecture.fill or "zero", dims)
 
     def encoder(self, modality: str) -> Encoder:
         """The encoder phi_m."""
@@ -217,12 +194,35 @@ class MultimodalNet(nn.Module):
         feature: Tensor = self.encoder(modality)(self.normalise[modality](x))
         return feature
 
-    def encode(self, inputs: Mapping[str, Tensor]) -> Features:
-        """Stored tensors -> features h_m [B, D_m], in the order of `modalities`."""
+    def encode(self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None) -> Features:
+        """Stored tensors -> features h_m [B, D_m], in the order of `modalities`.
+
+        `present`: of modalities that a sample may lack, which samples have them [B], bool. What stands in the inputs of
+        the others is not looked at. Raises ModelError where encoders exchange and a sample lacks one.
+        """
+        present = present or {}
         if self.exchange is None:
-            return {name: self.encode_one(name, inputs[name]) for name in self.modalities}
+            return features_of(
+                {name: self.encoded(name, inputs[name], present.get(name)) for name in self.modalities}
+            )
+        for name, here in present.items():
+            if not here.all():
+                raise ModelError(
+                    f"the encoders exchange, and a sample has no {name}: such a model needs all modalities"
+                )
         features: Features = self.exchange(self._encoders(), self.normalised(inputs))
         return features
+
+    def encoded(self, modality: str, x: Tensor, present: Tensor | None = None) -> Encoded:
+        """One modality's stored tensor x [B, *shape] -> its feature [B, D_m], with tokens where the head reads such.
+
+        `present` [B], bool: only these samples go through the encoder.
+        """
+        if present is not None:
+            return self.fill.spread(modality, self._of_some(modality, x[present]), present)
+        if not self.fusion.reads_tokens:
+            return Encoded(self.encode_one(modality, x))
+        return self.encoder(modality).encode(self.normalise[modality](x)).with_tokens()
 
     def isolated(self, inputs: Mapping[str, Tensor], usual: Sequence[Tensor]) -> Features:
         """As `encode`, but the exchange tells every encoder `usual` in place of the others; see Exchange.isolated."""
@@ -232,6 +232,23 @@ class MultimodalNet(nn.Module):
     def normalised(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Stored tensors -> what the encoders take, in the order of `modalities`."""
         return {name: self.normalise[name](inputs[name]) for name in self.modalities}
+
+    def _of_some(self, modality: str, x: Tensor) -> Encoded:
+        """As `encoded`; of no samples at all zeros pass the encoder in evaluation mode, so that gradients are zero."""
+        if len(x):
+            return self.encoded(modality, x)
+        encoder = self.encoder(modality)
+        training = [part for part in encoder.modules() if part.training]
+        encoder.eval()
+        said = self.encoded(modality, x.new_zeros(1, *x.shape[1:]))
+        for part in training:
+            part.training = True
+        return said.each(lambda tensor: tensor[:0])
+
+    @property
+    def classes(self) -> int:
+        """C, the number of classes."""
+        return len(self.architecture.classes)
 
     def fuse(self, features: Features) -> tuple[Tensor, dict[str, Tensor] | None]:
         """Features -> logits [B, C] and, for additive heads, contributions z_m [B, C] that sum to them."""
@@ -248,53 +265,42 @@ class MultimodalNet(nn.Module):
         return self.fusion.start_from(classifiers)
 
     def contributions(self, features: Features) -> dict[str, Tensor] | None:
-        """What each modality adds to the logits [B, C], category weights included; None: head not additive."""
-        return self._weighted(self.fusion.contributions(features)) if self.fusion.additive else None
+        """What each modality adds to the logits [B, C], category weights included; None: head not additive.
+
+        A modality adds exactly nothing to the logits of a sample that lacks it.
+        """
+        contributions = self.fusion.contributions(features)
+        return None if contributions is None else silenced(self._weighted(contributions), features)
 
     def blocks(self) -> dict[str, Tensor] | None:
         """The weights [C, D_m] that make each contribution, category weights included.
 
         None where the head is not additive or its contributions are not linear in the features.
         """
-        blocks = self.fusion.blocks() if self.fusion.additive else None
+        blocks = self.fusion.blocks()
         return None if blocks is None else self._weighted(blocks, classes_first=True)
 
     def branches(self, features: Features) -> dict[str, Tensor] | None:
-        """What each modality says alone [B, C]: by its own head, else by a standalone fusion, else its contribution.
+        """What each modality says by itself [B, C]: own head, else fusion with branches, else contribution.
 
         Where the logits are a mean, a contribution is a part of what its classifier says. None where the head is
         not additive and there is nothing of the others.
         """
         if self.heads is not None:
-            return {name: self.heads[name](features[name]) for name in self.modalities}
-        if self.fusion.standalone:
-            return self.fusion.branches(features)
-        return self.alone(self.contributions(features))
-
-    def alone(self, contributions: dict[str, Tensor] | None) -> dict[str, Tensor] | None:
-        """Contributions as what each modality says alone; None: head not additive."""
-        if contributions is None or self.fusion.alone == 1:
-            return contributions
-        return {name: self.fusion.alone * z for name, z in contributions.items()}
+            return silenced({name: self.heads[name](features[name]) for name in self.modalities}, features)
+        if self.fusion.has_branches:
+            own = self.fusion.branches(features)
+            return None if own is None else silenced(own, features)
+        return self.fusion.as_branches(self.contributions(features))
 
     @property
-    def standalone(self) -> bool:
-        """Whether `branches` are classifiers of the model's own, not contributions: own heads, a standalone fusion."""
-        return self.heads is not None or self.fusion.standalone
-
-    def decide(self, features: Features) -> tuple[Tensor, dict[str, Tensor] | None]:
-        """Features -> the logits that are predicted [B, C], and what each modality adds to them [B, C].
-
-        Without a decision layer these are the head's, and None for the parts where the head is not additive.
-        """
-        if self.decision is None:
-            return self.fuse(features)
-        logits, parts = self.decision(self, features)
-        return logits, dict(zip(self.modalities, parts.unbind(dim=1), strict=True))
+    def has_branches(self) -> bool:
+        """Whether `branches` are classifiers of the model's own, not contributions: own heads, or the fusion's."""
+        return self.heads is not None or self.fusion.has_branches
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Stored tensors, each [B, *shape] -> the logits that are predicted [B, C]."""
-        return self.decide(self.encode(inputs))[0]
+        """Stored tensors, each [B, *shape] -> logits [B, C]."""
+        return self.fuse(self.encode(inputs))[0]
 
     def _encoders(self) -> dict[str, Encoder]:
         return {name: self.encoder(name) for name in self.modalities}
@@ -308,40 +314,61 @@ class MultimodalNet(nn.Module):
 
 def save_model(model: MultimodalNet, folder: Path, **facts: Any) -> None:
     """Write model.json and model.safetensors into `folder`. `facts` (fingerprints ...) go into model.json."""
+    write_model_files(folder, model.architecture.to_json(), model.state_dict(), facts)
+
+
+def write_model_files(
+    folder: Path, architecture: Mapping[str, Any], weights: Mapping[str, Tensor], facts: Mapping[str, Any]
+) -> None:
+    """The same of a description and weights that are at hand."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    write_bytes(folder / WEIGHTS_FILE, save(weights))
-    write_json(folder / MODEL_FILE, {"format": 1, "architecture": model.architecture.to_json(), **facts})
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    write_bytes(folder / WEIGHTS_FILE, save(tensors))
+    write_json(folder / MODEL_FILE, {"format": 1, "architecture": architecture, **facts})
 
 
 def load_model(folder: Path) -> MultimodalNet:
-    """Build the model that `folder` describes and load its weights.
+    """Build the trained net that `folder` describes and load its weights; a decision layer saved with it is left out.
 
     Raises ModelError where a file is missing or the weights do not fit the architecture. The header of the weights
     is compared before anything is built, so that a description of terabytes costs nothing.
     """
     described, path = describe(folder), folder / WEIGHTS_FILE
-    source = Source(str(folder / MODEL_FILE), ModelError)
-    try:
-        with fitting(source, "the description of a model"):
-            architecture = Architecture.from_json(described["architecture"])
-            with torch.device("meta"):
-                shapes = MultimodalNet(architecture).state_dict()
-            check_headers(shapes, read_headers(path, error=ModelError), path, _OTHER)
-            model = MultimodalNet(architecture)
-    except AmbidexError as error:
-        known = str(error).startswith((str(source.name), str(path)))
-        raise error if known else source.wrong(str(error)) from None
-    load_weights(model, path)
+    others = () if described["architecture"].get(LAYER) is None else (f"{LAYER}.",)
+    with building(folder):
+        architecture = Architecture.from_json(described["architecture"])
+        with torch.device("meta"):
+            shapes = MultimodalNet(architecture).state_dict()
+        headers = read_headers(path, error=ModelError)
+        own = {name: header for name, header in headers.items() if not name.startswith(others)}
+        check_headers(shapes, own, path, OTHER)
+        model = MultimodalNet(architecture)
+    load_weights(model, path, others)
     return model.eval()
 
 
-def load_weights(module: nn.Module, path: Path) -> None:
-    """Load safetensors weights into `module`. Raises ModelError naming the first tensor that does not fit."""
-    fill(module, read_tensors(path, error=ModelError), path, _OTHER)
+@contextmanager
+def building(folder: Path) -> Iterator[None]:
+    """Whatever goes wrong while something is built of the description in `folder` is a ModelError that names a file."""
+    source = Source(str(folder / MODEL_FILE), ModelError)
+    try:
+        with fitting(source, "the description of a model"):
+            yield
+    except AmbidexError as error:
+        known = str(error).startswith((source.name, str(folder / WEIGHTS_FILE)))
+        raise error if known else source.wrong(str(error)) from None
 
 
-def describe(folder: Path) -> dict[str, Any]:
+def load_weights(module: nn.Module, path: Path, others: tuple[str, ...] = ()) -> None:
+    """Load safetensors weights into `module`, but for those whose names start with one of `others`.
+
+    Raises ModelError naming the first tensor that does not fit.
+    """
+    tensors = read_tensors(path, error=ModelError)
+    fill(module, {n: t for n, t in tensors.items() if not n.startswith(others)}, path, OTHER)
+
+
+def describe(folder: Path, schema: type[DescriptionRecord] = DescriptionRecord) -> dict[str, Any]:
     """What model.json in `folder` says: `architecture` and facts. Raises ModelError where it cannot be read."""
-    described: dict[str, Any] = read_json(folder / MODEL_FILE, _Description, error=ModelError)
+    described: dict[str, Any] = read_json(folder / MODEL_FILE, schema, error=ModelError)
     return described

@@ -24,6 +24,10 @@ class Needs:
     """the unimodal classifiers of pretrain, in every regime: the model starts as they are, heads included"""
     stages: bool = False
     """encoders that run in stages, between which modalities can exchange"""
+    pooled: str = ""
+    """a head that reads pooled features alone, in a few words what the method does to them; empty: tokens are fine"""
+    missing: bool = False
+    """whether it knows what to do with samples that lack a modality"""
     trained: str = ""
     """encoders that train, in a few words what it does to them alone; empty: it has something to do without"""
 
@@ -57,12 +61,24 @@ class Needs:
                 f"needs contributions that sum to the logits, fusion '{fusion}' has none; "
                 "use fusion concat, sum or shared"
             )
+        if architecture.fill is not None and not self.missing:
+            takers = ", ".join(_for_missing())
+            yield f"needs samples that have every modality, and some lack one; methods for such: {takers}"
+        if self.pooled and FUSIONS.get(fusion).reads_tokens:
+            yield f"{self.pooled}, and fusion '{fusion}' reads tokens; use fusion concat, sum, shared, gated or film"
         for modality, encoder in architecture.encoders.items() if self.stages else ():
             if not issubclass(ENCODERS.get(encoder.name), Staged):
                 yield (
                     f"exchanges between the stages of encoders, '{encoder.name}' of {modality} has none; "
                     f"use {' or '.join(staged_names())}"
                 )
+
+
+def _for_missing() -> list[str]:
+    """The methods that take samples without some of the modalities."""
+    from ambidex.method import METHODS
+
+    return [name for name, method in METHODS.all().items() if method.needs.missing]
 
 
 def _takers(count: int) -> list[str]:

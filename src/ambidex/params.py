@@ -4,23 +4,35 @@ Options of plug-ins (a data set, an encoder, a method ...) are validated by the 
 `ambidex.configuration` reads the file, applies `--set`, and turns every mistake into one line.
 """
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
+from ambidex.data.kinds import AugmentConfig, Kind, KindConfig, any_augment, any_config, kind_of
 from ambidex.errors import ParamsError
 from ambidex.platform import Platform
+from ambidex.section import Fraction as Fraction
 from ambidex.section import Section as Section
 
 ModalityName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=100)]
 """a name that becomes part of a path and a word of a shell command"""
 MOST_PARTS = 100_000
-LARGEST_SAMPLE = 2**28
-"""values of one sample of a modality: a GiB of float32"""
-Fraction = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Regime = Literal["scratch", "pretrained", "frozen"]
+if TYPE_CHECKING:
+    Input = KindConfig
+    Augment = AugmentConfig
+else:
+    Input, Augment = any_config(), any_augment()
 
 
 class Choice(BaseModel):
@@ -33,6 +45,15 @@ class Choice(BaseModel):
     def options(self) -> dict[str, Any]:
         """The plug-in's options as given."""
         return dict(self.__pydantic_extra__ or {})
+
+
+def _as_block(value: Any) -> Any:
+    """`history` is short for {name: history}."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+Named = Annotated[Choice, BeforeValidator(_as_block)]
+"""a plug-in by its name alone, or as a block"""
 
 
 class Prepare(Section):
@@ -57,6 +78,9 @@ class Prepare(Section):
         description="groups that val and test get at least where they are drawn, as long as train keeps two thirds of "
         "its share; else two, as long as it keeps half; else one",
     )
+    allow_missing: tuple[ModalityName, ...] = Field(
+        (), max_length=1_000, description="modalities that a sample may lack: their cells may be empty"
+    )
     allow_shared_groups: bool = Field(False, description="accept a group (speaker) that stands in two splits")
     shared_content: Literal["refuse", "drop", "allow"] = Field(
         "refuse",
@@ -70,61 +94,6 @@ class Prepare(Section):
         if self.val_fraction + self.test_fraction >= 1:
             raise ValueError("val_fraction + test_fraction must stay below 1: nothing is left to train on")
         return self
-
-
-class Spectrogram(Section):
-    """Audio to a spectrogram [frequency, time], float32, of fixed duration (longer is cut, shorter padded)."""
-
-    kind: Literal["log_mel", "log_stft"]
-    sample_rate: int = Field(16_000, ge=1_000, le=192_000, description="Hz")
-    seconds: float = Field(1.0, gt=0, le=600, description="length that every clip is brought to")
-    n_fft: int = Field(400, ge=16, le=16_384, description="window, samples")
-    hop: int = Field(160, ge=1, le=16_384, description="from one window to the next, samples")
-    n_mels: int = Field(64, ge=4, le=512, description="mel bands, log_mel only")
-    floor: float = Field(1e-6, gt=0, le=1, description="power below this is silence")
-
-    @model_validator(mode="after")
-    def _one_sample_fits_into_memory(self) -> "Spectrogram":
-        bands = self.n_mels if self.kind == "log_mel" else self.n_fft // 2 + 1
-        _check_values(bands * (1 + round(self.seconds * self.sample_rate) // self.hop))
-        return self
-
-
-class Frames(Section):
-    """Video (or one image) to `count` uniformly sampled RGB frames [count, 3, size, size], uint8."""
-
-    kind: Literal["frames"]
-    count: int = Field(3, ge=1, le=512, description="pictures of a clip")
-    size: int = Field(64, ge=8, le=1_024, description="pixels, height and width")
-    noise: float = Field(
-        0.0, ge=0, le=10, description="white noise added, standard deviation on the scale 0..1: a bad camera"
-    )
-    orientation: Literal["upright", "stored"] = Field(
-        "upright",
-        description="turn pictures as EXIF or the film's display matrix says, or leave them as stored",
-    )
-
-    @model_validator(mode="after")
-    def _one_sample_fits_into_memory(self) -> "Frames":
-        _check_values(self.count * 3 * self.size * self.size)
-        return self
-
-
-def _check_values(count: int) -> None:
-    if count > LARGEST_SAMPLE:
-        raise ValueError(f"a sample would have {count:,} values, expected at most {LARGEST_SAMPLE:,}")
-
-
-class Vector(Section):
-    """Ready features [size], float32: `file.npy`, `file.npz#array[row]` or `file.csv[row]` in the manifest."""
-
-    kind: Literal["vector"]
-    size: int | None = Field(
-        None, ge=1, le=10_000_000, description="expected length; taken from the first sample when missing"
-    )
-
-
-Input = Annotated[Spectrogram | Frames | Vector, Field(discriminator="kind")]
 
 
 class Part(Section):
@@ -172,39 +141,33 @@ class Extract(Section):
         None, description="extract this share only (`0/4`: the first of four), for `merge` to join"
     )
 
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """What the samples of each modality are."""
+        return {name: kind_of(config) for name, config in self.modalities.items()}
+
 
 class Model(Section):
     """The model: an encoder per modality and the decision layer."""
 
     encoders: dict[ModalityName, Choice]
     fusion: Choice = Field(Choice(name="concat"), description="the decision layer, see `ambidex fusions`")
+    fill: Literal["zero", "mean", "learned"] = Field(
+        "zero",
+        description="what stands for the feature of a modality that a sample lacks, in heads that are not additive: "
+        "zeros, the running mean of training, or a learned feature",
+    )
 
 
-class SpectrogramAugment(Section):
-    """SpecAugment masks and a circular time shift, as fractions of the spectrogram's axes."""
-
-    kind: Literal["spectrogram"]
-    frequency_mask: Fraction = Field(0.15, description="widest masked band")
-    time_mask: Fraction = Field(0.15, description="longest masked stretch")
-    time_shift: Fraction = Field(0.0, description="longest shift")
+ENCODERS_GROUP, HEAD_GROUP = "encoders", "head"
+"""groups of parameters that every model has"""
 
 
-class FramesAugment(Section):
-    """Random resized crop (the same for all frames of a sample) and horizontal flip."""
+class Group(Section):
+    """A group of parameters with settings of its own; what is missing is that of all."""
 
-    kind: Literal["frames"]
-    min_area: float = Field(0.6, gt=0, le=1, description="smallest crop, as a share of the picture")
-    flip: Fraction = Field(0.5, description="probability")
-
-
-class VectorAugment(Section):
-    """Gaussian noise in units of each feature's standard deviation."""
-
-    kind: Literal["vector"]
-    noise: float = Field(0.1, ge=0, le=1_000, description="standard deviations")
-
-
-Augment = Annotated[SpectrogramAugment | FramesAugment | VectorAugment, Field(discriminator="kind")]
+    learning_rate: float | None = Field(None, gt=0, le=1e30, description="at the start")
+    weight_decay: float | None = Field(None, ge=0, le=1_000, description="as torch.optim defines it")
 
 
 class Optimisation(Section):
@@ -221,7 +184,21 @@ class Optimisation(Section):
     weight_decay: float = Field(
         1e-4, ge=0, le=1_000, description="as torch.optim defines it for the optimiser"
     )
+    groups: dict[ModalityName, Group] = Field(
+        default_factory=dict,
+        max_length=100,
+        description="by name: `encoders`, a modality (its encoder), `head` (all else), or a group that the method has",
+    )
     schedule: Literal["constant", "step", "cosine"] = Field("constant", description="of the learning rate")
+    schedule_per: Literal["epoch", "step"] = Field(
+        "epoch", description="how often the schedule moves the rate"
+    )
+    warmup_steps: int = Field(
+        0,
+        ge=0,
+        le=1_000_000_000,
+        description="optimiser steps in which the rate grows linearly to what the schedule says",
+    )
     step_epochs: int = Field(70, ge=1, le=1_000_000, description="schedule step: epochs between two drops")
     step_factor: float = Field(0.1, gt=0, le=1, description="schedule step: factor of each drop")
     clip_norm: float | None = Field(
@@ -346,8 +323,8 @@ class Study(Section):
 class Runtime(Section):
     """Where it runs."""
 
-    UNFINISHED: ClassVar[tuple[str, ...]] = ("checkpoints", "checkpoint_minutes")
-    """the keys that say where and how often unfinished work is kept: no result depends on them"""
+    UNFINISHED: ClassVar[tuple[str, ...]] = ("checkpoints", "checkpoint_minutes", "loggers")
+    """the keys that say where and how often unfinished work and logs are kept: no result depends on them"""
 
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = Field(
         "auto", description="auto: CUDA where there is one"
@@ -365,6 +342,11 @@ class Runtime(Section):
         allow_inf_nan=False,
         description="a checkpoint within an epoch, where so much time has passed since the last one; 0: after epochs "
         "alone",
+    )
+    loggers: tuple[Named, ...] = Field(
+        (Choice(name="tensorboard"), Choice(name="history")),
+        max_length=32,
+        description="where the numbers of a training go, see `ambidex loggers`: names, or blocks of a name and options",
     )
     threads: int = Field(0, ge=0, le=4_096, description="CPU threads; 0: torch decides")
     deterministic: bool = Field(True, description="the same numbers in every run, a little slower")
@@ -407,7 +389,6 @@ class Params(Section):
                     f"model.encoders.{name}: missing; every modality of extract needs an encoder"
                 )
         for name, augment in self.augment.items():
-            produced = self.extract.modalities[name].kind.replace("log_mel", "spectrogram")
-            produced = produced.replace("log_stft", "spectrogram")
+            produced = self.extract.kinds[name].tensor
             if augment.kind != produced:
                 raise ParamsError(f"augment.{name}.kind: got '{augment.kind}', expected '{produced}'")

@@ -6,7 +6,7 @@ path from strong to weak that ends where the NLL rises.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from ambidex.convex import Array, Minimum, minimise
-from ambidex.decide._folds import folds
+from ambidex.decide.folds import folds
 from ambidex.evaluation import Evaluation
 from ambidex.memo import once_per_evaluation
+from ambidex.net.encoded import Features, presence
 from ambidex.statistics import nll
 
 STRENGTHS = (1.0, 1e-1, 1e-2, 1e-3, 1e-4)
@@ -48,10 +49,10 @@ class Probes:
 @once_per_evaluation
 def fit_probes(evaluation: Evaluation) -> Probes:
     """Probes on the features of the evaluated model; fitted once per evaluation."""
-    own = {
-        m: _fit({name: split.features[m] for name, split in evaluation.splits.items()}, evaluation)
-        for m in evaluation.modalities
-    }
+    features = {name: split.features for name, split in evaluation.splits.items()}
+    labels = {name: split.labels for name, split in evaluation.splits.items()}
+    count, groups = len(evaluation.classes), evaluation.train.groups
+    own = {m: fit_own_probe(features, m, labels, count, groups) for m in evaluation.modalities}
     if len(own) == 1:
         return Probes(next(iter(own.values())), own)
     side_by_side = {
@@ -70,6 +71,33 @@ def fit_unimodal_probes(evaluation: Evaluation) -> dict[str, Probe]:
 def _fit(features: dict[str, Tensor], evaluation: Evaluation) -> Probe:
     labels = {name: split.labels for name, split in evaluation.splits.items()}
     return fit_probe(features, labels, len(evaluation.classes), evaluation.train.groups)
+
+
+def fit_own_probe(
+    features: Mapping[str, Features],
+    modality: str,
+    labels: Mapping[str, Tensor],
+    classes: int,
+    groups: Sequence[str] = (),
+) -> Probe:
+    """The probe of one modality, fitted on the samples that have it; of the others it says nothing: logits 0."""
+    own = {name: split[modality] for name, split in features.items()}
+    if not any(modality in presence(split) for split in features.values()):
+        return fit_probe(own, labels, classes, groups)
+    everyone = {name: torch.ones(len(h), dtype=torch.bool) for name, h in own.items()}
+    rows = {name: presence(split).get(modality, everyone[name]) for name, split in features.items()}
+    seen = {name: h[rows[name]] for name, h in own.items()}
+    kept = (
+        [group for group, has in zip(groups, rows["train"].tolist(), strict=True) if has]
+        if groups
+        else groups
+    )
+    probe = fit_probe(seen, {name: y[rows[name]] for name, y in labels.items()}, classes, kept)
+    logits = {}
+    for name, said in probe.logits.items():
+        logits[name] = said.new_zeros(len(own[name]), classes)
+        logits[name][rows[name]] = said
+    return replace(probe, logits=logits)
 
 
 def fit_probe(

@@ -15,6 +15,7 @@ import yaml
 from pydantic import Field
 
 import ambidex
+from ambidex.configuration.outside import outside_plugins
 from ambidex.errors import AmbidexError, DataError
 from ambidex.files import digest, is_unfinished, sha256, write_json, write_text
 from ambidex.params import Params, Runtime
@@ -45,6 +46,7 @@ class Card(Record):
     code: str | None = None
     revision: str | None = None
     inputs: dict[str, str] | None = None
+    plugins: dict[str, str] = Field(default_factory=dict)
     libraries: dict[str, str] = Field(default_factory=dict)
     method: str | None = None
     regime: str | None = None
@@ -159,7 +161,9 @@ def write_records(
     write_json(folder / METRICS_FILE, metrics)
     if details is not None:
         write_json(folder / DETAILS_FILE, details)
-    write_json(folder / CARD_FILE, {"stage": stage, **provenance(), "inputs": _running.get()[0], **facts})
+    plugins = outside_plugins(stage, params)
+    origin = {**provenance(), "inputs": _running.get()[0]} | ({"plugins": plugins} if plugins else {})
+    write_json(folder / CARD_FILE, {"stage": stage, **origin, **facts})
 
 
 def provenance() -> dict[str, Any]:

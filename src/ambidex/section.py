@@ -1,9 +1,9 @@
 """A block of parameters: what every section of params.yaml and every plug-in's `Config` is made of."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ambidex.readers.schema import shown
 
@@ -11,6 +11,7 @@ LARGEST = 2**32 - 1
 """no whole number of a parameter is larger, whatever its own bounds are: a seed may be that large"""
 LARGEST_DECIMAL = 1e38
 """nor any other number: what float32 can hold"""
+Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class Section(BaseModel):

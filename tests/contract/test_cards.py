@@ -4,33 +4,25 @@ from pathlib import Path
 
 import pytest
 
-from ambidex.cards.card import Card
 from ambidex.commands.method_page import guards
-from ambidex.configuration.options import plugin_config
 from ambidex.method import METHODS
-from ambidex.params import Optimisation
+from ambidex.testing import cards
 
 ROOT = Path(__file__).resolve().parents[2]
-PRESETS = [(name, key) for name, cls in METHODS.all().items() for key in cls.presets]
+PRESETS = [(name, key) for name in METHODS.own() for key in METHODS.get(name).presets]
 
 
-@pytest.fixture(params=METHODS.names())
+@pytest.fixture(params=METHODS.own())
 def name(request):
     return request.param
 
 
 def test_it_has_a_card_of_its_own_and_says_its_idea(name):
-    cls = METHODS.get(name)
-    assert isinstance(vars(cls).get("card"), Card), f"methods/{name}.py: declare card = Card(...)"
-    assert vars(cls)["__doc__"]
-    assert len(set(cls.card.intervenes)) == len(cls.card.intervenes)
+    cards.card(name)
 
 
 def test_passes_are_counted_for_any_number_of_modalities(name):
-    cost = METHODS.get(name).card.cost
-    assert cost.words
-    for modalities in (2, 3):
-        assert all(passes >= 0 for passes in cost.passes(modalities))
+    cards.cost(name)
 
 
 def test_the_files_that_guard_it_are_there(name):
@@ -45,23 +37,9 @@ def test_it_has_deliberate_faults_where_its_page_says_so(name):
 
 
 def test_what_is_published_says_what_it_was_measured_on(name):
-    for number in METHODS.get(name).card.published:
-        assert 1 < number.value <= 100
-        assert number.joint is None or 1 < number.joint <= 100
-        assert all((number.data, number.backbone, number.protocol, number.source, number.evidence))
-
-
-def test_lines_of_the_card_are_lines(name):
-    card = METHODS.get(name).card
-    for line in card.deviations:
-        assert "\n" not in line
-        assert line.endswith(".")
+    cards.published(name)
 
 
 @pytest.mark.parametrize(("name", "key"), PRESETS)
 def test_a_preset_holds_parameters_that_there_are(name, key):
-    preset = METHODS.get(name).presets[key]
-    plugin_config(METHODS, name, preset.options, f"methods.{name}")
-    assert preset.train.keys() <= Optimisation.model_fields.keys()
-    Optimisation.model_validate(preset.train)
-    assert preset.source
+    cards.preset(name, key)

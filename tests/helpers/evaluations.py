@@ -7,9 +7,9 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from ambidex.contributions.coalitions import absent_features, shapley_contributions
-from ambidex.encoders import InputSpec
+from ambidex.data.kinds import InputSpec
 from ambidex.evaluation import Evaluation, Outputs
-from ambidex.model import Architecture, ModalityInput, MultimodalNet
+from ambidex.model import Architecture, MultimodalNet
 from ambidex.params import Choice, Evaluate
 
 SIZES = {"train": 240, "val": 120, "test": 120}
@@ -20,7 +20,7 @@ def make_model(
 ) -> MultimodalNet:
     """Random weights; features are [N, dim]."""
     torch.manual_seed(0)
-    given = ModalityInput(InputSpec("vector", (dim,)), (0.0,) * dim, (1.0,) * dim)
+    given = InputSpec("vector", (dim,), (0.0,) * dim, (1.0,) * dim)
     names = tuple(f"class{c}" for c in range(classes))
     encoders = {m: Choice(name="mlp", hidden=[], dim=dim) for m in modalities}
     inputs = dict.fromkeys(modalities, given)

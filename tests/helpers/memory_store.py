@@ -1,131 +1,25 @@
-"""A feature store that lives in memory, and small models for it: fast ground for engine and method tests."""
+"""The ground that ships with the library for checks of plug-ins, under the name that these tests use."""
 
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from ambidex.testing.ground import (
+    CLASSES,
+    ENCODERS,
+    PLAIN_ENCODERS,
+    MemoryStore,
+    architecture,
+    build,
+    engine,
+    in_order,
+    make_method,
+)
 
-import torch
-from torch import Tensor
-
-from ambidex.configuration.options import plugin_config
-from ambidex.encoders import InputSpec
-from ambidex.engine import Engine
-from ambidex.method import METHODS, Method
-from ambidex.model import Architecture, ModalityInput, MultimodalNet
-from ambidex.parallel.torchrun import processes
-from ambidex.params import Choice, Optimisation, Runtime
-from ambidex.runtime import make_fabric
-from ambidex.training.batches import Batches
-
-SHAPES = {"audio": ("spectrogram", (16, 16)), "visual": ("frames", (2, 3, 16, 16)), "touch": ("vector", (8,))}
-ENCODERS = {
-    "audio": Choice(name="small_cnn", width=4, dim=8),
-    "visual": Choice(name="small_cnn", width=4, dim=8),
-    "touch": Choice(name="mlp", hidden=[8], dim=8, dropout=0.2),
-}
-PLAIN_ENCODERS = {
-    "audio": Choice(name="small_cnn", width=4, dim=8, norm="group"),
-    "visual": Choice(name="small_cnn", width=4, dim=8, norm="group"),
-    "touch": Choice(name="mlp", hidden=[8], dim=8),
-}
-"""without batch norm and dropout: what they compute for a sample does not depend on the others of its batch"""
-CLASSES = ("one", "two", "three")
-
-
-@dataclass
-class MemoryStore:
-    """Samples whose class shows in every modality, with noise; the interface of FeatureStore."""
-
-    modalities: tuple[str, ...]
-    sizes: dict[str, int] = field(default_factory=lambda: {"train": 24, "val": 12, "test": 12})
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        draws = torch.Generator().manual_seed(self.seed)
-        total = sum(self.sizes.values())
-        self.labels = torch.arange(total) % len(CLASSES)
-        self.splits = [split for split, size in self.sizes.items() for _ in range(size)]
-        self.sample_ids = [f"s{i}" for i in range(total)]
-        self.groups = [f"g{i % 6}" for i in range(total)]
-        self.classes = CLASSES
-        self.fingerprint = f"memory-{self.seed}"
-        self.info: dict[str, Any] = {"protocol": "made up", "leaky": False}
-        self.data: dict[str, Tensor] = {}
-        self.inputs: dict[str, Any] = {}
-        for name in SHAPES:  # drawn for all modalities, so that a subset holds the same numbers
-            kind, shape = SHAPES[name]
-            pattern = torch.randn((len(CLASSES), *shape), generator=draws)
-            x = pattern[self.labels] + torch.randn((total, *shape), generator=draws)
-            if kind == "frames":
-                x = (x * 40 + 128).clamp(0, 255).to(torch.uint8)
-            self.data[name] = x
-            count = {"spectrogram": 1, "frames": 3, "vector": shape[-1]}[kind]
-            mean, std = (0.5, 0.2) if kind == "frames" else (0.0, 1.0)
-            self.inputs[name] = SimpleNamespace(
-                kind=kind, shape=shape, mean=[mean] * count, std=[std] * count
-            )
-
-    def rows(self, split: str) -> Tensor:
-        return torch.tensor([i for i, s in enumerate(self.splits) if s == split])
-
-    def gather(self, modality: str, rows: Tensor) -> Tensor:
-        return self.data[modality][rows]
-
-
-def architecture(modalities: tuple[str, ...], fusion: str = "concat") -> Architecture:
-    inputs = {}
-    for name, given in MemoryStore(modalities).inputs.items():
-        if name in modalities:
-            spec = InputSpec(given.kind, given.shape)
-            inputs[name] = ModalityInput(spec, tuple(given.mean), tuple(given.std))
-    inputs = {name: inputs[name] for name in modalities}
-    return Architecture(inputs, {m: ENCODERS[m] for m in modalities}, Choice(name=fusion), CLASSES)
-
-
-def build(
-    method: Method, modalities: tuple[str, ...], fusion: str = "concat", seed: int = 0, plain: bool = False
-) -> MultimodalNet:
-    plan = architecture(modalities, fusion)
-    if plain:
-        plan = replace(plan, encoders={m: PLAIN_ENCODERS[m] for m in modalities})
-    torch.manual_seed(seed)
-    return MultimodalNet(method.architecture(plan))
-
-
-def in_order(model: MultimodalNet, modalities: tuple[str, ...]) -> dict[str, Tensor]:
-    """The weights of `model` for the same model with its modalities in another order."""
-    weights = model.state_dict()
-    if "fusion.linear.weight" not in weights:
-        return weights
-    dims = [model.encoder(m).dim for m in model.modalities]
-    blocks = dict(zip(model.modalities, weights["fusion.linear.weight"].split(dims, dim=1), strict=True))
-    return weights | {"fusion.linear.weight": torch.cat([blocks[m] for m in modalities], dim=1)}
-
-
-def make_method(name: str, options: dict[str, Any] | None = None) -> Method:
-    return METHODS.get(name)(plugin_config(METHODS, name, options or {}, f"methods.{name}"))
-
-
-def engine(
-    folder: Path,
-    name: str = "joint",
-    options: dict[str, Any] | None = None,
-    modalities: tuple[str, ...] = ("audio", "visual"),
-    fusion: str = "concat",
-    model: MultimodalNet | None = None,
-    frozen: bool = False,
-    samples: int = 24,
-    **optimisation: Any,
-) -> Engine:
-    """An engine on the memory store, with `samples` to train on; `fit()` trains it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    method = make_method(name, options)
-    settings = {"epochs": 1, "batch_size": 8, "optimizer": "sgd", "learning_rate": 0.05, "log_every": 1}
-    params = Optimisation.model_validate(settings | optimisation)
-    fabric = make_fabric(Runtime(accelerator="cpu", devices=processes()[0]), params.precision)
-    store: Any = MemoryStore(modalities, {"train": samples, "val": 12, "test": 12})
-    rank, ranks = fabric.global_rank, fabric.world_size
-    batches = Batches(store, modalities, {}, 0, fabric.device, rank, ranks)
-    built = build(method, modalities, fusion) if model is None else model
-    return Engine(built, method, params, batches, fabric, folder, "test", frozen)
+__all__ = [
+    "CLASSES",
+    "ENCODERS",
+    "PLAIN_ENCODERS",
+    "MemoryStore",
+    "architecture",
+    "build",
+    "engine",
+    "in_order",
+    "make_method",
+]

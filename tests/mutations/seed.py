@@ -1,14 +1,17 @@
 """Seeds faults: a copy of the project, a fault in it, and what pytest says there."""
 
+import compileall
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from py_compile import PycInvalidationMode
+from types import TracebackType
 
 from mutations.fault import ROOT, Fault, StaleFaultError
 
@@ -32,53 +35,73 @@ class Verdict:
         return self.outcome == "caught"
 
 
-def seed(fault: Fault) -> Verdict:
-    """Run the fault's tests on a copy of the project that has it. Only a test that fails catches it.
+class Copy:
+    """A copy of the project, and one process that forks for each run of pytest there. Use it in a `with`."""
 
-    An error before a test runs (collection, a fixture, an unknown id) does not, nor a suite in which nothing ran.
-    """
-    try:
-        text = fault.seeded(ROOT)
-    except StaleFaultError as error:
-        return Verdict(fault, "STALE", str(error))
-    with _copied() as root:
-        (root / fault.file).write_text(text)
-        status, output = _pytest(root, ["-x", *fault.tests])
-    failed = _failed(output)
-    if status == FAILED and failed:
-        return Verdict(fault, "caught", failed[0])
-    if status == PASSED:
-        return Verdict(fault, "SURVIVED", " ".join(fault.tests))
-    return Verdict(fault, f"NOT RUN (pytest's status {status})", output.strip()[-500:])
-
-
-def failing(tests: Iterable[str]) -> list[str]:
-    """Those of `tests` that fail, or do not run, without any fault."""
-    with _copied() as root:
-        status, output = _pytest(root, sorted(set(tests)))
-    return [] if status == PASSED else _failed(output) or [output.strip()[-500:]]
-
-
-@contextmanager
-def _copied() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="ambidex-fault-") as folder:
-        root = Path(folder) / "project"
-        shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(*LEFT_OUT), symlinks=True)
-        yield root
-
-
-def _pytest(root: Path, arguments: list[str]) -> tuple[int, str]:
-    path = os.pathsep.join(str(root / part) for part in ("src", "tests", "."))
-    own = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")} | own
-    command = [sys.executable, "-m", "pytest", *PYTEST, f"--basetemp={root.parent / 'tmp'}", *arguments]
-    try:
-        done = subprocess.run(
-            command, cwd=root, env=environment, capture_output=True, text=True, timeout=SECONDS
+    def __enter__(self) -> "Copy":
+        self._folder = tempfile.TemporaryDirectory(prefix="ambidex-fault-")
+        self.root = Path(self._folder.name) / "project"
+        shutil.copytree(ROOT, self.root, ignore=shutil.ignore_patterns(*LEFT_OUT), symlinks=True)
+        # checked by the source's hash: a fault of the same size in the same second is seen
+        compileall.compile_dir(self.root / "src", quiet=2, invalidation_mode=PycInvalidationMode.CHECKED_HASH)
+        path = os.pathsep.join(str(self.root / part) for part in ("src", "tests", "."))
+        own = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")} | own
+        self._forks = subprocess.Popen(
+            [sys.executable, "-m", "mutations.forks"],
+            cwd=self.root,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
-    except subprocess.TimeoutExpired:
-        return -1, f"no answer in {SECONDS} s"
-    return done.returncode, done.stdout + done.stderr
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._forks.kill()
+        self._forks.communicate()
+        self._folder.cleanup()
+
+    def seed(self, fault: Fault) -> Verdict:
+        """Run the fault's tests with it. Only a test that fails catches it.
+
+        An error before a test runs (collection, a fixture, an unknown id) does not, nor a suite in which nothing ran.
+        """
+        try:
+            text = fault.seeded(ROOT)
+        except StaleFaultError as error:
+            return Verdict(fault, "STALE", str(error))
+        place = self.root / fault.file
+        sound = place.read_text()
+        place.write_text(text)
+        try:
+            status, output = self._pytest(["-x", *fault.tests])
+        finally:
+            place.write_text(sound)
+        failed = _failed(output)
+        if status == FAILED and failed:
+            return Verdict(fault, "caught", failed[0])
+        if status == PASSED:
+            return Verdict(fault, "SURVIVED", " ".join(fault.tests))
+        return Verdict(fault, f"NOT RUN (pytest's status {status})", output.strip()[-500:])
+
+    def failing(self, tests: Iterable[str]) -> list[str]:
+        """Those of `tests` that fail, or do not run, without any fault."""
+        status, output = self._pytest(sorted(set(tests)))
+        return [] if status == PASSED else _failed(output) or [output.strip()[-500:]]
+
+    def _pytest(self, arguments: list[str]) -> tuple[int | None, str]:
+        """pytest's status (None: no answer in time) and what it printed."""
+        output, temporary = self.root.parent / "output", self.root.parent / "tmp"
+        given = [*PYTEST, f"--basetemp={temporary}", *arguments]
+        request = {"arguments": given, "output": str(output), "seconds": SECONDS}
+        assert self._forks.stdin is not None
+        assert self._forks.stdout is not None
+        print(json.dumps(request), file=self._forks.stdin, flush=True)
+        status = json.loads(self._forks.stdout.readline())
+        return status, output.read_text(errors="replace")
 
 
 def _failed(output: str) -> list[str]:

@@ -7,12 +7,18 @@ import pytest
 
 from ambidex.method import METHODS
 from mutations.fault import ROOT, Fault, StaleFaultError, faults
-from mutations.seed import failing, seed
+from mutations.seed import Copy
 
 FAULTS = [fault for found in faults().values() for fault in found]
 WITHOUT = {"joint", "unimodal_ensemble"}
 """nothing of their own is computed in a step"""
 ENOUGH = 3
+
+
+@pytest.fixture(scope="module")
+def copy():
+    with Copy() as one:
+        yield one
 
 
 @cache
@@ -43,8 +49,8 @@ def test_every_method_has_faults(name):
 @pytest.mark.slow
 @pytest.mark.timeout(1_000)
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_a_fault_is_caught(fault):
-    verdict = seed(fault)
+def test_a_fault_is_caught(copy, fault):
+    verdict = copy.seed(fault)
     assert verdict.caught, verdict
 
 
@@ -57,11 +63,11 @@ def _fault(after, test=NOISY, before="* (255 * deviation)"):
 
 
 @pytest.mark.parametrize("before", ["no such text", "pictures"])
-def test_what_is_not_there_or_twice_is_stale(before):
+def test_what_is_not_there_or_twice_is_stale(copy, before):
     fault = _fault("", before=before)
     with pytest.raises(StaleFaultError, match=r"a fault: .* times"):
         fault.seeded(ROOT)
-    assert seed(fault).outcome == "STALE"
+    assert copy.seed(fault).outcome == "STALE"
 
 
 @pytest.mark.parametrize(
@@ -69,20 +75,22 @@ def test_what_is_not_there_or_twice_is_stale(before):
     [
         (_fault("* (128 * deviation)"), "caught"),
         pytest.param(_fault("* (deviation * 255)"), "SURVIVED", marks=pytest.mark.slow),
-        (_fault("import zlib_that_is_nowhere", before="import zlib"), "NOT RUN"),
+        pytest.param(
+            _fault("import zlib_that_is_nowhere", before="import zlib"), "NOT RUN", marks=pytest.mark.slow
+        ),
         pytest.param(_fault("", f"{NOISE}::test_of_no_such_name"), "NOT RUN", marks=pytest.mark.slow),
         pytest.param(_fault("", "tests/unit/test_readme.py -k nothing"), "NOT RUN", marks=pytest.mark.slow),
     ],
     ids=["a test fails", "all pass", "it cannot be imported", "no such test", "nothing ran"],
 )
-def test_only_a_test_that_fails_catches_a_fault(fault, outcome):
-    verdict = seed(fault)
+def test_only_a_test_that_fails_catches_a_fault(copy, fault, outcome):
+    verdict = copy.seed(fault)
     assert verdict.outcome.startswith(outcome), verdict
     assert verdict.caught == (outcome == "caught")
 
 
 @pytest.mark.slow
-def test_a_test_that_fails_without_a_fault_is_told():
-    assert failing([NOISY]) == []
-    (found,) = failing([f"{NOISE}::test_of_no_such_name"])
+def test_a_test_that_fails_without_a_fault_is_told(copy):
+    assert copy.failing([NOISY]) == []
+    (found,) = copy.failing([f"{NOISE}::test_of_no_such_name"])
     assert "test_of_no_such_name" in found

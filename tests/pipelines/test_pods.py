@@ -101,6 +101,7 @@ def test_the_check_sees_what_is_wrong() -> None:
             check(broken(change))
 
 
+@pytest.mark.slow
 def test_so_it_is_with_everything_at_once(tmp_path: Path) -> None:
     """Every key of the block set, in forms that kfp itself would not take."""
     platform = [

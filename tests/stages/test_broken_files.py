@@ -32,7 +32,7 @@ LIMITS = Limits(3, MEGABYTES)
 
 def reasons(files: Sequence[str], want: Mapping[str, Any], root: Path, workers: int = 1) -> dict[str, str]:
     """Cell -> reason of each that is rejected; `ok` for the others."""
-    wants = extract_params({"m": dict(want)}).extract.modalities
+    wants = extract_params({"m": dict(want)}).extract.kinds
     rows = [Row(str(k), "a", "train", "g", {"m": name}) for k, name in enumerate(files)]
     tasks = [rows[k : k + TASK] for k in range(0, len(rows), TASK)]
     batch = Batch()
@@ -102,7 +102,7 @@ def test_the_file_that_killed_is_named_not_its_neighbour(
     monkeypatch.setattr(pool, "_row", killers.row)
     write_wav(tmp_path / "segfault.wav", tone(0.2, 8_000), 8_000)
     write_image(tmp_path / "a.png", random_pictures(1, (8, 8))[0])
-    wants = extract_params({"visual": VISUAL, "audio": AUDIO}).extract.modalities
+    wants = extract_params({"visual": VISUAL, "audio": AUDIO}).extract.kinds
     row = Row("s", "a", "train", "g", {"visual": "a.png", "audio": "segfault.wav"})
     (batch,) = extracted([[row]], 1, wants, tmp_path, LIMITS)
     assert [(bad.modality, bad.path) for bad in batch.rejected] == [("audio", "segfault.wav")]

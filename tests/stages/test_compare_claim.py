@@ -243,6 +243,7 @@ def test_bias_as_a_table(study, found):
     assert float(lines[0]["bias_low"]) < float(lines[0]["bias"]) < float(lines[0]["bias_high"])
 
 
+@pytest.mark.slow
 def test_the_figures_overlap_nothing(study):
     params = params_of()
     reports = read_reports(study.parent / "reports", params.study)

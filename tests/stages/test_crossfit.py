@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from ambidex.decide.crossfitted import read_cross_fitted, read_held_out
 from ambidex.errors import DataError, ParamsError
 from ambidex.layout import Layout
 from ambidex.media.store import FeatureStore
-from ambidex.repair.crossfitted import read_cross_fitted, read_held_out
 from ambidex.stages import _fold, run
 from ambidex.stages import crossfit as crossfit_stage
 from helpers.runs import CLASSES, extracted, small_params, write_vectors
@@ -65,7 +65,12 @@ def scored(layout):
 
 
 @pytest.mark.parametrize(
-    ("regime", "method"), [("frozen", "multi_task"), ("scratch", "joint"), ("scratch", "unimodal_ensemble")]
+    ("regime", "method"),
+    [
+        ("frozen", "multi_task"),
+        ("scratch", "joint"),
+        pytest.param("scratch", "unimodal_ensemble", marks=pytest.mark.slow),
+    ],
 )
 def test_what_was_learnt_by_heart_is_of_no_use_out_of_fold(layout, scored, regime, method):
     metrics, output = scored if regime == "frozen" else crossfit(layout, params_for(regime, method), method)
@@ -92,7 +97,7 @@ def test_every_training_sample_is_there_once_and_groups_stay_whole(layout, score
     assert set(found.held_out.sources) == {"contributions", "probes"}
 
 
-@pytest.mark.parametrize("regime", ["frozen", "scratch"])
+@pytest.mark.parametrize("regime", ["frozen", pytest.param("scratch", marks=pytest.mark.slow)])
 def test_labels_and_inputs_of_a_fold_do_not_reach_what_is_said_about_it(layout, scored, tmp_path, regime):
     """Other labels for a whole fold, another input for one sample: what is said of the others stays, bit for bit."""
     params = params_for(regime, "multi_task" if regime == "frozen" else "joint")

@@ -10,10 +10,10 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from ambidex.cli import main
-from ambidex.decide import ALLOCATORS
+from ambidex.decide.allocators import ALLOCATORS
+from ambidex.decide.crossfitted import read_held_out
 from ambidex.errors import DataError, ParamsError
 from ambidex.media.store import FeatureStore
-from ambidex.repair.crossfitted import read_held_out
 from ambidex.stages import run
 from helpers.runs import CLASSES, extracted, raw_params, small_params
 
@@ -76,10 +76,11 @@ def test_allocators_are_fitted_on_the_cross_fitted_rows_and_nothing_else(layout,
     assert [card["fit_on"] for card in cards] == ["crossfit", "val"]
 
 
+@pytest.mark.slow
 def test_a_refusal_and_a_note_name_the_cross_fitted_split(layout, tmp_path, monkeypatch):
-    from ambidex.repair import heldout
+    from ambidex.decide import held_out
 
-    monkeypatch.setattr(heldout, "TOLERANCE", -2.0)  # nothing stands alone
+    monkeypatch.setattr(held_out, "TOLERANCE", -2.0)  # nothing stands alone
     for standalone, key in (("refuse", "refusal"), ("probes", "note")):
         evaluate(layout, tmp_path / key, {"standalone": standalone})
         told = json.loads((tmp_path / key / "allocators/temperature.json").read_text())[key]

@@ -35,6 +35,7 @@ def assert_same(one: Path, other: Path) -> None:
     assert read_json(one / "features/index.json") == read_json(other / "features/index.json")
 
 
+@pytest.mark.slow
 def test_a_study_equals_its_stages(params: Path, by_verbs: Path, tmp_path: Path) -> None:
     arguments = ["study", "--params", str(params), "--runs", str(tmp_path)]
     assert main(arguments) == 0

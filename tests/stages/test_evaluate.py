@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from ambidex.decide import ALLOCATORS
+from ambidex.decide.allocators import ALLOCATORS
 from ambidex.errors import DataError, ModelError, ParamsError
 from ambidex.files import write_json
 from ambidex.stages import run
@@ -218,9 +218,9 @@ def test_an_oracle_selection_is_marked(layout, tmp_path):
 
 
 def test_a_refused_headline_falls_back_to_the_plain_sum_and_says_so(layout, tmp_path, monkeypatch):
-    from ambidex.repair import heldout
+    from ambidex.decide import held_out
 
-    monkeypatch.setattr(heldout, "TOLERANCE", -2.0)
+    monkeypatch.setattr(held_out, "TOLERANCE", -2.0)
     params = _params(allocator="temperature", diagnostics=["probes"], standalone="refuse")
     found = run("evaluate", params, _inputs(layout), {"report": tmp_path / "r"})
     assert (found["allocator"], found["allocator_asked"]) == ("uniform", "temperature")

@@ -19,8 +19,8 @@ from ambidex.media import extraction
 from ambidex.media import store as store_module
 from ambidex.media.decode import decode
 from ambidex.media.manifest import read_manifest
+from ambidex.media.requests import Pictures
 from ambidex.media.store import FeatureStore
-from ambidex.params import Frames
 from ambidex.stages import extract as stage
 from helpers.manifests import extract, extract_params, write_manifest
 from helpers.media import random_pictures, tone, write_clip, write_image, write_wav
@@ -57,7 +57,7 @@ def test_every_stored_tensor_is_the_one_that_was_extracted(tmp_path: Path, kind:
     params = extract_params(wants)
     store = extract(write_manifest(folder, rows), tmp_path / "features", params)
     for row, given in enumerate(rows):
-        sample = extraction.extract_sample(given, params.extract.modalities, folder)
+        sample = extraction.extract_sample(given, params.extract.kinds, folder)
         for name, tensor in sample.items():
             np.testing.assert_array_equal(store.gather(name, torch.tensor([row]))[0].numpy(), tensor)
 
@@ -97,7 +97,7 @@ def test_a_file_that_two_modalities_name_is_decoded_once(
         extraction, "decode", lambda path, wants: seen.append(path.name) or decode(path, wants)
     )
     rows = read_manifest(manifest, list(BOTH)).rows
-    extraction.extract_rows(rows, extract_params(BOTH).extract.modalities, manifest)
+    extraction.extract_rows(rows, extract_params(BOTH).extract.kinds, manifest)
     assert sorted(seen) == sorted(f"{k}.mp4" for k in range(24))
 
 
@@ -163,7 +163,9 @@ def test_broken_clips_are_listed_with_reasons_and_the_rest_is_kept(
     assert store.info["rejected"] == 6
     monkeypatch.setattr(store_module, "_JOIN_BYTES", 0)
     found = FeatureStore.open(features).gather("visual", torch.tensor([15, 4, 3, 9]))
-    expected = [decode(folder / f"{k}.mp4", [Frames(**VISUAL)])[0] for k in (15, 4, 3, 9)]
+    expected = [
+        decode(folder / f"{k}.mp4", [Pictures(VISUAL["count"], VISUAL["size"])])[0] for k in (15, 4, 3, 9)
+    ]
     assert np.array_equal(found.numpy(), np.stack(expected))
 
 

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from scipy.special import softmax
 from scipy.stats import entropy
 
+from ambidex.decide.repaired import load_saved
 from ambidex.layout import Layout
 from ambidex.media.store import FeatureStore
 from ambidex.model import load_model
@@ -78,7 +79,7 @@ def test_the_report_is_of_the_fused_prediction_and_its_branches(layout: Layout, 
 def test_saved_with_an_allocator_it_predicts_what_the_report_says(layout: Layout, name: str) -> None:
     report = layout.root / "reports" / name
     _, inputs, _ = seen(layout, name)
-    model = load_model(report / "model")
+    model = load_saved(report / "model")
     said = load_file(report / "predictions.safetensors")["allocator/temperature"]
     with torch.no_grad():
         torch.testing.assert_close(model(inputs).softmax(1), said, atol=1e-6, rtol=0)
@@ -86,15 +87,13 @@ def test_saved_with_an_allocator_it_predicts_what_the_report_says(layout: Layout
 
 def test_an_allocator_can_weigh_what_the_head_says_of_each_modality(layout: Layout, tmp_path: Path) -> None:
     """With Shapley contributions that do not stand alone it reads the branches; forced here by the source."""
+    from ambidex.decide.layer import DecisionLayer, DecisionSpec
+    from ambidex.decide.repaired import Repaired
     from ambidex.evaluation import collect
-    from ambidex.model import MultimodalNet
-    from ambidex.repair.decision import DecisionSpec
 
     model, inputs, _ = seen(layout, "entropy")
-    plan = model.architecture
-    spec = DecisionSpec("uniform", {}, "own_heads")
-    decided = MultimodalNet(type(plan)(plan.inputs, plan.encoders, plan.fusion, plan.classes, decision=spec))
-    decided.load_state_dict(model.state_dict() | decided.decision.state_dict(prefix="decision."))
+    layer = DecisionLayer(DecisionSpec("uniform", {}, "own_heads"), model.fusion.dims, model.classes)
+    decided = Repaired(model, layer)
     z, _ = by_hand(model, inputs, "entropy")
     with torch.no_grad():
         torch.testing.assert_close(decided.eval()(inputs), torch.from_numpy(sum(z.values())))

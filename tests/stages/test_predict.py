@@ -14,9 +14,11 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from ambidex.cli import main
+from ambidex.data.kinds.frames import Frames
+from ambidex.data.kinds.log_mel import LogMel
+from ambidex.data.kinds.vector import Vector
 from ambidex.errors import DataError
 from ambidex.files import write_json
-from ambidex.params import Frames, Spectrogram, Vector
 from ambidex.predict.clips import clip_cells, wants_of
 from ambidex.predict.prediction import Predictor, margin_shares
 from ambidex.readers import read_json
@@ -260,8 +262,8 @@ def test_a_model_from_before_pictures_were_turned_upright_reads_them_as_stored(
 
     architecture = Predictor(report / "model", torch.device("cpu")).model.architecture
     older = altered(report / "model", tmp_path, forget)
-    assert wants_of(report / "model", architecture)["visual"].orientation == "upright"  # type: ignore[union-attr]
-    assert wants_of(older, architecture)["visual"].orientation == "stored"  # type: ignore[union-attr]
+    assert wants_of(report / "model", architecture)["visual"].config.orientation == "upright"
+    assert wants_of(older, architecture)["visual"].config.orientation == "stored"
 
 
 @pytest.mark.parametrize(
@@ -322,8 +324,8 @@ def test_a_model_that_says_nothing_finite_fails_its_clips(
     assert line["error"] == "the model says nothing finite about it"
 
 
-WANTS = {"audio": Spectrogram(kind="log_mel"), "visual": Frames(kind="frames")}
-MIXED = {**WANTS, "touch": Vector(kind="vector")}
+WANTS = {"audio": LogMel.of(), "visual": Frames.of()}
+MIXED = {**WANTS, "touch": Vector.of()}
 
 
 def test_a_clip_is_named_by_one_file_or_by_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,11 +11,11 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
+from ambidex.decide.repaired import load_saved
 from ambidex.errors import DataError, ModelError
 from ambidex.files import sha256, write_json
 from ambidex.layout import Layout
 from ambidex.media.store import FeatureStore, store_fingerprint
-from ambidex.model import load_model
 from ambidex.readers import read_json
 from ambidex.stages import run
 from ambidex.stages._checks import fitting_model
@@ -47,7 +47,7 @@ def test_the_saved_model_predicts_the_headline(
 ) -> None:
     evaluate(layout, tmp_path, layout.models / fusion, allocator=allocator)
     said = load_file(tmp_path / "predictions.safetensors")[f"allocator/{allocator}"]
-    model, store = load_model(tmp_path / "model"), FeatureStore.open(layout.features)
+    model, store = load_saved(tmp_path / "model"), FeatureStore.open(layout.features)
     inputs = {name: store.gather(name, store.rows("test")) for name in model.modalities}
     with torch.no_grad():
         torch.testing.assert_close(model(inputs).softmax(1), said, atol=1e-6, rtol=0)
@@ -65,7 +65,7 @@ def test_a_saved_auto_keeps_the_options_of_the_one_it_chose(layout: Layout, tmp_
     assert decision["options"]["measure"] == "margin"
     assert decision["record"]["candidates"][1]["options"] == {"measure": "margin"}
     said = load_file(tmp_path / "predictions.safetensors")["allocator/auto"]
-    model, store = load_model(tmp_path / "model"), FeatureStore.open(layout.features)
+    model, store = load_saved(tmp_path / "model"), FeatureStore.open(layout.features)
     inputs = {name: store.gather(name, store.rows("test")) for name in model.modalities}
     with torch.no_grad():
         torch.testing.assert_close(model(inputs).softmax(1), said, atol=1e-6, rtol=0)
@@ -93,6 +93,7 @@ def test_the_card_says_what_was_fitted_and_on_what(layout: Layout, tmp_path: Pat
     assert {**kept, "evaluate": None} == {**trained, "evaluate": None}
 
 
+@pytest.mark.slow
 def test_a_saved_model_is_judged_by_its_trained_head_and_fitted_afresh(
     layout: Layout, tmp_path: Path
 ) -> None:
@@ -113,9 +114,9 @@ def test_a_saved_model_is_judged_by_its_trained_head_and_fitted_afresh(
 def test_a_refused_allocator_leaves_the_report_and_no_model(
     layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ambidex.repair import heldout
+    from ambidex.decide import held_out
 
-    monkeypatch.setattr(heldout, "TOLERANCE", -2.0)
+    monkeypatch.setattr(held_out, "TOLERANCE", -2.0)
     with pytest.raises(
         ModelError, match=r"no model was saved: allocator 'temperature' was refused: "
     ) as error:

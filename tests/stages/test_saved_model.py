@@ -45,6 +45,7 @@ def evaluate(layout: Layout, report: Path, model: str = "one", **section: Any) -
     run("evaluate", params(**section), inputs(layout, model), {"report": report})
 
 
+@pytest.mark.slow
 def test_an_evaluation_without_save_keeps_it(
     layout: Layout, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

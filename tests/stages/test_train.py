@@ -176,6 +176,7 @@ def _command(layout, params, output):
     return [sys.executable, "-m", "ambidex.cli", *arguments]
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_a_rerun_ends_with_the_same_bits(layout, tmp_path):
     settings = {"method": "ogm_ge", "epochs": 60, "optimizer": "adam", "schedule": "cosine"}
     params = write_params(tmp_path / "params.yaml", train=settings)

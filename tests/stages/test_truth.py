@@ -55,6 +55,7 @@ def _better_than_the_plain_sum(report: Path) -> bool:
     return bool(allocators["category"]["nll"] < allocators["uniform"]["nll"])
 
 
+@pytest.mark.slow
 def test_category_weights_find_the_informative_modality(tmp_path):
     layout = Layout(tmp_path)
     report = _evaluated(layout, _shipped(0, "multi_task"))

@@ -8,8 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ambidex.augment import Draws, _boxes, _crop_each, _crop_together, augment
-from ambidex.params import FramesAugment, SpectrogramAugment, VectorAugment
+from ambidex.augment import augment
+from ambidex.data.draws import Draws
+from ambidex.data.kinds._crops import _boxes, _crop_each, _crop_together
+from ambidex.data.kinds._pictures import FramesAugment
+from ambidex.data.kinds._spectrogram import SpectrogramAugment
+from ambidex.data.kinds.vector import VectorAugment
 from ambidex.training.batches import Batches
 from helpers.memory_store import MemoryStore
 

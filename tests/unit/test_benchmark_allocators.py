@@ -14,8 +14,8 @@ from benchmarks.allocators.variants import VARIANTS
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
-from ambidex.decide._pool import fit_pool
-from ambidex.repair.heldout import HeldOut
+from ambidex.decide.allocators._pool import fit_pool
+from ambidex.decide.held_out import HeldOut
 
 LABELS = np.array([0, 1, 2, 0, 1, 2])
 
@@ -158,6 +158,7 @@ def test_table_counts_by_hand():
     assert lines[4] == ["auto", "picked", "uniform", "1"]
 
 
+@pytest.mark.slow
 def test_command(capsys, monkeypatch, tmp_path):
     """A set that was not looked at, one without its file, one validation speaker: `auto` keeps the sum."""
     monkeypatch.setitem(

@@ -23,7 +23,7 @@ from ambidex.layout import Layout
 ROOT = Path(__file__).resolve().parents[2]
 PARAMS = str(ROOT / "params.yaml")
 HEAVY = ("torch", "numpy", "pydantic", "yaml", "av", "scipy")
-LISTS = ("methods", "datasets", "encoders", "fusions", "allocators", "diagnostics")
+LISTS = ("methods", "datasets", "kinds", "encoders", "fusions", "allocators", "diagnostics", "loggers")
 
 
 class Calls:

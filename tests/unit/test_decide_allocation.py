@@ -6,12 +6,12 @@ import json
 import pytest
 import torch
 
-from ambidex.decide import ALLOCATORS
+from ambidex.decide.allocators import ALLOCATORS
+from ambidex.decide.fitting import fit_allocators, held_out, sources
+from ambidex.decide.held_out import CROSS_FITTED
 from ambidex.errors import DataError, ParamsError
 from ambidex.params import Evaluate
 from ambidex.probes import fit_probes
-from ambidex.repair.allocation import fit_allocators, held_out, sources, standalone
-from ambidex.repair.heldout import CROSS_FITTED
 from ambidex.statistics import accuracy, macro_f1
 from helpers.evaluations import make_evaluation
 
@@ -108,8 +108,9 @@ def test_where_a_branch_does_not_stand_alone_the_probes_do_and_the_numbers_say_w
     found = by_name(evaluation)
     own = accuracy(evaluation.val.contributions["visual"], evaluation.val.labels)
     probe = accuracy(fit_probes(evaluation).own["visual"].logits["val"], evaluation.val.labels)
-    assert not standalone(evaluation)["visual"].stands
-    assert standalone(evaluation)["audio"].stands
+    checks = held_out(evaluation).branch_checks("contributions")
+    assert not checks["visual"].is_classifier
+    assert checks["audio"].is_classifier
     for name in ("calibrated", "capability", "confidence", "gate", "stacking", "temperature"):
         assert found[name].source == "probes"
         assert f"'visual' alone reaches {own:.1%}" in found[name].note

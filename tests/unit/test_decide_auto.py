@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from ambidex.decide import ALLOCATORS, simplest_first
-from ambidex.decide._folds import folds
-from ambidex.decide.auto import _evidence, _pick, _splits
-from ambidex.decide.modality import Modality
+from ambidex.decide.allocators import ALLOCATORS, simplest_first
+from ambidex.decide.allocators.auto import _evidence, _pick, _splits
+from ambidex.decide.allocators.modality import Modality
+from ambidex.decide.folds import folds
 from ambidex.errors import ParamsError
 from helpers.heldouts import changed, draw, fit, habitual, made, said
 from helpers.likelihoods import mean_nll

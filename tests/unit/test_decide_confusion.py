@@ -8,8 +8,8 @@ import pytest
 import torch
 from scipy.special import softmax
 
-from ambidex.decide._confusion import evidence_tables
-from ambidex.decide._folds import folds
+from ambidex.decide.allocators._confusion import evidence_tables
+from ambidex.decide.folds import folds
 from ambidex.statistics import nll
 from helpers.heldouts import draw, fit, habitual, said
 from helpers.likelihoods import arrays, mean_nll, pool_of

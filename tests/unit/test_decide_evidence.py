@@ -6,8 +6,8 @@ import scipy.integrate
 import scipy.special
 import scipy.stats
 
-from ambidex.decide._evidence import SCALES, log_bayes_factor
-from ambidex.decide._fit import Likelihood
+from ambidex.decide.allocators._evidence import SCALES, log_bayes_factor
+from ambidex.decide.allocators._fit import Likelihood
 
 
 def drawn(seed, count=40, true_scale=1.0):

@@ -6,7 +6,7 @@ import scipy.stats
 import torch
 from scipy.special import logsumexp, softmax
 
-from ambidex.decide.confidence import sureness
+from ambidex.decide.allocators.confidence import sureness
 from helpers.heldouts import THREE, TWO, changed, draw, fit, said
 from helpers.likelihoods import INVERSE, arrays, mean_nll, pool_of, scale_of, scales_of, scipy_fit, weights_of
 

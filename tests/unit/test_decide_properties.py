@@ -1,16 +1,16 @@
 """What must hold for every allocator there is."""
 
-import json
 import math
 
 import pytest
 import torch
 
-from ambidex.decide import ALLOCATORS
+from ambidex.decide.allocators import ALLOCATORS
 from ambidex.statistics import nll
+from ambidex.testing import allocators
 from helpers.heldouts import THREE, TWO, changed, draw, fit, habitual, made, said
 
-NAMES = ALLOCATORS.names()
+NAMES = ALLOCATORS.own()
 EAGER = {
     "auto": {"folds": 3, "standard_errors": 0.0},
     "category": {"strengths": (3.0,)},
@@ -36,67 +36,46 @@ def all_but(*left_out):
 
 @every
 def test_parts_add_up(name):
-    held, new = habitual(), habitual(seed=1, count=60)
-    fitted = eager(name, held)
-    allocated = fitted.allocator.allocate(new.stack(fitted.source))
-    assert allocated.shape == (60, 2, 3)
-    torch.testing.assert_close(allocated.sum(1), said(fitted, new))
+    fitted, new = allocators.parts(name, EAGER.get(name, {})), habitual(seed=1, count=60)
     differs = not torch.allclose(said(fitted, new), new.sources["contributions"].sum(1), atol=0.05)
     assert differs == (name != "uniform")  # else the other tests say little
 
 
 @every
 def test_weights_are_the_factors_of_contributions(name):
-    held, new = habitual(), habitual(seed=1, count=60)
-    fitted = eager(name, held)
-    weights = fitted.allocator.weights()
-    if weights is not None:
-        given = new.stack(fitted.source)
-        torch.testing.assert_close(fitted.allocator.allocate(given), given * weights)
+    allocators.factors(name, EAGER.get(name, {}))
 
 
 @every
 def test_saved_and_loaded_it_says_the_same(name):
+    allocators.saved(name, EAGER.get(name, {}))
+
+
+@all_but("auto", "ensemble")
+def test_unfitted_it_is_the_plain_sum(name):
     held = habitual()
     fitted = eager(name, held)
-    kind = type(fitted.allocator)
+    kind, both = type(fitted.allocator), held.stack("both")
     empty = kind.empty(fitted.allocator.config, 2, 3)
-    if name not in ("auto", "ensemble"):
-        both = held.stack("both")
-        torch.testing.assert_close(
-            empty(both if kind.source == "both" else both[:, :2]), held.sources["contributions"].sum(1)
-        )
-    empty.load_state_dict(fitted.allocator.state_dict())
-    assert torch.equal(said(fitted._replace(allocator=empty), held), said(fitted, held))
+    given = both if kind.source == "both" else both[:, :2]
+    torch.testing.assert_close(empty(given), held.sources["contributions"].sum(1))
 
 
 @every
 def test_records_are_json_and_prove_convergence(name):
-    record = eager(name, habitual()).allocator.record
-    json.dumps(record, allow_nan=False)
+    record = allocators.record(name, EAGER.get(name, {}))
     if name not in NOT_CONVEX:
         assert 0 <= record["gradient_norm"] < 1e-5
 
 
 @every
 def test_fitted_twice_it_is_the_same(name):
-    first, second = (eager(name, habitual()).allocator.state_dict() for _ in range(2))
-    assert all(torch.equal(first[key], second[key]) for key in first)
+    allocators.repeated(name, EAGER.get(name, {}))
 
 
 @every
 def test_permuting_modalities_permutes_results(name):
-    order = [2, 0, 1]
-    held, new = habitual(third=True), habitual(seed=1, count=60, third=True)
-    turned, turned_new = (changed(h, lambda z: z[:, order]) for h in (held, new))
-    straight, other = eager(name, held), eager(name, turned)
-    assert straight.source == other.source
-    torch.testing.assert_close(said(other, turned_new), said(straight, new), atol=2e-5, rtol=1e-5)
-    parts = straight.allocator.allocate(new.stack(straight.source))
-    turned_parts = other.allocator.allocate(turned_new.stack(other.source))
-    torch.testing.assert_close(turned_parts, parts[:, order], atol=1e-4, rtol=1e-4)
-    if (weights := straight.allocator.weights()) is not None:
-        torch.testing.assert_close(other.allocator.weights(), weights[order], atol=1e-4, rtol=1e-4)
+    allocators.order(name, EAGER.get(name, {}))
 
 
 @all_but("auto", "gate")  # the gate's network starts from random weights for each class
@@ -142,13 +121,9 @@ def test_a_common_temperature_changes_no_prediction(name):
 
 
 @every
-@pytest.mark.parametrize(("modalities", "classes"), [(1, 3), (6, 3), (2, 2), (1, 2)])
+@pytest.mark.parametrize(("modalities", "classes"), allocators.SIZES)
 def test_any_number_of_modalities_and_classes(name, modalities, classes):
-    held = draw([[1.0 + i / 5] * classes for i in range(modalities)], 60, group_size=3)
-    fitted = eager(name, held, folds=2)
-    assert said(fitted, held).shape == (60, classes)
-    assert said(fitted, held).isfinite().all()
-    json.dumps(fitted.allocator.record, allow_nan=False)
+    allocators.sizes(name, {**EAGER.get(name, {}), "folds": 2}, modalities, classes)
 
 
 @all_but(*CLASS_WISE)
@@ -249,10 +224,7 @@ def test_category_keeps_the_modality_weight_where_samples_are_too_few():
 @every
 @pytest.mark.parametrize("count", [2, 3])
 def test_two_samples_are_enough_to_run(name, count):
-    held = draw(THREE, count)
-    fitted = fit(name, held)
-    assert said(fitted, draw(THREE, 30, seed=1)).isfinite().all()
-    json.dumps(fitted.allocator.record, allow_nan=False)
+    allocators.few(name, {}, count)
 
 
 @all_but("auto")

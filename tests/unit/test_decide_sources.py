@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import torch
 
-from ambidex.decide import ALLOCATORS
-from ambidex.repair.heldout import CROSS_FITTED, HeldOut, RefusedError, stack
+from ambidex.decide.allocators import ALLOCATORS
+from ambidex.decide.held_out import CROSS_FITTED, HeldOut, RefusedError, stack
 from helpers.heldouts import draw, fit, habitual, made
 
 NEEDS_CLASSIFIERS = ("calibrated", "capability", "confidence", "gate", "stacking", "temperature")
@@ -40,24 +40,24 @@ def test_every_allocator_says_what_it_needs():
 
 
 def test_standing_by_hand():
-    standing = sources((97, 96), own_heads=(99, 50)).standing("contributions")
-    assert standing["ear"].stands
-    assert (standing["ear"].accuracy, standing["ear"].probe_accuracy) == (pytest.approx(0.97), 1.0)
-    assert not standing["eye"].stands  # 4 points below its probe, 3 are allowed
-    assert not sources((97, 96), own_heads=(99, 50)).standing("own_heads")["eye"].stands
-    assert sources((30, 97), probes=(20, 100)).standing("contributions")["ear"].stands
+    checks = sources((97, 96), own_heads=(99, 50)).branch_checks("contributions")
+    assert checks["ear"].is_classifier
+    assert (checks["ear"].accuracy, checks["ear"].probe_accuracy) == (pytest.approx(0.97), 1.0)
+    assert not checks["eye"].is_classifier  # 4 points below its probe, 3 are allowed
+    assert not sources((97, 96), own_heads=(99, 50)).branch_checks("own_heads")["eye"].is_classifier
+    assert sources((30, 97), probes=(20, 100)).branch_checks("contributions")["ear"].is_classifier
 
 
 @kinds(NEEDS_CLASSIFIERS)
 def test_contributions_that_stand_alone_are_used(kind):
-    assert sources((97, 97), own_heads=(100, 100)).source_for(kind) == ("contributions", None)
-    assert sources((97, 97)).source_for(kind, "refuse") == ("contributions", None)
+    assert kind.source_for(sources((97, 97), own_heads=(100, 100))) == ("contributions", None)
+    assert kind.source_for(sources((97, 97)), "refuse") == ("contributions", None)
 
 
 @kinds(NEEDS_CLASSIFIERS)
 @pytest.mark.parametrize("otherwise", ["probes", "refuse"])
 def test_own_heads_stand_in_first(kind, otherwise):
-    source, note = sources((100, 96), own_heads=(98, 97)).source_for(kind, otherwise)
+    source, note = kind.source_for(sources((100, 96), own_heads=(98, 97)), otherwise)
     assert source == "own_heads"
     assert note == (
         "fitted on the model's own heads: 'eye' alone reaches 96.0% on validation where a probe on its features "
@@ -73,9 +73,9 @@ def test_else_the_probes_do_or_it_is_refused(kind, own_heads):
         "'ear' alone reaches 40.0% on validation where a probe on its features reaches 100.0% "
         "(at most 3% less is allowed)"
     )
-    assert held.source_for(kind) == ("probes", f"fitted on linear probes of the features: {numbers}")
+    assert kind.source_for(held) == ("probes", f"fitted on linear probes of the features: {numbers}")
     with pytest.raises(RefusedError) as refusal:
-        held.source_for(kind, "refuse")
+        kind.source_for(held, "refuse")
     assert str(refusal.value) == f"needs contributions that are classifiers of their own; {numbers}"
 
 
@@ -83,16 +83,16 @@ def test_the_reason_names_the_samples_that_were_looked_at():
     crossed = dataclasses.replace(sources((40, 60)), origin=CROSS_FITTED)
     some = crossed.subset(range(100))
     expected = "'ear' alone reaches 40.0% on the cross-fitted training split where a probe"
-    assert expected in some.source_for(ALLOCATORS.get("temperature"))[1]
+    assert expected in ALLOCATORS.get("temperature").source_for(some)[1]
     with pytest.raises(RefusedError, match=expected):
-        some.source_for(ALLOCATORS.get("temperature"), "refuse")
+        ALLOCATORS.get("temperature").source_for(some, "refuse")
 
 
 @kinds((*ANY, *HAVE_THEIR_OWN))
 @pytest.mark.parametrize("otherwise", ["probes", "refuse"])
 def test_others_do_not_care(kind, otherwise):
     expected = HAVE_THEIR_OWN.get(kind.__module__.rsplit(".", 1)[1], "contributions")
-    assert sources((0, 0), own_heads=(0, 0)).source_for(kind, otherwise) == (expected, None)
+    assert kind.source_for(sources((0, 0), own_heads=(0, 0)), otherwise) == (expected, None)
 
 
 @pytest.mark.parametrize("name", NEEDS_CLASSIFIERS)

@@ -3,13 +3,15 @@
 import pytest
 import torch
 
+from ambidex.decide.fitting import fit_allocators
 from ambidex.params import Evaluate
-from ambidex.repair.allocation import fit_allocators
 from ambidex.statistics import correct, nll, paired_bootstrap, sample_nll
 from helpers.evaluations import make_evaluation
 from helpers.heldouts import draw, fit, made, said, signal
 
 SEEDS = range(10)
+FEW = [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in SEEDS[2:])]
+"""seeds of what takes a fit of `auto` and many of its folds: two of them fast, all in `make test-all`"""
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -59,13 +61,11 @@ def significantly_worse(fitted, new):
     return (accuracy.difference < 0 and accuracy.p < 0.05) or (loss.difference > 0 and loss.p < 0.05)
 
 
-def test_where_all_know_all_classes_alike_auto_is_not_worse_than_the_sum():
+@pytest.mark.parametrize("seed", FEW)
+def test_where_all_know_all_classes_alike_auto_is_not_worse_than_the_sum(seed):
     """Signal s^2 in noise s^2 makes contributions that are log-likelihoods: their plain sum is optimal."""
-    for seed in SEEDS:
-        held, new = (
-            draw([[2.25] * 4] * 2, n, noise=1.5, seed=s) for n, s in ((120, seed), (600, 100 + seed))
-        )
-        assert not significantly_worse(fit("auto", held), new)
+    held, new = (draw([[2.25] * 4] * 2, n, noise=1.5, seed=s) for n, s in ((120, seed), (600, 100 + seed)))
+    assert not significantly_worse(fit("auto", held), new)
 
 
 def test_where_one_knows_what_the_other_does_not_auto_is_better():
@@ -88,13 +88,14 @@ def speakers(seed, count, each):
     return made(z, labels, [f"speaker{w}" for w in who.tolist()], probes)
 
 
-def test_on_unseen_speakers_auto_is_not_worse_than_the_sum():
+@pytest.mark.parametrize("seed", FEW)
+def test_on_unseen_speakers_auto_is_not_worse_than_the_sum(seed):
     """The habits of six speakers look like the modalities' own; folds by speaker tell that they are not."""
-    for seed in SEEDS:
-        held, new = speakers(seed, 6, 20), speakers(100 + seed, 10, 40)
-        assert not significantly_worse(fit("auto", held), new)
+    held, new = speakers(seed, 6, 20), speakers(100 + seed, 10, 40)
+    assert not significantly_worse(fit("auto", held), new)
 
 
+@pytest.mark.slow
 def test_folds_that_mix_speakers_would_be():
     """Why groups matter: the same choice from the same samples, each of them taken for a speaker of its own."""
     harm = 0

@@ -8,7 +8,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ambidex.decide import ALLOCATORS
+from ambidex.decide.allocators import ALLOCATORS
+from ambidex.decide.fitting import Allocation, fit_allocators
+from ambidex.decide.repaired import Repaired, load_saved, save_repaired
+from ambidex.decide.repairing import repaired_model
 from ambidex.errors import ModelError
 from ambidex.evaluation import Evaluation, collect
 from ambidex.files import write_json
@@ -18,8 +21,6 @@ from ambidex.model import MultimodalNet, load_model, save_model
 from ambidex.params import Evaluate
 from ambidex.probes import fit_probes
 from ambidex.readers import read_json
-from ambidex.repair.allocation import Allocation, fit_allocators
-from ambidex.repair.repaired import repaired_model
 from helpers.memory_store import MemoryStore, architecture
 
 STORE = MemoryStore(("touch", "audio"), {"train": 36, "val": 24, "test": 12})
@@ -40,20 +41,24 @@ def stored(split: str = "test") -> dict[str, Tensor]:
     return {name: STORE.gather(name, STORE.rows(split)) for name in STORE.modalities}
 
 
-def saved(model: MultimodalNet, folder: Path) -> MultimodalNet:
-    save_model(model, folder)
-    return load_model(folder)
+def saved(model: Repaired, folder: Path) -> Repaired:
+    save_repaired(model, folder)
+    loaded = load_saved(folder)
+    assert isinstance(loaded, Repaired)
+    return loaded
 
 
 @torch.no_grad()
-def assert_says(model: MultimodalNet, logits: Tensor, split: str = "test") -> None:
+def assert_says(model: Repaired, logits: Tensor, split: str = "test") -> None:
     """The probabilities of the whole forward pass are those of `logits`, and the parts add up to them."""
     expected = logits.double().softmax(1)
-    found, parts = model.decide(model.encode(stored(split)))
+    features = model.encode(stored(split))
+    found, parts = model.fuse(features)
     torch.testing.assert_close(model(stored(split)).double().softmax(1), expected, atol=1e-6, rtol=0)
     torch.testing.assert_close(found.double().softmax(1), expected, atol=1e-6, rtol=0)
-    assert parts is not None
     assert list(parts) == ["touch", "audio"]
+    for name, part in model.contributions(features).items():
+        assert torch.equal(part, parts[name])
     total = torch.stack(list(parts.values())).sum(0)
     torch.testing.assert_close(total.double().softmax(1), expected, atol=1e-5, rtol=0)
 
@@ -66,14 +71,11 @@ def test_every_allocator_predicts_what_was_reported_once_saved(tmp_path: Path, f
     assert {"uniform", "modality", "category"} <= {allocation.name for allocation in fitted}
     for allocation in fitted:
         model = saved(repaired_model(evaluation, allocation), tmp_path / allocation.name)
-        assert model.decision is not None
-        assert (model.decision.spec.allocator == allocation.name) == (
-            allocation.name != "auto"
-        )  # what it chose
+        assert (model.layer.spec.allocator == allocation.name) == (allocation.name != "auto")  # what it chose
         for split in ("val", "test"):
             assert_says(model, allocation.logits[split], split)
         features = model.encode(stored())
-        assert torch.equal(model.fuse(features)[0], evaluation.model.fuse(features)[0])
+        assert torch.equal(model.net.fuse(features)[0], evaluation.model.fuse(features)[0])
 
 
 @torch.no_grad()
@@ -114,7 +116,7 @@ def test_probes_far_from_the_origin_keep_their_digits(tmp_path: Path):
     kind = ALLOCATORS.get("uniform")
     allocator = kind.fit(kind.Config(), val, evaluation.val.labels, evaluation.val.groups)
     model = repaired_model(evaluation, Allocation("uniform", source="probes", allocator=allocator))
-    found, _ = model.decide(evaluation.test.features)
+    found, _ = model.fuse(evaluation.test.features)
     expected = weighed(evaluation, "test", "probes").sum(dim=1)
     torch.testing.assert_close(found.double(), expected, atol=1e-4, rtol=0)
 
@@ -125,14 +127,12 @@ def test_the_feature_of_an_absent_modality_is_that_of_the_evaluation(tmp_path: P
     evaluation = evaluate("gated", absent=rule)
     (allocation,) = fit_allocators(evaluation, ["uniform"])
     model = saved(repaired_model(evaluation, allocation), tmp_path)
-    assert model.decision is not None
     train = evaluation.train.features
     expected = {m: torch.zeros(1, 8) if rule == "zero" else h.mean(0, keepdim=True) for m, h in train.items()}
-    for name, feature in model.decision.background().items():
+    for name, feature in model.layer.background().items():
         torch.testing.assert_close(feature, expected[name])
     one = {name: h[:1] for name, h in evaluation.test.features.items()}  # one sample alone: the same parts
-    _, parts = model.decide(one)
-    assert parts is not None
+    _, parts = model.fuse(one)
     for name, part in parts.items():
         torch.testing.assert_close(part, evaluation.test.contributions[name][:1], atol=1e-6, rtol=1e-5)
 
@@ -144,7 +144,7 @@ def test_a_rule_that_borrows_from_other_samples_cannot_be_saved():
         repaired_model(evaluation, allocation)
     assert "\n" not in str(error.value)
     exact = evaluate("concat", absent="permuted")  # exact contributions need no absent feature
-    assert repaired_model(exact, fit_allocators(exact, ["uniform"])[0]).architecture.decision is not None
+    assert repaired_model(exact, fit_allocators(exact, ["uniform"])[0]).layer.spec.absent is None
 
 
 def test_a_refused_allocator_cannot_be_saved():
@@ -156,7 +156,8 @@ def test_a_refused_allocator_cannot_be_saved():
 def test_a_decision_layer_is_replaced_not_stacked(tmp_path: Path):
     evaluation = evaluate("concat")
     uniform, ensemble = fit_allocators(evaluation, ["uniform", "ensemble"])  # the second holds probes
-    first = saved(repaired_model(evaluation, ensemble), tmp_path / "first")
+    saved(repaired_model(evaluation, ensemble), tmp_path / "first")
+    first = load_model(tmp_path / "first")
     seen = collect(first, STORE, SPLITS, 7, torch.device("cpu"))
     torch.testing.assert_close(
         seen["test"].logits, evaluation.test.logits
@@ -167,13 +168,16 @@ def test_a_decision_layer_is_replaced_not_stacked(tmp_path: Path):
 
 
 @torch.no_grad()
-def test_without_a_decision_layer_the_head_decides():
+def test_without_a_decision_layer_the_head_decides(tmp_path: Path):
     plain, other = evaluate("concat"), evaluate("film")
-    logits, parts = plain.model.decide(plain.test.features)
+    save_model(plain.model, tmp_path)
+    loaded = load_saved(tmp_path)
+    assert isinstance(loaded, MultimodalNet)
+    logits, parts = loaded.fuse(plain.test.features)
     torch.testing.assert_close(logits, plain.test.logits)
     assert parts is not None
     torch.testing.assert_close(torch.stack(list(parts.values()), dim=1), plain.test.stacked())
-    assert other.model.decide(other.test.features)[1] is None
+    assert other.model.fuse(other.test.features)[1] is None
 
 
 @torch.no_grad()
@@ -183,8 +187,8 @@ def test_a_model_written_before_there_were_decision_layers_loads(tmp_path: Path)
     described = read_json(tmp_path / "model.json")
     del described["architecture"]["decision"]
     write_json(tmp_path / "model.json", described)
-    loaded = load_model(tmp_path)
-    assert loaded.decision is None
+    loaded = load_saved(tmp_path)
+    assert isinstance(loaded, MultimodalNet)
     assert torch.equal(loaded(stored()), model(stored()))
 
 
@@ -202,12 +206,12 @@ def test_a_model_written_before_there_were_decision_layers_loads(tmp_path: Path)
 )
 def test_a_damaged_decision_layer_is_refused_in_one_line(tmp_path: Path, change: object, message: str):
     evaluation = evaluate("concat")
-    save_model(repaired_model(evaluation, fit_allocators(evaluation, ["modality"])[0]), tmp_path)
+    save_repaired(repaired_model(evaluation, fit_allocators(evaluation, ["modality"])[0]), tmp_path)
     described = read_json(tmp_path / "model.json")
     spec = described["architecture"]["decision"]
     described["architecture"]["decision"] = spec | change if isinstance(change, dict) else change
     write_json(tmp_path / "model.json", described)
     with pytest.raises(ModelError, match=message) as error:
-        load_model(tmp_path)
+        load_saved(tmp_path)
     assert "\n" not in str(error.value)
     assert str(error.value).startswith(str(tmp_path))

@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
+from ambidex.decide.fitting import fit_allocators, held_out
+from ambidex.decide.held_out import CROSS_FITTED
 from ambidex.diagnose import DIAGNOSTICS
 from ambidex.evaluation import Unimodal
-from ambidex.repair.allocation import fit_allocators, held_out
-from ambidex.repair.heldout import CROSS_FITTED
 from ambidex.report.finding import Evidence, evidence_of, finding, repair
 from ambidex.report.notices import notices
 from ambidex.report.result import Result, run_details

@@ -8,10 +8,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
 
 from ambidex import probes
+from ambidex.decide.held_out import HeldOut
 from ambidex.diagnose.probes import Probes
 from ambidex.evaluation import Unimodal
 from ambidex.probes import fit_probe, fit_probes
-from ambidex.repair.heldout import HeldOut
 from helpers.evaluations import make_evaluation, make_features
 
 BOTH = {"audio": [1, 1, 1, 1], "visual": [1, 1, 1, 1]}

@@ -8,12 +8,13 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ambidex.encoders import ENCODERS, Encoder, InputSpec
+from ambidex.data.kinds import InputSpec
+from ambidex.encoders import ENCODERS, Encoder
 from ambidex.errors import ModelError
+from ambidex.testing import check_encoder, encoders
+from ambidex.testing.encoders import SPECS, batch
 
-AUDIO = InputSpec("spectrogram", (20, 31))
-VISUAL = InputSpec("frames", (3, 3, 28, 36))
-TEXT = InputSpec("vector", (7,))
+AUDIO, VISUAL, TEXT, WALK = SPECS
 FITTING = [
     ("resnet18", AUDIO),
     ("resnet18", VISUAL),
@@ -22,41 +23,41 @@ FITTING = [
     ("mlp", AUDIO),
     ("mlp", VISUAL),
     ("mlp", TEXT),
+    ("mlp", WALK),
+    ("sequence_cnn", WALK),
+    ("transformer", AUDIO),
+    ("transformer", VISUAL),
+    ("transformer", WALK),
 ]
 SMALL: dict[str, dict[str, Any]] = {
     "resnet18": {"width": 4},
     "small_cnn": {"width": 4},
     "mlp": {"hidden": (9,)},
+    "sequence_cnn": {"width": 8, "blocks": 2, "dim": 12},
+    "transformer": {"patch": 8, "dim": 16, "layers": 1},
 }
 
 
 def build(name: str, spec: InputSpec, **options: Any) -> Encoder:
-    torch.manual_seed(0)
-    cls = ENCODERS.get(name)
-    return cls(cls.Config(**{**SMALL[name], **options}), spec)
-
-
-def batch(spec: InputSpec, size: int = 4) -> Tensor:
-    return torch.randn(size, *spec.shape, generator=torch.Generator().manual_seed(1))
+    return encoders.build(name, spec, {**SMALL[name], **options})
 
 
 def test_the_plugins():
-    assert set(ENCODERS.names()) == {"resnet18", "small_cnn", "mlp"}
+    assert set(ENCODERS.own()) == {"resnet18", "small_cnn", "mlp", "sequence_cnn", "transformer"}
+
+
+@pytest.mark.parametrize("name", ENCODERS.own())
+def test_it_keeps_the_contract(name: str):
+    assert set(check_encoder(name, SMALL.get(name, {}))) == {
+        spec.kind for one, spec in FITTING if one == name
+    }
 
 
 @pytest.mark.parametrize(("name", "spec"), FITTING)
 def test_feature_shape_gradients_and_one_sample_in_evaluation(name: str, spec: InputSpec):
-    encoder, x = build(name, spec), batch(spec)
-    encoder(x).square().sum().backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in encoder.parameters())
-    encoder.eval()
-    whole = encoder(x)
-    assert whole.shape == (4, encoder.dim)
-    assert whole.min() >= 0  # a feature is not linear in the input
+    whole = encoders.feature(build(name, spec), name, spec)
+    assert whole.min() >= 0 or name == "transformer"  # a feature is not linear in the input
     assert whole.max() > 0
-    assert torch.allclose(torch.cat([encoder(row) for row in x.split(1)]), whole, atol=1e-5)
-    with torch.autocast("cpu", torch.bfloat16):
-        assert torch.allclose(encoder(x).float(), whole, atol=0.1, rtol=0.1)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "small_cnn"])
@@ -249,3 +250,56 @@ def test_small_cnn_learns_where_things_are(spec: InputSpec):
         nn.functional.cross_entropy(head(encoder(x)), labels).backward()
         optimizer.step()
     assert (head(encoder.eval()(x)).argmax(1) == labels).float().mean() > 0.95
+
+
+@pytest.mark.parametrize("name", ["resnet18", "small_cnn"])
+def test_pictures_are_no_sequences(name: str):
+    with pytest.raises(ModelError, match=rf"^encoder '{name}': found an input of kind 'sequence' \[9, 4\]"):
+        build(name, WALK)
+    with pytest.raises(ModelError, match=r"^encoder 'sequence_cnn': found an input of kind 'vector' \[7\]"):
+        build("sequence_cnn", TEXT)
+
+
+@pytest.mark.parametrize(("channels", "steps", "samples"), [(1, 1, 3), (3, 9, 5), (6, 33, 16), (2, 50, 1)])
+@pytest.mark.parametrize("more", [1, 7, 64, 500])
+def test_padding_changes_no_bit_of_a_feature(channels: int, steps: int, samples: int, more: int):
+    encoder = build("sequence_cnn", InputSpec("sequence", (steps, channels + 1)), blocks=3).eval()
+    x = batch(encoder.spec, samples)
+    feature = encoder(x)
+    padded = torch.cat([x, x.new_zeros(samples, more, channels + 1)], dim=1)
+    assert torch.equal(encoder(padded), feature)
+    padded[..., :-1][padded[..., -1] == 0] = 1e6  # whatever stands in padding is not looked at
+    assert torch.equal(encoder(padded), feature)
+
+
+def test_a_step_that_is_real_counts_and_its_place_does():
+    encoder, x = build("sequence_cnn", WALK, blocks=3).eval(), batch(WALK, 9)[-1:]
+    feature = encoder(x)
+    assert not torch.allclose(encoder(x.flip(1)), feature, atol=1e-3)
+    for step in range(9):
+        changed = x.clone()
+        changed[:, step, 0] += 1
+        assert not torch.allclose(encoder(changed), feature, atol=1e-4), step
+
+
+def test_a_feature_is_the_mean_over_real_steps_before_the_last_layer():
+    """Without blocks in the way: the input's linear map, averaged over real steps by hand."""
+    encoder, x = build("sequence_cnn", WALK).eval(), batch(WALK)
+    for block in encoder.get_submodule("blocks"):
+        nn.init.zeros_(block.get_parameter("convolution.weight"))
+    enter, project = encoder.get_submodule("enter"), encoder.get_submodule("project")
+    for k, sample in enumerate(x):
+        steps = sample[: k + 1, :-1]
+        expected = project(enter(steps).mean(0)).relu()
+        assert torch.allclose(encoder(x)[k], expected, atol=1e-6)
+
+
+def test_a_sample_without_a_step_gives_the_bias_alone():
+    encoder = build("sequence_cnn", WALK).eval()
+    nn.init.ones_(encoder.get_parameter("project.bias"))
+    assert torch.equal(encoder(torch.zeros(2, 9, 4)), torch.ones(2, 12))
+
+
+def test_a_kernel_is_odd():
+    with pytest.raises(ValueError, match="got 4, expected an odd number"):
+        ENCODERS.get("sequence_cnn").Config(kernel=4)

@@ -7,7 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ambidex.encoders import ENCODERS, InputSpec, Staged, staged_names
+from ambidex.data.kinds import InputSpec
+from ambidex.encoders import ENCODERS, Staged, staged_names
 from ambidex.errors import ModelError
 from ambidex.exchange import ExchangeSpec
 from ambidex.model import MODEL_FILE, Architecture, MultimodalNet, load_model, save_model

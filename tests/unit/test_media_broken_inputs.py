@@ -7,15 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ambidex.data.kinds.frames import Frames
+from ambidex.data.kinds.log_mel import LogMel
 from ambidex.manifest import Row
 from ambidex.media.extraction import extract_rows
-from ambidex.params import Frames, Spectrogram
 from helpers.clips import write_film
 from helpers.media import tone, write_wav
 
 WANTS = {
-    "log_mel": Spectrogram(kind="log_mel", seconds=4),
-    "frames": Frames(kind="frames", count=3, size=32),
+    "log_mel": LogMel.of(seconds=4),
+    "frames": Frames.of(count=3, size=32),
 }
 ACCEPTED = "accepted"
 # file, how it is read, and what comes out: accepted, or how the reason begins

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 
 from ambidex.media.decode import decode
-from ambidex.params import Frames, Spectrogram
+from ambidex.media.requests import Pictures, Sound
 from helpers.clips import CLICKS, FILMS, SOUNDS, click_times, write_film
 
 RATE = 16_000
-SOUND = Spectrogram(kind="log_mel", seconds=4, sample_rate=RATE)
-PICTURES = Frames(kind="frames", count=2, size=16)
+SOUND = Sound(RATE, 4)
+PICTURES = Pictures(count=2, size=16)
 # Where the film starts after the silence that the encoder put in front of the sound: so these muxers write it.
 LEAD = {"frag.mp4": 0.08, "flv": 0.023, "ts": 0.023, "mpg": 0.011}
 
 
-def heard(path: Path, *others: Frames) -> list[float]:
+def heard(path: Path, *others: Pictures) -> list[float]:
     """Where the clicks are, in seconds."""
     (alone,) = decode(path, [SOUND])
     both = decode(path, [SOUND, *others])[0]

@@ -8,15 +8,15 @@ import pytest
 
 from ambidex.media.container import MediaError
 from ambidex.media.decode import decode
-from ambidex.params import Frames, Spectrogram
+from ambidex.media.requests import Pictures, Sound
 from helpers.media import random_pictures, tone, write_clip, write_image, write_wav
 
-SOUND = Spectrogram(kind="log_mel", seconds=1)
-PICTURES = Frames(kind="frames", count=2, size=16)
+SOUND = Sound(16_000, 1)
+PICTURES = Pictures(count=2, size=16)
 BOTH = [SOUND, PICTURES]
 
 
-def reason(path: Path, wants: list[Spectrogram | Frames]) -> str:
+def reason(path: Path, wants: list[Sound | Pictures]) -> str:
     with pytest.raises(MediaError) as caught:
         decode(path, wants)
     assert "\n" not in str(caught.value)

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from ambidex.media.container import MediaError
 from ambidex.media.decode import decode
-from ambidex.params import Frames, Spectrogram
+from ambidex.media.requests import Pictures, Sound
 from helpers.clips import write_film
 from helpers.media import random_pictures, write_image
 
-SOUND = Spectrogram(kind="log_mel", seconds=3)
-PICTURES = Frames(kind="frames", count=10, size=32)
-ONE = Frames(kind="frames", count=1, size=64)
+SOUND = Sound(16_000, 3)
+PICTURES = Pictures(count=10, size=32)
+ONE = Pictures(count=1, size=64)
 
 
 def flipped(data: bytes, first: int, seed: int, most: int = 20) -> bytes:
@@ -28,7 +28,7 @@ def flipped(data: bytes, first: int, seed: int, most: int = 20) -> bytes:
 
 
 def outcomes(
-    path: Path, want: Spectrogram | Frames, first: int, copies: int, most: int = 20
+    path: Path, want: Sound | Pictures, first: int, copies: int, most: int = 20
 ) -> tuple[Counter[str], list[float]]:
     """How often damaged copies were accepted or rejected, and how far accepted ones are from the true file."""
     data, (true,) = path.read_bytes(), decode(path, [want])

@@ -9,18 +9,18 @@ from scipy.signal import resample_poly
 
 from ambidex.media.decode import decode
 from ambidex.media.frames import frame_times
-from ambidex.params import Frames, Spectrogram
+from ambidex.media.requests import Pictures, Sound
 from helpers.media import grey_pictures, random_pictures, tone, write_clip, write_image, write_wav
 
 LEVELS = [20 + 4 * k for k in range(50)]
 
 
-def frames(count: int, size: int = 16) -> Frames:
-    return Frames(kind="frames", count=count, size=size)
+def frames(count: int, size: int = 16) -> Pictures:
+    return Pictures(count=count, size=size)
 
 
-def sound(seconds: float = 1.0, rate: int = 16_000) -> Spectrogram:
-    return Spectrogram(kind="log_mel", seconds=seconds, sample_rate=rate)
+def sound(seconds: float = 1.0, rate: int = 16_000) -> Sound:
+    return Sound(rate, seconds)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from ambidex.media.container import MediaError
 from ambidex.media.decode import decode
 from ambidex.media.orientation import exif_orientation
-from ambidex.params import Frames
+from ambidex.media.requests import Pictures
 from helpers.clips import level, write_film
 from helpers.heif import write_avif, write_tiles
 from helpers.media import write_clip, write_image
@@ -48,7 +48,7 @@ def test_pictures_of_every_codec_are_those_of_a_full_decode(tmp_path: Path, code
         stream.codec_context.thread_count = 1
         full = [frame.to_ndarray(format="rgb24").mean() for frame in container.decode(stream)]
     assert len(full) == 40
-    wants = [Frames(kind="frames", count=count, size=16) for count in COUNTS]
+    wants = [Pictures(count=count, size=16) for count in COUNTS]
     for want, found in zip(wants, decode(clip, wants), strict=True):
         expected = [int((part + 0.5) / want.count * 40) for part in range(want.count)]
         assert numbers(found) == expected, want.count
@@ -61,7 +61,7 @@ def test_the_pictures_of_a_real_av1_film_are_not_one_late(shared_data: Path) -> 
     with av.open(str(clip)) as container:
         full = [frame.reformat(64, 64, "rgb24").to_ndarray() for frame in container.decode(video=0)]
     for count in (1, 5, 25):
-        (found,) = decode(clip, [Frames(kind="frames", count=count, size=64)])
+        (found,) = decode(clip, [Pictures(count=count, size=64)])
         for part, picture in enumerate(found.transpose(0, 2, 3, 1).astype(int)):
             errors = [np.abs(picture - frame).mean() for frame in full]
             assert int(np.argmin(errors)) == int((part + 0.5) / count * len(full))
@@ -83,7 +83,7 @@ def test_pictures_of_varying_length_are_shown_as_long_as_they_last(
     with av.open(str(clip)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
     end = max((packet.pts + (packet.duration or 0)) * float(packet.time_base) for packet in packets) * 100
-    (found,) = decode(clip, [Frames(kind="frames", count=9, size=16)])
+    (found,) = decode(clip, [Pictures(count=9, size=16)])
     centres = [(2 * part + 1) * end / 18 for part in range(9)]
     assert numbers(found) == [int(np.searchsorted(UNEVEN, c, side="right")) - 1 for c in centres]
 
@@ -100,14 +100,14 @@ def test_a_bare_stream_has_no_times_and_its_order_counts(tmp_path: Path, codec: 
             if packet.size:
                 packet.stream = stream
                 output.mux(packet)
-    (found,) = decode(bare, [Frames(kind="frames", count=4, size=16)])
+    (found,) = decode(bare, [Pictures(count=4, size=16)])
     assert numbers(found) == [5, 15, 25, 35]
 
 
 # ---- which way is up
 
-UP = Frames(kind="frames", count=1, size=16)
-STORED = Frames(kind="frames", count=1, size=16, orientation="stored")
+UP = Pictures(count=1, size=16)
+STORED = Pictures(count=1, size=16, orientation="stored")
 SCENE = np.zeros((32, 32, 3), np.uint8)
 SCENE[:16, :16], SCENE[:16, 16:], SCENE[16:, :16] = (200, 0, 0), (0, 200, 0), (0, 0, 200)
 # What EXIF 1 to 8 says of the stored picture, in NumPy's words: how the scene is turned to be stored like that.

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ambidex.media import vectors
+from ambidex.media import addresses
+from ambidex.media.addresses import file_of
 from ambidex.media.container import MediaError
-from ambidex.media.vectors import file_of, read_vector
+from ambidex.media.vectors import read_vector
 
 TABLE = np.arange(12, dtype=np.float64).reshape(4, 3) / 4
 
@@ -82,8 +83,8 @@ def test_pickled_objects_are_never_loaded(root: Path) -> None:
 
 def test_a_file_is_read_once_until_it_changes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = []
-    load = vectors.npz_array
-    monkeypatch.setattr(vectors, "npz_array", lambda *a, **k: opened.append(a) or load(*a, **k))
+    load = addresses.npz_array
+    monkeypatch.setattr(addresses, "npz_array", lambda *a, **k: opened.append(a) or load(*a, **k))
     for row in (0, 1, 2, 3, 0):
         read_vector(f"all.npz#many[{row}]", root)
     assert len(opened) == 1

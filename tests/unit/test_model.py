@@ -9,16 +9,16 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ambidex.encoders import InputSpec
+from ambidex.data.kinds import InputSpec
 from ambidex.errors import AmbidexError, ModelError
 from ambidex.fusion import FUSIONS
-from ambidex.model import Architecture, ModalityInput, MultimodalNet, load_model, save_model
+from ambidex.model import Architecture, MultimodalNet, load_model, save_model
 from ambidex.params import Choice
 
 INPUTS = {
-    "audio": ModalityInput(InputSpec("spectrogram", (16, 12)), (-3.0,), (2.0,)),
-    "visual": ModalityInput(InputSpec("frames", (2, 3, 16, 16)), (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)),
-    "text": ModalityInput(InputSpec("vector", (3,)), (1.0, 2.0, 3.0), (1.0, 0.5, 0.1)),
+    "audio": InputSpec("spectrogram", (16, 12), (-3.0,), (2.0,)),
+    "visual": InputSpec("frames", (2, 3, 16, 16), (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)),
+    "text": InputSpec("vector", (3,), (1.0, 2.0, 3.0), (1.0, 0.5, 0.1)),
 }
 ENCODERS = {
     "audio": Choice.model_validate({"name": "small_cnn", "width": 2, "dim": 6}),
@@ -84,12 +84,12 @@ def test_a_saved_model_predicts_bit_for_bit(tmp_path: Path, fusion: str, heads: 
     again, parts = loaded.fuse(loaded.encode(x))
     assert torch.equal(again, logits)
     assert torch.equal(loaded(x), logits)
-    assert (parts is None) == (fusion in ("gated", "film", "shared_entropy"))
+    assert (parts is None) == (fusion in ("gated", "film", "shared_entropy", "attention"))
     if contributions is not None and parts is not None:
         assert all(torch.equal(parts[name], contributions[name]) for name in model.modalities)
         assert torch.allclose(sum(parts.values(), torch.zeros(())), logits, atol=1e-6)
     branches, loaded_branches = (m.branches(m.encode(x)) for m in (model, loaded))
-    assert (branches is None) == (fusion in ("gated", "film") and not heads)
+    assert (branches is None) == (fusion in ("gated", "film", "attention") and not heads)
     assert branches is None or all(torch.equal(branches[n], (loaded_branches or {})[n]) for n in branches)
     described = json.loads((tmp_path / "model.json").read_text())
     assert described["fingerprint"] == "abc"

@@ -6,8 +6,8 @@ from itertools import product
 
 import pytest
 
+from ambidex.decide.fitting import fit_allocators
 from ambidex.diagnose import DIAGNOSTICS
-from ambidex.repair.allocation import fit_allocators
 from ambidex.report import theme
 from ambidex.report.clarity import ALONE_MANY, SAME, SYMBOLS, judge_changes, judged
 from ambidex.report.finding import Evidence, State, evidence_of, finding

@@ -6,7 +6,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from ambidex.decide._folds import folds
+from ambidex.decide.folds import folds
 from ambidex.probes import INNER_FOLDS, STRENGTHS, fit_probe
 
 CLASSES = 3

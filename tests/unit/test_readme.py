@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ambidex.cli import make_parser
-from ambidex.decide import ALLOCATORS, simplest_first
+from ambidex.decide.allocators import ALLOCATORS, simplest_first
 from ambidex.method import METHODS
 
 ROOT = Path(__file__).resolve().parents[2]

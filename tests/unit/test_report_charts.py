@@ -27,7 +27,7 @@ from ambidex.report.study.rows import METRICS, Row
 from helpers.figures import check
 
 NAMES = ("audio", "visual", "text", "flow", "depth", "touch", "heat", "radar", "speech", "motion")
-SIZES = ((1, 2), (2, 6), (6, 31), (10, 5))
+SIZES = ((1, 2), (2, 6), (6, 31), pytest.param(10, 5, marks=pytest.mark.slow))
 LEAD = {"value": 0.08, "low": -0.02, "high": 0.18}
 LEAN = Lean(
     "undecided", "a modality with a long name", {"a modality with a long name": LEAD}, {("a", "x"): 0}

@@ -8,9 +8,9 @@ import pytest
 import torch
 from sklearn.metrics import confusion_matrix, recall_score
 
+from ambidex.decide.fitting import fit_allocators
 from ambidex.diagnose import DIAGNOSTICS, Diagnosis
 from ambidex.records import provenance
-from ambidex.repair.allocation import fit_allocators
 from ambidex.report import run_charts, theme
 from ambidex.report.chart import draw
 from ambidex.report.notices import notices

@@ -9,9 +9,9 @@ import torch
 from scipy.stats import binomtest
 from sklearn.metrics import recall_score
 
+from ambidex.decide.fitting import Allocation, fit_allocators
 from ambidex.diagnose import DIAGNOSTICS
 from ambidex.probes import fit_probes
-from ambidex.repair.allocation import Allocation, fit_allocators
 from ambidex.report import disagreements, run_charts, theme
 from ambidex.report.class_table import class_tables
 from ambidex.report.headline import headline, tiles

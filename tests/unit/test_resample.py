@@ -8,8 +8,8 @@ import sys
 import pytest
 import torch
 
+from ambidex.data.kinds._spectrogram import SpectrogramAugment
 from ambidex.errors import PreemptedError
-from ambidex.params import SpectrogramAugment
 from ambidex.training.batches import Batches
 from ambidex.training.resample import Resample
 from helpers.memory_store import MemoryStore, engine
@@ -148,6 +148,7 @@ torch.distributed.destroy_process_group()
 """
 
 
+@pytest.mark.slow
 def test_ranks_that_value_differently_train_on_what_the_first_says(tmp_path):
     """Epochs of different lengths would never end."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}

@@ -16,13 +16,13 @@ from ambidex.contributions.coalitions import (
     shapley_contributions,
 )
 from ambidex.contributions.shapley import Plan, coalitions, shapley
+from ambidex.decide.fitting import fit_allocators
+from ambidex.decide.layer import DecisionLayer, DecisionSpec
+from ambidex.decide.repairing import repaired_model
 from ambidex.diagnose import DIAGNOSTICS
 from ambidex.evaluation import collect
 from ambidex.fusion import Fusion
 from ambidex.params import Evaluate
-from ambidex.repair.allocation import fit_allocators
-from ambidex.repair.decision import Decision, DecisionSpec
-from ambidex.repair.repaired import repaired_model
 from helpers.evaluations import make_evaluation, make_model
 
 FUSIONS = ("concat", "sum", "shared", "film", "gated")
@@ -234,18 +234,18 @@ def test_an_evaluation_keeps_the_error_and_a_saved_model_the_orders():
     assert DecisionSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
     before = {k: v for k, v in spec.to_json().items() if k not in given}  # written when there were no orders
     assert (DecisionSpec.from_json(before).permutations, DecisionSpec.from_json(before).seed) == (64, 0)
-    decision = Decision(spec, dict.fromkeys(names(7), DIM), CLASSES)
-    for m, buffer in decision.background().items():
+    layer = DecisionLayer(spec, dict.fromkeys(names(7), DIM), CLASSES)
+    for m, buffer in layer.background().items():
         buffer.copy_(background[m])
     for i in range(4):
-        one = decision.inputs(model, {m: h[i : i + 1] for m, h in test.features.items()})
+        one = layer.inputs(model, {m: h[i : i + 1] for m, h in test.features.items()})
         torch.testing.assert_close(one[0], test.stacked()[i])
 
 
 def test_a_repaired_model_is_told_the_orders():
     evaluation = many(3, fusion="film", permutations=10, seed=3)
     (plain,) = fit_allocators(evaluation, ["uniform"])
-    spec = repaired_model(evaluation, plain).architecture.decision
+    spec = repaired_model(evaluation, plain).layer.spec
     assert (spec.absent, spec.permutations, spec.seed) == ("mean", 10, 3)
 
 

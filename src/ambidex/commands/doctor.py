@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 import ambidex
+from ambidex.entry_points import any_outside
 from ambidex.errors import AmbidexError, one_line
 
 OK, WARN, FAIL = "OK", "WARN", "FAIL"
@@ -62,7 +63,7 @@ def _has_remote(project: Path) -> bool:
 
 def examine(params: Path, runs: Path, overrides: Sequence[str] = ()) -> Iterator[Finding]:
     """Every check, one after the other; a check that breaks is a FAIL with the error's own words."""
-    checks: dict[str, Callable[[], Finding]] = {
+    checks: dict[str, Callable[[], Finding | list[Finding]]] = {
         "python": _python,
         "torch": _torch,
         "cpu": _cpu,
@@ -71,10 +72,12 @@ def examine(params: Path, runs: Path, overrides: Sequence[str] = ()) -> Iterator
         "disk": lambda: _disk(runs),
         "media": _media,
         "spectrogram": _spectrogram,
+        "plug-ins": _plugins,
     }
     for subject, check in checks.items():
         try:
-            yield check()
+            found = check()
+            yield from found if isinstance(found, list) else [found]
         except Exception as error:  # whatever is wrong with the machine, the other checks still help
             reason = one_line(error, 200) or type(error).__name__
             yield Finding(
@@ -160,12 +163,11 @@ def _media() -> Finding:
 
     from ambidex.commands.sample_clip import write_sample_clip
     from ambidex.media.decode import decode
-    from ambidex.params import Frames, Spectrogram
+    from ambidex.media.requests import Pictures, Sound
 
-    sound = Spectrogram(kind="log_mel", sample_rate=8_000, seconds=0.5)
     with tempfile.TemporaryDirectory() as folder:
         clip = write_sample_clip(Path(folder) / "clip.mp4")
-        waveform, pictures = decode(clip, [sound, Frames(kind="frames", count=2, size=32)])
+        waveform, pictures = decode(clip, [Sound(8_000, 0.5), Pictures(2, 32)])
     if waveform.size < 3_000 or pictures.shape != (2, 3, 32, 32):
         return Finding(
             FAIL, "media", f"a clip came back as {waveform.shape} and {pictures.shape}; reinstall av"
@@ -176,16 +178,28 @@ def _media() -> Finding:
 def _spectrogram() -> Finding:
     import torch
 
-    from ambidex.media.audio import spectrogram
-    from ambidex.params import Spectrogram
+    from ambidex.media.audio import Analysis, spectrogram
 
-    made = spectrogram(torch.zeros(16_000), Spectrogram(kind="log_mel"))
+    analysis = Analysis(sample_rate=16_000, seconds=1.0, n_fft=400, hop=160, floor=1e-6, mels=64)
+    made = spectrogram(torch.zeros(16_000), analysis)
     extension = getattr(sys.modules.get("torchaudio._extension"), "_IS_TORCHAUDIO_EXT_AVAILABLE", False)
     path = (
         "with its compiled extension" if extension else "without its compiled extension, which is not needed"
     )
     version = metadata.version("torchaudio")
     return Finding(OK, "spectrogram", f"torchaudio {version} {path}; one second gives {tuple(made.shape)}")
+
+
+def _plugins() -> list[Finding]:
+    """What other distributions offer; one line more for each plug-in that cannot be used."""
+    from ambidex.commands.plugins import registries
+
+    used: list[str] = []
+    unused: list[Finding] = []
+    for plugins in registries().values() if any_outside() else ():
+        used += [f"{plugins.kind} {name} ({plugins.origin(name)})" for name in plugins.outside()]
+        unused += [Finding(WARN, "plug-ins", line) for line in plugins.complaints()]
+    return [Finding(OK, "plug-ins", ", ".join(used) or "none of other distributions"), *unused]
 
 
 def _extra(module: str) -> Finding:

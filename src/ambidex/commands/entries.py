@@ -78,11 +78,18 @@ def _nested(schema: Schema, node: Node) -> Iterator[tuple[str, Node]]:
     variants = schema.variants(inner)
     grouped: dict[str, tuple[list[str], Node]] = {}
     for kind, variant in variants.items():
-        grouped.setdefault(str(variant.get("title")), ([], variant))[0].append(kind)
+        grouped.setdefault(_but_kind(variant), ([], variant))[0].append(kind)
     for kinds, variant in grouped.values():
-        yield f".NAME (kind: {' or '.join(kinds)})", variant
+        properties = {**variant["properties"], "kind": {"enum": kinds}}
+        yield f".NAME (kind: {' or '.join(kinds)})", {**variant, "properties": properties}
     if not variants and schema.resolve(inner).get("properties"):
         yield ".NAME", inner
+
+
+def _but_kind(variant: Node) -> str:
+    """All that a block says but its kind: blocks that say the same are described once."""
+    own = {key: value for key, value in variant["properties"].items() if key != "kind"}
+    return json.dumps([variant.get("description"), own], sort_keys=True)
 
 
 def _entry(schema: Schema, parent: Node, key: str, node: Node) -> Entry:

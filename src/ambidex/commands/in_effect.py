@@ -32,6 +32,14 @@ def _datasets(params: Params, name: str) -> list[str]:
     return [_line("prepare.options", prepare.options)] if prepare.dataset == name else []
 
 
+def _kinds(params: Params, name: str) -> list[str]:
+    given = {m: config for m, config in params.extract.modalities.items() if config.kind == name}
+    return [
+        _line(f"extract.modalities.{m}", config.model_dump(exclude={"kind"}, exclude_unset=True))
+        for m, config in given.items()
+    ]
+
+
 def _encoders(params: Params, name: str) -> list[str]:
     return _choices({f"model.encoders.{m}": choice for m, choice in params.model.encoders.items()}, name)
 
@@ -41,7 +49,7 @@ def _fusions(params: Params, name: str) -> list[str]:
 
 
 def _allocators(params: Params, name: str) -> list[str]:
-    from ambidex.decide import ALLOCATORS
+    from ambidex.decide.allocators import ALLOCATORS
 
     evaluate = params.evaluate
     uses = ["evaluate.allocator names it"] if evaluate.allocator == name else []
@@ -49,7 +57,7 @@ def _allocators(params: Params, name: str) -> list[str]:
         uses.append("it is fitted, as all are")
     elif name in evaluate.allocators:
         uses.insert(0, "evaluate.allocators names it")
-    if uses and ALLOCATORS.get(name).needs_standalone:
+    if uses and ALLOCATORS.get(name).needs_classifiers:
         uses.append(f"evaluate.standalone: {evaluate.standalone}")
     return [
         *uses,
@@ -68,6 +76,14 @@ def _diagnostics(params: Params, name: str) -> list[str]:
     )
 
 
+def _loggers(params: Params, name: str) -> list[str]:
+    return [
+        _line(f"runtime.loggers.{index}", choice.options)
+        for index, choice in enumerate(params.runtime.loggers)
+        if choice.name == name
+    ]
+
+
 def _choices(choices: dict[str, Choice], name: str) -> list[str]:
     return [_line(path, choice.options) for path, choice in choices.items() if choice.name == name]
 
@@ -79,8 +95,10 @@ def _line(path: str, options: dict[str, Any]) -> str:
 _USES: dict[str, Callable[[Params, str], list[str]]] = {
     "methods": _methods,
     "datasets": _datasets,
+    "kinds": _kinds,
     "encoders": _encoders,
     "fusions": _fusions,
     "allocators": _allocators,
     "diagnostics": _diagnostics,
+    "loggers": _loggers,
 }

@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ambidex.cards.card import Cost, Paper, Preset, Published
+from ambidex.cards.card import Card, Cost, Paper, Preset, Published
 from ambidex.commands import plugin_text
 from ambidex.commands.entries import blocks
 from ambidex.method import METHODS, Method
@@ -21,18 +21,20 @@ stand in [benchmarks.md](benchmarks.md). Published numbers come from several lab
 epochs: compare one with joint training of the same row, and with nothing else. Ours stand in [results.md](results.md).
 """
 _WIDTH = 110
+_NO_CARD = Card(intervenes=(), cost=Cost(words="nobody wrote it down"))
+"""of a method from outside that has none"""
 _OVERVIEW = ("method", "intervenes in", "modalities", "cost", "paper")
 _NUMBERS = ("data", "result", "joint there", "backbone", "protocol", "source", "how it is known")
 _PRESETS = ("preset", "parameters", "train", "source", "how it is known", "left as it is")
 
 
 def page() -> str:
-    """The whole page."""
-    found = METHODS.all()
+    """The whole page: this library's own methods, whatever else is installed."""
+    found = {name: METHODS.get(name) for name in METHODS.own()}
     rows = [
         (
             f"[`{name}`](#{name})",
-            _places(cls),
+            _places(cls.card),
             _modalities(cls),
             _passes(cls.card.cost),
             _venue(cls.card.paper),
@@ -45,9 +47,9 @@ def page() -> str:
     )
 
 
-def section(name: str, method: type[Method]) -> str:
-    """All that is known of one method."""
-    card = method.card
+def section(name: str, method: type[Method], origin: str = "") -> str:
+    """All that is known of one method; `origin`: the distribution that it comes from, if not from this library."""
+    card = getattr(method, "card", _NO_CARD)
     lines = [
         f"## {name}",
         "",
@@ -55,7 +57,7 @@ def section(name: str, method: type[Method]) -> str:
         "",
         *_wrapped(method.__doc__ or ""),
         "",
-        *_facts(name, method),
+        *_facts(name, method, card, origin),
     ]
     _, _, mathematics = plugin_text.text(method).partition("\n\n")
     lines += ["", "```text", *mathematics.splitlines(), "```"]
@@ -80,17 +82,19 @@ def guards(name: str, method: type[Method]) -> list[str]:
     return found + ([f"make mutations METHOD={name}"] if acts else [])
 
 
-def _facts(name: str, method: type[Method]) -> list[str]:
-    card = method.card
+def _facts(name: str, method: type[Method], card: Card, origin: str) -> list[str]:
     facts = {
-        "Intervenes in": _places(method),
+        "Intervenes in": _places(card),
         "Modalities": "; ".join(filter(None, (_modalities(method), card.modalities))),
         "Needs": "; ".join(filter(None, (*plugin_text.beside_modalities(method.needs), card.needs)))
         or "nothing else",
         "Cost": f"{_passes(card.cost)}; {card.cost.words}",
         "Paper": _citation(card.paper),
-        "Guarded by": ", ".join(f"`{text}`" for text in guards(name, method)),
     }
+    if origin:
+        facts["Comes from"] = origin
+    else:
+        facts["Guarded by"] = ", ".join(f"`{text}`" for text in guards(name, method))
     return _points(f"{what}: {text}" for what, text in facts.items())
 
 
@@ -104,8 +108,8 @@ def _parameters(name: str, method: type[Method]) -> list[str]:
     return lines or ["", "It has no parameters."]
 
 
-def _places(method: type[Method]) -> str:
-    return ", ".join(method.card.intervenes) or "nowhere"
+def _places(card: Card) -> str:
+    return ", ".join(card.intervenes) or "nowhere"
 
 
 def _modalities(method: type[Method]) -> str:

@@ -20,7 +20,7 @@ def title(plugin: type[Any]) -> str:
 
 def needs(plugin: type[Any]) -> str:
     """What a method needs of the model, or an allocator of what it weighs; nothing for other plug-ins."""
-    if getattr(plugin, "needs_standalone", False):
+    if getattr(plugin, "needs_classifiers", False):
         return "classifiers"
     found = getattr(plugin, "needs", None)
     if found is None:

@@ -1,4 +1,4 @@
-"""`ambidex methods|datasets|encoders|fusions|allocators|diagnostics [NAME]`: what there is, and its parameters."""
+"""`ambidex methods|datasets|encoders|... [NAME]`: what there is of a kind of plug-in, or one with its parameters."""
 
 import importlib
 from argparse import Namespace
@@ -14,11 +14,14 @@ from ambidex.registry import Plugins
 _REGISTRIES = {
     "methods": "ambidex.method.METHODS",
     "datasets": "ambidex.datasets.DATASETS",
+    "kinds": "ambidex.data.kinds.KINDS",
     "encoders": "ambidex.encoders.ENCODERS",
     "fusions": "ambidex.fusion.FUSIONS",
-    "allocators": "ambidex.decide.ALLOCATORS",
+    "allocators": "ambidex.decide.allocators.ALLOCATORS",
     "diagnostics": "ambidex.diagnose.DIAGNOSTICS",
+    "loggers": "ambidex.training.log.LOGGERS",
 }
+"""by their word on the command line, which is also the end of the group of their entry points"""
 _COLUMNS = ("key", "type", "default", "allowed", "meaning")
 
 
@@ -43,10 +46,16 @@ def registry(kind: str) -> Plugins[Any]:
     return found
 
 
+def registries() -> dict[str, Plugins[Any]]:
+    """Every registry, by its word on the command line."""
+    return {kind: registry(kind) for kind in _REGISTRIES}
+
+
 def listing(plugins: Plugins[Any], kind: str) -> str:
-    """A line for each plug-in: name, what it needs, what it is."""
+    """A line for each plug-in: name, what it needs, what it is, and where it comes from if not from here."""
     rows = [
-        [name, plugin_text.needs(plugin), plugin_text.title(plugin)] for name, plugin in plugins.all().items()
+        [name, plugin_text.needs(plugin), _title(plugin, plugins.origin(name))]
+        for name, plugin in plugins.all().items()
     ]
     if not any(needs for _, needs, _ in rows):
         rows = [[name, summary] for name, _, summary in rows]
@@ -58,9 +67,11 @@ def listing(plugins: Plugins[Any], kind: str) -> str:
 def explanation(plugins: Plugins[Any], name: str) -> str:
     """What there is to say of a plug-in, its parameters included. Raises ParamsError where there is no such one."""
     plugin = plugins.get(name)
+    origin = plugins.origin(name)
     if plugins.kind == "method":
-        return str(_method_page().section(name, plugin))
+        return str(_method_page().section(name, plugin, origin))
     lines = [name, "=" * len(name), "", plugin_text.text(plugin), ""]
+    lines += [f"It comes from {origin}.", ""] if origin else []
     if needs := plugin_text.needs(plugin):
         lines += [f"Needs: {needs}", ""]
     found = blocks(plugin.Config)
@@ -72,6 +83,11 @@ def explanation(plugins: Plugins[Any], name: str) -> str:
         lines += [f"  in {block.path}:"] if block.path else []
         lines += [f"  {line}" for line in plugin_text.aligned([list(_COLUMNS), *rows])]
     return "\n".join(lines)
+
+
+def _title(plugin: type[Any], origin: str) -> str:
+    title = plugin_text.title(plugin)
+    return f"{title} [{origin}]" if origin else title
 
 
 def _method_page() -> ModuleType:

@@ -4,16 +4,19 @@ import json
 import sys
 import time
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+from ambidex.data.kinds import Wants
+from ambidex.decide.repaired import Repaired
 from ambidex.doors import complain
 from ambidex.errors import DataError, ModelError, one_line
-from ambidex.media.extraction import UNEXPECTED, Batch, Wants
+from ambidex.media.extraction import Batch
 from ambidex.media.limits import DEFAULT, Limits
-from ambidex.model import MultimodalNet
+from ambidex.media.reasons import UNEXPECTED
 from ambidex.params import Runtime
 from ambidex.predict.clips import clip_cells, read_clips, wants_of
 from ambidex.predict.prediction import Prediction, Predictor
@@ -37,16 +40,17 @@ Said = tuple[str, Prediction | str]
 def run(options: Namespace) -> int:
     """Predict every clip that can be read; exit code 2 where one could not, with a line for each."""
     predictor = Predictor(Path(options.model), device(Runtime(accelerator=options.accelerator)))
-    model = predictor.model
     if note := kept_note(predictor.folder):
         print(f"ambidex: {note}", file=sys.stderr, flush=True)
-    wants = wants_of(predictor.folder, model.architecture)
+    wants = wants_of(predictor.folder, predictor.model.architecture)
     out = None if sys.stdout.isatty() else sys.stdout  # a bar on the terminal must not swallow a file's lines
-    table = _Table(options.clips, model, options.top)
+    table = _Table(options.clips, predictor, options.top)
     if not options.json:
         print(f"{one_line(_title(predictor))}\n{table.header()}", flush=True)
     failed = unexpected = 0
     limits = Limits(options.seconds or DEFAULT.seconds, options.megabytes or DEFAULT.megabytes)
+    for line in _without(predictor, wants, options.clips):
+        print(f"ambidex: {line}", file=sys.stderr, flush=True)
     for name, said in _predict(predictor, wants, options.clips, options.workers, limits):
         if isinstance(said, str):
             failed += 1
@@ -75,7 +79,7 @@ def _predict(
     with ExitStack() as stack:
         advance = None
         for batch in read_clips([cells for _, cells in named], wants, workers, limits):
-            answers = _answers(predictor, batch, [text for text, _ in named])
+            answers = _answers(predictor, batch, named)
             yield from answers
             done += len(answers)
             left = len(named) - done
@@ -85,14 +89,32 @@ def _predict(
                 advance = stack.enter_context(progress("predict", left, "clips"))
 
 
-def _answers(predictor: Predictor, batch: Batch, names: Sequence[str]) -> list[Said]:
-    """What is said about the clips of one batch, in order; a clip's sample_id is its place in `names`."""
+def _without(predictor: Predictor, wants: Wants, clips: Sequence[str]) -> Iterator[str]:
+    """A line for each modality that clips do not name. Raises ModelError where the model cannot do without."""
+    lacking: Counter[str] = Counter()
+    for text in clips:
+        with suppress(DataError):  # a name that makes no sense is said later, in its place
+            lacking.update(set(wants) - set(clip_cells(text, wants)))
+    architecture = predictor.model.architecture
+    for name in (name for name in wants if lacking[name]):
+        if architecture.exchange is not None:
+            raise ModelError(f"{predictor.folder}: its encoders exchange, so that every clip needs {name}")
+        trained = "" if architecture.fill else "; the model was trained on samples that have all modalities"
+        yield f"{lacking[name]} of {len(clips)} clips predicted without {name}{trained}"
+
+
+def _answers(
+    predictor: Predictor, batch: Batch, named: Sequence[tuple[str, Mapping[str, str]]]
+) -> list[Said]:
+    """What is said about the clips of one batch, in order; a clip's sample_id is its place in `named`."""
+    names = [text for text, _ in named]
     found: dict[int, Prediction | str] = {}
     for bad in batch.rejected:
         place = int(bad.sample_id)
         found[place] = bad.reason if bad.path == names[place] else f"{bad.path}: {bad.reason}"
     if batch.samples:
-        for accepted, said in zip(batch.accepted, predictor(batch.samples), strict=True):
+        cells = [named[int(accepted)][1] for accepted in batch.accepted]
+        for accepted, said in zip(batch.accepted, predictor(batch.samples, cells), strict=True):
             found[int(accepted)] = said or "the model says nothing finite about it"
     return [(names[place], found[place]) for place in sorted(found)]
 
@@ -100,10 +122,10 @@ def _answers(predictor: Predictor, batch: Batch, names: Sequence[str]) -> list[S
 class _Table:
     """A line for each clip, in columns whose widths are known before the first clip is read."""
 
-    def __init__(self, clips: list[str], model: MultimodalNet, top: int) -> None:
-        self.modalities = model.modalities
+    def __init__(self, clips: list[str], predictor: Predictor, top: int) -> None:
+        self.modalities = predictor.model.modalities
         self.name = max(len(one_line(text)) for text in ["clip", *clips])
-        self.label = max(len(one_line(text, _LABEL)) for text in ["class", *model.architecture.classes])
+        self.label = max(len(one_line(text, _LABEL)) for text in ["class", *predictor.classes])
         self.top = top
 
     def header(self) -> str:
@@ -129,10 +151,10 @@ def _title(predictor: Predictor) -> str:
     card: dict[str, Any] = read_card(path.parent, ModelError) if path.exists() else {}
     known = [f"{key} {card[key]}" for key in ("method", "regime", "seed") if card.get(key) is not None]
     start = f"{predictor.folder}: {', '.join(known) or 'a model without records'}"
-    spec = model.architecture.decision
-    if spec is None:
+    if not isinstance(model, Repaired):
         how = "plain sum" if model.fusion.additive else "the head as it was trained, which gives no shares"
         return f"{start}; {how}: no decision layer was fitted (ambidex evaluate --save)"
+    spec = model.layer.spec
     fitted = card.get("decision", {}).get("fitted_on", {})
     where = f", fitted on {fitted['samples']} samples of {fitted['split']}" if fitted else ""
     return f"{start}; allocator {spec.allocator}, which weighs {_SOURCES[spec.source]}{where}"

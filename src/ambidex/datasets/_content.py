@@ -23,6 +23,7 @@ _CHUNK = 1 << 20
 _THREADS = 8
 """files read at a time: on a network drive the way to a file takes longer than its blocks"""
 _BATCH = 32
+_ABSENT = b"absent"
 
 Key = Hashable
 Keys = dict[str, Key]
@@ -127,9 +128,10 @@ def _equal_samples(
     if not candidates:
         return {}
     values: dict[int, tuple[bytes, ...]] = dict.fromkeys(candidates, ())
-    for modality in rows[candidates[0]].paths:
+    for modality in dict.fromkeys(m for place in candidates for m in rows[place].paths):
         for place in watched(candidates, f"values of {modality}", len(candidates), "samples"):
-            values[place] += (_value(rows[place].paths[modality], root),)
+            cell = rows[place].paths.get(modality)
+            values[place] += (_ABSENT if cell is None else _value(cell, root),)
         parts: dict[tuple[bytes, ...], list[int]] = defaultdict(list)
         for place in candidates:
             if values[place][-1]:

@@ -17,7 +17,8 @@ def read_listing(source: Path, modalities: Sequence[str] | None, classes: Sequen
     """The samples of the CSV `source` (or of the manifest.csv in the folder `source`).
 
     `modalities`: the columns to read; None: all but sample_id, label, split and group. Paths are relative to the
-    CSV's folder. Raises DataError with file, line and column for what is missing or empty.
+    CSV's folder, and a sample has no path where its cell is empty. Raises DataError with file, line and column for what
+    is missing.
     """
     path = source / DEFAULT_NAME if source.is_dir() else source
     table = read_table(path)
@@ -48,6 +49,6 @@ def _row(line: Line, modalities: Sequence[str]) -> Row:
         label=line.get("label"),
         split=line.cells.get("split", ""),
         group=line.cells.get("group", ""),
-        paths={modality: line.get(modality) for modality in modalities},
+        paths={modality: line.cells[modality] for modality in modalities if line.cells[modality]},
         origin=line.origin,
     )

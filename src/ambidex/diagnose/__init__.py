@@ -34,6 +34,11 @@ class Diagnostic(ABC):
     def __init__(self, config: Any = None) -> None:
         self.config = self.Config() if config is None else config
 
+    @classmethod
+    def applies(cls, evaluation: Evaluation) -> bool:
+        """Whether there is something to measure; where there is not, the report does not speak of it."""
+        return True
+
     @abstractmethod
     def run(self, evaluation: Evaluation) -> Diagnosis:
         """Measure. Never changes the evaluation; fits nothing on test."""

@@ -34,7 +34,7 @@ BY_CLASS = ("recall", "precision", "f1")
 
 @dataclass(frozen=True)
 class Scored:
-    """What one classifier reaches on one split."""
+    """What one classifier reaches on one split; that of a modality, on the samples that have it."""
 
     overall: dict[str, float]
     """each of SCORES, with `_low` and `_high`"""
@@ -57,18 +57,32 @@ def sources(outputs: Outputs) -> dict[str, Tensor]:
 def _scores_of(evaluation: Evaluation, outputs: Outputs) -> dict[str, Scored]:
     params, classes = evaluation.params, evaluation.classes
     said = sources(outputs)
-    columns = [_columns(z, outputs.labels, len(classes), params.bins) for z in said.values()]
+    columns = [_columns_of(name, z, outputs, len(classes), params.bins) for name, z in said.items()]
     samples = torch.cat(columns, dim=1)
     widths = [c.shape[1] for c in columns]
     points = torch.split(samples.mean(dim=0, keepdim=True), widths, dim=1)
     draws = torch.split(bootstrap_means(samples, params.resamples, params.seed), widths, dim=1)
-    counts = torch.bincount(outputs.labels, minlength=len(classes)).tolist()
     found = {}
     for name, point, draw in zip(said, points, draws, strict=True):
+        if name in outputs.present:  # the last column says who has the modality: means are of those
+            point, draw = (means[:, :-1] / means[:, -1:] for means in (point, draw))
         at, drawn = (_quantities(means, len(classes), params.bins) for means in (point, draw))
+        labels = outputs.labels[outputs.present[name]] if name in outputs.present else outputs.labels
+        counts = torch.bincount(labels, minlength=len(classes)).tolist()
         rows = _class_rows(at, drawn, evaluation.classes, counts)
         found[name] = Scored(_overall(at, drawn), rows)
     return found
+
+
+def _columns_of(name: str, logits: Tensor, outputs: Outputs, classes: int, bins: int) -> Tensor:
+    """`_columns` [N, K]; of a modality that samples lack zeros for these, and one column more: who has it."""
+    present = outputs.present.get(name)
+    if present is None:
+        return _columns(logits, outputs.labels, classes, bins)
+    own = _columns(logits[present], outputs.labels[present], classes, bins)
+    columns = torch.zeros(len(logits), own.shape[1] + 1, dtype=own.dtype)
+    columns[present] = torch.cat([own, torch.ones_like(own[:, :1])], dim=1)
+    return columns
 
 
 def _columns(logits: Tensor, labels: Tensor, classes: int, bins: int) -> Tensor:

@@ -1,6 +1,7 @@
 """What each modality could contribute, class by class, against what it decides.
 
-Capability kappa_m[c]: recall on test of modality m's own linear probe on class c, normalised over the modalities.
+Capability kappa_m[c]: recall on test of modality m's own linear probe on class c, normalised over the modalities; a
+sample that lacks m counts as one that m does not recall.
 Decision imbalance DI = mean_c mean_m |rho_m[c] - kappa_m[c]|: the claim of arXiv 2510.14411 in one number. A mean of
 absolute values is biased upwards; `decision_imbalance_bias` is what the bootstrap says about that, and the interval
 takes it into account (`statistics.reflected`).
@@ -16,7 +17,7 @@ from ambidex.diagnose._values import defined, with_ends
 from ambidex.evaluation import Evaluation
 from ambidex.imbalance import decision_imbalance, shares, spread_by_class, true_class
 from ambidex.probes import fit_probes
-from ambidex.statistics import bootstrap_means, correct, interval, reflected
+from ambidex.statistics import bootstrap_means, interval, reflected
 
 COLUMNS = ("recall", "capability", "share")
 NAME = "decision_imbalance"
@@ -30,7 +31,8 @@ class Capability(Diagnostic):
         test, params = evaluation.test, evaluation.params
         m, c = len(evaluation.modalities), len(evaluation.classes)
         own = fit_probes(evaluation).own
-        right = torch.stack([correct(probe.logits["test"], test.labels) for probe in own.values()], dim=1)
+        said = {name: probe.logits["test"] for name, probe in own.items()}
+        right = torch.stack(list(test.right(said).values()), dim=1)
         spread = [
             spread_by_class(values, test.labels, c).flatten(1)
             for values in (right, true_class(test.stacked(), test.labels))

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ambidex.decide._folds import cluster_of, grouped
+from ambidex.decide.folds import cluster_of, grouped
 from ambidex.diagnose import Diagnosis, Diagnostic
 from ambidex.diagnose._scores import FUSED, scores, sources
 from ambidex.evaluation import Evaluation
@@ -44,7 +44,7 @@ class Performance(Diagnostic):
 
 def _oracle(evaluation: Evaluation) -> dict[str, float]:
     test, params = evaluation.test, evaluation.params
-    right = torch.stack([correct(z, test.labels) for z in test.branches.values()]).amax(dim=0)
+    right = torch.stack(list(test.right(test.branches).values())).amax(dim=0)
     low, high = bootstrap_interval(right, resamples=params.resamples, seed=params.seed)[0]
     return {
         "oracle_choice": right.mean().item(),

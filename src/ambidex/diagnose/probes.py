@@ -83,8 +83,8 @@ def _val_accuracy(evaluation: Evaluation, probe: Probe) -> float | None:
 def _best(evaluation: Evaluation, own: dict[str, Probe]) -> str:
     """The modality whose probe is best on validation, or on the cross-fitted samples where there is none."""
     if (held_out := evaluation.held_out) is not None:
-        standing = held_out.standing("probes")
-        return max(own, key=lambda m: standing[m].accuracy)
+        checks = held_out.branch_checks("probes")
+        return max(own, key=lambda m: checks[m].accuracy)
     return max(own, key=lambda m: _val_accuracy(evaluation, own[m]) or 0.0)
 
 

@@ -1,21 +1,13 @@
 """Encoders phi_m: a modality's tensor in, a feature h_m [B, D_m] out. Files here are plug-ins."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from ambidex.data.kinds import InputSpec
+from ambidex.net.encoded import Encoded
 from ambidex.params import Section
 from ambidex.registry import Plugins
-
-
-@dataclass(frozen=True)
-class InputSpec:
-    """What one modality's stored tensor looks like, without the batch axis."""
-
-    kind: str
-    """`spectrogram` [frequency, time], `frames` [count, 3, height, width] or `vector` [size]"""
-    shape: tuple[int, ...]
 
 
 class Encoder(nn.Module):
@@ -24,6 +16,8 @@ class Encoder(nn.Module):
     class Config(Section):
         """The encoder's own parameters (`model.encoders.<modality>`)."""
 
+    has_tokens: ClassVar[bool] = False
+    """whether `encode` gives tokens beside the feature"""
     dim: int
 
     def __init__(self, config: Any, spec: InputSpec) -> None:
@@ -35,6 +29,10 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x [B, *spec.shape], normalised float -> h [B, dim]."""
         raise NotImplementedError
+
+    def encode(self, x: Tensor) -> Encoded:
+        """As `forward`, with all else that the encoder says: one with tokens overrides it."""
+        return Encoded(self(x))
 
     def load_published(self) -> None:
         """Load the published weights that the config names, if any. Raises ModelError where they do not fit.

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from ambidex.encoders import InputSpec
+from ambidex.data.kinds import InputSpec
 from ambidex.errors import ModelError
 
 
@@ -11,9 +11,9 @@ def image_shape(spec: InputSpec, encoder: str) -> tuple[int, int, int]:
 
     Raises ModelError for an input without images; `encoder` is named in the message.
     """
-    if spec.kind == "spectrogram" and len(spec.shape) == 2:
+    if spec.axes == ("frequency", "time"):
         return (1, spec.shape[0], spec.shape[1])
-    if spec.kind == "frames" and len(spec.shape) == 4:
+    if spec.axes == ("frame", "channel", "height", "width"):
         return (spec.shape[1], spec.shape[2], spec.shape[3])
     shape = list(spec.shape)
     expected = "expected a spectrogram [frequency, time] or frames [count, channels, height, width]"

@@ -7,7 +7,8 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor, nn
 
-from ambidex.encoders import Encoder, InputSpec
+from ambidex.data.kinds import InputSpec
+from ambidex.encoders import Encoder
 from ambidex.encoders._images import initialise
 from ambidex.params import Section
 

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from ambidex.encoders import InputSpec, Staged
+from ambidex.data.kinds import InputSpec
+from ambidex.encoders import Staged
 from ambidex.encoders._images import fold, image_shape, initialise
 from ambidex.encoders._published import load_resnet
 from ambidex.params import Section

@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from ambidex.encoders import InputSpec, Staged
+from ambidex.data.kinds import InputSpec
+from ambidex.encoders import Staged
 from ambidex.encoders._images import fold, image_shape, initialise
 from ambidex.params import Section
 
@@ -47,7 +48,7 @@ class SmallCnn(Staged):
             layers += [convolution, norm, nn.ReLU(inplace=True), nn.MaxPool2d(2, ceil_mode=True)]
             channels, height, width = out, ceil(height / 2), ceil(width / 2)
         self.blocks = nn.Sequential(*layers)
-        rows, columns = (height, config.steps) if spec.kind == "spectrogram" else (config.grid, config.grid)
+        rows, columns = (height, config.steps) if spec.axes[-1] == "time" else (config.grid, config.grid)
         self.cell = (ceil(height / rows), ceil(width / columns))
         positions = ceil(height / self.cell[0]) * ceil(width / self.cell[1])
         self.project = nn.Linear(channels * positions, config.dim)

@@ -5,10 +5,9 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from ambidex.net.encoded import Features as Features
 from ambidex.params import Section
 from ambidex.registry import Plugins
-
-Features = dict[str, Tensor]
 
 
 class Fusion(nn.Module):
@@ -16,16 +15,20 @@ class Fusion(nn.Module):
 
     Additive fusions (`additive = True`) implement `contributions`, whose sum over modalities IS the logits,
     exactly, bias included (a shared bias is split as b/M); z_m depends on h_m alone. The others implement `forward`.
-    Standalone fusions (`standalone = True`) classify each modality by itself before they fuse: `branches`.
+    Fusions with `has_branches = True` classify each modality by itself before they fuse.
+    Every fusion is a `net.head.Head`.
     """
 
     class Config(Section):
         """The fusion's own parameters (`model.fusion`)."""
 
     additive: bool = False
-    standalone: ClassVar[bool] = False
-    alone: int = 1
-    """what a contribution is multiplied by to be what its modality says alone: M where the logits are a mean"""
+    has_branches: ClassVar[bool] = False
+    """whether `branches` are classifiers of the fusion's own, not its contributions"""
+    reads_tokens: ClassVar[bool] = False
+    """whether it reads tokens where encoders have them, beside the pooled features (`net.encoded.parts_of`)"""
+    branch_scale: int = 1
+    """what a contribution is multiplied by to be what its modality says by itself: M where the logits are a mean"""
 
     def __init__(self, config: Any, dims: Mapping[str, int], classes: int) -> None:
         super().__init__()
@@ -35,15 +38,33 @@ class Fusion(nn.Module):
 
     def forward(self, features: Features) -> Tensor:
         """Features, each [B, D_m] -> logits [B, C]."""
-        return sum_contributions(self.contributions(features))
+        contributions = self.contributions(features)
+        if contributions is None:
+            raise NotImplementedError(
+                f"{type(self).__name__} is not additive and has no forward pass of its own"
+            )
+        return sum_contributions(contributions)
 
-    def contributions(self, features: Features) -> dict[str, Tensor]:
-        """z_m [B, C] per modality; additive fusions only."""
-        raise NotImplementedError(f"{type(self).__name__} is not additive")
+    def contributions(self, features: Features) -> dict[str, Tensor] | None:
+        """z_m [B, C] per modality; None: not additive."""
+        return None
 
-    def branches(self, features: Features) -> dict[str, Tensor]:
-        """What the head says of each modality that is given, alone [B, C]; standalone fusions only."""
-        raise NotImplementedError(f"{type(self).__name__} does not classify modalities by themselves")
+    def fuse(self, features: Features) -> tuple[Tensor, dict[str, Tensor] | None]:
+        """Features -> logits [B, C] and, for additive fusions, contributions z_m [B, C] that sum to them."""
+        contributions = self.contributions(features)
+        if contributions is None:
+            return self(features), None
+        return sum_contributions(contributions), contributions
+
+    def branches(self, features: Features) -> dict[str, Tensor] | None:
+        """What each modality says by itself [B, C]: a scaled contribution. None: the fusion is not additive."""
+        return self.as_branches(self.contributions(features))
+
+    def as_branches(self, contributions: dict[str, Tensor] | None) -> dict[str, Tensor] | None:
+        """Contributions z_m [B, C] as what each modality says by itself."""
+        if contributions is None or self.branch_scale == 1:
+            return contributions
+        return {name: self.branch_scale * z for name, z in contributions.items()}
 
     def start_from(self, classifiers: Mapping[str, nn.Linear]) -> bool:
         """Take over unimodal classifiers (modality -> Linear D_m -> C): their logits' sum (or mean) becomes the logits.
@@ -53,8 +74,8 @@ class Fusion(nn.Module):
         return False
 
     def blocks(self) -> dict[str, Tensor] | None:
-        """W_m [C, D_m] per modality: the head's own weights; additive fusions only. None: z_m is not linear in h_m."""
-        raise NotImplementedError(f"{type(self).__name__} is not additive")
+        """W_m [C, D_m] per modality: the head's own weights. None: not additive, or z_m is not linear in h_m."""
+        return None
 
 
 def sum_contributions(contributions: Mapping[str, Tensor]) -> Tensor:

@@ -40,7 +40,7 @@ class SharedEntropy(Fusion):
             None, ge=1, le=4_096, description="common length; missing: features must have one length already"
         )
 
-    standalone = True
+    has_branches = True
 
     def __init__(self, config: Config, dims: Mapping[str, int], classes: int) -> None:
         super().__init__(config, dims, classes)
@@ -82,14 +82,14 @@ class SharedEntropy(Fusion):
         weights = entropy_weights(torch.stack(list(branches.values())))
         return {name: w[:, None] * z for (name, z), w in zip(branches.items(), weights, strict=True)}
 
-    def contributions(self, features: Features) -> dict[str, Tensor]:
+    def contributions(self, features: Features) -> dict[str, Tensor] | None:
         """w_m z_m [B, C], with fixed weights."""
-        return self.weighted(self.branches(features)) if self.additive else super().contributions(features)
+        return self.weighted(self.branches(features)) if self.additive else None
 
     def blocks(self) -> dict[str, Tensor] | None:
         """w_m W P_m [C, D_m], with fixed weights."""
         if not self.additive:
-            return super().blocks()
+            return None
         weight = self.shared.weight
         parts = {
             n: weight @ p.weight if isinstance(p, nn.Linear) else weight for n, p in self.project.items()

@@ -31,12 +31,12 @@ class SumFusion(Fusion):
     def __init__(self, config: Config, dims: Mapping[str, int], classes: int) -> None:
         super().__init__(config, dims, classes)
         self.linears = nn.ModuleDict({name: linear(dim, classes) for name, dim in self.dims.items()})
-        self.alone = len(self.dims) if config.mean else 1
+        self.branch_scale = len(self.dims) if config.mean else 1
 
     def contributions(self, features: Features) -> dict[str, Tensor]:
         """h_m [B, D_m] -> z_m = h_m W_m^T + b_m [B, C], with `mean` divided by M."""
         said = {name: layer(features[name]) for name, layer in self.linears.items()}
-        return said if self.alone == 1 else {name: y / self.alone for name, y in said.items()}
+        return said if self.branch_scale == 1 else {name: y / self.branch_scale for name, y in said.items()}
 
     def start_from(self, classifiers: Mapping[str, nn.Linear]) -> bool:
         """Each modality's layer is its classifier."""
@@ -47,4 +47,8 @@ class SumFusion(Fusion):
     def blocks(self) -> dict[str, Tensor]:
         """W_m [C, D_m]: the layers' own weights, with `mean` divided by M (no view)."""
         own: dict[str, Tensor] = {name: layer.get_parameter("weight") for name, layer in self.linears.items()}
-        return own if self.alone == 1 else {name: weight / self.alone for name, weight in own.items()}
+        return (
+            own
+            if self.branch_scale == 1
+            else {name: weight / self.branch_scale for name, weight in own.items()}
+        )

@@ -94,10 +94,13 @@ def npz_array(path: Path, name: str, most: int) -> NDArray[Any]:
                 raise MediaError(one_line(f"its array '{name}' is damaged ({error})")) from None
 
 
-def csv_table(path: Path, most: int) -> NDArray[Any]:
-    """All rows below the header of a .csv file, [rows, columns]. Raises MediaError: no such table, too large."""
+def csv_table(path: Path, most: int, needs_header: bool = True) -> NDArray[Any]:
+    """All rows below the header of a .csv file, [rows, columns]. Raises MediaError: no such table, too large.
+
+    `needs_header`: whether a first line of numbers is refused, or is the first row.
+    """
     with open_content(path, most) as stream:
-        header = _header_lines(stream)
+        header = _header_lines(stream, needs_header)
         with io.TextIOWrapper(stream, "utf-8-sig") as text:
             try:
                 _check_memory(_csv_bytes(text, header, os.fstat(stream.fileno()).st_size, most), most)
@@ -118,7 +121,7 @@ def csv_table(path: Path, most: int) -> NDArray[Any]:
                 ) from None
 
 
-def _header_lines(stream: IO[bytes]) -> int:
+def _header_lines(stream: IO[bytes], needed: bool) -> int:
     """How many lines the header takes; `stream` stands at its start again. Raises MediaError where it is none."""
     start = stream.read(_HEADER_LIMIT)
     stream.seek(0)
@@ -126,7 +129,7 @@ def _header_lines(stream: IO[bytes]) -> int:
         raise MediaError("is UTF-16 or no text at all, expected UTF-8")
     lines, cut = start[: start.rfind(b"\n") + 1], len(start) == _HEADER_LIMIT
     names = lines or (start.rpartition(b",")[0] if cut else start)  # a name that is cut off is none
-    return header_lines(names.decode("utf-8-sig", errors="replace"))
+    return header_lines(names.decode("utf-8-sig", errors="replace"), needed)
 
 
 def _csv_bytes(text: io.TextIOWrapper, header: int, size: int, most: int) -> int:

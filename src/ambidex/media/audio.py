@@ -3,29 +3,46 @@
 import importlib
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
 from typing import Any
 
 from torch import Tensor
 
-from ambidex.params import Spectrogram
-
 _EXTENSION = "torchaudio._extension"
 
 
-def spectrogram(waveform: Tensor, spec: Spectrogram) -> Tensor:
-    """Natural logarithm of the power spectrogram of a mono `waveform` [T] at `spec.sample_rate`.
+@dataclass(frozen=True)
+class Analysis:
+    """How sound becomes a spectrogram."""
 
-    Returns float32 [bands, frames]: bands = n_mels (log_mel) or n_fft // 2 + 1 (log_stft),
-    frames = 1 + round(seconds * sample_rate) // hop whatever T is: longer sound is cut, shorter gets silence.
-    Power below `spec.floor` counts as `spec.floor`. Frame k is centred at sample k * hop (Hann window).
+    sample_rate: int
+    """Hz"""
+    seconds: float
+    """of sound; longer is cut, shorter gets silence"""
+    n_fft: int
+    """samples of a window"""
+    hop: int
+    """samples from one window to the next"""
+    floor: float
+    """power below this counts as this"""
+    mels: int | None = None
+    """mel bands; None: every frequency"""
+
+
+def spectrogram(waveform: Tensor, analysis: Analysis) -> Tensor:
+    """Natural logarithm of the power spectrogram of a mono `waveform` [T].
+
+    Returns float32 [bands, frames]: bands = mels, or n_fft // 2 + 1 without mel bands,
+    frames = 1 + round(seconds * sample_rate) // hop whatever T is.
+    Frame k is centred at sample k * hop (Hann window).
     """
-    samples = round(spec.seconds * spec.sample_rate)
+    samples = round(analysis.seconds * analysis.sample_rate)
     fixed = waveform.new_zeros(samples)
     fixed[: min(samples, waveform.numel())] = waveform[:samples]
-    power: Tensor = _transform(spec)(fixed)
-    return power.clamp_(min=spec.floor).log_()
+    power: Tensor = _transform(analysis)(fixed)
+    return power.clamp_(min=analysis.floor).log_()
 
 
 def masking_transforms() -> tuple[type[Any], type[Any]]:
@@ -35,12 +52,12 @@ def masking_transforms() -> tuple[type[Any], type[Any]]:
 
 
 @cache
-def _transform(spec: Spectrogram) -> Callable[[Tensor], Tensor]:
+def _transform(analysis: Analysis) -> Callable[[Tensor], Tensor]:
     """Sound [T] to power [bands, frames]. Edges see silence, so a clip may be shorter than a window."""
-    common = {"n_fft": spec.n_fft, "hop_length": spec.hop, "power": 2.0, "pad_mode": "constant"}
-    if spec.kind == "log_stft":
+    common = {"n_fft": analysis.n_fft, "hop_length": analysis.hop, "power": 2.0, "pad_mode": "constant"}
+    if analysis.mels is None:
         return _transforms().Spectrogram(**common)  # type: ignore[no-any-return]
-    return _transforms().MelSpectrogram(spec.sample_rate, n_mels=spec.n_mels, **common)  # type: ignore[no-any-return]
+    return _transforms().MelSpectrogram(analysis.sample_rate, n_mels=analysis.mels, **common)  # type: ignore[no-any-return]
 
 
 @cache

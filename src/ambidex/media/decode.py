@@ -8,21 +8,21 @@ from numpy.typing import NDArray
 
 from ambidex.media.container import open_media
 from ambidex.media.frames import pictures
+from ambidex.media.requests import Pictures, Request
 from ambidex.media.sound import sounds
 from ambidex.media.tracks import clock_start, read_tracks
 from ambidex.media.wholeness import ask_for_damage, check_structure, check_whole
-from ambidex.params import Frames, Spectrogram
 
 
-def decode(path: Path, wants: Sequence[Spectrogram | Frames]) -> list[NDArray[Any]]:
+def decode(path: Path, wants: Sequence[Request]) -> list[NDArray[Any]]:
     """What each of `wants` asks for, from one file that is read and decoded once.
 
-    Spectrogram: mono waveform float32 [at most seconds * sample_rate] at its rate. Its first sample is second 0 of
-    the clip, where the first of the file's sound and picture streams starts. Frames: uint8 [count, 3, size, size],
+    Sound: mono waveform float32 [at most seconds * sample_rate] at its rate. Its first sample is second 0 of
+    the clip, where the first of the file's sound and picture streams starts. Pictures: uint8 [count, 3, size, size],
     the pictures shown at the centres of `count` equal parts of the film; one picture alone is repeated. Raises
     MediaError with a plain reason.
     """
-    kinds = {"video" if isinstance(want, Frames) else "audio" for want in wants}
+    kinds = {"video" if isinstance(want, Pictures) else "audio" for want in wants}
     with open_media(path) as container:
         missing = check_structure(path, container)
         tracks, read = read_tracks(container, sorted(kinds))

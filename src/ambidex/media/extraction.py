@@ -1,37 +1,25 @@
 """What is done with rows of the manifest, one by one: each becomes tensors, or a reason why not."""
 
-import errno
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from ambidex.errors import one_line
+from ambidex.data.kinds import MediaKind, Wants
+from ambidex.data.moments import Moments
 from ambidex.manifest import Row
-from ambidex.media.audio import spectrogram
-from ambidex.media.container import MediaError
 from ambidex.media.decode import decode
 from ambidex.media.foreign import check_file
 from ambidex.media.limits import DEFAULT, Limits
-from ambidex.media.noise import noisy
-from ambidex.media.tensors import Moments, kind_of
-from ambidex.media.vectors import read_vector
-from ambidex.params import Frames, Spectrogram, Vector
+from ambidex.media.reasons import reason_of
 
-Wants = Mapping[str, Spectrogram | Frames | Vector]
 Sample = dict[str, NDArray[Any]]
 Begin = Callable[[tuple[str, str]], None]
 """called with (modality, cell) before a file is opened"""
-UNEXPECTED = "unexpected "
-"""how a reason begins that nobody foresaw: a fault of this library or one that it uses"""
-_SILENCE = 2.0**-14
-"""sound within this range is silent: two steps of 16-bit sound, so that dithered silence counts"""
 
 
 @dataclass(frozen=True)
@@ -125,43 +113,12 @@ def extract_row(row: Row, begin: Begin, wants: Wants, root: Path, limits: Limits
         return Outcome(row.sample_id, rejected=Rejected(row.sample_id, error.modality, error.path, reason))
     moments = {}
     if row.split == "train":
-        moments = {name: Moments.of(value, kind_of(wants[name])) for name, value in sample.items()}
+        moments = {name: wants[name].moments(value) for name, value in sample.items() if name in row.paths}
     return Outcome(row.sample_id, sample, None, moments, silent)
 
 
-def reason_of(error: Exception, limits: Limits) -> str:
-    """Why a file cannot be used, in one line. Only a MediaError was foreseen; any other names its type.
-
-    What a library said first counts: no memory, or a form of the format that it does not know.
-    """
-    causes = list(_causes(error))
-    if any(map(_is_memory, causes)):
-        return f"needs more memory than extract.megabytes_per_file allows ({limits.megabytes})"
-    if any(isinstance(cause, av.PatchWelcomeError) or _number(cause) == errno.ENOSYS for cause in causes):
-        return "not supported: the decoder knows its format, but not this form of it"
-    if isinstance(error, MediaError):
-        return one_line(error)
-    return one_line(f"{UNEXPECTED}{type(error).__name__}: {error}")
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _is_memory(error: BaseException) -> bool:
-    allocation = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)  # of torch
-    return allocation or isinstance(error, MemoryError) or _number(error) == errno.ENOMEM
-
-
-def _number(error: BaseException) -> int | None:
-    number = getattr(error, "errno", None)  # of OSError, and of what FFmpeg says
-    return number if isinstance(number, int) else None
-
-
 def extract_sample(cells: Mapping[str, str], wants: Wants, root: Path, limits: Limits = DEFAULT) -> Sample:
-    """One sample's tensor per modality. A media file that several modalities name is decoded once.
+    """One sample's tensor per modality, zeros of one that `cells` does not name. A file of several is decoded once.
 
     Raises MediaError where a file cannot be used.
     """
@@ -175,42 +132,35 @@ def _extract(
     cells: Mapping[str, str], wants: Wants, root: Path, limits: Limits, begin: Begin
 ) -> tuple[Sample, tuple[str, ...]]:
     """The tensors, and the modalities whose sound is silent. Raises _SampleError."""
-    files: dict[str, list[str]] = {}
+    files: dict[str, dict[str, MediaKind]] = {}
     sample: Sample = {}
     silent: list[str] = []
-    for name, want in wants.items():
-        if isinstance(want, Vector):
-            begin((name, cells[name]))
-            try:
-                sample[name] = read_vector(cells[name], root, want.size, limits.bytes)
-            except Exception as error:
-                raise _SampleError(name, cells[name], error) from None
-        else:
-            files.setdefault(cells[name], []).append(name)
-    for cell, names in files.items():
-        begin(("+".join(names), cell))
+    for name, kind in wants.items():
+        if name not in cells:
+            sample[name] = np.zeros(kind.shape, kind.dtype)
+            continue
+        if isinstance(kind, MediaKind):
+            files.setdefault(cells[name], {})[name] = kind
+            continue
+        begin((name, cells[name]))
+        try:
+            sample[name] = kind.read(cells[name], root, limits)
+        except Exception as error:
+            raise _SampleError(name, cells[name], error) from None
+    for cell, kinds in files.items():
+        begin(("+".join(kinds), cell))
         try:
             check_file(root / cell, limits.bytes)
-            sample.update(_media(root / cell, {name: wants[name] for name in names}, silent))
+            sample.update(_media(root / cell, kinds, silent))
         except Exception as error:
-            raise _SampleError("+".join(names), cell, error) from None
+            raise _SampleError("+".join(kinds), cell, error) from None
     return {name: sample[name] for name in wants}, tuple(silent)
 
 
-def _media(path: Path, wants: Mapping[str, Any], silent: list[str]) -> Sample:
-    found = dict(zip(wants, decode(path, list(wants.values())), strict=True))
-    for name, want in wants.items():
-        if isinstance(want, Spectrogram):
-            if is_silent(found[name]):
-                silent.append(name)
-            found[name] = spectrogram(torch.from_numpy(found[name]), want).numpy()
-            if not np.isfinite(found[name]).all():
-                raise MediaError("its sound holds values that are not finite")
-        elif want.noise:
-            found[name] = noisy(found[name], want.noise)
-    return found
-
-
-def is_silent(waveform: NDArray[np.float32]) -> bool:
-    """Whether sound [T] never moves by more than the last bits of 16-bit sound."""
-    return not waveform.size or float(np.ptp(waveform)) <= _SILENCE
+def _media(path: Path, kinds: Mapping[str, MediaKind], silent: list[str]) -> Sample:
+    """The samples of one file, which is decoded once; `silent` gets the modalities whose sound is muted."""
+    decoded = decode(path, [kind.request() for kind in kinds.values()])
+    silent += [
+        name for (name, kind), given in zip(kinds.items(), decoded, strict=True) if kind.is_silent(given)
+    ]
+    return {name: kind.made(given) for (name, kind), given in zip(kinds.items(), decoded, strict=True)}

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from ambidex.media.container import MediaError, formats
 from ambidex.media.orientation import turn_of
+from ambidex.media.requests import Pictures
 from ambidex.media.tracks import Track, at, broken, damaged
-from ambidex.params import Frames
 
 # Without full chroma, scaled greys come out two levels darker; bit-exact: the same on every processor.
 _SCALING = (
@@ -38,7 +38,7 @@ _INCOMPLETE = "truncated: its last picture is incomplete"
 class _Taken:
     """The pictures taken for one want: one for each of its times, in order."""
 
-    want: Frames
+    want: Pictures
     times: list[int]
     pictures: list[NDArray[np.uint8]] = field(default_factory=list)
     exact: bool = True
@@ -62,12 +62,15 @@ class _Taken:
         return np.ascontiguousarray(rgb.transpose(2, 0, 1))
 
 
-def pictures(track: Track, wants: Sequence[Any]) -> dict[Frames, NDArray[np.uint8]]:
-    """For each wanted Frames: uint8 [count, 3, size, size], those shown at the centres of equal parts of the film.
+def pictures(track: Track, wants: Sequence[Any]) -> dict[Pictures, NDArray[np.uint8]]:
+    """For each wanted Pictures: uint8 [count, 3, size, size], those shown at the centres of equal parts of the film.
 
-    Raises MediaError where a picture cannot be decoded, or the decoder says that one is incomplete.
+    Raises MediaError where a picture cannot be decoded, or the decoder says that one is incomplete, and where there are
+    several and one alone is wanted.
     """
-    asked = [want for want in wants if isinstance(want, Frames)]
+    asked = [want for want in wants if isinstance(want, Pictures)]
+    if len(track.shown) > 1 and any(want.still for want in asked):
+        raise MediaError(f"is a film of {len(track.shown)} pictures, expected one picture")
     times = sorted(packet.pts for packet in track.shown if packet.pts is not None)
     if len(times) == len(track.shown):
         duration = _last_duration(track, times)
@@ -84,7 +87,7 @@ def pictures(track: Track, wants: Sequence[Any]) -> dict[Frames, NDArray[np.uint
     return _untimed(track, asked)
 
 
-def _stacked(taken: list[_Taken]) -> dict[Frames, NDArray[np.uint8]]:
+def _stacked(taken: list[_Taken]) -> dict[Pictures, NDArray[np.uint8]]:
     return {one.want: np.stack(one.pictures) for one in taken}
 
 
@@ -102,7 +105,7 @@ def frame_times(times: Sequence[int], duration: int, count: int) -> list[int]:
     return [times[max(bisect_right(times, c) - 1, 0)] for c in centres(times, duration, count)]
 
 
-def _untimed(track: Track, asked: list[Frames]) -> dict[Frames, NDArray[np.uint8]]:
+def _untimed(track: Track, asked: list[Pictures]) -> dict[Pictures, NDArray[np.uint8]]:
     """Where packets have no times, or wrong ones, the order of the decoded pictures counts: decode twice."""
     count = sum(1 for _ in _decoded(track, None))
     known = sorted(time for packet in track.shown if (time := at(packet)) is not None)

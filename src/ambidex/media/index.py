@@ -1,16 +1,16 @@
 """Writing the feature store's index and its table of samples."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from ambidex.data.kinds import Kind, Wants
+from ambidex.data.moments import Moments
 from ambidex.files import sha256, write_csv, write_json
 from ambidex.manifest import SPLITS, Row
-from ambidex.media.extraction import Wants
 from ambidex.media.manifest import Manifest
 from ambidex.media.shards import Shard
 from ambidex.media.store import INDEX, SAMPLES, VERSION, store_fingerprint
-from ambidex.media.tensors import Moments, TensorSpec, dtype_of, kind_of, shape_of
 
 
 def accepted_rows(manifest: Manifest, shards: Sequence[Shard]) -> list[Row]:
@@ -26,7 +26,7 @@ def write_index(
 
     Returns the counts that are the stage's metrics. `rows` must hold a training sample.
     """
-    _write_samples(folder / SAMPLES, manifest, rows)
+    _write_samples(folder / SAMPLES, manifest, rows, wants)
     samples = {
         "file": SAMPLES,
         "bytes": (folder / SAMPLES).stat().st_size,
@@ -34,7 +34,10 @@ def write_index(
     }
     info = {
         "version": VERSION,
-        "modalities": {name: _spec(name, wants, shards).to_json() for name in wants},
+        "modalities": {
+            name: _described(wants[name], [shard.moments[name] for shard in shards if name in shard.moments])
+            for name in wants
+        },
         "order": list(wants),
         "classes": manifest.classes,
         "counts": {split: sum(row.split == split for row in rows) for split in SPLITS},
@@ -46,12 +49,15 @@ def write_index(
         "manifest": manifest.fingerprint,
         **manifest.facts,
     }
+    if lacking := {m: n for m in wants if (n := sum(m not in row.paths for row in rows))}:
+        info["missing"] = lacking
     info["fingerprint"] = store_fingerprint(info)
     write_json(folder / INDEX, info)
     return {"samples": len(rows), "rejected": info["rejected"], **info["counts"]}
 
 
-def _write_samples(file: Path, manifest: Manifest, rows: Sequence[Row]) -> None:
+def _write_samples(file: Path, manifest: Manifest, rows: Sequence[Row], modalities: Collection[str]) -> None:
+    """A row for each sample; a column `missing` names the modalities that it lacks, where any sample lacks one."""
     number = {name: index for index, name in enumerate(manifest.classes)}
     table = [
         {
@@ -63,14 +69,17 @@ def _write_samples(file: Path, manifest: Manifest, rows: Sequence[Row]) -> None:
         }
         for row in rows
     ]
+    lacking = [" ".join(m for m in modalities if m not in row.paths) for row in rows]
+    if any(lacking):
+        table = [{**entry, "missing": names} for entry, names in zip(table, lacking, strict=True)]
     write_csv(file, table)
 
 
-def _spec(name: str, wants: Wants, shards: Sequence[Shard]) -> TensorSpec:
-    want = wants[name]
-    moments = Moments.total([shard.moments[name] for shard in shards if name in shard.moments])
-    assert moments is not None
-    return TensorSpec(kind_of(want), shape_of(want), dtype_of(want), list(moments.mean), moments.std)
+def _described(kind: Kind, moments: Sequence[Moments]) -> dict[str, Any]:
+    """What the index says of a modality's tensor. `moments`: of the shards that hold training samples."""
+    total = Moments.total(moments)
+    assert total is not None
+    return {**kind.spec(total.mean, total.std).to_json(), "dtype": kind.dtype}
 
 
 def _class_counts(manifest: Manifest, rows: Sequence[Row], split: str) -> list[int]:

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from ambidex.errors import DataError
 from ambidex.files import sha256
@@ -23,6 +25,7 @@ class _Facts(Record):
     leaky: bool | None = None
     truth: dict[str, Any] | None = None
     notes: list[str] | None = None
+    missing: dict[str, Annotated[int, Field(ge=1)]] | None = None
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,12 @@ def read_manifest(folder: Path, modalities: Sequence[str]) -> Manifest:
     """Read `manifest.csv` and `dataset.json`, of which the columns in `modalities` are used.
 
     Raises DataError with file, row and column: file missing or damaged, column missing, no rows, empty cell,
-    label not in the class list, unknown split, sample_id twice.
+    where prepare did not allow it or all are, label not in the class list, unknown split, sample_id twice.
     """
     table, facts = folder / MANIFEST_FILE, _read_facts(folder / DATASET_FILE)
     raw = read_rows(table, [*COLUMNS, *modalities], hint="run prepare")
-    rows = [_row(table, number, cells, modalities) for number, cells in enumerate(raw, start=2)]
+    required = [*COLUMNS, *(m for m in modalities if m not in (facts.get("missing") or {}))]
+    rows = [_row(table, number, cells, modalities, required) for number, cells in enumerate(raw, start=2)]
     if not rows:
         raise DataError(f"{table}: has no rows")
     _check_rows(table, rows, facts["classes"])
@@ -72,13 +76,18 @@ def _read_facts(file: Path) -> dict[str, Any]:
     return facts
 
 
-def _row(table: Path, number: int, raw: dict[str, str], modalities: Sequence[str]) -> Row:
-    for name in [*COLUMNS, *modalities]:
+def _row(
+    table: Path, number: int, raw: dict[str, str], modalities: Sequence[str], required: Sequence[str]
+) -> Row:
+    for name in required:
         if not raw[name] and name != "group":
             raise DataError(f"{table}:{number}: column '{name}' is empty")
-    values = {name: raw[name] for name in [*COLUMNS, *modalities]}
-    cells = {name: values.pop(name) for name in modalities}
-    return Row(**values, paths=cells)
+    cells = {name: raw[name] for name in modalities if raw[name]}
+    if not cells:
+        raise DataError(
+            f"{table}:{number}: has none of {', '.join(modalities)}; a sample needs one modality at least"
+        )
+    return Row(**{name: raw[name] for name in COLUMNS}, paths=cells)
 
 
 def _check_rows(table: Path, rows: Sequence[Row], classes: Sequence[str]) -> None:

@@ -12,13 +12,13 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from ambidex.data.kinds import Wants
 from ambidex.errors import DataError
 from ambidex.files import is_unfinished, sha256, write_json
 from ambidex.manifest import DATASET_FILE, MANIFEST_FILE
-from ambidex.media.extraction import Wants
 from ambidex.media.shards import Shard, ShardRecord
 from ambidex.media.store import PART_FILE, VERSION
-from ambidex.params import MOST_PARTS, Part, Vector
+from ambidex.params import MOST_PARTS, Part
 from ambidex.readers import Record, read_json
 from ambidex.records import running_code
 
@@ -28,7 +28,7 @@ _ORIGIN = {
     "of": "another number of parts",
     "manifest": "another manifest",
     "parameters": "other parameters of extract",
-    "sizes": "vectors of another size",
+    "measured": "samples of another size",
     "code": "other code",
 }
 """what all parts of one store share, and what it means where they do not"""
@@ -39,7 +39,7 @@ class _Origin(Record):
     of: Annotated[int, Field(ge=1, le=MOST_PARTS)]
     manifest: list[str]
     parameters: dict[str, Any]
-    sizes: dict[str, Annotated[int, Field(ge=1)] | None]
+    measured: dict[str, dict[str, Any]]
     code: str
 
 
@@ -67,13 +67,9 @@ class StorePart:
         """The folder with the copy of the manifest."""
         return self.folder / MANIFEST
 
-    def sized(self, wants: Wants) -> Wants:
-        """`wants` with the sizes of vectors that were found when the part was extracted."""
-        sizes = self.origin["sizes"]
-        return {
-            name: want.model_copy(update={"size": sizes[name]}) if name in sizes else want
-            for name, want in wants.items()
-        }
+    def measured(self, wants: Wants) -> Wants:
+        """`wants` with the sizes that were measured when the part was extracted."""
+        return {name: kind.with_config(**self.origin["measured"][name]) for name, kind in wants.items()}
 
 
 def write_part(
@@ -92,7 +88,7 @@ def write_part(
         "of": part.of,
         "manifest": [sha256(copy) for copy in copies],
         "parameters": kept,
-        "sizes": {name: want.size for name, want in wants.items() if isinstance(want, Vector)},
+        "measured": {name: kind.config.model_dump(mode="json") for name, kind in wants.items()},
         "code": running_code() or "",
     }
     listed = [{"number": number, **asdict(shard)} for number, shard in shards]

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import torch
 
+from ambidex.data.kinds import MediaKind, Wants, sample_bytes
 from ambidex.manifest import Row
-from ambidex.media.extraction import Batch, Begin, Outcome, Rejected, Wants, extract_row, extract_rows
+from ambidex.media.extraction import Batch, Begin, Outcome, Rejected, extract_row, extract_rows
 from ambidex.media.isolation import Death, isolated
 from ambidex.media.limits import MEBIBYTE, Limits
-from ambidex.media.tensors import sample_bytes
-from ambidex.params import Vector
 
 TASK = 16
 """rows that a worker gets at a time"""
@@ -33,10 +32,10 @@ def extracted(
     """The batch of every task, in order. `rows`: how many the tasks have together.
 
     Media are decoded by `workers` processes (0: one per core where that pays off): a file that crashes, hangs or
-    takes too much memory is that row's rejection. Vectors alone are read in this process. Raises DataError where no
+    takes too much memory is that row's rejection. Numbers alone are read in this process. Raises DataError where no
     process can be started.
     """
-    if all(isinstance(want, Vector) for want in wants.values()):
+    if not any(isinstance(kind, MediaKind) for kind in wants.values()):
         return (extract_rows(task, wants, root, limits) for task in tasks)
     wanted = workers or min(cores(), rows // _WORTH_A_PROCESS)
     count = max(1, min(wanted, -(-rows // TASK)))
@@ -66,7 +65,7 @@ def _row(row: Row, begin: Begin, *, wants: Wants, root: Path, limits: Limits) ->
 
 
 def _rejected(row: Row, death: Death, wants: Wants, limits: Limits) -> Outcome:
-    modality, path = death.note or ("+".join(wants), row.paths[next(iter(wants))])
+    modality, path = death.note or ("+".join(wants), next(iter(row.paths.values())))
     return Outcome(
         row.sample_id, rejected=Rejected(row.sample_id, modality, path, _cause(death.code, limits))
     )

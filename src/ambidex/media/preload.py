@@ -2,9 +2,11 @@
 
 from contextlib import suppress
 
+from ambidex.data.kinds import KINDS
 from ambidex.media import audio, extraction
 
 __all__ = ["extraction"]
 
+KINDS.all()
 with suppress(Exception):  # where torchaudio cannot be imported, whoever needs it says why
     audio.masking_transforms()

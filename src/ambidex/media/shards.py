@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from pydantic import ConfigDict, Field
 
+from ambidex.data.kinds import Kind, Wants
+from ambidex.data.moments import Moments
 from ambidex.errors import DataError
 from ambidex.files import digest, sha256, write_bytes, write_json
 from ambidex.manifest import Row
 from ambidex.media.container import MediaError
-from ambidex.media.extraction import Batch, Rejected, Wants
+from ambidex.media.extraction import Batch, Rejected
 from ambidex.media.store import Count, ShardEntry
-from ambidex.media.tensors import Moments
-from ambidex.media.vectors import file_of
-from ambidex.params import Part, Vector
+from ambidex.params import Part
 from ambidex.readers import Record, read_json
 
 PROGRESS = "progress"
@@ -94,13 +94,17 @@ class Slice:
 def slices(
     rows: Sequence[Row], size: int, wants: Wants, root: Path, base: str, part: Part | None = None
 ) -> list[Slice]:
-    """Cut `rows` into slices of `size`. A slice's key holds `base` and its media files' sizes and times.
+    """Cut `rows` into slices of `size`. A slice's key holds `base`, the samples' shapes, and its media
+    files' sizes and times.
 
     With `part`: every `part.of`-th of those slices, from number `part.index` on, which are the same as without.
     """
     cuts = list(enumerate(rows[start : start + size] for start in range(0, len(rows), size)))
     mine = cuts if part is None else cuts[part.index :: part.of]
-    return [Slice(k, cut, digest([base, _stamps(cut, wants, root)])) for k, cut in mine]
+    shapes = {
+        name: kind.shape for name, kind in wants.items()
+    }  # measured on all samples, not on the slice's own
+    return [Slice(k, cut, digest([base, shapes, _stamps(cut, wants, root)])) for k, cut in mine]
 
 
 def write_shard(folder: Path, part: Slice, batch: Batch, wants: Wants) -> Shard:
@@ -144,12 +148,15 @@ def _record(folder: Path, part: Slice) -> Path:
 
 
 def _stamps(rows: Sequence[Row], wants: Wants, root: Path) -> list[Any]:
-    return [[row.sample_id, row.split, [_stamp(root, row.paths[m], wants[m]) for m in wants]] for row in rows]
+    return [
+        [row.sample_id, row.split, [_stamp(root, row.paths[m], wants[m]) for m in wants if m in row.paths]]
+        for row in rows
+    ]
 
 
-def _stamp(root: Path, cell: str, want: Any) -> Any:
+def _stamp(root: Path, cell: str, kind: Kind) -> Any:
     try:
-        found = (root / (file_of(cell) if isinstance(want, Vector) else cell)).stat()
+        found = (root / kind.file_of(cell)).stat()
         return [cell, found.st_size, found.st_mtime_ns]
     except (OSError, ValueError, MediaError):
         return [cell]

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ambidex.errors import one_line
 from ambidex.media.container import MediaError, formats
+from ambidex.media.requests import Sound
 from ambidex.media.tracks import Track, broken
-from ambidex.params import Spectrogram
 
 _MARGIN = 0.1  # seconds of sound decoded beyond those wanted: the resampler's filter looks ahead
 _JITTER = 0.015  # seconds by which a timestamp may differ from where the sound before it ends: rounded clocks
@@ -44,12 +44,12 @@ class _Run:
         self.samples += frame.samples
 
 
-def sounds(track: Track, wants: Sequence[Any], start: float) -> dict[Spectrogram, NDArray[np.float32]]:
-    """A mono waveform float32 [T] for each wanted spectrogram; T is smaller where the sound ends earlier.
+def sounds(track: Track, wants: Sequence[Any], start: float) -> dict[Sound, NDArray[np.float32]]:
+    """A mono waveform float32 [T] for each wanted Sound; T is smaller where the sound ends earlier.
 
     `start`: second 0 of the clip on the file's clock. Raises MediaError where the sound cannot be decoded.
     """
-    asked = [want for want in wants if isinstance(want, Spectrogram)]
+    asked = [want for want in wants if isinstance(want, Sound)]
     _check_channels(track)
     runs = _runs(track, max(want.seconds for want in asked) + _MARGIN, start)
     lengths = {

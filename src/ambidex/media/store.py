@@ -10,10 +10,11 @@ import torch
 from pydantic import ConfigDict, Field
 from torch import Tensor
 
+from ambidex.data.kinds import InputSpec, TensorName, owner_of
+from ambidex.data.moments import Moments
 from ambidex.errors import DataError
 from ambidex.files import digest, open_regular, sha256
 from ambidex.manifest import SPLITS
-from ambidex.media.tensors import Moments, TensorSpec
 from ambidex.readers import Record, Source, read_json, read_rows
 from ambidex.readers.schema import FileName, FileNames, Names
 from ambidex.readers.weights import read_headers, read_tensors
@@ -38,7 +39,7 @@ Size = Annotated[int, Field(ge=1, le=10**9)]
 
 class _Modality(Record):
     model_config = ConfigDict(extra="forbid")
-    kind: Literal["spectrogram", "frames", "vector"]
+    kind: TensorName
     shape: list[Size]
     dtype: Literal["uint8", "float32"]
     mean: list[float]
@@ -79,6 +80,7 @@ class _Index(Record):
     notes: list[str] | None = None
     truth: dict[str, Any] | None = None
     dataset: str | None = None
+    missing: dict[str, Count] = Field(default_factory=dict)
 
 
 class FeatureStore:
@@ -91,11 +93,13 @@ class FeatureStore:
         self.fingerprint: str = info["fingerprint"]
         self.classes: tuple[str, ...] = tuple(info["classes"])
         self.modalities: tuple[str, ...] = tuple(info["order"])
-        self.inputs = {name: TensorSpec.from_json(info["modalities"][name]) for name in self.modalities}
+        self.inputs = {name: InputSpec.from_json(info["modalities"][name]) for name in self.modalities}
         self.sample_ids = [sample["sample_id"] for sample in samples]
         self.splits = [sample["split"] for sample in samples]
         self.groups = [sample["group"] for sample in samples]
         self.labels = torch.tensor([int(sample["label_index"]) for sample in samples], dtype=torch.int64)
+        self.present = _present(samples, self.modalities)
+        """modality -> which samples have it [N], bool, of those modalities that a sample lacks"""
         sizes = torch.tensor([shard["samples"] for shard in info["shards"]], dtype=torch.int64)
         self._starts = sizes.cumsum(0) - sizes
         self._parts = self._map()
@@ -117,6 +121,20 @@ class FeatureStore:
     def rows(self, split: str) -> Tensor:
         """Row numbers [n], int64, of the samples in `split` (train, val or test)."""
         return torch.tensor([row for row, name in enumerate(self.splits) if name == split], dtype=torch.int64)
+
+    def presence(self, rows: Tensor) -> dict[str, Tensor]:
+        """Modality -> which of the samples `rows` [n] have it [n], bool, of those modalities that a sample lacks."""
+        return {name: here[rows] for name, here in self.present.items()}
+
+    def having(self, modality: str) -> "FeatureStore":
+        """The samples that have `modality`: the others are in no split of this view. All else is as it is here."""
+        if modality not in self.present:
+            return self
+        view = copy.copy(self)
+        here = self.present[modality].tolist()
+        view.splits = [split if has else "" for split, has in zip(self.splits, here, strict=True)]
+        view.present = {}
+        return view
 
     def gather(self, modality: str, rows: Tensor) -> Tensor:
         """Samples `rows` [n] of one modality as a new tensor [n, *shape] of the stored type."""
@@ -148,22 +166,29 @@ class FeatureStore:
         train = view.rows("train")
         if not len(train):
             raise DataError(f"{self.path}: split 'train' has no samples")
-        view.inputs = {name: self._measured(name, train) for name in self.modalities}
+        view.inputs = {name: self._measured(name, self._that_have(name, train)) for name in self.modalities}
         view.fingerprint = digest([self.fingerprint, view.splits])
         view.info = {key: value for key, value in self.info.items() if key not in ("counts", "class_counts")}
         view.info["fingerprint"] = view.fingerprint
         return view
 
-    def _measured(self, name: str, rows: Tensor) -> TensorSpec:
+    def _that_have(self, name: str, rows: Tensor) -> Tensor:
+        """Those of `rows` that have the modality. Raises DataError where none has."""
+        chosen = rows[self.present[name][rows]] if name in self.present else rows
+        if not len(chosen):
+            raise DataError(f"{self.path}: no sample of split 'train' has {name}")
+        return chosen
+
+    def _measured(self, name: str, rows: Tensor) -> InputSpec:
         """The modality's description with mean and deviation of `rows`."""
         spec, chunks = self.inputs[name], torch.split(rows, _CHUNK)
         found = (
-            Moments.total([Moments.of(sample, spec.kind) for sample in self.gather(name, chunk).numpy()])
+            Moments.total([spec.owner.moments(sample) for sample in self.gather(name, chunk).numpy()])
             for chunk in chunks
         )
         moments = Moments.total([part for part in found if part])
         assert moments is not None
-        return replace(spec, mean=list(moments.mean), std=moments.std)
+        return replace(spec, mean=moments.mean, std=tuple(moments.std))
 
     def _map(self) -> dict[str, list[Tensor]]:
         shards = [_map_shard(self.path / entry["file"], entry, self.inputs) for entry in self.info["shards"]]
@@ -193,6 +218,9 @@ def _read_index(path: Path) -> dict[str, Any]:
     for name in info["order"]:
         if name not in info["modalities"]:
             raise DataError(f"{file}: modalities.{name}: missing; {_MEND}")
+        stated, meant = info["modalities"][name]["dtype"], owner_of(info["modalities"][name]["kind"]).dtype
+        if stated != meant:
+            raise DataError(f"{file}: modalities.{name}.dtype: got '{stated}', expected '{meant}'; {_MEND}")
     return info
 
 
@@ -214,6 +242,13 @@ def _read_samples(file: Path, info: dict[str, Any]) -> list[dict[str, str]]:
     return samples
 
 
+def _present(samples: list[dict[str, str]], modalities: tuple[str, ...]) -> dict[str, Tensor]:
+    """From the column `missing`, which names the modalities that a sample lacks; there is none where none does."""
+    lacking = [sample.get("missing", "").split() for sample in samples]
+    names = [name for name in modalities if any(name in own for own in lacking)]
+    return {name: torch.tensor([name not in own for own in lacking]) for name in names}
+
+
 def _check_file(file: Path, entry: dict[str, Any], verify: bool) -> None:
     try:
         with open_regular(file) as stream:
@@ -226,7 +261,7 @@ def _check_file(file: Path, entry: dict[str, Any], verify: bool) -> None:
         raise DataError(f"{file}: is damaged (its SHA-256 differs from the index); {_MEND}")
 
 
-def _map_shard(file: Path, entry: dict[str, Any], inputs: dict[str, TensorSpec]) -> dict[str, Tensor]:
+def _map_shard(file: Path, entry: dict[str, Any], inputs: dict[str, InputSpec]) -> dict[str, Tensor]:
     """The tensors of one shard, mapped into memory: pages are read when touched."""
     headers = read_headers(file, hint=_MEND)
     for name, spec in inputs.items():

@@ -1,33 +1,15 @@
-"""Ready features: a manifest cell that names a row of a .npy, .npz or .csv file becomes a vector.
+"""Ready features: a manifest cell that names a row of a .npy, .npz or .csv file becomes a vector."""
 
-file.npy            the file's one-dimensional array
-file.npy[7]         row 7 of its array
-file.npz#views      the one-dimensional array `views`
-file.npz#views[7]   row 7 of `views`
-file.csv[7]         data row 7 (the first row after the header is 0); all columns are numbers
-"""
-
-import re
-from collections import OrderedDict
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ambidex.media.arrays import csv_table, npy_layout, npy_row, npz_array
+from ambidex.media.addresses import ArrayAddress, array_of, parse
 from ambidex.media.container import MediaError
 from ambidex.media.limits import DEFAULT
 
-_CELL = re.compile(r"^(?P<file>.+?\.(?P<ending>npy|npz|csv))(#(?P<array>[^\[\]#]+))?(\[(?P<row>\d+)\])?$")
 _FORMS = "file.npy, file.npy[row], file.npz#array, file.npz#array[row] or file.csv[row]"
-
-
-def file_of(cell: str) -> str:
-    """The path of the file that a cell names. Raises MediaError where the cell has none of the forms."""
-    return _parse(cell)["file"]  # type: ignore[no-any-return]
 
 
 def read_vector(
@@ -38,10 +20,12 @@ def read_vector(
     Raises MediaError: cell not understood, file missing or not of its kind, array or row not there, not
     numeric, not one-dimensional, not finite, of another length than `size`, more than `most` bytes of memory needed.
     """
-    parts = _parse(cell)
-    array = _array(root / parts["file"], parts, most)
+    array = array_of(root, _address(cell), most)
     if array.ndim != 1:
-        raise MediaError(f"expected a vector, found an array of shape {list(array.shape)}; name a row: [0]")
+        whole = ", or read all of it with kind: sequence" if array.ndim == 2 else ""
+        raise MediaError(
+            f"expected a vector, found an array of shape {list(array.shape)}; name a row: [0]{whole}"
+        )
     if size is not None and len(array) != size:
         raise MediaError(f"has {len(array)} values, expected {size}")
     with np.errstate(over="ignore"):
@@ -53,76 +37,10 @@ def read_vector(
     return vector
 
 
-def _parse(cell: str) -> dict[str, Any]:
-    match = _CELL.match(cell)
-    if match is None:
+def _address(cell: str) -> ArrayAddress:
+    address = parse(cell)
+    if address is None:
         raise MediaError(f"'{cell}' names no vector; expected {_FORMS}")
-    parts = match.groupdict()
-    if (parts["ending"] == "npz") != (parts["array"] is not None) or (parts["ending"] == "csv") > (
-        parts["row"] is not None
-    ):
-        raise MediaError(f"'{cell}' names no vector; expected {_FORMS}")
-    return parts
-
-
-def _array(path: Path, parts: dict[str, Any], most: int) -> NDArray[Any]:
-    """The row that a cell names, or the whole array. Files are read once as long as they do not change."""
-    row = None if parts["row"] is None else int(parts["row"])
-    stamp = _stamp(path)
-    if parts["ending"] == "npy":
-        layout = _kept.get((path, stamp), lambda: npy_layout(path), most)
-        _check_row(layout.shape, row)
-        return npy_row(path, layout, row, most)
-    if parts["ending"] == "npz":
-        load = partial(npz_array, path, parts["array"], most)
-    else:
-        load = partial(csv_table, path, most)
-    array = _kept.get((path, stamp, parts["array"]), load, most)
-    _check_row(array.shape, row)
-    return array if row is None else array[row]  # type: ignore[no-any-return]
-
-
-def _check_row(shape: tuple[int, ...], row: int | None) -> None:
-    if row is not None and (not shape or row >= shape[0]):
-        raise MediaError(f"row {row} is out of range: it has {shape[0] if shape else 0} rows")
-
-
-def _stamp(path: Path) -> Any:
-    """Changes when the file does; None where it cannot be read, for which its reader has a reason."""
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
-
-
-class _Kept:
-    """What was read last, by file and array, as long as all of it stays within the memory allowed."""
-
-    def __init__(self) -> None:
-        self._values: OrderedDict[Any, Any] = OrderedDict()
-
-    def get(self, key: Any, load: Callable[[], Any], most: int) -> Any:
-        """The value of `key`, read by `load` where it is not there."""
-        if key in self._values:
-            self._values.move_to_end(key)
-            return self._values[key]
-        self._drop(most // 2)  # the new one may take the other half, and more only while it is alone
-        value = load()
-        self._values[key] = value
-        self._drop(most)
-        return value
-
-    def _drop(self, most: int) -> None:
-        while len(self._values) > _ENTRIES or (
-            self._values and sum(map(_bytes, self._values.values())) > most
-        ):
-            self._values.popitem(last=False)
-
-
-_ENTRIES = 32
-_kept = _Kept()
-
-
-def _bytes(value: Any) -> int:
-    return value.nbytes if isinstance(value, np.ndarray) else 0
+    if address.ending == "csv" and address.row is None:
+        raise MediaError(f"'{cell}' names no vector; expected {_FORMS}; a whole table is a kind: sequence")
+    return address

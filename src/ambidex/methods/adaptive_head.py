@@ -67,6 +67,7 @@ class AdaptiveHead(Method):
     def objective(self, step: Step) -> dict[str, Tensor]:
         """The fused loss of the plain sum, one loss per modality, and the category weights' own."""
         plain = step.run.model.fusion.contributions(step.features)
+        assert plain is not None  # `needs` an additive head
         terms = {"task": F.cross_entropy(sum_contributions(plain), step.labels)}
         if self.config.weight > 0:
             terms |= {m: self.config.weight * F.cross_entropy(z, step.labels) for m, z in plain.items()}

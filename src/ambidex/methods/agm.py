@@ -145,7 +145,7 @@ class AGM(Method):
         "ur_funny": _preset(4.0, 800),
     }
     config: Config
-    needs = Needs(min_modalities=2, max_modalities=6)
+    needs = Needs(min_modalities=2, max_modalities=6, pooled="values features of zeros")
     early: ClassVar = {"clip_above": 1e-6}  # clip in every step, which all ranks must agree on
     neutral = (
         *({"alpha": 0.0, "clip_above": None, "mode": mode} for mode in ("hook", "scale", "cached")),

@@ -104,7 +104,9 @@ class AMCo(Method):
         run = step.run
         inner = self._head(run).inner(step.features)
         part = self.strength(run)
-        self.masks = self._draw(run, part, step.features if self.config.reading == "features" else inner)
+        self.masks = self._draw(
+            run, part, dict(step.features) if self.config.reading == "features" else inner
+        )
         judged = inner if self.config.reading == "features" else self._masked(inner)
         scores = step.global_sum(block_shares(judged)) / step.whole
         limit = 1 / len(scores) if self.config.threshold is None else self.config.threshold
@@ -117,7 +119,7 @@ class AMCo(Method):
     def features(self, step: Step, features: Features) -> Features:
         """h_m with a part of it zero where m is dependent (reading `features`)."""
         self.plain = features
-        return self._masked(features) if self.config.reading == "features" else features
+        return self._masked(dict(features)) if self.config.reading == "features" else features
 
     def objective(self, step: Step) -> dict[str, Tensor]:
         """The fused loss of what is masked, and one per modality."""

@@ -4,7 +4,7 @@ L = CE(z, y).
 """
 
 from ambidex.cards.card import Card, Cost
-from ambidex.method import Method
+from ambidex.method import Method, Needs
 
 
 class Joint(Method):
@@ -15,3 +15,4 @@ class Joint(Method):
         cost=Cost(words="the reference: every other cost is given relative to it"),
         guards=("tests/unit/test_engine.py",),
     )
+    needs = Needs(missing=True)

@@ -2,13 +2,12 @@
 
 L = CE(z, y) + weight * sum_m CE(branch_m, y). With `heads: split` a branch is the modality's contribution z_m to
 the fused logits, so each block of the head becomes a classifier of its own; with `heads: own` it is an independent
-linear head u_m on h_m, kept in the model.
+linear head u_m on h_m, kept in the model. A sample that lacks a modality adds 0 to that modality's mean.
 """
 
 from dataclasses import replace
 from typing import ClassVar, Literal
 
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
@@ -16,7 +15,7 @@ from ambidex.cards.card import Card, Cost
 from ambidex.cards.published import INFOREG_MULTI_TASK, mcr_table
 from ambidex.errors import ModelError
 from ambidex.fusion import FUSIONS
-from ambidex.method import Method, MethodConfig, Step
+from ambidex.method import Method, MethodConfig, Needs, Step
 from ambidex.model import Architecture
 
 
@@ -48,6 +47,7 @@ class MultiTask(Method):
         ),
     )
     config: Config
+    needs = Needs(missing=True)
     neutral = ({"weight": 0.0},)
     variants: ClassVar = ({"heads": "own"},)
 
@@ -71,5 +71,5 @@ class MultiTask(Method):
         branches = step.branches()
         if self.config.weight > 0 and branches is not None:
             for name, logits in branches.items():
-                terms[name] = self.config.weight * F.cross_entropy(logits, step.labels)
+                terms[name] = self.config.weight * step.own_loss(name, logits)
         return terms

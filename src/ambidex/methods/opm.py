@@ -17,6 +17,7 @@ from ambidex.cards.published import BEST_ON_TEST, CREMAD, RESNETS, midas_table, 
 from ambidex.fusion import Features
 from ambidex.method import Method, MethodConfig, Needs, Run, Step
 from ambidex.methods._scores import lead_ratios, true_class_scores
+from ambidex.net.encoded import scaled
 
 
 class OPM(Method):
@@ -114,7 +115,7 @@ class OPM(Method):
         """h_m times 0 or 1 / (1 - theta), sample by sample."""
         if not self.surveys(step.run):
             return features
-        return {name: h * self.factors[name][step.place, None] for name, h in features.items()}
+        return scaled(features, {name: factors[step.place] for name, factors in self.factors.items()})
 
     def rates(self, scores: Tensor) -> Tensor:
         """Scores S [M] -> probabilities of a drop q [M], 0 for every modality that is not ahead."""

@@ -34,6 +34,7 @@ from ambidex.contributions.shapley import EXACT_UP_TO, coalitions, shapley
 from ambidex.fusion import Features
 from ambidex.method import Method, MethodConfig, Needs, Run, Step
 from ambidex.model import MultimodalNet
+from ambidex.net.encoded import scaled
 from ambidex.training.rehearsal import evaluating
 from ambidex.training.resample import Resample
 
@@ -118,7 +119,11 @@ class SMV(Method):
         ),
     }
     config: Config
-    needs = Needs(min_modalities=2, max_modalities=EXACT_UP_TO)
+    needs = Needs(
+        min_modalities=2,
+        max_modalities=EXACT_UP_TO,
+        pooled="sets features to zero between encoders and head",
+    )
     early: ClassVar = {"warm_up": 1}
     acts_from = 1
     neutral = (
@@ -157,7 +162,7 @@ class SMV(Method):
         if step.keep is None:
             return features
         kept = step.keep.unbind(1)
-        return {m: h * here[:, None] for (m, h), here in zip(features.items(), kept, strict=True)}
+        return scaled(features, dict(zip(features, kept, strict=True)))
 
     def epoch_end(self, run: Run) -> None:
         """Value the samples, from the warm-up's last epoch on, where another epoch follows."""

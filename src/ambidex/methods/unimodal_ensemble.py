@@ -33,7 +33,7 @@ class UnimodalEnsemble(Method):
         ),
         published=mcr_table(71.7, 2.2),
     )
-    needs = Needs(classifiers=True)
+    needs = Needs(classifiers=True, missing=True)
     trains = False
     neutral = ()
 

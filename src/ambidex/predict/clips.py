@@ -2,6 +2,7 @@
 
 movie.mp4                        every modality is read from this one file
 audio=a.wav,visual=b.png         a file for each modality
+audio=a.wav                      of a model of several modalities: a sample that has this one alone
 touch=features.npz#touch[7]      a ready vector, addressed as in a manifest
 """
 
@@ -14,14 +15,14 @@ from pydantic import ValidationError
 
 from ambidex.configuration import read_yaml
 from ambidex.configuration.mistakes import explain
+from ambidex.data.kinds import KINDS, MediaKind, Wants
 from ambidex.errors import DataError, ModelError
 from ambidex.manifest import Row
-from ambidex.media.extraction import Batch, Wants
+from ambidex.media.extraction import Batch
 from ambidex.media.limits import DEFAULT, Limits
 from ambidex.media.pool import TASK, extracted
-from ambidex.media.tensors import kind_of, shape_of
 from ambidex.model import MODEL_FILE, Architecture, describe
-from ambidex.params import Extract, Vector
+from ambidex.params import Extract
 from ambidex.records import PARAMS_FILE
 from ambidex.registry import nearest
 
@@ -41,29 +42,29 @@ def wants_of(folder: Path, architecture: Architecture) -> Wants:
     if raw is None:
         raise ModelError(f"{folder}: does not say how its inputs are made from media; train it again")
     try:
-        known = Extract.model_validate(_as_recorded(raw)).modalities
+        known = Extract.model_validate(_as_recorded(raw)).kinds
     except ValidationError as error:
         raise ModelError(explain(error, Extract, str(file), prefix="extract.")) from None
     wants = {}
-    for name, given in architecture.inputs.items():
-        want, spec = known.get(name), given.spec
-        if isinstance(want, Vector):
-            want = want.model_copy(update={"size": want.size or spec.shape[0]})
-        if want is None or (kind_of(want), shape_of(want)) != (spec.kind, spec.shape):
+    for name, spec in architecture.inputs.items():
+        kind = known.get(name)
+        if kind is not None and kind.tensor == spec.kind:
+            kind = kind.fitted(spec.shape)
+        if kind is None or (kind.tensor, kind.shape) != (spec.kind, spec.shape):
             raise ModelError(
                 f"{file}: extract.modalities.{name}: does not give the {spec.kind} that the model takes"
             )
-        wants[name] = want
+        wants[name] = kind
     return wants
 
 
 def _as_recorded(raw: Any) -> Any:
-    """The parameters of a model from before pictures were turned upright leave them as stored."""
+    """The parameters of a model, with what each kind meant before it had all the keys of today."""
     if not isinstance(raw, dict) or not isinstance(raw.get("modalities"), dict):
         return raw
     inputs = {
-        name: {"orientation": "stored", **value}
-        if isinstance(value, dict) and value.get("kind") == "frames"
+        name: KINDS.get(value["kind"]).as_recorded(value)
+        if isinstance(value, dict) and value.get("kind") in KINDS.names()
         else value
         for name, value in raw["modalities"].items()
     }
@@ -71,11 +72,15 @@ def _as_recorded(raw: Any) -> Any:
 
 
 def clip_cells(text: str, wants: Wants) -> dict[str, str]:
-    """Modality -> file or vector address of one clip as it was named. Raises DataError."""
+    """Modality -> file or vector address of one clip as it was named, without the modalities that it does not name.
+
+    Raises DataError.
+    """
     if not _names_modalities(text, wants):
-        vectors = [name for name, want in wants.items() if isinstance(want, Vector)]
-        if vectors and len(wants) > 1:
-            raise DataError(f"'{vectors[0]}' is a vector, not media; name a file for each: {_form(wants)}")
+        others = [name for name, kind in wants.items() if not isinstance(kind, MediaKind)]
+        if others and len(wants) > 1:
+            what = wants[others[0]].tensor
+            raise DataError(f"'{others[0]}' is a {what}, not media; name a file for each: {_form(wants)}")
         return dict.fromkeys(wants, text)
     cells: dict[str, str] = {}
     for pair in re.split(rf",(?=(?:{'|'.join(wants)})=)", text):
@@ -85,8 +90,6 @@ def clip_cells(text: str, wants: Wants) -> dict[str, str]:
         if not cell:
             raise DataError(f"'{name}=' names no file")
         cells[name] = cell
-    if missing := [name for name in wants if name not in cells]:
-        raise DataError(f"'{missing[0]}' is missing; expected {_form(wants)}")
     return cells
 
 
@@ -113,5 +116,4 @@ def _names_modalities(text: str, wants: Wants) -> bool:
 
 
 def _form(wants: Wants) -> str:
-    kinds = {name: "FILE#ARRAY[ROW]" if isinstance(want, Vector) else "FILE" for name, want in wants.items()}
-    return ",".join(f"{name}={kind}" for name, kind in kinds.items())
+    return ",".join(f"{name}={kind.cell_syntax}" for name, kind in wants.items())

@@ -1,6 +1,6 @@
 """What a saved model says about new samples: a class, its probability, and each modality's share in it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ambidex.decide.repaired import load_saved
 from ambidex.errors import ModelError
-from ambidex.model import MODEL_FILE, load_model
+from ambidex.model import MODEL_FILE
 
 
 @dataclass(frozen=True)
@@ -37,19 +38,25 @@ class Predictor:
         """Load the model in `folder`, a report's `model` folder included. Raises ModelError."""
         self.folder = model_folder(folder)
         self.device = torch.device(device)
-        self.model = load_model(self.folder).to(self.device)
+        self.model = load_saved(self.folder).to(self.device)
         self.classes = self.model.architecture.classes
 
     @torch.inference_mode()
-    def __call__(self, samples: Sequence[Mapping[str, NDArray[Any]]]) -> list[Prediction | None]:
+    def __call__(
+        self, samples: Sequence[Mapping[str, NDArray[Any]]], named: Sequence[Collection[str]] | None = None
+    ) -> list[Prediction | None]:
         """Samples, each modality -> tensor as the feature store holds it, to predictions.
 
-        None for a sample about which the model says nothing finite.
+        `named`: the modalities that each sample has; of the others nothing is looked at. Missing: all of them.
+        None for a sample about which the model says nothing finite. Raises ModelError where the encoders exchange and a
+        sample lacks a modality.
         """
         modalities = self.model.modalities
-        inputs = {m: torch.from_numpy(np.stack([s[m] for s in samples])) for m in modalities}
-        features = self.model.encode({m: x.to(self.device) for m, x in inputs.items()})
-        logits, parts = self.model.decide(features)
+        inputs = {m: torch.from_numpy(np.stack([s[m] for s in samples])).to(self.device) for m in modalities}
+        present = {m: torch.tensor([m in own for own in named or ()], device=self.device) for m in modalities}
+        present = {m: here for m, here in present.items() if len(here) and not here.all()}
+        features = self.model.encode(inputs, present)
+        logits, parts = self.model.fuse(features)
         logits = logits.cpu().double()
         shares = None if parts is None else margin_shares(logits, torch.stack([*parts.values()], dim=1).cpu())
         return [self._one(z, None if shares is None else shares[i]) for i, z in enumerate(logits)]

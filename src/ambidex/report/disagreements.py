@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ambidex.decide.fitting import Allocation, sources
+from ambidex.decide.held_out import stack
 from ambidex.predict.prediction import margin_shares
-from ambidex.repair.allocation import Allocation, sources
-from ambidex.repair.heldout import stack
 from ambidex.report import html
 from ambidex.report.html import Html, Text
 from ambidex.report.result import Result

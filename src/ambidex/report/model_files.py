@@ -8,15 +8,15 @@ from typing import Any
 import yaml
 
 from ambidex.configuration import read_yaml
+from ambidex.decide.fitting import Allocation
+from ambidex.decide.layer import DecisionSpec
+from ambidex.decide.repaired import save_repaired, saved_spec
+from ambidex.decide.repairing import repaired_model
 from ambidex.evaluation import Evaluation
 from ambidex.files import write_text
-from ambidex.model import save_model
 from ambidex.outputs.guard import read_card
 from ambidex.params import Params
 from ambidex.records import PARAMS_FILE, write_records
-from ambidex.repair.allocation import Allocation
-from ambidex.repair.decision import DecisionSpec
-from ambidex.repair.repaired import repaired_model
 from ambidex.report.result import Result
 
 MODEL_FOLDER = "model"
@@ -32,10 +32,11 @@ def write_model(folder: Path, params: Params, result: Result, trained: Path, fac
     """
     evaluation, allocation = result.evaluation, result.allocation(result.asked)
     model = repaired_model(evaluation, allocation)
-    save_model(model, folder, features=result.store["fingerprint"], extract=result.store.get("extract"))
+    before = saved_spec(trained)
+    save_repaired(model, folder, features=result.store["fingerprint"], extract=result.store.get("extract"))
     metrics = {"epoch": evaluation.card.get("epoch"), "test": allocation.metrics}
-    assert model.architecture.decision is not None
-    fitted = _fitted(evaluation, allocation, model.architecture.decision)
+    fitted = _fitted(evaluation, allocation, model.layer.spec)
+    fitted["replaced"] = None if before is None else before.allocator
     write_records(folder, "evaluate", params, metrics, **facts, decision=fitted)
     if (trained / PARAMS_FILE).exists():
         known = read_yaml(trained / PARAMS_FILE) | {"evaluate": params.evaluate.model_dump(mode="json")}
@@ -82,7 +83,6 @@ def _linked(source: str, target: str) -> None:
 
 def _fitted(evaluation: Evaluation, allocation: Allocation, spec: DecisionSpec) -> dict[str, Any]:
     """What the card says of the decision layer."""
-    before = evaluation.model.architecture.decision
     crossed = evaluation.held_out
     seen = evaluation.val if crossed is None else crossed
     return {
@@ -95,5 +95,4 @@ def _fitted(evaluation: Evaluation, allocation: Allocation, spec: DecisionSpec) 
             "samples": len(seen.labels),
             "groups": len(set(seen.groups)),
         },
-        "replaced": None if before is None else before.allocator,
     }

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ambidex.decide.fitting import REFERENCE, held_out
+from ambidex.decide.held_out import VALIDATION
 from ambidex.few_groups import few_groups
-from ambidex.repair.allocation import REFERENCE, held_out
-from ambidex.repair.heldout import VALIDATION
 from ambidex.report.html import Html, notice
 from ambidex.report.result import Result
 from ambidex.statistics import two_proportions

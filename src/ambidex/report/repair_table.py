@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ambidex.repair.allocation import Allocation
+from ambidex.decide.fitting import Allocation
 from ambidex.report import html
 from ambidex.report.clarity import Judgement
 from ambidex.report.html import Html, Text

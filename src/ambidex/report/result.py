@@ -6,12 +6,12 @@ from typing import Any
 
 from torch import Tensor
 
+from ambidex.decide.fitting import REFERENCE, Allocation
 from ambidex.diagnose import Diagnosis
 from ambidex.evaluation import Evaluation
 from ambidex.probes import fit_probes
-from ambidex.repair.allocation import REFERENCE, Allocation
 from ambidex.report.predictions import Predictions, probabilities
-from ambidex.statistics import accuracy, nll, summary
+from ambidex.statistics import accuracy, nll
 
 TableRows = list[dict[str, Any]]
 PLAIN = ("accuracy", "nll", "ece", "decision_imbalance")
@@ -120,7 +120,7 @@ def run_details(result: Result) -> dict[str, Any]:
         names = logits["test"]
         return {
             name: {
-                split: summary(logits[split][name], evaluation.splits[split].labels, bins) for split in judged
+                split: evaluation.splits[split].summary(name, logits[split][name], bins) for split in judged
             }
             for name in names
         }

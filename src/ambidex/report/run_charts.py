@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from ambidex.decide.fitting import Allocation
 from ambidex.diagnose.logits import margins
-from ambidex.repair.allocation import Allocation
 from ambidex.report import (
     calibration,
     class_charts,

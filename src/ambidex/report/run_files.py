@@ -8,11 +8,11 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from ambidex import decide
+from ambidex.decide import allocators
+from ambidex.decide.fitting import Allocation
 from ambidex.files import write_bytes, write_csv, write_json, write_text
 from ambidex.params import Params
 from ambidex.records import read_card, write_records
-from ambidex.repair.allocation import Allocation
 from ambidex.report import theme
 from ambidex.report.chart import draw, rounded
 from ambidex.report.finding import verdict
@@ -104,7 +104,7 @@ def _write_allocator(folder: Path, allocation: Allocation, result: Result) -> No
         "record": allocation.record,
     }
     if allocation.allocator is not None:
-        about["allocator"] = decide.ALLOCATORS.name_of(type(allocation.allocator))  # what `auto` chose
+        about["allocator"] = allocators.ALLOCATORS.name_of(type(allocation.allocator))  # what `auto` chose
         about["config"] = json.loads(allocation.allocator.config.model_dump_json())
         state: dict[str, Tensor] = allocation.allocator.state_dict()
         held = {name: tensor.detach().clone().contiguous() for name, tensor in state.items()}

@@ -30,7 +30,7 @@ def fitting_model(folder: Path, store: FeatureStore) -> MultimodalNet:
         if name not in store.inputs:
             raise ModelError(f"{start}: needs modality '{name}', the store has {', '.join(store.modalities)}")
         found = store.inputs[name]
-        here, there = (given.spec.kind, list(given.spec.shape)), (found.kind, list(found.shape))
+        here, there = (given.kind, list(given.shape)), (found.kind, list(found.shape))
         if here != there:
             raise ModelError(f"{start}: '{name}' is {here[0]} {here[1]}, in the store {there[0]} {there[1]}")
     if model.architecture.classes != store.classes:
@@ -75,9 +75,10 @@ def check_inputs(store: FeatureStore, modalities: Sequence[str]) -> None:
     for split in SPLITS:
         for rows in torch.split(store.rows(split), _ROWS):
             for name in modalities:
-                x = store.gather(name, rows)
+                own = rows[store.presence(rows)[name]] if name in store.present else rows
+                x = store.gather(name, own)
                 if x.is_floating_point() and (bad := _first_bad(x)) is not None:
-                    sample = store.sample_ids[int(rows[bad])]
+                    sample = store.sample_ids[int(own[bad])]
                     raise DataError(
                         f"{store.path}: {name} of {split} sample '{sample}' is not finite; run extract again"
                     )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from ambidex.configuration import method_choice
+from ambidex.data.kinds import KINDS
 from ambidex.params import Params
 
 
@@ -17,6 +18,12 @@ def _datasets(params: Params) -> set[str]:
 
 def _methods(params: Params) -> set[str]:
     return {method_choice(params, params.train.method)[0]}
+
+
+def _kinds(params: Params) -> set[str]:
+    """Kinds that make a tensor of the same name share all that is done with it: each of them may be asked."""
+    made = {kind.tensor for kind in params.extract.kinds.values()}
+    return {name for name, kind in KINDS.all().items() if kind.tensor in made}
 
 
 def _encoders(params: Params) -> set[str]:
@@ -36,6 +43,7 @@ def _fusions(params: Params) -> set[str]:
 
 
 _CHOICES: dict[str, Callable[[Params], set[str]]] = {
+    "ambidex.data.kinds": _kinds,
     "ambidex.datasets": _datasets,
     "ambidex.encoders": _encoders,
     "ambidex.fusion": _fusions,

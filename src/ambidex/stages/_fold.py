@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from ambidex.configuration import method_choice
-from ambidex.decide import Source
+from ambidex.decide.crossfitted import CrossFitted, write_cross_fitted
+from ambidex.decide.fitting import sources_of
+from ambidex.decide.held_out import HeldOut, Source
 from ambidex.evaluation import Outputs, collect
 from ambidex.files import write_json
 from ambidex.media.store import FeatureStore
@@ -15,10 +17,8 @@ from ambidex.method import METHODS
 from ambidex.model import MultimodalNet, load_model
 from ambidex.outputs import whole_folder
 from ambidex.params import Params
-from ambidex.probes import fit_probe
+from ambidex.probes import fit_own_probe
 from ambidex.readers import Record
-from ambidex.repair.crossfitted import CrossFitted, write_cross_fitted
-from ambidex.repair.heldout import HeldOut
 from ambidex.runtime import device
 from ambidex.stages import pretrain, train
 from ambidex.statistics import accuracy
@@ -87,10 +87,7 @@ def _sources(model: MultimodalNet, seen: dict[str, Outputs]) -> dict[Source, Ten
     labels = {split: outputs.labels for split, outputs in seen.items() if split != HELD}
     probes = []
     for m in model.modalities:
-        features = {split: outputs.features[m] for split, outputs in seen.items()}
-        probe = fit_probe(features, labels, held.logits.shape[1], seen["train"].groups)
-        probes.append(probe.logits[HELD].float())
-    sources: dict[Source, Tensor] = {"contributions": held.stacked(), "probes": torch.stack(probes, dim=1)}
-    if model.standalone:
-        sources["own_heads"] = torch.stack([held.branches[m] for m in model.modalities], dim=1)
-    return sources
+        features = {split: outputs.features for split, outputs in seen.items()}
+        probe = fit_own_probe(features, m, labels, held.logits.shape[1], seen["train"].groups)
+        probes.append(probe.logits[HELD])
+    return sources_of(held, probes, model.has_branches)

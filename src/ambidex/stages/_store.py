@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ambidex import files
+from ambidex.data.kinds import Wants
 from ambidex.errors import DataError
-from ambidex.media.extraction import UNEXPECTED, Rejected, Wants
+from ambidex.media.extraction import Rejected
 from ambidex.media.index import accepted_rows, write_index
 from ambidex.media.manifest import Manifest, absent_classes
+from ambidex.media.reasons import UNEXPECTED
 from ambidex.media.shards import Shard
 from ambidex.params import Extract
 
@@ -30,11 +32,19 @@ def complete(
     check_rejected(folder, shards, len(manifest.rows), extract.max_rejected_fraction)
     rows = accepted_rows(manifest, shards)
     check_classes(absent_classes(manifest.classes, rows), folder / REJECTED, " left")
+    check_modalities(wants, shards, folder / REJECTED)
     notes = silence_notes(shards, len(rows))
     for note in notes:
         print(f"extract: {note}", file=sys.stderr)
     facts = {**manifest.facts, "notes": [*(manifest.facts.get("notes") or []), *notes]}
     return write_index(folder, replace(manifest, facts=facts), rows, wants, shards, kept(extract))
+
+
+def check_modalities(wants: Wants, shards: Sequence[Shard], where: Path) -> None:
+    """Raise DataError where a modality has no training sample: there is nothing to normalise it by."""
+    for name in wants:
+        if not any(name in shard.moments for shard in shards):
+            raise DataError(f"{where}: no training sample has {name}; leave it out, or give some samples one")
 
 
 def silence_notes(shards: Sequence[Shard], samples: int) -> list[str]:

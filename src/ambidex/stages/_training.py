@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from ambidex.encoders import InputSpec
+from ambidex.data.kinds import InputSpec
 from ambidex.engine import BEST_FILE, Engine
 from ambidex.errors import DataError, ModelError, TrainingError
 from ambidex.files import digest
 from ambidex.fusion.concat import Concat
 from ambidex.media.store import FeatureStore
-from ambidex.method import Method
-from ambidex.model import Architecture, ModalityInput, MultimodalNet, save_model
+from ambidex.method import METHODS, Method
+from ambidex.model import Architecture, MultimodalNet, save_model
 from ambidex.outputs import Origin, Progress, finish, settle, storage_explained, sweep, workplace
 from ambidex.parallel.torchrun import first_rank
 from ambidex.params import Choice, Optimisation, Params
@@ -22,6 +22,7 @@ from ambidex.records import running_code, write_records
 from ambidex.runtime import make_fabric
 from ambidex.training.batches import Batches, derived_seed
 from ambidex.training.checkpoint import CHECKPOINT_FILE, load_checkpoint, read_checkpoint
+from ambidex.training.log import LOGGERS
 
 _OF_THE_DATA = ("modalities", "inputs", "classes")
 """what an architecture takes from the feature store"""
@@ -34,15 +35,14 @@ def architecture_for(
 
     Raises DataError where the store lacks a modality.
     """
-    inputs: dict[str, ModalityInput] = {}
+    inputs: dict[str, InputSpec] = {}
     for name in modalities:
         if name not in store.inputs:
             raise DataError(f"feature store: has no modality '{name}', only {', '.join(store.modalities)}")
-        given = store.inputs[name]
-        spec = InputSpec(given.kind, tuple(given.shape))
-        inputs[name] = ModalityInput(spec, tuple(given.mean), tuple(given.std))
+        inputs[name] = store.inputs[name]
     encoders = {name: params.model.encoders[name] for name in modalities}
-    return Architecture(inputs, encoders, fusion, tuple(store.classes))
+    fill = params.model.fill if any(name in store.present for name in modalities) else None
+    return Architecture(inputs, encoders, fusion, tuple(store.classes), fill=fill)
 
 
 def build_model(architecture: Architecture, seed: int) -> MultimodalNet:
@@ -73,6 +73,8 @@ def run_engine(
     Returns the folder, the selected epoch, and the fabric.
     """
     split = _selection_split(section, store, output.name)
+    for choice in params.runtime.loggers:
+        LOGGERS.get(choice.name).check()
     fabric = make_fabric(params.runtime, section.precision)
     augment = {name: value for name, value in params.augment.items() if name in model.modalities}
     batches = Batches(
@@ -112,6 +114,8 @@ def run_engine(
         frozen,
         split,
         checkpoint_minutes=params.runtime.checkpoint_minutes,
+        loggers=params.runtime.loggers,
+        facts=_facts(method, section, model),
     )
     with storage_explained(lambda: _saved(folder, origin.key)):
         return folder, engine.fit(), fabric
@@ -127,6 +131,18 @@ def _words(folder: Path) -> str:
         return f"a checkpoint after {_place(read_checkpoint(folder))}"
     except TrainingError:
         return "a checkpoint that cannot be read"
+
+
+def _facts(method: Method, section: Optimisation, model: MultimodalNet) -> dict[str, Any]:
+    """What loggers may say of the run, by dotted name."""
+    name = METHODS.name_of(type(method))
+    blocks = {
+        f"methods.{name}": method.config.model_dump(mode="json"),
+        "train": section.model_dump(mode="json"),
+    }
+    facts = {f"{block}.{key}": value for block, values in blocks.items() for key, value in values.items()}
+    encoders = {f"model.encoders.{m}": choice.name for m, choice in model.architecture.encoders.items()}
+    return {**facts, "train.method": name, **encoders, "model.fusion": model.architecture.fusion.name}
 
 
 def _saved(folder: Path, fingerprint: str) -> str:

@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ambidex.configuration.outside import outside_plugins
 from ambidex.files import digest, sha256
 from ambidex.registry import Plugins
 from ambidex.source.graph import closure
@@ -19,6 +20,7 @@ CARRIES = (
     "ambidex.cards.",
     "ambidex.cluster.",
     "ambidex.configuration.",
+    "ambidex.entry_points",
     "ambidex.errors",
     "ambidex.files",
     "ambidex.layout",
@@ -50,7 +52,9 @@ def code_fingerprint(stage: str, params: "Params") -> str:
     from ambidex.stages._chosen import chosen
 
     names = chosen(params, TABLE[stage].chosen)
-    return _fingerprint(stage, tuple((package, tuple(sorted(found))) for package, found in names.items()))
+    own = _fingerprint(stage, tuple((package, tuple(sorted(found))) for package, found in names.items()))
+    outside = outside_plugins(stage, params)
+    return digest([own, outside])[:16] if outside else own
 
 
 @cache

@@ -17,14 +17,14 @@ import torch
 from torch import Tensor
 
 from ambidex.configuration import method_params
-from ambidex.decide._folds import folds
+from ambidex.decide.crossfitted import CrossFitted, join, read_cross_fitted, write_cross_fitted
+from ambidex.decide.folds import folds
 from ambidex.errors import DataError, ParamsError
 from ambidex.media.store import FeatureStore
 from ambidex.outputs import Origin, Progress, finish, settle, workplace
 from ambidex.params import Evaluate, Params, Runtime
 from ambidex.readers import read_json
 from ambidex.records import CARD_FILE, read_metrics, running_code, write_records
-from ambidex.repair.crossfitted import CrossFitted, join, read_cross_fitted, write_cross_fitted
 from ambidex.runtime import prepare_torch
 from ambidex.stages import Paths
 from ambidex.stages._fold import FOLD_FILE, Fold, score_fold

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ambidex.decide import ALLOCATORS, simplest_first
+from ambidex.decide.allocators import ALLOCATORS, simplest_first
+from ambidex.decide.fitting import REFERENCE, fit_allocators
 from ambidex.diagnose import DIAGNOSTICS
 from ambidex.errors import ModelError, ParamsError
 from ambidex.evaluation import Evaluation, Outputs, Unimodal, collect, open_store
@@ -20,7 +21,6 @@ from ambidex.params import Evaluate, Params
 from ambidex.progress import say_once
 from ambidex.readers import Source, read_rows
 from ambidex.records import CARD_FILE, METRICS_FILE, read_card, read_metrics
-from ambidex.repair.allocation import REFERENCE, fit_allocators
 from ambidex.report.model_files import MODEL_FOLDER, keep_saved_model, write_model
 from ambidex.report.notices import few_groups_line
 from ambidex.report.result import Result, run_details, run_metrics
@@ -48,7 +48,11 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     evaluation = _evaluation(params, inputs, store)
     result = Result(
         evaluation,
-        {name: DIAGNOSTICS.get(name)().run(evaluation) for name in diagnostics},
+        {
+            n: DIAGNOSTICS.get(n)().run(evaluation)
+            for n in diagnostics
+            if DIAGNOSTICS.get(n).applies(evaluation)
+        },
         fit_allocators(evaluation, allocators),
         section.allocator,
         _history(inputs["model"]),
@@ -99,9 +103,9 @@ def _evaluation(params: Params, inputs: Paths, store: FeatureStore) -> Evaluatio
 
 def _names(section: Evaluate) -> tuple[list[str], list[str]]:
     """Allocators to fit and diagnostics to run; the reference and the headline are always among the former."""
-    wanted = ALLOCATORS.names() if section.allocators is None else section.allocators
+    wanted = list(ALLOCATORS.all()) if section.allocators is None else section.allocators
     allocators = list(dict.fromkeys([REFERENCE, *wanted, section.allocator]))
-    diagnostics = DIAGNOSTICS.names() if section.diagnostics is None else section.diagnostics
+    diagnostics = list(DIAGNOSTICS.all()) if section.diagnostics is None else section.diagnostics
     for key, plugins, names in (
         ("allocators", ALLOCATORS, allocators),
         ("diagnostics", DIAGNOSTICS, diagnostics),

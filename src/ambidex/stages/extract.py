@@ -9,18 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from ambidex import files, records
-from ambidex.errors import DataError, StorageError
+from ambidex.data.kinds import Wants, sample_bytes
+from ambidex.errors import StorageError
 from ambidex.manifest import MANIFEST_FILE
-from ambidex.media.extraction import Batch, Wants, reason_of
+from ambidex.media.extraction import Batch
 from ambidex.media.limits import Limits
 from ambidex.media.manifest import Manifest, absent_classes, read_manifest
 from ambidex.media.parts import write_part
 from ambidex.media.pool import TASK, extracted
 from ambidex.media.shards import PROGRESS, Shard, Slice, finished_shard, slices, write_shard
-from ambidex.media.tensors import sample_bytes
-from ambidex.media.vectors import read_vector
 from ambidex.outputs import MARK, ORIGIN, Origin, Progress, finish, settle
-from ambidex.params import Extract, Params, Vector
+from ambidex.params import Extract, Params
 from ambidex.progress import progress
 from ambidex.stages import Paths
 from ambidex.stages._store import check_classes, check_rejected, complete, kept
@@ -39,7 +38,7 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     started = time.monotonic()
     manifest = read_manifest(inputs["manifest"], params.modalities)
     check_classes(absent_classes(manifest.classes, manifest.rows), inputs["manifest"] / MANIFEST_FILE, "")
-    wants = _known_sizes(params.extract, manifest)
+    wants = _measured(params.extract, manifest)
     folder = files.partial(outputs["features"])
     origin = _origin(params, manifest)
     settle(folder, origin, Progress(_begun, _words))
@@ -68,27 +67,13 @@ def limits(extract: Extract) -> Limits:
     return Limits(extract.seconds_per_file, extract.megabytes_per_file)
 
 
-def _known_sizes(extract: Extract, manifest: Manifest) -> Wants:
-    """The modalities with the size of every vector: as stated, else that of the first sample that can be read."""
+def _measured(extract: Extract, manifest: Manifest) -> Wants:
+    """The modalities' kinds, each with what its parameters leave open measured on the samples."""
+    rows, root = manifest.rows, manifest.root
     return {
-        name: _sized(name, want, manifest, limits(extract)) if isinstance(want, Vector) else want
-        for name, want in extract.modalities.items()
+        name: kind.measured(name, [row for row in rows if name in row.paths], root, limits(extract))
+        for name, kind in extract.kinds.items()
     }
-
-
-def _sized(name: str, want: Vector, manifest: Manifest, limits: Limits) -> Vector:
-    reason = ""
-    for row in manifest.rows:
-        if want.size is not None:
-            break
-        try:
-            vector = read_vector(row.paths[name], manifest.root, None, limits.bytes)
-            want = want.model_copy(update={"size": len(vector)})
-        except Exception as error:
-            reason = reason or f"{row.paths[name]}: {reason_of(error, limits)}"
-    if want.size is None:
-        raise DataError(f"{name}: no vector can be read; the first: {reason}")
-    return want
 
 
 def _origin(params: Params, manifest: Manifest) -> Origin:

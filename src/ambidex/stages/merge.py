@@ -39,7 +39,8 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
             name = shard.entry["file"]
             _take(files.below(source, name), files.below(folder, name), shard.entry["sha256"])
     shards = [shard for _, shard, _ in found]
-    metrics = complete(folder, manifest, parts[0].sized(params.extract.modalities), shards, params.extract)
+    wants = parts[0].measured(params.extract.kinds)
+    metrics = complete(folder, manifest, wants, shards, params.extract)
     data = {"fingerprint": manifest.fingerprint, **manifest.facts}
     timing = {"seconds": time.monotonic() - started, "parts": len(parts)}
     records.write_records(folder, "merge", params, metrics, data=data, timing=timing)

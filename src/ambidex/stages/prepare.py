@@ -22,6 +22,7 @@ from ambidex.datasets._checks import (
     count_classes,
 )
 from ambidex.datasets._content import content_keys
+from ambidex.datasets._missing import check_training, missing_counts, missing_notes
 from ambidex.datasets._names import clean
 from ambidex.datasets._paths import MediaFile, media_files
 from ambidex.datasets._sharing import Settled, crosses, settle
@@ -91,12 +92,15 @@ def _complete(listing: Listing, prepare: PrepareParams, folder: Path) -> tuple[l
     listed = None if listing.classes is None else [clean(name) for name in listing.classes]
     check_modalities(listing.modalities)
     check_rows(given, listed)
+    missing_counts(given, listing.modalities, prepare.allow_missing)
     files = media_files(given, listing.root or folder)
     named = [replace(row, group=row.group or row.sample_id) for row in given]
     if not (prepare.allow_shared_groups or listing.leaky):
         check_groups([row for row in named if row.split])
     settled = _settle(named, listing, prepare, folder, files)
     rows, split_notes = _split(settled, listing, prepare)
+    missing = missing_counts(rows, listing.modalities, prepare.allow_missing)
+    check_training(rows, missing)
     classes = listed or class_order(row.label for row in rows)
     class_notes = check_classes(rows, classes)
     leaky = listing.leaky or _shared_groups(rows) or crosses(rows, settled.keys)
@@ -107,9 +111,19 @@ def _complete(listing: Listing, prepare: PrepareParams, folder: Path) -> tuple[l
         "protocol": _protocol(listing, rows, leaky),
         "leaky": leaky,
         "truth": listing.truth,
-        "notes": [*listing.notes, *name_notes, *settled.notes, *split_notes, *class_notes, *_few(rows)],
+        "notes": [
+            *listing.notes,
+            *name_notes,
+            *settled.notes,
+            *split_notes,
+            *class_notes,
+            *missing_notes(rows, missing),
+            *_few(rows),
+        ],
         "counts": count_classes(rows, classes),
     }
+    if missing:
+        facts["missing"] = missing
     facts["fingerprint"] = digest([facts, _cells(rows), {name: file.size for name, file in files.items()}])
     facts["root"] = None if listing.root is None else str(listing.root)
     return rows, facts

@@ -3,12 +3,16 @@
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ambidex.errors import ParamsError
-from ambidex.evaluation import collect
 from ambidex.media.store import FeatureStore
 from ambidex.methods.joint import Joint
+from ambidex.model import MultimodalNet
+from ambidex.net.features import encoded
 from ambidex.parallel.torchrun import first_rank
 from ambidex.params import Choice, Params
+from ambidex.progress import progress
 from ambidex.stages import Paths
 from ambidex.stages._training import architecture_for, build_model, deliver, run_engine
 from ambidex.statistics import accuracy, brier, ece, macro_f1, nll
@@ -27,6 +31,7 @@ def fit(params: Params, store: FeatureStore, output: Path) -> dict[str, Any]:
         raise ParamsError(
             f"pretrain.modality: got {modality!r}, expected one of {', '.join(params.modalities)}"
         )
+    store = store.having(modality)
     model = build_model(architecture_for(store, params, [modality], Choice(name="concat")), section.seed)
     folder, selected, fabric = run_engine(
         model, Joint(Joint.Config()), params, section, store, output, seed=section.seed
@@ -34,10 +39,25 @@ def fit(params: Params, store: FeatureStore, output: Path) -> dict[str, Any]:
     metrics: dict[str, Any] = {"modality": modality, "epoch": selected["epoch"] + 1}
     if not first_rank():  # the first one alone measures and writes
         return metrics
-    judged = [split for split in ("val", "test") if len(store.rows(split))]
-    seen = collect(model, store, judged, 4 * section.batch_size, fabric.device)
-    for split, outputs_of in seen.items():
-        logits, labels = outputs_of.logits, outputs_of.labels
+    metrics |= _measured(model, store, 4 * section.batch_size, fabric.device)
+    facts = {"modality": modality, "seed": section.seed, "selection": section.selection}
+    deliver(folder, output, "pretrain", params, model, store, metrics, **facts)
+    return metrics
+
+
+@torch.inference_mode()
+def _measured(
+    model: MultimodalNet, store: FeatureStore, batch_size: int, device: torch.device
+) -> dict[str, dict[str, float]]:
+    """`val` and `test`, where there are such -> what the classifier reaches there. Leaves the model on the CPU."""
+    rows = {split: store.rows(split) for split in ("val", "test") if len(store.rows(split))}
+    model = model.to(device).eval()
+    with progress("evaluate", sum(map(len, rows.values())), "samples") as advance:
+        features = {s: encoded(model, store, r, batch_size, device, advance) for s, r in rows.items()}
+    model = model.cpu()
+    metrics = {}
+    for split, own in features.items():
+        logits, labels = model.fuse(own)[0], store.labels[rows[split]]
         metrics[split] = {
             "accuracy": accuracy(logits, labels),
             "macro_f1": macro_f1(logits, labels),
@@ -45,6 +65,4 @@ def fit(params: Params, store: FeatureStore, output: Path) -> dict[str, Any]:
             "ece": ece(logits, labels),
             "brier": brier(logits, labels),
         }
-    facts = {"modality": modality, "seed": section.seed, "selection": section.selection}
-    deliver(folder, output, "pretrain", params, model, store, metrics, **facts)
     return metrics

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ambidex.augment import Draws, augment
+from ambidex.augment import augment
+from ambidex.data.draws import Draws
 from ambidex.files import digest
 from ambidex.params import Augment
 from ambidex.training.resample import Resample
@@ -40,6 +41,8 @@ class Batch:
     """of these samples among those of the whole optimiser step, over all ranks and micro-batches"""
     keep: Tensor | None = None
     """which modalities of each are trained with [B, M], bool; None: all"""
+    present: dict[str, Tensor] = field(default_factory=dict)
+    """which samples have a modality [B], bool, of those modalities that a sample of the store lacks"""
     stand_in: dict[str, Tensor] | None = None
     """where B is 0, for the step has fewer samples than ranks: inputs of one sample of another rank, which goes
     through the encoders so that all ranks take the same course, and counts for nothing"""
@@ -97,7 +100,11 @@ class Batches:
             return self.load(rows[place], draws)
         other = self.load(rows[:1], None)
         return Batch(
-            {m: x[:0] for m, x in other.inputs.items()}, other.labels[:0], rows[:0], stand_in=other.inputs
+            {m: x[:0] for m, x in other.inputs.items()},
+            other.labels[:0],
+            rows[:0],
+            present={m: here[:0] for m, here in other.present.items()},
+            stand_in=other.inputs,
         )
 
     def sweep(self, split: str, batch_size: int, rows: Tensor | None = None) -> Iterator[Batch]:
@@ -112,7 +119,8 @@ class Batches:
         if draws is not None and self.augment:
             stds = {m: torch.tensor(self.store.inputs[m].std, device=self.device) for m in self.modalities}
             inputs = augment(inputs, self.augment, draws, stds)
-        return Batch(inputs, self.store.labels[rows].to(self.device), rows)
+        here = {m: p.to(self.device) for m, p in self.store.presence(rows).items() if m in inputs}
+        return Batch(inputs, self.store.labels[rows].to(self.device), rows, present=here)
 
 
 def split_batches(order: Tensor, batch_size: int) -> list[Tensor]:

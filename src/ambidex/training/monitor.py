@@ -1,22 +1,23 @@
-"""What a person watches while a model trains: TensorBoard, history.csv, and the guard against bad losses."""
+"""What a person watches while a model trains: sums of an epoch, loggers, and the guard against bad losses."""
 
 import math
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ambidex.errors import TrainingError
-from ambidex.files import write_csv
+from ambidex.configuration.options import choice_config
+from ambidex.errors import ParamsError, TrainingError, one_line
 from ambidex.method import Step
 from ambidex.model import MultimodalNet
-from ambidex.training.event_thread import check_event_thread, watch_event_thread
+from ambidex.net.encoded import presence
+from ambidex.params import Choice
+from ambidex.training.log import LOGGERS, Logger, Training
 from ambidex.training.ranks import Ranks
-
-HISTORY_FILE = "history.csv"
-TENSORBOARD_FOLDER = "tensorboard"
 
 
 class Totals:
@@ -62,8 +63,11 @@ class Totals:
             self._sum(f"loss/{name}", value.detach() * count if count else torch.zeros_like(value))
         if step.modalities is None:
             self.count(step)
+        here = presence(step.features)
         for name, logits in (step.branches() or {}).items():
-            self._sum(f"accuracy/{name}", _hits(logits, step.labels))
+            self._sum(f"accuracy/{name}", _hits(logits, step.labels, here.get(name)))
+            if name in here:
+                self._sum(f"present/{name}", here[name].sum())
         for name, logits in (step.contributions or {}).items():
             self._sum(f"true_logit/{name}", logits.gather(1, step.labels[:, None]).sum())
 
@@ -76,6 +80,12 @@ class Totals:
     def means(self) -> dict[str, float]:
         """Per-sample means; `share/m` is modality m's part of the true class's logit (decision share)."""
         values = {name: float(total) / max(self.samples, 1) for name, total in self.sums.items()}
+        for name in [
+            name for name in values if name.startswith("present/")
+        ]:  # accuracy is of those that have it
+            part = values.pop(name)
+            own = name.replace("present/", "accuracy/")
+            values[own] = values[own] / part if part else 0.0
         true = {name: values.pop(name) for name in list(values) if name.startswith("true_logit/")}
         whole = sum(true.values())
         if whole > 0:
@@ -134,42 +144,60 @@ class FiniteGuard:
 
 
 class Monitor:
-    """Writes TensorBoard points and the history table of one run; with `writes` false it only remembers."""
+    """Hands the numbers of one run to its loggers; without any (other ranks) it only remembers.
 
-    def __init__(self, folder: Path, first_step: int, writes: bool = True) -> None:
-        from torch.utils.tensorboard import SummaryWriter
+    A logger that fails costs one line; then it is silent, and called no more unless it recovers.
+    """
 
-        self.folder = folder
-        self.history: list[dict[str, Any]] = []
-        self.writer: Any = None
-        if writes:
-            watch_event_thread()
-            place = str(folder / TENSORBOARD_FOLDER)
-            self.writer = SummaryWriter(place, purge_step=first_step or None)  # type: ignore[no-untyped-call]
+    def __init__(self, training: Training, choices: Sequence[Choice], history: list[dict[str, Any]]) -> None:
+        """`history`: the epochs before a stop; it grows with every epoch."""
+        self.training, self.history = training, history
+        self._loggers: list[Logger] = []
+        self._failed: set[Logger] = set()
+        for choice in choices:
+            with self._forgiving(choice.name):
+                config = choice_config(LOGGERS, choice, "runtime.loggers")
+                self._loggers.append(LOGGERS.get(choice.name)(config, training))
 
     def points(self, values: Mapping[str, float | Tensor], number: int) -> None:
-        """Write scalars at optimiser step `number`."""
-        for name, value in values.items() if self.writer else ():
-            self.writer.add_scalar(name, float(value), number)
+        """Numbers at optimiser step `number`."""
+        if self._loggers:
+            found = {name: float(value) for name, value in values.items()}
+            self._tell(lambda logger: logger.points(found, number))
 
     def epoch(self, epoch: int, number: int, values: dict[str, float]) -> None:
-        """Write the values of `epoch` (from 0) to TensorBoard and to history.csv, which counts from 1."""
+        """The values of `epoch` (from 0) as points, and in the history, which counts from 1."""
         self.points({f"epoch/{name}": value for name, value in values.items()}, number)
         self.history.append({"epoch": epoch + 1, **values})
-        columns = list(dict.fromkeys(name for row in self.history for name in row))
-        if self.writer:
-            write_csv(self.folder / HISTORY_FILE, self.history, columns)
+        self._tell(lambda logger: logger.epoch(self.history))
 
     def flush(self) -> None:
         """Bring to disk what was written so far: a process that is killed loses nothing before its checkpoint."""
-        if self.writer:
-            self.writer.flush()
+        self._tell(lambda logger: logger.flush())
 
-    def close(self) -> None:
-        """Flush and close the event file. Raises OSError where it could not be written."""
-        if self.writer:
-            self.writer.close()
-            check_event_thread()
+    def close(self, complete: bool = True) -> None:
+        """The last call; `complete`: the training is, else it was asked to stop."""
+        self._tell(lambda logger: logger.close(complete))
+
+    def _tell(self, call: Callable[[Logger], None]) -> None:
+        for logger in self._loggers:
+            if logger not in self._failed or logger.recovers:
+                with self._forgiving(LOGGERS.name_of(type(logger)), logger):
+                    call(logger)
+
+    @contextmanager
+    def _forgiving(self, name: str, logger: Logger | None = None) -> Iterator[None]:
+        """Whatever a logger raises is one line; a ParamsError was the user's, and ends the training."""
+        try:
+            yield
+        except ParamsError:
+            raise
+        except Exception as error:
+            if logger is None or logger not in self._failed:
+                reason = one_line(f"{type(error).__name__}: {error}", 200)
+                print(f"train: logger {name} failed, training goes on without it: {reason}", file=sys.stderr)
+            if logger is not None:
+                self._failed.add(logger)
 
 
 def gradient_norms(model: MultimodalNet) -> dict[str, Tensor]:
@@ -185,5 +213,6 @@ def gradient_norms(model: MultimodalNet) -> dict[str, Tensor]:
     return norms
 
 
-def _hits(logits: Tensor, labels: Tensor) -> Tensor:
-    return (logits.argmax(1) == labels).sum()
+def _hits(logits: Tensor, labels: Tensor, present: Tensor | None = None) -> Tensor:
+    right = logits.argmax(1) == labels
+    return (right if present is None else right & present).sum()

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from ambidex.contributions.shapley import coalitions, shapley
-from ambidex.fusion import Features
 from ambidex.model import MultimodalNet
+from ambidex.net.encoded import Features
 from ambidex.training.rehearsal import evaluation_mode
 
 LARGEST_LOSS = -log(1e-8)

@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
-from ambidex.fusion import Features
 from ambidex.method import Step
+from ambidex.net.encoded import Features, each
+from ambidex.net.encoded import joined as joined_features
 from ambidex.training.batches import Batch
 
 Seen = tuple[Tensor, Tensor, Features, dict[str, Tensor] | None]
@@ -14,8 +15,7 @@ Seen = tuple[Tensor, Tensor, Features, dict[str, Tensor] | None]
 def detached(step: Step) -> Seen:
     """What the step holds now, without its graph."""
     contributions = step.contributions and {m: z.detach() for m, z in step.contributions.items()}
-    features = {m: h.detach() for m, h in step.features.items()}
-    return step.labels, step.logits.detach(), features, contributions
+    return step.labels, step.logits.detach(), each(step.features, Tensor.detach), contributions
 
 
 def joined_place(micro_batches: list[Batch]) -> slice:
@@ -29,7 +29,7 @@ def joined(seen: list[Seen]) -> Seen:
         return seen[0]
     labels, logits, features, contributions = zip(*seen, strict=True)
     parts = None if contributions[0] is None else _side_by_side(contributions)
-    return torch.cat(labels), torch.cat(logits), _side_by_side(features), parts
+    return torch.cat(labels), torch.cat(logits), joined_features(features), parts
 
 
 def _side_by_side(parts: tuple[dict[str, Tensor], ...]) -> dict[str, Tensor]:

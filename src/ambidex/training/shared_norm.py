@@ -4,7 +4,7 @@ Each rank normalises its own samples with the mean and the variance of everybody
 statistics are the same everywhere. Alone, and in evaluation mode, batch norm is torch's.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -29,6 +29,15 @@ class SharedNorm:
         """whether what passes now is a sample of the step; a stand-in goes through and adds nothing"""
         self.samples = 0
         """of the whole step"""
+
+    def check_presence(self, model: nn.Module, present: Collection[str]) -> None:
+        """Raise TrainingError where ranks would wait for each other: a rank may have no sample with a modality."""
+        if present and self.ranks.count > 1 and any(isinstance(part, _BatchNorm) for part in model.modules()):
+            raise TrainingError(
+                f"some samples lack {', '.join(present)}, and one of {self.ranks.count} devices may get none that has "
+                "it, which the batch norm that they share would wait for; use encoders without (small_cnn with norm: "
+                "group), or one device"
+            )
 
     @contextmanager
     def installed(self, model: nn.Module) -> Iterator[None]:

@@ -20,6 +20,8 @@ from ambidex.commands.freshness import up_to_date
 from ambidex.commands.stage import show_study
 from ambidex.configuration import load_params
 from ambidex.datasets._manifest_csv import read_listing
+from ambidex.decide.crossfitted import read_held_out
+from ambidex.decide.repaired import load_saved
 from ambidex.encoders._published import read as read_published
 from ambidex.errors import AmbidexError
 from ambidex.files import write_json
@@ -27,10 +29,8 @@ from ambidex.layout import Layout
 from ambidex.media.manifest import read_manifest
 from ambidex.media.parts import read_parts
 from ambidex.media.store import FeatureStore, store_fingerprint
-from ambidex.model import load_model
 from ambidex.predict.clips import wants_of
 from ambidex.readers import read_json
-from ambidex.repair.crossfitted import read_held_out
 from ambidex.report.study.cells import read_reports
 from ambidex.report.study.judge import judge
 from ambidex.report.training import history_chart
@@ -67,9 +67,9 @@ def sealed(root: Path) -> None:
 
 
 def model(root: Path) -> None:
-    loaded = load_model(root / MODEL)
+    loaded = load_saved(root / MODEL)
     wants_of(root / MODEL, loaded.architecture)
-    loaded({name: torch.zeros(2, *given.spec.shape) for name, given in loaded.architecture.inputs.items()})
+    loaded({name: torch.zeros(2, *spec.shape) for name, spec in loaded.architecture.inputs.items()})
 
 
 def records(root: Path) -> None:

@@ -5,6 +5,8 @@ from mutations.fault import Fault
 ISOLATION = "src/ambidex/media/isolation.py"
 LIMITS = "src/ambidex/media/limits.py"
 EXTRACTION = "src/ambidex/media/extraction.py"
+REASONS = "src/ambidex/media/reasons.py"
+SOUND = "src/ambidex/data/kinds/_spectrogram.py"
 ARRAYS = "src/ambidex/media/arrays.py"
 FOREIGN = "src/ambidex/media/foreign.py"
 WORKERS = "tests/unit/test_media_isolation.py::"
@@ -56,16 +58,16 @@ FAULTS = [
     ),
     Fault(
         name="extraction: no memory is called damage",
-        file=EXTRACTION,
+        file=REASONS,
         before="    if any(map(_is_memory, causes)):\n",
         after="    if _is_memory(error):\n",
         caught_by=FILES + "test_crashes_errors_and_hangs_of_a_decoder",
     ),
     Fault(
         name="extraction: muted sound goes unnoticed",
-        file=EXTRACTION,
-        before="float(np.ptp(waveform)) <= _SILENCE",
-        after="float(np.abs(waveform).max()) <= _SILENCE",
+        file=SOUND,
+        before="float(np.ptp(decoded)) <= _SILENCE",
+        after="float(np.abs(decoded).max()) <= _SILENCE",
         caught_by=FILES + "test_muted_sound_is_counted_not_rejected",
     ),
     Fault(

@@ -80,8 +80,8 @@ FAULTS = [
     ),
     Fault(
         name="greedy: the loss is of the halved logits",
-        file="src/ambidex/model.py",
-        before="return {name: self.fusion.alone * z for name, z in contributions.items()}",
+        file="src/ambidex/fusion/__init__.py",
+        before="return {name: self.branch_scale * z for name, z in contributions.items()}",
         after="return contributions",
         caught_by=TESTS + "test_the_prediction_is_the_mean_of_two_classifiers_and_the_loss_the_sum_of_theirs",
     ),

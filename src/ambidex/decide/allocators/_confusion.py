@@ -1,0 +1,37 @@
+"""Confusion tables: what a modality tends to say about each class, and the evidence that lies in it.
+
+n_m[c, k] = sum over samples of class c of q_m[k], the probability that modality m's calibrated probe gives to class
+k. A table without habits, t_m, has the modality's mean probability of the true class on its diagonal and the rest
+spread evenly. With s samples' worth of t_m added to every class (a Dirichlet prior) the table is
+T_m[c, k] = (n_m[c, k] + s t_m[c, k]) / (n_m[c] + s), and its evidence for class c is
+e_m[c] = sum_k q_m[k] log(T_m[c, k] / t_m[c, k]).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ambidex.convex import Array
+from ambidex.decide.allocators._heard import heard_by_modality
+
+_SURE = 1 - 1e-6  # a modality that never errs in validation is not believed to be infallible
+
+
+def evidence_tables(probabilities: Array, labels: NDArray[np.int64], strength: float) -> Array:
+    """log T_m[c, k] - log t_m[c, k] for each modality [M, C, C], from q [M, N, C]; zero for one class.
+
+    A sample whose q_m is all zeros lacks modality m, and does not count for it.
+    """
+    modalities, samples, classes = probabilities.shape
+    if classes == 1:
+        return np.zeros((modalities, 1, 1))
+    of_class = np.eye(classes)[labels]
+    counts = np.einsum("nc,mnk->mck", of_class, probabilities)
+    there = heard_by_modality(probabilities)
+    number = np.maximum(there.sum(axis=1), 1)
+    known = probabilities[:, np.arange(samples), labels].sum(axis=1) / number
+    own = np.clip(known, 1 / classes, _SURE)[:, None, None]
+    diagonal = np.eye(classes)[None]
+    plain = own * diagonal + (1 - own) / (classes - 1) * (1 - diagonal)
+    size = (there @ of_class)[:, :, None]
+    tables: Array = np.log((counts + strength * plain) / (size + strength)) - np.log(plain)
+    return tables

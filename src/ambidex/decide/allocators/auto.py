@@ -1,0 +1,182 @@
+"""The allocator that cross-validation trusts: the simplest within one standard error of the lowest NLL.
+
+"Simplest" is the order of `rank`: the plain sum; then `scale`, one temperature for it, which changes no prediction;
+then `confusion`, whose own one-standard-error rule makes it `pooled` and whose opinions are shrunk to each other; then
+one number per modality; then more.
+Every candidate is fitted without each fold in turn (folds by group, so that weights are judged on unseen speakers)
+and judged on that fold; differences are paired, their standard errors count groups. Nothing is picked because it is
+newest or largest: where the gain over the plain sum is not clear, the plain sum stays. A refused candidate is never
+picked.
+
+`scale` has a second way to take the place of the plain sum, as no prediction is at stake there: a Bayes factor of
+`bayes_factor` or more on the same samples (decide/_evidence.py). It sees mistakes of great confidence that are too rare
+for cross-validation.
+
+Candidates are judged and fitted with their own parameters (`evaluate.options`); the record names those that were
+given. The saved model holds the allocator that was picked.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from ambidex.convex import Array
+from ambidex.decide.allocators import ALLOCATORS, Allocator, Fitted, simplest_first
+from ambidex.decide.allocators._evidence import log_bayes_factor
+from ambidex.decide.allocators._fit import Likelihood
+from ambidex.decide.folds import cluster_of, folds, margin, standard_error
+from ambidex.decide.held_out import HeldOut, RefusedError, Source
+from ambidex.decide.options import allocator_config
+from ambidex.statistics import correct, sample_nll
+
+SOFTER = "scale"
+"""the plain sum with one temperature"""
+
+
+class Auto(Allocator):
+    """Picks among the others."""
+
+    class Config(Allocator.Config):
+        """Whom to ask, and how clear a gain must be."""
+
+        candidates: tuple[str, ...] | None = Field(None, description="names; missing: all others")
+        standard_errors: float = Field(
+            1.0, ge=0, description="a simpler one is kept while its NLL is within so many of the best"
+        )
+        bayes_factor: float = Field(
+            3.0,
+            ge=1,
+            description="or the plain sum goes to `scale` where one temperature is so many times as likely",
+        )
+        options: dict[str, dict[str, Any]] = Field(
+            default_factory=dict,
+            description="the candidates' own parameters by name, on top of those in evaluate.options",
+        )
+
+    rank = 99
+    picks = True
+
+    @classmethod
+    def fit_on(cls, config: Any, held_out: HeldOut, otherwise: str = "probes") -> Fitted:
+        """Cross-validate all candidates, then fit the one that is picked on all samples."""
+        for name in config.options:
+            ALLOCATORS.get(name)
+        candidates = [_Candidate.of(name, config, held_out, otherwise) for name in _names(config)]
+        allowed = [candidate for candidate in candidates if candidate.source is not None]
+        losses, hits = _cross_validate(held_out, allowed, config)
+        units = cluster_of(held_out.groups)
+        place, favour = _pick(losses, units, config.standard_errors), _evidence(held_out, units)
+        softer = [i for i, candidate in enumerate(allowed) if candidate.name == SOFTER]
+        calmed = place == 0 and bool(softer) and favour >= np.log(config.bayes_factor)
+        place = softer[0] if calmed else place
+        fitted = allowed[place].kind.fit_on(allowed[place].config, held_out, otherwise)
+        rows = [
+            {
+                **_row(candidate, allowed, losses, hits, units),
+                "options": config.options.get(candidate.name, {}),
+            }
+            for candidate in candidates
+        ]
+        fitted.allocator.record = {
+            **fitted.allocator.record,
+            "chosen": allowed[place].name,
+            "candidates": rows,
+            "log_bayes_factor": favour,
+            "decided_by": "bayes factor" if calmed else "standard error",
+        }
+        return fitted
+
+
+class _Candidate(NamedTuple):
+    name: str
+    kind: type[Allocator]
+    config: Any
+    source: Source | None
+    """None where it is refused"""
+
+    @classmethod
+    def of(cls, name: str, config: Any, held_out: HeldOut, otherwise: str) -> "_Candidate":
+        kind = ALLOCATORS.get(name)
+        own = allocator_config(name, config.options, config.folds, config.seed)
+        try:
+            return cls(name, kind, own, kind.source_for(held_out, otherwise)[0])
+        except RefusedError:
+            return cls(name, kind, own, None)
+
+
+def _names(config: Any) -> list[str]:
+    """The candidates, simplest first; the plain sum is always among them."""
+    names = set(ALLOCATORS.all() if config.candidates is None else config.candidates)
+    return sorted({"uniform", *names} - {"auto"}, key=simplest_first)
+
+
+def _cross_validate(held_out: HeldOut, candidates: list[_Candidate], config: Any) -> tuple[Array, Array]:
+    """-log p[y] and hit of every sample under each candidate fitted without the sample's fold: [K, N] each."""
+    losses = np.zeros((len(candidates), len(held_out.labels)))
+    hits = np.zeros_like(losses)
+    for rest, fold in _splits(held_out, config):
+        outside, inside = held_out.subset(rest), held_out.subset(fold)
+        for row, candidate in enumerate(candidates):
+            logits = _predict(candidate, outside, inside)
+            losses[row, fold] = sample_nll(logits, inside.labels).numpy()
+            hits[row, fold] = correct(logits, inside.labels).numpy()
+    return losses, hits
+
+
+def _splits(held_out: HeldOut, config: Any) -> Iterator[tuple[Any, Any]]:
+    """(rows to fit on, rows to judge on), once per fold; nothing where a fold would leave nothing to fit on."""
+    everything = np.arange(len(held_out.labels))
+    for fold in folds(held_out.labels.numpy(), held_out.groups, config.folds, config.seed):
+        rest = np.setdiff1d(everything, fold)
+        if len(rest):
+            yield rest, fold
+
+
+def _predict(candidate: _Candidate, outside: HeldOut, inside: HeldOut) -> Tensor:
+    assert candidate.source is not None
+    given = outside.stack(candidate.source)
+    allocator = candidate.kind.fit(candidate.config, given, outside.labels, outside.groups).eval()
+    with torch.no_grad():
+        logits: Tensor = allocator(inside.stack(candidate.source))
+    return logits
+
+
+def _evidence(held_out: HeldOut, units: Any) -> float:
+    return log_bayes_factor(Likelihood.of(held_out.sources["contributions"], held_out.labels), units)
+
+
+def _pick(losses: Array, units: Any, allowance: float) -> int:
+    """The first row of `losses` [K, N] that beats all rows before it and is within the allowance of the best."""
+    means = losses.mean(axis=1)
+    best, lowest = losses[means.argmin()], np.inf
+    for row, candidate in enumerate(losses):
+        if means[row] >= lowest:  # a simpler one did as well
+            continue
+        lowest, difference = means[row], candidate - best
+        if difference.mean() <= margin(difference, units, allowance):
+            return row
+    raise AssertionError("the best row is within any distance of itself")
+
+
+def _row(
+    candidate: _Candidate, allowed: list[_Candidate], losses: Array, hits: Array, units: Any
+) -> dict[str, Any]:
+    """What cross-validation says about one candidate, against the plain sum (the first row)."""
+    row: dict[str, Any] = {"name": candidate.name, "rank": candidate.kind.rank, "source": candidate.source}
+    if candidate.source is None:
+        return {**row, "status": "refused"}
+    i = allowed.index(candidate)
+    difference = losses[i] - losses[0]
+    error = standard_error(difference, units)
+    return {
+        **row,
+        "status": "tried",
+        "nll": float(losses[i].mean()),
+        "nll_difference": float(difference.mean()),
+        "nll_standard_error": error if np.isfinite(error) else None,
+        "accuracy": float(hits[i].mean()),
+    }

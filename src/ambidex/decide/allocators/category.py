@@ -1,0 +1,78 @@
+"""One non-negative weight per modality and class, shrunk to the modality's: z[c] = sum_m A[m, c] z_m[c].
+
+Minimises NLL(z) + strength / 2 sum_mc (A[m, c] - a_m)^2 over A >= 0, with a from `modality`. The strength has
+the lowest cross-validated NLL, except that a stronger one is preferred while its NLL is within one standard
+error (of the paired difference, over groups). Folds are by group: weights must hold for unseen speakers.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+
+from ambidex.convex import Array
+from ambidex.decide.allocators._config import ShrunkConfig
+from ambidex.decide.allocators._fit import Likelihood, fit_category_weights, fit_modality_weights
+from ambidex.decide.allocators._strength import Judge, choose_strength
+from ambidex.decide.allocators._weighted import WeightedSum
+from ambidex.decide.folds import Rows
+
+MINIMUM_SAMPLES = 2
+
+
+class Category(WeightedSum):
+    """One weight per modality and class."""
+
+    class Config(ShrunkConfig):
+        """How strongly the weights are held together."""
+
+        strengths: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+            (1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0),
+            min_length=1,
+            max_length=50,
+            description="precisions tried for a class's weight around its modality's",
+        )
+
+    rank = 10
+
+    @classmethod
+    def fit(cls, config: Any, contributions: Tensor, labels: Tensor, groups: Sequence[str]) -> Self:
+        """Choose the strength by cross-validation, then fit on all samples."""
+        likelihood = Likelihood.of(contributions, labels)
+        strengths = sorted(config.strengths, reverse=True)
+
+        def path(rest: Rows) -> Iterator[Judge]:
+            return _path(likelihood, rest, config.shrinkage, strengths)
+
+        chosen = choose_strength(likelihood.labels, groups, config, len(strengths), path)
+        anchor = fit_modality_weights(likelihood, config.shrinkage).x
+        fixed = _too_few(likelihood)
+        found = fit_category_weights(likelihood, anchor, strengths[chosen.place], fixed)
+        record = {
+            **found.record(),
+            **chosen.record(strengths),
+            "modality_weights": anchor.tolist(),
+            "fallback_classes": np.flatnonzero(fixed).tolist(),
+        }
+        return cls.fitted(config, found.x, contributions.shape, record)
+
+
+def _path(
+    likelihood: Likelihood, rest: Rows, shrinkage: float, strengths: Sequence[float]
+) -> Iterator[Judge]:
+    """Weights fitted on `rest` from strong to weak, each starting where the one before ended."""
+    fitted_on = likelihood.subset(rest)
+    anchor, fixed = fit_modality_weights(fitted_on, shrinkage).x, _too_few(fitted_on)
+    weights: Array | None = None
+    for strength in strengths:
+        weights = fit_category_weights(fitted_on, anchor, strength, fixed, start=weights).x
+        yield lambda held_out, found=weights: likelihood.subset(held_out).losses(found)  # type: ignore[misc]
+
+
+def _too_few(likelihood: Likelihood) -> NDArray[np.bool_]:
+    counts = np.bincount(likelihood.labels, minlength=likelihood.z.shape[2])
+    fixed: NDArray[np.bool_] = counts < MINIMUM_SAMPLES
+    return fixed

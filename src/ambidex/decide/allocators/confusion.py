@@ -1,0 +1,121 @@
+"""The pool of head and probes, corrected by what each modality is known to confuse: adaptive by sample and class.
+
+z[c] = pool[c] + sum_m e_m[c], e_m[c] = sum_k q_m[k] log(T_m[c, k] / t_m[c, k]): Bayesian combination of classifiers
+through their confusion tables (Xu, Krzyzak & Suen, IEEE SMC 1992), with soft counts and a Dirichlet prior at a
+table without habits (see _confusion.py), where e = 0 and the pool remains. A scaling A[m, c] z_m[c] cannot say
+"when audio says 3 it is often 5": a small weight on class 3 pulls 3 up wherever audio argues against it. The
+table can. The prior's strength is chosen by cross-validation over groups, infinite (the pool) within one standard
+error.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Self
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from ambidex.convex import Array
+from ambidex.decide.allocators import Allocator
+from ambidex.decide.allocators._config import ShrunkConfig
+from ambidex.decide.allocators._confusion import evidence_tables
+from ambidex.decide.allocators._fit import Likelihood
+from ambidex.decide.allocators._heard import heard, heard_by_modality
+from ambidex.decide.allocators._pool import Pool, fit_pool
+from ambidex.decide.allocators._strength import Judge, choose_strength
+from ambidex.decide.folds import Rows
+
+MINIMUM_SAMPLES = 2
+
+
+class Confusion(Allocator):
+    """Weighs what a modality says by what it meant on validation when it said so."""
+
+    class Config(ShrunkConfig):
+        """How much evidence a habit needs."""
+
+        strengths: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+            (1000.0, 300.0, 100.0, 30.0, 10.0, 3.0),
+            min_length=1,
+            max_length=50,
+            description="samples' worth of the table without habits that are added to each class",
+        )
+
+    source = "both"
+    rank = 2
+    factor: Tensor
+    scale: Tensor
+    tables: Tensor
+
+    def __init__(self, config: Any, modalities: int, classes: int) -> None:
+        """Unfitted: the head alone."""
+        super().__init__(config, modalities, classes)
+        self.register_buffer("factor", torch.cat([torch.ones(modalities), torch.zeros(modalities)]))
+        self.register_buffer("scale", torch.ones(modalities))
+        self.register_buffer("tables", torch.zeros(modalities, classes, classes))
+
+    @classmethod
+    def fit(cls, config: Any, contributions: Tensor, labels: Tensor, groups: Sequence[str]) -> Self:
+        """From contributions and probes [N, 2 M, C]."""
+        both = Likelihood.of(contributions, labels)
+        strengths = [float("inf"), *sorted(config.strengths, reverse=True)]
+
+        def path(rest: Rows) -> Iterator[Judge]:
+            return _path(both, rest, config.shrinkage, strengths)
+
+        chosen = choose_strength(both.labels, groups, config, len(strengths), path)
+        pool = fit_pool(both, config.shrinkage)
+        tables = _tables(both, pool, strengths[chosen.place])
+        allocator = cls(config, len(pool.inverse), both.z.shape[2])
+        allocator.factor.copy_(torch.from_numpy(pool.factor))
+        allocator.scale.copy_(torch.from_numpy(pool.inverse))
+        allocator.tables.copy_(torch.from_numpy(tables))
+        counts = np.bincount(both.labels, minlength=both.z.shape[2])
+        allocator.record = {
+            **pool.record(),
+            **chosen.record(strengths),
+            "fallback_classes": np.flatnonzero(counts < MINIMUM_SAMPLES).tolist(),
+        }
+        return allocator
+
+    def allocate(self, contributions: Tensor) -> Tensor:
+        """Contributions and probes [N, 2 M, C] -> pool and evidence by modality [N, M, C]."""
+        level = contributions * self.factor[:, None]
+        pooled = level[:, : self.modalities] + level[:, self.modalities :]
+        probes = contributions[:, self.modalities :]
+        said = (probes * self.scale[:, None]).softmax(dim=2) * heard(probes)[:, :, None]
+        return pooled + torch.einsum("nmk,mck->nmc", said, self.tables)
+
+
+def _path(both: Likelihood, rest: Rows, shrinkage: float, strengths: Sequence[float]) -> Iterator[Judge]:
+    """Pool and tables from `rest`, a judge for each strength."""
+    fitted_on = both.subset(rest)
+    pool = fit_pool(fitted_on, shrinkage)
+    for strength in strengths:
+        tables = _tables(fitted_on, pool, strength)
+        yield lambda held_out, found=tables: _losses(both.subset(held_out), pool, found)  # type: ignore[misc]
+
+
+def _tables(both: Likelihood, pool: Pool, strength: float) -> Array:
+    """Evidence [M, C, C]; classes with fewer than 2 samples have no habits, and an infinite strength none at all."""
+    classes = both.z.shape[2]
+    if strength == float("inf"):
+        return np.zeros((len(pool.inverse), classes, classes))
+    tables = evidence_tables(_said(both, pool), both.labels, strength)
+    tables[:, np.bincount(both.labels, minlength=classes) < MINIMUM_SAMPLES] = 0.0
+    return tables
+
+
+def _said(both: Likelihood, pool: Pool) -> Array:
+    """q_m: probabilities of the calibrated probes [M, N, C]; zeros for a modality that the sample lacks."""
+    z = both.z[len(pool.inverse) :] * pool.inverse[:, None, None]
+    p = np.exp(z - z.max(axis=2, keepdims=True))
+    normalised: Array = p / p.sum(axis=2, keepdims=True) * heard_by_modality(z)[:, :, None]
+    return normalised
+
+
+def _losses(held_out: Likelihood, pool: Pool, tables: Array) -> Array:
+    evidence = np.einsum("mnk,mck->nc", _said(held_out, pool), tables)
+    total = (held_out.z * pool.factor[:, None, None]).sum(axis=0) + evidence
+    return Likelihood(total[None], held_out.labels).losses(np.ones((1, 1)))

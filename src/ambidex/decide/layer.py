@@ -1,0 +1,173 @@
+"""The decision layer of a saved model: what its allocator weighs, and the fitted allocator.
+
+It wraps a trained net, whose own head diagnostics still need, and alone makes the logits that are predicted.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from ambidex.configuration.options import plugin_config
+from ambidex.contributions.coalitions import shapley_contributions
+from ambidex.decide.allocators import ALLOCATORS, Allocator
+from ambidex.decide.held_out import Source
+from ambidex.errors import ModelError
+from ambidex.net.encoded import Features, silenced
+from ambidex.net.head import Head
+from ambidex.readers import Record
+
+FIXED_RULES = ("mean", "zero")
+"""rules for absent modalities that give the same feature for every sample; `permuted` borrows other samples'"""
+_SOURCES = get_args(Source)
+
+
+class DecisionRecord(Record):
+    """What model.json says of a decision layer."""
+
+    allocator: str
+    options: dict[str, Any]
+    source: str
+    absent: str | None
+    permutations: Annotated[int, Field(ge=1, le=10_000)] = 64
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
+
+
+@dataclass(frozen=True)
+class DecisionSpec:
+    """Everything needed to build a decision layer again, apart from what was fitted."""
+
+    allocator: str
+    options: dict[str, Any]
+    """the allocator's own parameters, all of them"""
+    source: Source
+    absent: str | None = None
+    """the rule behind the features that stand for an absent modality; None where the head is additive, or no
+    contribution is weighed"""
+    permutations: int = 64
+    """with `absent`, above six modalities: how many orders the Shapley values are sampled along"""
+    seed: int = 0
+    """of these orders"""
+
+    def check(self, additive: bool, has_branches: bool) -> None:
+        """Raise ModelError where a net with such a head, and with or without branches of its own, cannot serve it."""
+        if self.source == "own_heads" and not has_branches:
+            raise ModelError("decision: weighs own heads, and the model has none")
+        shapley = not additive and self.source in ("contributions", "both")
+        if shapley and self.absent not in FIXED_RULES:
+            raise ModelError(
+                f"decision: contributions of a head that is not additive need one fixed feature for each absent "
+                f"modality; got evaluate.absent: {self.absent}, expected {' or '.join(FIXED_RULES)}"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON-serialisable values."""
+        return {
+            "allocator": self.allocator,
+            "options": self.options,
+            "source": self.source,
+            "absent": self.absent,
+            "permutations": self.permutations,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "DecisionSpec":
+        """The inverse of to_json. Raises KeyError where a key is missing, ModelError for an unknown source."""
+        if value["source"] not in _SOURCES:
+            raise ModelError(f"decision.source: got '{value['source']}', expected {', '.join(_SOURCES)}")
+        orders = {key: int(value[key]) for key in ("permutations", "seed") if key in value}
+        name, options = str(value["allocator"]), dict(value["options"])
+        return cls(name, options, value["source"], value["absent"], **orders)
+
+
+class DecisionLayer(nn.Module):
+    """From features, and what a trained head makes of them, to the allocated logits.
+
+    `probes` and `own_heads` (the head's branches) replace the head's contributions, `both` puts the probes behind them.
+    """
+
+    def __init__(self, spec: DecisionSpec, dims: Mapping[str, int], classes: int) -> None:
+        """Unfitted, for features of `dims` (modality -> D_m) and `classes` C; a state_dict makes it a fitted one.
+
+        Raises ParamsError where the allocator does not exist or does not take its options.
+        """
+        super().__init__()
+        self.spec = spec
+        self.modalities = tuple(dims)
+        config = plugin_config(ALLOCATORS, spec.allocator, spec.options, "decision.options")
+        self.allocator: Allocator = ALLOCATORS.get(spec.allocator).empty(config, len(dims), classes)
+        for name, dim in dims.items():
+            if spec.absent is not None:
+                self.register_buffer(f"absent_{name}", torch.zeros(1, dim))
+        self.probes: nn.ModuleDict | None = None
+        if spec.source in ("probes", "both"):
+            self.probes = nn.ModuleDict({name: LinearProbe(dim, classes) for name, dim in dims.items()})
+
+    def inputs(self, head: Head, features: Features) -> Tensor:
+        """What the allocator weighs, from features h_m [N, D_m]: [N, M, C], for `both` [N, 2 M, C]."""
+        parts: list[Tensor] = []
+        if self.spec.source in ("contributions", "both"):
+            parts.extend(self._contributions(head, features).values())
+        if self.spec.source == "own_heads":
+            own = head.branches(features)
+            assert own is not None
+            parts.extend(own[name] for name in self.modalities)
+        if self.probes is not None:
+            said = {name: probe(features[name]) for name, probe in self.probes.items()}
+            parts.extend(silenced(said, features).values())
+        return torch.stack(parts, dim=1)
+
+    def allocate(self, head: Head, features: Features) -> Tensor:
+        """What each modality adds to the allocated logits: [N, M, C]."""
+        return self.allocator.allocate(self.inputs(head, features))
+
+    def forward(self, head: Head, features: Features) -> tuple[Tensor, Tensor]:
+        """Allocated logits [N, C], and what each modality adds to them [N, M, C]."""
+        weighed = self.inputs(head, features)
+        logits: Tensor = self.allocator(weighed)
+        return logits, self.allocator.allocate(weighed)
+
+    def background(self) -> dict[str, Tensor]:
+        """Modality -> the feature that stands for it where it is absent [1, D_m]; empty where none is needed."""
+        if self.spec.absent is None:
+            return {}
+        return {name: self.get_buffer(f"absent_{name}") for name in self.modalities}
+
+    def probe(self, modality: str) -> "LinearProbe":
+        """The probe of one modality, where there are probes."""
+        assert self.probes is not None
+        found = self.probes[modality]
+        assert isinstance(found, LinearProbe)
+        return found
+
+    def _contributions(self, head: Head, features: Features) -> dict[str, Tensor]:
+        exact = head.contributions(features)
+        if exact is not None:
+            return exact
+        spec = self.spec
+        return shapley_contributions(head, features, self.background(), spec.permutations, spec.seed)
+
+
+class LinearProbe(nn.Module):
+    """A fitted linear probe: logits (h - centre) W^T + b.
+
+    Centred, because far from the origin a bias in float32 would cost the logits their last digits.
+    """
+
+    centre: Tensor
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, dim: int, classes: int) -> None:
+        super().__init__()
+        self.register_buffer("centre", torch.zeros(dim))
+        self.register_buffer("weight", torch.zeros(classes, dim))
+        self.register_buffer("bias", torch.zeros(classes))
+
+    def forward(self, feature: Tensor) -> Tensor:
+        """h_m [N, D_m] -> logits [N, C]."""
+        return nn.functional.linear(feature - self.centre, self.weight, self.bias)

@@ -1,0 +1,1 @@
+"""Networks: what they have in common, and what they are made of."""

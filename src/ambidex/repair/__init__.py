@@ -1,1 +1,0 @@
-"""From held-out samples through a fitted allocator to a repaired model."""

@@ -1,0 +1,15 @@
+"""Checks of plug-ins: what the tests of this library hold its own to, for authors elsewhere. pytest is not needed.
+
+    from ambidex.testing import check_encoder, check_method
+
+    def test_lion_keeps_the_contract():
+        check_method("lion")
+
+Each check raises CheckError, an AssertionError of one line: what was looked at, what was expected, what was found.
+"""
+
+from ambidex.testing.allocators import check_allocator as check_allocator
+from ambidex.testing.encoders import check_encoder as check_encoder
+from ambidex.testing.expect import CheckError as CheckError
+from ambidex.testing.fusions import check_fusion as check_fusion
+from ambidex.testing.method import check_method as check_method

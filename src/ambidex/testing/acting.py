@@ -1,0 +1,132 @@
+"""On every encoder and in every regime a method differs from joint training, or says in one line why it cannot."""
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from torch import Tensor
+
+from ambidex.engine import Engine
+from ambidex.errors import ModelError
+from ambidex.method import METHODS, Step
+from ambidex.model import MultimodalNet
+from ambidex.params import Choice
+from ambidex.testing.expect import Options, class_of, expect, expect_same, replaced, subject
+from ambidex.testing.ground import ENCODERS as USUAL
+from ambidex.testing.ground import architecture, engine, make_method
+from ambidex.testing.training import Given
+
+SMALL: dict[str, Options] = {
+    "small_cnn": {"width": 2, "dim": 4},
+    "resnet18": {"width": 4},
+    "mlp": {"hidden": [6], "dim": 4},
+}
+"""a new encoder is tested as its defaults build it"""
+LOOP: Options = {"batch_size": 4, "samples": 12, "selection": "last", "learning_rate": 0.02}
+FROZEN = "they are frozen; use "
+STAGES = "exchanges between the stages of encoders"
+FUSION = "use fusion concat"
+
+
+def outcome(
+    method: Given, options: Options, folder: Path, encoder: str, frozen: bool, fusion: str = "concat"
+) -> str:
+    """`differs` from joint training, `equal` to it bit for bit, or the line with which it refuses."""
+    cls = class_of(method)
+    epochs = 2 + cls.acts_from
+    trained = _trained(folder, method, cls.early | options, encoder, frozen, fusion, epochs)
+    initial = {key: value.clone() for key, value in trained.model.state_dict().items()}
+    steps: list[Step] = []
+    original = trained.method.step
+
+    def counted(step: Step) -> None:
+        steps.append(step)
+        original(step)
+
+    replaced(trained.method, step=counted)
+    try:
+        trained.fit()
+    except ModelError as error:
+        refusal = str(error)
+        return "refused late" if steps or "\n" in refusal else refusal
+    found, expected = trained.model.state_dict(), _joint(encoder, frozen, epochs, fusion)
+    same = all(key in found and torch.equal(found[key], value) for key, value in expected.items())
+    moved = [key for key in found if key not in expected and not torch.equal(found[key], initial[key])]
+    return "equal" if same and not moved else "differs"  # moved: what it trains beside the joint model
+
+
+def acts(
+    method: Given,
+    options: Options,
+    folder: Path,
+    encoder: str,
+    frozen: bool = False,
+    fusion: str = "concat",
+) -> None:
+    """It differs from joint training, or refuses for a good reason: encoders without stages, frozen ones, the head."""
+    found = outcome(method, options, folder, encoder, frozen, fusion)
+    if found == "differs":
+        return
+    regime = "frozen" if frozen else "trained"
+    what = f"{subject(method, options)}, encoder {encoder} {regime}, fusion {fusion}"
+    name = METHODS.name_of(class_of(method))
+    refusal = f"method {name}: "
+    expect(found.startswith(refusal), what, f"other weights than joint training's, or '{refusal}...'", found)
+    other_head = () if fusion == "concat" else (FUSION, "or fusion concat")
+    allowed = (STAGES, *([FROZEN] if frozen else []), *other_head)
+    expect(any(reason in found for reason in allowed), what, f"one of {allowed}", found)
+
+
+def waits(method: Given, options: Options, folder: Path, epochs: int = 2) -> None:
+    """With options under which it waits for `epochs`: so long it is joint training, to the bit, and no longer."""
+    what = f"{subject(method, options)}, waits"
+    said = make_method(method, options).waits()
+    expect(said == epochs, what, f"{epochs} epochs", said)
+    for length, same in ((epochs, True), (epochs + 1, False)):
+        trained = _trained(folder / str(length), method, options, "small_cnn", False, "concat", length)
+        trained.fit()
+        joint, found = _joint("small_cnn", False, length), trained.model.state_dict()
+        if same:
+            expect_same(f"{what}, {length} epochs", joint, found)
+        else:
+            differs = not all(torch.equal(value, joint[key]) for key, value in found.items() if key in joint)
+            differs = differs or not found.keys() <= joint.keys()
+            expect(differs, f"{what}, {length} epochs", "other weights than joint training's", "the same")
+
+
+@cache
+def modalities(encoder: str) -> dict[str, Choice]:
+    """Two modalities, and how each is encoded: by `encoder` wherever it can."""
+    chosen: dict[str, Choice] = {}
+    for name in ("audio", "visual", "touch"):
+        choice = Choice.model_validate({"name": encoder, **SMALL.get(encoder, {})})
+        try:
+            MultimodalNet(replace(architecture((name,)), encoders={name: choice}))
+            chosen[name] = choice
+        except ModelError:
+            pass
+    expect(bool(chosen), f"encoder {encoder}", "one that takes a spectrogram, frames or a vector", "refusals")
+    for name in ("audio", "visual"):
+        if len(chosen) == 1:
+            chosen.setdefault(name, USUAL[name])
+    return dict(list(chosen.items())[:2])
+
+
+def _trained(
+    folder: Path, method: Given, options: Options, encoder: str, frozen: bool, fusion: str, epochs: int
+) -> Engine:
+    choices = modalities(encoder)
+    plan = replace(architecture(tuple(choices), fusion), encoders=choices)
+    torch.manual_seed(0)
+    model = MultimodalNet(make_method(method, options).architecture(plan))
+    return engine(folder, method, options, tuple(choices), model=model, frozen=frozen, epochs=epochs, **LOOP)
+
+
+@cache
+def _joint(encoder: str, frozen: bool, epochs: int, fusion: str = "concat") -> dict[str, Tensor]:
+    with TemporaryDirectory() as folder:
+        trained = _trained(Path(folder), "joint", {}, encoder, frozen, fusion, epochs)
+        trained.fit()
+    return dict(trained.model.state_dict())

@@ -1,0 +1,99 @@
+"""What every encoder must satisfy: a feature of its length for what it takes, one line for what it does not."""
+
+import torch
+from torch import Tensor
+
+from ambidex.data.kinds import InputSpec
+from ambidex.encoders import ENCODERS, Encoder
+from ambidex.errors import ModelError
+from ambidex.testing.expect import Options, expect, expect_close, expect_same
+
+Given = str | type[Encoder]
+"""an encoder by its name or its class"""
+SPECS = (
+    InputSpec("spectrogram", (20, 31)),
+    InputSpec("frames", (3, 3, 28, 36)),
+    InputSpec("vector", (7,)),
+    InputSpec("sequence", (9, 4)),
+)
+_SAMPLES = 4
+
+
+def check_encoder(encoder: Given, options: Options | None = None) -> list[str]:
+    """Hold an encoder, by name or class, to the contract. Returns the kinds of input that it takes.
+
+    Raises CheckError (an AssertionError) with one line.
+    """
+    taken = [spec for spec in SPECS if takes(encoder, spec, options)]
+    expect(bool(taken), _what(encoder), f"one that takes a {' or '.join(s.kind for s in SPECS)}", "refusals")
+    for spec in taken:
+        feature(build(encoder, spec, options), what := f"{_what(encoder)}, {spec.kind} {[*spec.shape]}", spec)
+        reduced(build(encoder, spec, options), what, spec)
+        saved(encoder, spec, options)
+    return [spec.kind for spec in taken]
+
+
+def build(encoder: Given, spec: InputSpec, options: Options | None = None) -> Encoder:
+    """A new encoder for inputs of `spec`, with the weights of seed 0."""
+    torch.manual_seed(0)
+    kind = ENCODERS.get(encoder) if isinstance(encoder, str) else encoder
+    return kind(kind.Config(**(options or {})), spec)
+
+
+def batch(spec: InputSpec, size: int = _SAMPLES) -> Tensor:
+    """Normalised inputs [size, *shape]; of a ragged kind sample k has k + 1 steps, and zeros behind them."""
+    x = torch.randn(size, *spec.shape, generator=torch.Generator().manual_seed(1))
+    if not spec.owner.ragged:
+        return x
+    real = torch.arange(spec.shape[0]) < 1 + torch.arange(size)[:, None]
+    return torch.where(real[..., None], torch.cat([x[..., :-1], torch.ones_like(x[..., -1:])], -1), 0)
+
+
+def takes(encoder: Given, spec: InputSpec, options: Options | None = None) -> bool:
+    """Whether it takes such inputs; where not, it must say so in one line (ModelError) when it is built."""
+    try:
+        build(encoder, spec, options)
+    except ModelError as error:
+        expect("\n" not in str(error), f"{_what(encoder)}, {spec.kind}", "a refusal in one line", error)
+        return False
+    return True
+
+
+def feature(encoder: Encoder, what: str, spec: InputSpec) -> Tensor:
+    """h [B, dim], finite gradients for every parameter; in evaluation a sample's feature is its own. Returns h."""
+    x = batch(spec)
+    encoder.train()(x).square().sum().backward()
+    for name, parameter in encoder.named_parameters():
+        good = parameter.grad is not None and bool(torch.isfinite(parameter.grad).all())
+        expect(good, f"{what}, parameter {name}", "a finite gradient", parameter.grad)
+    encoder.eval()
+    whole: Tensor = encoder(x)
+    expect(whole.shape == (len(x), encoder.dim), what, [len(x), encoder.dim], [*whole.shape])
+    alone = torch.cat([encoder(row) for row in torch.split(x, 1)])
+    expect_close(f"{what}, samples one by one", alone, whole, rtol=1e-5, atol=1e-5)
+    return whole
+
+
+def reduced(encoder: Encoder, what: str, spec: InputSpec) -> None:
+    """In bf16 autocast it gives nearly the same feature."""
+    x = batch(spec)
+    whole = encoder.eval()(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        expect_close(f"{what}, in bf16", encoder(x).float(), whole, rtol=0.1, atol=0.1)
+
+
+def saved(encoder: Given, spec: InputSpec, options: Options | None = None) -> None:
+    """All that it learned is in its state: another one into which that is loaded says the same, bit for bit."""
+    first = build(encoder, spec, options)
+    first.train()(batch(spec))  # running statistics move
+    second = build(encoder, spec, options)
+    with torch.no_grad():
+        for parameter in second.parameters():
+            parameter.add_(1)
+    second.load_state_dict(first.state_dict())
+    found, expected = ({"feature": one.eval()(batch(spec))} for one in (second, first))
+    expect_same(f"{_what(encoder)}, {spec.kind}, saved and loaded", found, expected)
+
+
+def _what(encoder: Given) -> str:
+    return f"encoder {encoder if isinstance(encoder, str) else ENCODERS.name_of(encoder)}"

@@ -1,0 +1,54 @@
+"""Faults in the decision layer: what is fitted on what, what is saved, and who may import it."""
+
+from mutations.fault import Fault
+
+HEAD = "tests/unit/test_head.py::"
+SOURCES = "tests/unit/test_decide_sources.py::"
+SAVED = "tests/unit/test_decision.py::"
+
+FAULTS = [
+    Fault(
+        name="decide: own heads are read without a look whether they are classifiers",
+        file="src/ambidex/decide/allocators/__init__.py",
+        before=' and held_out.weak_branch("own_heads") is None:',
+        after=":",
+        caught_by=SOURCES + "test_else_the_probes_do_or_it_is_refused",
+    ),
+    Fault(
+        name="decide: what is given for a candidate wins over what the picker gives it",
+        file="src/ambidex/decide/options.py",
+        before="{**others.get(other, {}), **config.options.get(other, {})}",
+        after="{**config.options.get(other, {}), **others.get(other, {})}",
+        caught_by="tests/unit/test_decide_options.py::"
+        "test_one_that_picks_holds_the_others_parameters_with_its_own_on_top",
+    ),
+    Fault(
+        name="decide: a saved layer is built and not filled",
+        file="src/ambidex/decide/repaired.py",
+        before="    fill(model.layer, read_chosen(path, _START, error=ModelError), path, OTHER)\n",
+        after="",
+        caught_by=SAVED + "test_whatever_an_allocator_weighs_is_in_the_saved_model[concat-probes-modality]",
+    ),
+    Fault(
+        name="decide: a repaired net says what its trained head does",
+        file="src/ambidex/decide/repaired.py",
+        before="        logits, parts = self.layer(self.net, features)\n",
+        after="        return self.net.fuse(features)\n",
+        caught_by=HEAD + "test_a_repaired_net_is_a_head_whose_contributions_are_the_allocated_ones",
+    ),
+    Fault(
+        name="decide: a coalition of a head that is not additive sees everyone",
+        file="src/ambidex/contributions/coalitions.py",
+        before="self.head.fuse(_chosen(self.present, self.absent, coalition))",
+        after="self.head.fuse(self.present)",
+        caught_by=HEAD + "test_shapley_values_of_a_head_that_is_no_model_by_hand",
+    ),
+    Fault(
+        name="decide: pretraining imports the evaluation again",
+        file="src/ambidex/stages/pretrain.py",
+        before="from ambidex.progress import progress\n",
+        after="from ambidex.evaluation import progress\n",
+        caught_by="tests/stages/test_training_depends.py::"
+        "test_training_imports_nothing_that_judges_or_repairs[pretrain]",
+    ),
+]

@@ -1,0 +1,92 @@
+"""Faults in what a kind owns: reading, statistics, normalisation, augmentation; and in the encoder of sequences."""
+
+from mutations.fault import Fault
+
+RAGGED = "src/ambidex/data/ragged.py"
+SEQUENCE = "src/ambidex/data/kinds/sequence.py"
+STRETCHES = "src/ambidex/data/kinds/_stretches.py"
+CNN = "src/ambidex/encoders/sequence_cnn.py"
+UNIT = "tests/unit/test_sequences.py::"
+ENCODERS = "tests/unit/test_encoders.py::"
+STATISTICS = UNIT + "test_statistics_count_real_steps_and_padding_is_zero_after_normalisation"
+PADDING = ENCODERS + "test_padding_changes_no_bit_of_a_feature"
+
+FAULTS = [
+    Fault(
+        name="kinds: padding counts in the statistics",
+        file=RAGGED,
+        before="sample[sample[:, -1] > 0, :-1]",
+        after="sample[:, :-1]",
+        caught_by=STATISTICS,
+    ),
+    Fault(
+        name="kinds: padding is normalised as if it were real",
+        file=SEQUENCE,
+        before="torch.where(real, (values - mean) / std, values.new_zeros(()))",
+        after="(values - mean) / std",
+        caught_by=STATISTICS,
+    ),
+    Fault(
+        name="kinds: the length is that of the longest sample of all splits",
+        file=SEQUENCE,
+        before='[row for row in rows if row.split == "train"]',
+        after="list(rows)",
+        caught_by=UNIT + "test_the_length_is_that_of_the_longest_training_sample",
+    ),
+    Fault(
+        name="kinds: a sample with other columns is taken",
+        file=SEQUENCE,
+        before="if sequence.shape[1] != channels:",
+        after="if False:",
+        caught_by=UNIT + "test_a_sequence_is_cut_padded_or_stretched_to_its_length",
+    ),
+    Fault(
+        name="kinds: a stretch is a share of the padded length",
+        file=STRETCHES,
+        before="(share * steps).floor()",
+        after="(share * x.shape[1] + 0 * steps).floor()",
+        caught_by=UNIT + "test_a_stretch_is_one_run_within_the_samples_own_steps_filled_with_its_mean",
+    ),
+    Fault(
+        name="kinds: noise falls on padding",
+        file=STRETCHES,
+        before="torch.where(real, values + noise, values)",
+        after="values + noise",
+        caught_by=UNIT + "test_augmentation_leaves_padding_and_mask_alone",
+    ),
+    Fault(
+        name="kinds: a first row of numbers is lost",
+        file="src/ambidex/media/csv_header.py",
+        before="        _check_no_count(names)\n        return 0\n",
+        after="        _check_no_count(names)\n        return 1\n",
+        caught_by=UNIT + "test_every_form_gives_the_table",
+    ),
+    Fault(
+        name="kinds: a film is a picture",
+        file="src/ambidex/media/frames.py",
+        before="any(want.still for want in asked)",
+        after="False",
+        caught_by="tests/unit/test_kinds.py::test_one_picture_is_what_frames_make_of_it_and_a_film_is_refused",
+    ),
+    Fault(
+        name="sequence_cnn: the mean is over padding too",
+        file=CNN,
+        before="/ real.sum(1).clamp_min(1)",
+        after="/ real.shape[1]",
+        caught_by=ENCODERS + "test_a_feature_is_the_mean_over_real_steps_before_the_last_layer",
+    ),
+    Fault(
+        name="sequence_cnn: padding leaks into a convolution",
+        file=CNN,
+        before="torch.where(real, self.norm(x), 0)",
+        after="self.norm(x)",
+        caught_by=PADDING,
+    ),
+    Fault(
+        name="sequence_cnn: common padding is computed with",
+        file=CNN,
+        before="parted(_without_common_padding(x))",
+        after="parted(x)",
+        caught_by=PADDING,
+    ),
+]

@@ -1,0 +1,128 @@
+"""Kinds: nothing else branches on their names, those of one tensor are one after extraction, and stores name them."""
+
+import ast
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ambidex.data.kinds import KINDS, InputSpec, owner_of, owners
+from ambidex.data.kinds.frames import Frames
+from ambidex.data.kinds.image import Image
+from ambidex.errors import DataError, ModelError
+from ambidex.media.container import MediaError
+from ambidex.media.extraction import extract_sample
+from ambidex.media.store import FeatureStore, store_fingerprint
+from helpers.manifests import extract, extract_params, write_manifest
+from helpers.media import random_pictures, write_clip, write_image
+
+ROOT = Path(__file__).parents[2]
+PLACES = ("src/ambidex", "components", "pipelines")
+HOME = ROOT / "src/ambidex/data/kinds"
+NAMES = {*KINDS.names(), *owners()}
+CLASSES = {kind.__name__ for kind in KINDS.all().values()}
+AFTER_EXTRACTION = ("axes", "dtype", "ragged", "statistics", "moments", "normalise", "augment", "Augment")
+
+
+def branches(tree: ast.AST) -> Iterator[str]:
+    """Where a file asks for a kind by name or class, or imports one."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare | ast.MatchValue):
+            for inner in ast.walk(node):
+                if isinstance(inner, ast.Constant) and isinstance(inner.value, str) and inner.value in NAMES:
+                    yield f"line {node.lineno} compares with '{inner.value}'"
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("isinstance", "issubclass"):
+            yield from (
+                f"line {node.lineno} asks for a {inner.id}"
+                for inner in ast.walk(node.args[1])
+                if isinstance(inner, ast.Name) and inner.id in CLASSES
+            )
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ambidex.data.kinds."):
+            yield f"line {node.lineno} imports {node.module}"
+
+
+def test_no_file_branches_on_a_kind() -> None:
+    files = [path for place in PLACES for path in (ROOT / place).rglob("*.py") if HOME not in path.parents]
+    assert len(files) > 300
+    found = {
+        str(path.relative_to(ROOT)): places
+        for path in files
+        if (places := list(branches(ast.parse(path.read_text()))))
+    }
+    assert not found
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'if spec.kind == "frames": pass',
+        'if kind in ("vector", "text"): pass',
+        'match kind:\n    case "spectrogram": pass',
+        "if isinstance(kind, Frames | str): pass",
+        "from ambidex.data.kinds.vector import Vector",
+    ],
+)
+def test_a_branch_would_be_found(line: str) -> None:
+    assert list(branches(ast.parse(line)))
+
+
+def test_kinds_of_one_tensor_are_one_after_extraction() -> None:
+    assert owners().keys() == {"frames", "sequence", "spectrogram", "vector"}
+    for name, kind in KINDS.all().items():
+        owner = owner_of(kind.tensor)
+        for attribute in AFTER_EXTRACTION:
+            mine, theirs = getattr(kind, attribute), getattr(owner, attribute)
+            assert getattr(mine, "__func__", mine) == getattr(theirs, "__func__", theirs), (name, attribute)
+        assert kind.__doc__
+        assert kind.Config.model_fields["kind"].annotation.__args__ == (name,)
+        assert kind.Augment.model_fields["kind"].annotation.__args__ == (kind.tensor,)
+
+
+def test_a_tensor_that_no_kind_makes_is_one_line() -> None:
+    with pytest.raises(ModelError, match="no kind makes a tensor 'smell'; known: frames, sequence"):
+        _ = InputSpec("smell", (3,)).axes
+
+
+def test_one_picture_is_what_frames_make_of_it_and_a_film_is_refused(tmp_path: Path) -> None:
+    write_image(tmp_path / "one.png", random_pictures(1, (32, 24))[0])
+    write_clip(tmp_path / "film.mp4", seconds=0.5)
+    image, frames = Image.of(size=16), Frames.of(count=1, size=16)
+    assert image.shape == frames.shape == (1, 3, 16, 16)
+    cells, wants = {"image": "one.png", "frames": "one.png"}, {"image": image, "frames": frames}
+    found = extract_sample(cells, wants, tmp_path)
+    assert np.array_equal(found["image"], found["frames"])
+    film = extract_sample({"frames": "film.mp4"}, {"frames": frames}, tmp_path)
+    assert film["frames"].shape == (1, 3, 16, 16)
+    with pytest.raises(MediaError, match="is a film of 5 pictures, expected one picture"):
+        extract_sample({"image": "film.mp4"}, {"image": image}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        (
+            "kind",
+            "smell",
+            "modalities.touch.kind: got 'smell', expected one of frames, sequence, spectrogram, vector",
+        ),
+        ("dtype", "uint8", "modalities.touch.dtype: got 'uint8', expected 'float32'"),
+    ],
+)
+def test_an_index_that_names_another_tensor_is_refused(
+    tmp_path: Path, key: str, value: str, message: str
+) -> None:
+    folder = tmp_path / "manifest"
+    folder.mkdir()
+    np.save(folder / "touch.npy", np.eye(8, 3))
+    write_manifest(folder, [{"touch": f"touch.npy[{k}]"} for k in range(8)])
+    extract(folder, tmp_path / "features", extract_params({"touch": {"kind": "vector"}}))
+    index = tmp_path / "features/index.json"
+    info = json.loads(index.read_text())
+    assert info["modalities"]["touch"]["kind"] == "vector"
+    info["modalities"]["touch"][key] = value
+    info["fingerprint"] = store_fingerprint(info)
+    index.write_text(json.dumps(info))
+    with pytest.raises(DataError, match=message):
+        FeatureStore.open(tmp_path / "features")

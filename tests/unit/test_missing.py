@@ -1,0 +1,230 @@
+"""Samples that lack a modality: what stands there never counts, and contributions are of those that are there."""
+
+from dataclasses import replace
+from itertools import permutations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ambidex.contributions.coalitions import absent_features, contribution_shares
+from ambidex.errors import ModelError
+from ambidex.method import METHODS
+from ambidex.model import MultimodalNet, load_model, save_model
+from ambidex.net.encoded import Encoded, EncodedFeatures, presence
+from ambidex.net.fill import Fill
+from ambidex.probes import fit_own_probe, fit_probe
+from ambidex.testing import ground
+from ambidex.testing.ground import PLAIN_ENCODERS, MemoryStore
+
+THREE = ("audio", "visual", "touch")
+GONE = {"audio": lambda i: i % 3 == 1, "touch": lambda i: i % 4 == 2}
+
+
+def store_of(modalities: tuple[str, ...] = THREE, garbage: float | None = None) -> MemoryStore:
+    """Samples of which some lack audio, some touch; `garbage` stands where they do."""
+    store = MemoryStore(modalities)
+    for name, lacks in GONE.items():
+        if name in modalities:
+            store.present[name] = torch.tensor([not lacks(i) for i in range(len(store.labels))])
+            if garbage is not None:
+                store.data[name][~store.present[name]] = garbage
+    return store
+
+
+def net(fusion: str = "concat", fill: str = "zero", modalities: tuple[str, ...] = THREE) -> MultimodalNet:
+    torch.manual_seed(0)
+    shape = replace(
+        ground.architecture(modalities, fusion), encoders={m: PLAIN_ENCODERS[m] for m in modalities}
+    )
+    return MultimodalNet(replace(shape, fill=fill))
+
+
+def encode(model: MultimodalNet, store: MemoryStore, rows: Tensor) -> EncodedFeatures:
+    features = model.encode({m: store.gather(m, rows) for m in model.modalities}, store.presence(rows))
+    assert isinstance(features, EncodedFeatures)
+    return features
+
+
+@pytest.mark.parametrize("fusion", ["concat", "sum", "gated", "attention"])
+@pytest.mark.parametrize("fill", ["zero", "mean", "learned"])
+def test_what_stands_in_place_of_an_absent_modality_changes_no_bit_of_training(fusion: str, fill: str):
+    def trained(garbage: float | None) -> dict[str, Tensor]:
+        model, store = net(fusion, fill).train(), store_of(garbage=garbage)
+        optimiser = torch.optim.SGD(model.parameters(), 0.1)
+        for step in range(3):
+            rows = torch.arange(step * 6, step * 6 + 6)
+            F.cross_entropy(model.fuse(encode(model, store, rows))[0], store.labels[rows]).backward()
+            optimiser.step()
+            optimiser.zero_grad()
+        logits = model.eval().fuse(encode(model, store, torch.arange(12)))[0]
+        return {**model.state_dict(), "logits": logits.detach()}
+
+    plain, spoilt = trained(None), trained(torch.nan)
+    assert all(torch.equal(plain[name], spoilt[name]) for name in plain)
+    assert all(value.isfinite().all() for value in plain.values())
+
+
+@torch.no_grad()
+def test_additive_logits_are_the_sum_over_the_modalities_that_are_there():
+    model, store, rows = net().eval(), store_of(), torch.arange(24)
+    logits, parts = model.fuse(encode(model, store, rows))
+    whole = model.contributions(model.encode({m: store.gather(m, rows) for m in THREE}))
+    assert parts is not None
+    assert whole is not None
+    for i in range(24):
+        there = [m for m in THREE if m not in GONE or not GONE[m](i)]
+        for m in THREE:
+            expected = whole[m][i] if m in there else torch.zeros(3)
+            torch.testing.assert_close(parts[m][i], expected, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(logits[i], sum(whole[m][i] for m in there), rtol=1e-5, atol=1e-6)
+
+
+@torch.no_grad()
+def test_where_all_are_there_presence_changes_no_bit():
+    model, store, rows = net("gated").eval(), MemoryStore(THREE), torch.arange(9)
+    x = {m: store.gather(m, rows) for m in THREE}
+    everyone = {m: torch.ones(9, dtype=torch.bool) for m in THREE}
+    assert torch.equal(model.fuse(model.encode(x, everyone))[0], model(x))
+    assert "fill" not in replace(model.architecture, fill=None).to_json()
+    assert not list(Fill("zero", {"a": 3}).state_dict())
+
+
+def test_the_rules_of_filling():
+    present = torch.tensor([True, False, True, False])
+    own = Encoded(torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True))
+    zero, mean, learned = (Fill(rule, {"audio": 2}).train() for rule in ("zero", "mean", "learned"))
+    assert zero.spread("audio", own, present).pooled.tolist() == [[1, 2], [0, 0], [3, 4], [0, 0]]
+    assert mean.spread("audio", own, present).pooled[1].tolist() == [
+        2,
+        3,
+    ]  # the first pass is the mean itself
+    mean.spread("audio", Encoded(torch.tensor([[4.0, 5.0]])), torch.tensor([True]))
+    assert mean.feature("audio").tolist() == [3, 4]  # of two passes alike
+    assert mean.eval().spread("audio", own, present).pooled[3].tolist() == [3, 4]
+    with torch.no_grad():  # as where encoders are frozen
+        pooled = learned.spread("audio", own, present).pooled
+    pooled.sum().backward()
+    assert learned.learned["audio"].grad.tolist() == [2, 2]
+    nobody = zero.spread("audio", Encoded(torch.zeros(0, 2)), torch.zeros(3, dtype=torch.bool))
+    assert torch.equal(nobody.pooled, torch.zeros(3, 2))
+
+
+def test_a_batch_without_a_modality_gives_its_encoder_gradients_of_zero():
+    model, store = net("concat").train(), store_of()
+    rows = torch.tensor([1, 4, 7])
+    F.cross_entropy(model.fuse(encode(model, store, rows))[0], store.labels[rows]).backward()
+    assert all(p.grad is not None and not p.grad.any() for p in model.own("audio"))
+    assert any(p.grad.any() for p in model.own("visual"))
+    assert all(part.training for part in model.encoder("audio").modules())
+
+
+@torch.no_grad()
+def test_shapley_is_played_by_those_that_are_there():
+    """By hand: for each sample the mean over orders of those that it has, of a head that is not additive."""
+    model, store, rows = net("gated", "mean").eval(), store_of(), torch.arange(12)
+    features = encode(model, store, rows)
+    background = absent_features({"train": dict(features)}, features, "mean")
+    shares = contribution_shares(model, features, background)
+
+    def value(i: int, names: tuple[str, ...]) -> Tensor:
+        chosen = {}
+        for m, h in features.items():
+            there = m not in presence(features) or bool(presence(features)[m][i])
+            chosen[m] = h[i : i + 1] if m in names or not there else background[m]
+        return model.fusion(chosen)[0]
+
+    for i in range(12):
+        players = [m for m in THREE if m not in GONE or not GONE[m](i)]
+        orders = list(permutations(players))
+        for m in THREE:
+            if m not in players:
+                assert torch.equal(shares.phi[m][i], torch.zeros(3))
+                continue
+            gains = [value(i, o[: o.index(m) + 1]) - value(i, o[: o.index(m)]) for o in orders]
+            expected = sum(gains) / len(orders) + value(i, ()) / len(players)
+            torch.testing.assert_close(shares.phi[m][i], expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(sum(shares.phi.values()), model.fuse(features)[0], rtol=1e-4, atol=1e-5)
+
+
+def test_own_losses_count_the_samples_that_have_the_modality():
+    model, store, rows = net(), store_of(), torch.arange(8)
+    method = METHODS.get("multi_task")(METHODS.get("multi_task").Config())
+    step = ground_step(model, store, rows)
+    terms = method.objective(step)
+    logits = step.contributions["audio"]
+    expected = sum(-logits[i].log_softmax(0)[store.labels[i]] for i in range(8) if not GONE["audio"](i)) / 8
+    torch.testing.assert_close(terms["audio"], expected)
+    torch.testing.assert_close(
+        terms["visual"], F.cross_entropy(step.contributions["visual"], store.labels[:8])
+    )
+
+
+def ground_step(model: MultimodalNet, store: MemoryStore, rows: Tensor):
+    from ambidex.method import Phase, Run, Step
+
+    run = Run(model, THREE, 1, 24, torch.Generator(), lambda name, value: None)
+    step = Step(
+        run, Phase(), lambda value: value, labels=store.labels[rows], features=encode(model, store, rows)
+    )
+    step.logits, step.contributions = model.fuse(step.features)
+    return step
+
+
+@pytest.mark.parametrize("name", METHODS.own())
+def test_methods_say_whether_they_can(name: str):
+    shape = replace(ground.architecture(("audio", "visual")), fill="zero")
+    if name in ("joint", "multi_task", "unimodal_ensemble"):
+        METHODS.get(name).needs.check(name, shape)
+        return
+    reason = "needs samples that have every modality, and some lack one; methods for such: joint, multi_task, unimodal"
+    with pytest.raises(ModelError, match=rf"^method {name}: {reason}"):
+        METHODS.get(name).needs.check(name, shape)
+
+
+def test_encoders_that_exchange_need_all_modalities():
+    shape = ground.architecture(("audio", "visual"))
+    from ambidex.exchange import ExchangeSpec
+
+    model, store = MultimodalNet(replace(shape, exchange=ExchangeSpec())), store_of(("audio", "visual"))
+    rows = torch.arange(6)
+    x = {m: store.gather(m, rows) for m in model.modalities}
+    with pytest.raises(
+        ModelError, match=r"^the encoders exchange, and a sample has no audio: such a model needs all"
+    ):
+        model.encode(x, store.presence(rows))
+
+
+def test_a_saved_model_fills_as_it_did(tmp_path):
+    for fill in ("mean", "learned"):
+        model, store = net("gated", fill).train(), store_of()
+        encode(model, store, torch.arange(12))
+        with torch.no_grad():
+            for parameter in model.fill.parameters():
+                parameter.add_(0.5)
+        save_model(model.eval(), tmp_path / fill)
+        again = load_model(tmp_path / fill)
+        assert again.architecture.fill == fill
+        features = [encode(one, store, torch.arange(12)) for one in (model, again)]
+        assert torch.equal(*(one.fuse(h)[0] for one, h in zip((model, again), features, strict=True)))
+        assert again.fill.feature("audio").any()
+
+
+def test_a_probe_is_fitted_on_the_samples_that_have_its_modality():
+    torch.manual_seed(0)
+    count, labels = {"train": 40, "val": 20, "test": 12}, {}
+    plain, features = {}, {}
+    for split, n in count.items():
+        labels[split] = torch.arange(n) % 3
+        h = torch.randn(n, 4) + labels[split][:, None]
+        here = torch.arange(n) % 5 != 0
+        plain[split] = h[here]
+        spoilt = torch.where(here[:, None], h, 1e3)
+        features[split] = EncodedFeatures({"audio": Encoded(spoilt, present=here)})
+    found = fit_own_probe(features, "audio", labels, 3)
+    kept = {split: y[torch.arange(len(y)) % 5 != 0] for split, y in labels.items()}
+    expected = fit_probe(plain, kept, 3)
+    here = torch.arange(12) % 5 != 0
+    assert torch.equal(found.logits["test"][here], expected.logits["test"])
+    assert not found.logits["test"][~here].any()
