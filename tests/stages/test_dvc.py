@@ -155,8 +155,9 @@ def test_a_stage_is_what_it_was_when_people_wrote_it(definition: dict, stage: st
 def test_an_allocator_a_diagnostic_and_a_page_retrain_nothing(definition: dict) -> None:
     for stage in ("pretrain", "train"):
         for dep in definition["stages"][stage]["deps"]:
-            for other in ("decide/gate.py", "diagnose/probes.py", "report/html.py"):
+            for other in ("decide/allocators/gate.py", "diagnose/probes.py", "report/html.py"):
                 path = f"src/ambidex/{other}"
+                assert (ROOT / path).exists()
                 assert not f"{path}/".startswith(f"{dep}/"), f"{stage} depends on {path}"
 
 

@@ -295,6 +295,7 @@ TABLE: dict[str, Stage] = {
             "statistics",
             "weights",
         ),
+        chosen=_KINDS,
         without=("evaluate.save",),
         matrix="cells",
         flags=(*_CELL, ("allocator", "evaluate.allocator")),

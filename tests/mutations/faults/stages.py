@@ -55,7 +55,7 @@ FAULTS = [
         file=CODE,
         before="        if plugins.package in unused:\n",
         after="        if False:\n",
-        caught_by=EDIT + "[decide/gate.py-stages]",
+        caught_by=EDIT + "[decide/allocators/gate.py-stages]",
     ),
     Fault(
         name="stages: plug-ins count whether or not they are chosen",
