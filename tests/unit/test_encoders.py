@@ -294,6 +294,20 @@ def test_a_feature_is_the_mean_over_real_steps_before_the_last_layer():
         assert torch.allclose(encoder(x)[k], expected, atol=1e-6)
 
 
+def test_tokens_of_a_sequence_are_its_real_steps():
+    """A sample of one step has one token, which is its feature; padding adds tokens that are not real and zero."""
+    encoder, x = build("sequence_cnn", WALK).eval(), batch(WALK)
+    found = encoder.encode(x)
+    assert torch.equal(found.pooled, encoder(x))
+    assert found.tokens.shape == (4, 9, 12)
+    assert found.mask.sum(1).tolist() == [1, 2, 3, 4]
+    assert not found.tokens[~found.mask].any()
+    assert torch.allclose(found.tokens[0, 0], found.pooled[0], atol=1e-6)
+    padded = encoder.encode(torch.cat([x, x.new_zeros(4, 5, 4)], dim=1))
+    assert torch.equal(padded.tokens[:, :9], found.tokens)
+    assert not padded.mask[:, 9:].any()
+
+
 def test_a_sample_without_a_step_gives_the_bias_alone():
     encoder = build("sequence_cnn", WALK).eval()
     nn.init.ones_(encoder.get_parameter("project.bias"))

@@ -3,7 +3,8 @@
 A linear map of the channels, then blocks of one dilated convolution over time each (dilation 1, 2, 4, ...) with a
 skip connection, then the mean over real steps and a linear layer with ReLU. Every step is normalised over its own
 channels, padding is set to zero before each convolution, and steps that are padding in all of a batch are left out, so
-that a feature depends neither on how far its sample is padded nor on the other samples of the batch.
+that a feature depends neither on how far its sample is padded nor on the other samples of the batch. Its tokens, for a
+head that reads such, are the steps: what the last layer makes of each.
 """
 
 import torch
@@ -15,6 +16,7 @@ from ambidex.data.kinds import InputSpec
 from ambidex.data.ragged import parted
 from ambidex.encoders import Encoder
 from ambidex.errors import ModelError
+from ambidex.net.encoded import Encoded
 from ambidex.params import Section
 
 _AXES = ("time", "channel")
@@ -41,6 +43,8 @@ class SequenceCnn(Encoder):
                 raise ValueError(f"got {value}, expected an odd number")
             return value
 
+    has_tokens = True
+
     def __init__(self, config: Config, spec: InputSpec) -> None:
         super().__init__(config, spec)
         if spec.axes != _AXES:
@@ -59,10 +63,24 @@ class SequenceCnn(Encoder):
 
     def forward(self, x: Tensor) -> Tensor:
         """x [B, T, D + 1] -> h [B, dim]; of a sample without any real step the bias alone."""
+        return self._pooled(*self._steps(x))
+
+    def encode(self, x: Tensor) -> Encoded:
+        """x [B, T, D + 1] -> h [B, dim], a token for every step [B, T, dim], and which steps are real [B, T]."""
+        steps, real = self._steps(x)
+        tokens = torch.where(real, F.relu(self.project(self.dropout(steps))), 0)
+        left = x.shape[1] - tokens.shape[1]
+        return Encoded(self._pooled(steps, real), F.pad(tokens, (0, 0, 0, left)), x[..., -1] > 0)
+
+    def _steps(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What the blocks make of every step [B, t, width], and which of them are real [B, t, 1]."""
         values, real = parted(_without_common_padding(x))
         steps = self.enter(values)
         for block in self.blocks:
             steps = block(steps, real)
+        return steps, real
+
+    def _pooled(self, steps: Tensor, real: Tensor) -> Tensor:
         mean = torch.where(real, steps, 0).sum(1) / real.sum(1).clamp_min(1)
         return F.relu(self.project(self.dropout(mean)))
 

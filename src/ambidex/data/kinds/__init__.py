@@ -189,11 +189,12 @@ class InputSpec:
 
 @cache
 def owners() -> dict[str, type[Kind]]:
-    """The name of each tensor -> a kind that makes it."""
-    found: dict[str, type[Kind]] = {}
-    for kind in KINDS.all().values():
-        found.setdefault(kind.tensor, kind)
-    return found
+    """The name of each tensor -> a kind that makes it, one of this library's own where there is one."""
+    kinds, own = KINDS.all(), set(KINDS.own())
+    makers: dict[str, type[Kind]] = {}
+    for name in sorted(kinds, key=lambda name: (name not in own, name)):
+        makers.setdefault(kinds[name].tensor, kinds[name])
+    return makers
 
 
 def owner_of(tensor: str) -> type[Kind]:
