@@ -102,8 +102,8 @@ def _watched(read: Read, others: Collection[str]) -> Iterator[str]:
 
 
 def _place(artefact: Artefact) -> str:
-    given: Any = _ITEM
-    return str(artefact.place(given, Layout(Path("runs"))))
+    item: Any = _ITEM
+    return str(artefact.place(item, Layout(Path("runs"))))
 
 
 def _code(name: str) -> list[str]:
@@ -115,38 +115,38 @@ def _code(name: str) -> list[str]:
     stage = TABLE[name]
     if METHODS.package not in stage.chosen:
         return _folded(set(modules(name).values()))
-    found = set(modules(name, {METHODS.package: ()}).values())
+    paths = set(modules(name, {METHODS.package: ()}).values())
     for plugin in METHODS.modules().values():
         needed = closure([plugin], CARRIES)
-        found |= {path for module, path in needed.items() if module != plugin}
+        paths |= {path for module, path in needed.items() if module != plugin}
     own = [f"{_LIBRARY}/{METHODS.package.rpartition('.')[2]}/${{item.method}}.py"]
-    return sorted([*_folded(found), *own])
+    return sorted([*_folded(paths), *own])
 
 
-def _folded(found: Collection[Path]) -> list[str]:
+def _folded(needed: Collection[Path]) -> list[str]:
     """Paths below the root in order, without files that say nothing, and short enough to be read.
 
-    A folder stands in place of its files where all are found, or the list would be long and at least half are: DVC then
-    re-runs the stage for the others too, which costs time and makes nothing stale.
+    A folder stands in place of its files where all are needed, or where the list would be long and at least half are:
+    DVC then re-runs the stage for the others too, which costs time and makes nothing stale.
     """
     nothing = parse_source("").digest
 
     def fold(folder: Path) -> Iterator[Path]:
         files = [path for path in folder.rglob("*.py") if read_source(path).digest != nothing]
-        here = [path for path in files if path in found]
+        here = [path for path in files if path in needed]
         most = len(here) > _LONG and len(here) >= len(files) / 2 and folder.name not in _LISTED
         if len(here) > 1 and (here == files or most):
             yield folder
             return
         yield from (path for path in here if path.parent == folder)
-        if folder / "__init__.py" in found:
+        if folder / "__init__.py" in needed:
             yield from beside({"": folder / "__init__.py"})
         for inner in folder.iterdir():
             if inner.is_dir():
                 yield from fold(inner)
 
     below = (path for path in (ROOT / _LIBRARY).iterdir() if path.is_dir())
-    single = {path for path in found if path.parent == ROOT / _LIBRARY}
+    single = {path for path in needed if path.parent == ROOT / _LIBRARY}
     return sorted(
         str(path.relative_to(ROOT)) for path in [*single, *(one for top in below for one in fold(top))]
     )

@@ -53,10 +53,10 @@ from ambidex.training.checkpoint import (
 from ambidex.training.clock import Clock, Timer
 from ambidex.training.log import Training
 from ambidex.training.monitor import FiniteGuard, Monitor, Totals, gradient_norms
-from ambidex.training.optimise import build_optimizer, build_schedule
+from ambidex.training.optimise import Schedule, build_optimizer, group_parameters
 from ambidex.training.ranks import Ranks
 from ambidex.training.rehearsal import evaluating, rehearsal
-from ambidex.training.resample import agreed
+from ambidex.training.resample import Resample, agreed
 from ambidex.training.scaling import LossScale
 from ambidex.training.seen import Seen, detached, joined, joined_place
 from ambidex.training.shared_norm import SharedNorm
@@ -128,6 +128,7 @@ class Engine:
             self.method.epoch_start(run)
         resample = agreed(self.method.resample(run), self.ranks)
         self.clock.start()
+        length = self._length(resample)
         for phase in self.method.phases(run):
             self._train_mode(phase)
             if phase.fresh and not skip:  # else a stopped run began this pass
@@ -135,6 +136,7 @@ class Engine:
             for whole, micro_batches in self.batches.epoch(
                 "train", run.epoch, size, self.params.accumulate, skip, resample
             ):
+                self.schedule.at(run.epoch, self.done / length, self.number)
                 step = Step(run, phase, self.ranks.sum, partial(self.update, micro_batches, whole))
                 self.method.step(step)
                 if step.modalities is not None:  # in parts: the method says what they say together
@@ -153,12 +155,18 @@ class Engine:
         if resample is not None:
             values["train/samples"] = len(resample)
         if self.method.trains:
-            values = {"learning_rate": self.optimizer.param_groups[0]["lr"]} | values
-            self.schedule.step()
+            values = self.schedule.values() | values
         if self.select_split is not None:
             values |= {f"val/{k}": v for k, v in self.score(self.select_split).items()}
         self.monitor.epoch(run.epoch, self.number, values)
         return values
+
+    def _length(self, resample: Resample | None) -> int:
+        """Optimiser steps of the running epoch, where the schedule asks for them."""
+        if self.params.schedule_per == "epoch":
+            return 1
+        passes = len(tuple(self.method.phases(self.run)))
+        return passes * self.batches.steps("train", self.params.batch_size, resample)
 
     def update(self, micro_batches: list[Batch], whole: int, step: Step) -> None:
         """The ordinary optimiser step over this rank's micro-batches of a batch of `whole` samples."""
@@ -290,8 +298,10 @@ class Engine:
             for name in self.model.modalities:
                 self.model.encoder(name).requires_grad_(False)
         seed, device = self.batches.seed, self.fabric.device
-        own = ("rank", self.ranks.rank) if self.ranks.rank else ()  # what dropout drops differs between ranks
-        torch.manual_seed(generator("train", seed, *own).initial_seed())
+        rank = (
+            ("rank", self.ranks.rank) if self.ranks.rank else ()
+        )  # what dropout drops differs between ranks
+        torch.manual_seed(generator("train", seed, *rank).initial_seed())
         rng = generator("method", seed, device=device)
         epochs = self.params.epochs if self.method.trains else 1
         samples = len(self.batches.store.rows("train"))
@@ -304,8 +314,10 @@ class Engine:
         self.norm.check_presence(self.model, self.batches.store.present)
         self.method.setup(self.run)
         self.trained = [p for p in self.model.parameters() if p.requires_grad]
-        self.optimizer = build_optimizer(self.trained, self.params)
-        self.schedule = build_schedule(self.optimizer, self.params)
+        own = self.method.parameter_groups(self.run)
+        groups = group_parameters(self.model, self.trained, own, self.params)
+        self.optimizer = build_optimizer(groups, self.params)
+        self.schedule = Schedule(self.optimizer, self.params)
         self.guard = FiniteGuard(self.folder)
         self.number, self.done = 0, 0  # optimiser steps in all, and of the running epoch
         self.best: dict[str, Any] = {}
@@ -364,7 +376,7 @@ class Engine:
             "history": self.history,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
+            "schedule": self.schedule.now,
             "scale": self.scale.state_dict(),
             "method": self.method.state_dict(),
             "method_rng": self.run.rng.get_state(),
@@ -386,7 +398,7 @@ class Engine:
     def _restore(self, state: dict[str, Any]) -> int:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
+        self.schedule.now = float(state["schedule"])
         self.scale.load_state_dict(state["scale"])
         self.method.load_state_dict(state["method"])
         self.run.rng.set_state(state["method_rng"])

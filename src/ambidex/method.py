@@ -146,6 +146,8 @@ class Method:
     presets: ClassVar[Mapping[str, Preset]] = {}
     """published settings by data set, for `train: {preset: NAME}`"""
     needs: ClassVar[Needs] = Needs()
+    groups: ClassVar[tuple[str, ...]] = ()
+    """names of its `parameter_groups`, so that `train.groups` may hold them"""
     trains: ClassVar[bool] = True
     """False: nothing is trained; the model is validated once as it was built, and delivered"""
     neutral: ClassVar[tuple[dict[str, Any], ...]] = ({},)
@@ -180,6 +182,13 @@ class Method:
 
     def setup(self, run: Run) -> None:
         """Called once before the first epoch, also of a resumed run (before load_state_dict)."""
+
+    def parameter_groups(self, run: Run) -> Mapping[str, Iterable[nn.Parameter]]:
+        """Parameters that may have a learning rate of their own, by the name of their group; asked after setup.
+
+        The rate stands in `train.groups`. A group of the method's wins over that of a modality, encoders or head.
+        """
+        return {}
 
     # each epoch
     def epoch_start(self, run: Run) -> None:

@@ -159,6 +159,17 @@ class Model(Section):
     )
 
 
+ENCODERS_GROUP, HEAD_GROUP = "encoders", "head"
+"""groups of parameters that every model has"""
+
+
+class Group(Section):
+    """A group of parameters with settings of its own; what is missing is that of all."""
+
+    learning_rate: float | None = Field(None, gt=0, le=1e30, description="at the start")
+    weight_decay: float | None = Field(None, ge=0, le=1_000, description="as torch.optim defines it")
+
+
 class Optimisation(Section):
     """What pretraining and training share: the loop's parameters."""
 
@@ -173,7 +184,21 @@ class Optimisation(Section):
     weight_decay: float = Field(
         1e-4, ge=0, le=1_000, description="as torch.optim defines it for the optimiser"
     )
+    groups: dict[ModalityName, Group] = Field(
+        default_factory=dict,
+        max_length=100,
+        description="by name: `encoders`, a modality (its encoder), `head` (all else), or a group that the method has",
+    )
     schedule: Literal["constant", "step", "cosine"] = Field("constant", description="of the learning rate")
+    schedule_per: Literal["epoch", "step"] = Field(
+        "epoch", description="how often the schedule moves the rate"
+    )
+    warmup_steps: int = Field(
+        0,
+        ge=0,
+        le=1_000_000_000,
+        description="optimiser steps in which the rate grows linearly to what the schedule says",
+    )
     step_epochs: int = Field(70, ge=1, le=1_000_000, description="schedule step: epochs between two drops")
     step_factor: float = Field(0.1, gt=0, le=1, description="schedule step: factor of each drop")
     clip_norm: float | None = Field(

@@ -1,9 +1,9 @@
 """60 kills over all stages and 20 pairs of processes that want one output. Prints what came of it; 0: nothing wrong.
 
 A kill: the output of one call stands, another call that would replace it is killed, before a chosen file operation or
-at a random time. Then the output must be the old or the new one, whole; after the same call again the new one, and
-nothing else may stand beside it. A pair: both start together; whoever ends with 0 has written a whole output, whoever
-does not says in one line who is in its way.
+at a random time; in every second trial unfinished work of the first call stands in its way. Then the output must be the
+old or the new one, whole; after the same call again the new one, and nothing else may stand beside it. A pair: both
+start together; whoever ends with 0 has written a whole output, whoever does not says in one line who is in its way.
 """
 
 import importlib
@@ -64,6 +64,9 @@ class Chaos:
         """One trial; `at`: the file operation before which it is killed, 0: at a random time."""
         output = self.root / "trial" / "out"
         restore(self.root / "clean" / stage / "0" / "out", output)
+        if self.counts["kills"] % 2:  # work of another run stands where this one is to grow
+            first = self.random.randint(1, self.operations[stage])
+            Child(self.world.work(stage, 0, output), self.root / "log", kill_at=first).wait()
         work = self.world.work(stage, 1, output)
         child = Child(work, self.root / "log", kill_at=at)
         if not at:

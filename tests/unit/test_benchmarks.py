@@ -5,9 +5,11 @@ import json
 
 import numpy as np
 import pytest
-from benchmarks import checkpoint, engine_step, extraction, run, timing
+from benchmarks import checkpoint, engine_step, extraction, run, sequences, timing
 from benchmarks.data import FIELD, make_store, pictures, sound, write_clip
 from benchmarks.rows import Row, row, table
+
+from helpers.media import tone, write_wav
 
 
 def test_verdict_of_an_upper_limit():
@@ -180,3 +182,23 @@ def test_a_checkpoint_is_written_and_measured(tmp_path):
     assert len(found) == checkpoint.ROUNDS
     assert sizes == {(tmp_path / "checkpoint.pt").stat().st_size / 1e6}
     assert all(wall > 0 and cpu >= 0 for _, cpu, wall in found)
+
+
+def test_a_recording_becomes_as_many_steps_as_it_is_long(tmp_path):
+    for seconds in (0.2, 0.5):
+        file = write_wav(tmp_path / f"{seconds}.wav", tone(seconds, 8_000), rate=8_000)
+        steps = 1 + int(seconds * 8_000) // sequences.HOP
+        assert sequences.mel_bands(file).shape == (steps, sequences.BANDS)
+
+
+@pytest.mark.slow
+def test_sequences_are_compared(tmp_path):
+    lines = ["sample_id,label,split,group,audio"]
+    for k in range(24):
+        split = ("train", "train", "val", "test")[k // 6]
+        write_wav(tmp_path / f"{k}.wav", tone(0.2 + 0.01 * k, 8_000, 300 + 900 * (k % 2)), rate=8_000)
+        lines.append(f"{k},{k % 2},{split},{split},{k}.wav")
+    (tmp_path / "manifest.csv").write_text("\n".join(lines))
+    table = sequences.measure(tmp_path, range(2), epochs=1)
+    assert [line[0] for line in table] == list(sequences.CASES)
+    assert all(0 <= float(line[2]) <= 100 for line in table)

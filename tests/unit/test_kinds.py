@@ -4,6 +4,7 @@ import ast
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ import pytest
 from ambidex.data.kinds import KINDS, InputSpec, owner_of, owners
 from ambidex.data.kinds.frames import Frames
 from ambidex.data.kinds.image import Image
+from ambidex.data.kinds.sequence import SequenceKind
 from ambidex.errors import DataError, ModelError
 from ambidex.media.container import MediaError
 from ambidex.media.extraction import extract_sample
 from ambidex.media.store import FeatureStore, store_fingerprint
+from ambidex.testing import CheckError, check_kind
 from helpers.manifests import extract, extract_params, write_manifest
 from helpers.media import random_pictures, write_clip, write_image
 
@@ -78,6 +81,36 @@ def test_kinds_of_one_tensor_are_one_after_extraction() -> None:
         assert kind.__doc__
         assert kind.Config.model_fields["kind"].annotation.__args__ == (name,)
         assert kind.Augment.model_fields["kind"].annotation.__args__ == (kind.tensor,)
+
+
+CELLS: dict[str, tuple[str, dict[str, Any]]] = {
+    "frames": ("film.mp4", {"count": 2, "size": 16}),
+    "image": ("one.png", {"size": 16}),
+    "log_mel": ("film.mp4", {"seconds": 0.5}),
+    "log_stft": ("film.mp4", {"seconds": 0.5}),
+    "sequence": ("walk.npy", {}),
+    "vector": ("walk.npy[1]", {}),
+}
+
+
+@pytest.mark.parametrize("name", KINDS.own())
+def test_every_kind_keeps_the_contract(name: str, tmp_path: Path) -> None:
+    write_image(tmp_path / "one.png", random_pictures(1, (32, 24))[0])
+    write_clip(tmp_path / "film.mp4", seconds=0.5)
+    np.save(tmp_path / "walk.npy", np.random.default_rng(0).normal(size=(9, 3)))
+    cell, options = CELLS[name]
+    check_kind(name, cell, tmp_path, options)
+
+
+def test_a_ragged_kind_whose_padding_is_not_zero_breaks_the_contract(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.save(tmp_path / "walk.npy", np.random.default_rng(0).normal(3, size=(9, 3)))
+    options = {"length": 12}
+    check_kind("sequence", "walk.npy", tmp_path, options)
+    monkeypatch.setattr(SequenceKind, "normalise", classmethod(lambda cls, x, mean, std: x - 1))
+    with pytest.raises(CheckError, match=r"kind sequence on walk.npy, padding normalised: expected zeros"):
+        check_kind("sequence", "walk.npy", tmp_path, options)
 
 
 def test_a_tensor_that_no_kind_makes_is_one_line() -> None:

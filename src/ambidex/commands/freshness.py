@@ -5,7 +5,7 @@ from typing import Any
 
 from ambidex.configuration import method_params, read_yaml
 from ambidex.errors import AmbidexError
-from ambidex.params import Params
+from ambidex.params import Params, Runtime
 from ambidex.records import PARAMS_FILE, fingerprint, read_card
 from ambidex.stages import Paths, sources
 from ambidex.stages.code import code_fingerprint
@@ -52,6 +52,8 @@ def relevant(stage: str, method: str, resolved: dict[str, Any]) -> dict[str, Any
     for key in declared.without:
         section, _, name = key.partition(".")
         part[section].pop(name, None)
+    for key in Runtime.UNFINISHED:
+        part.get("runtime", {}).pop(key, None)
     for key in declared.also:
         section, _, name = key.partition(".")
         part.setdefault(section, {})[name] = (resolved.get(section) or {}).get(name)

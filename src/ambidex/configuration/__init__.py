@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from ambidex.configuration.groups import check_groups
 from ambidex.configuration.mistakes import explain, refuse_truth_values
 from ambidex.configuration.options import choice_config, plugin_config
 from ambidex.configuration.presets import apply_presets, check_preset, labels, names_preset
@@ -152,10 +153,15 @@ def _check_methods(params: Params) -> None:
         for label in listed:
             if label not in params.methods:
                 _check_name(METHODS, label, path, also=list(params.methods))
+    used = [method_choice(params, label)[0] for label in (params.train.method, *params.study.methods)]
+    check_groups(params.pretrain.groups, "pretrain.groups", params)
+    check_groups(params.train.groups, "train.groups", params, used)
     for label in labels(params):
         name, options = method_choice(params, label)
         plugin_config(METHODS, name, options, f"methods.{label}")
-        _trained(params, label)
+        trained = _trained(params, label)
+        own = "groups" in ((params.methods.get(label) or {}).get("train") or {})
+        check_groups(trained.train.groups if own else {}, f"methods.{label}.train.groups", params, [name])
         if label == params.train.method or names_preset(params, label):
             check_preset(params, label)  # the others' when they are trained
 

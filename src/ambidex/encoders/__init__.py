@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from ambidex.data.kinds import InputSpec
+from ambidex.data.kinds import InputSpec as InputSpec
 from ambidex.net.encoded import Encoded
 from ambidex.params import Section
 from ambidex.registry import Plugins

@@ -110,8 +110,8 @@ def _work(folder: Path, progress: Progress) -> str:
     """The key of the work in a folder, "unknown" where nothing says what it is of; empty where there is none."""
     if not is_marked(folder) or not progress.begun(folder):
         return ""
-    found = read_object(folder / ORIGIN)
-    return digest(found) if found else "unknown"
+    origin = read_object(folder / ORIGIN)
+    return digest(origin) if origin else "unknown"
 
 
 def _change_places(growing: Path, kept: Path, keep: bool) -> None:

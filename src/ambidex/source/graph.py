@@ -23,19 +23,19 @@ def closure(
     it. Followed are the library and the packages of the roots and plug-ins; `home`: the folder in which the library is
     looked up first. A module of `stop` is neither followed nor returned; "ambidex.readers." stops all of that package.
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     absent: set[str] = set()
     todo = list(roots)
     followed = {"ambidex", *(_top(name) for name in todo)}
     while todo:
         name = todo.pop()
-        if name in found or name in absent or _stops(name, stop) or _top(name) not in followed:
+        if name in files or name in absent or _stops(name, stop) or _top(name) not in followed:
             continue
         path = file_of(name, home)
         if path is None:  # a name in a module, or compiled code
             absent.add(name)
             continue
-        found[name] = path
+        files[name] = path
         source = read_source(path)
         todo += _parents(name)
         todo += _imported(name, path, source)
@@ -43,7 +43,7 @@ def closure(
             plugins = list(plugged(registry))
             followed |= {_top(plugin) for plugin in plugins}
             todo += plugins
-    return dict(sorted(found.items()))
+    return dict(sorted(files.items()))
 
 
 def file_of(module: str, home: Path | None = None) -> Path | None:

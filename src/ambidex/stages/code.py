@@ -74,21 +74,21 @@ def modules(stage: str, names: Chosen | None = None, home: Path | None = None) -
         plugins = Plugins[object](*registry)
         if plugins.package in unused:
             return ()
-        found = plugins.modules()
-        return [found[name] for name in picked.get(plugins.package, found) if name in found]
+        dotted = plugins.modules()
+        return [dotted[name] for name in picked.get(plugins.package, dotted) if name in dotted]
 
     return closure([f"ambidex.stages.{stage}"], CARRIES, plugged, home)
 
 
-def fingerprint_of(found: Mapping[str, Path]) -> str:
+def fingerprint_of(files: Mapping[str, Path]) -> str:
     """A digest of modules: what each of them says, and the files beside them that are no code (style sheets)."""
-    code = {name: read_source(path).digest for name, path in found.items()}
-    return digest([code, {str(path.name): sha256(path) for path in beside(found)}])[:16]
+    code = {name: read_source(path).digest for name, path in files.items()}
+    return digest([code, {str(path.name): sha256(path) for path in beside(files)}])[:16]
 
 
-def beside(found: Mapping[str, Path]) -> list[Path]:
+def beside(files: Mapping[str, Path]) -> list[Path]:
     """Files in the folders of packages among the modules that are no Python code: data that the code reads."""
-    folders = {path.parent for path in found.values() if path.name == "__init__.py"}
+    folders = {path.parent for path in files.values() if path.name == "__init__.py"}
     return sorted(
         path
         for folder in folders

@@ -60,7 +60,7 @@ class Stage:
     unused: tuple[str, ...] = ()
     """the registries that its imports reach, but whose plug-ins change nothing; of all others every plug-in counts"""
     without: tuple[str, ...] = ()
-    """keys of its sections that change no result, `extract.workers`"""
+    """keys of its sections that change no result, `extract.workers`, besides those that `Runtime.UNFINISHED` names"""
     also: tuple[str, ...] = ()
     """single keys of other sections that shape its output, `evaluate.seed`"""
     of_method: bool = False
@@ -79,10 +79,6 @@ class Stage:
     """words that DVC adds to the command"""
     persists: bool = False
     """whether DVC leaves the old output where it is: the stage takes over what is the user's in it"""
-
-    def read(self, name: str) -> Read:
-        """Its input called `name`."""
-        return next(read for read in self.reads if read.artefact.name == name)
 
 
 @dataclass(frozen=True)
@@ -185,7 +181,6 @@ _TRAINING = (
     "weights",
 )
 _KINDS = ("ambidex.data.kinds",)
-_WHERE = ("runtime.checkpoints", "runtime.checkpoint_minutes")
 _SHAPES = ("evaluate.absent", "evaluate.permutations", "evaluate.seed")
 
 TABLE: dict[str, Stage] = {
@@ -226,7 +221,6 @@ TABLE: dict[str, Stage] = {
         packages=(*_TRAINING, "statistics"),
         chosen=(*_KINDS, "ambidex.encoders"),
         unused=("ambidex.methods", "ambidex.fusion"),
-        without=_WHERE,
         matrix="classifiers",
         flags=(("modality", "pretrain.modality"), ("seed", "pretrain.seed")),
         distributed=True,
@@ -238,7 +232,6 @@ TABLE: dict[str, Stage] = {
         sections=("train", *_TRAINED),
         packages=("contributions", *_TRAINING),
         chosen=(*_KINDS, "ambidex.encoders", "ambidex.fusion", "ambidex.methods"),
-        without=_WHERE,
         of_method=True,
         matrix="cells",
         flags=_CELL,
@@ -262,7 +255,6 @@ TABLE: dict[str, Stage] = {
         ),
         chosen=(*_KINDS, "ambidex.encoders", "ambidex.fusion", "ambidex.methods"),
         unused=("ambidex.decide.allocators",),
-        without=_WHERE,
         also=_SHAPES,
         of_method=True,
         matrix="cells",
@@ -303,6 +295,7 @@ TABLE: dict[str, Stage] = {
             "statistics",
             "weights",
         ),
+        chosen=_KINDS,
         without=("evaluate.save",),
         matrix="cells",
         flags=(*_CELL, ("allocator", "evaluate.allocator")),

@@ -12,4 +12,5 @@ from ambidex.testing.allocators import check_allocator as check_allocator
 from ambidex.testing.encoders import check_encoder as check_encoder
 from ambidex.testing.expect import CheckError as CheckError
 from ambidex.testing.fusions import check_fusion as check_fusion
+from ambidex.testing.kinds import check_kind as check_kind
 from ambidex.testing.method import check_method as check_method

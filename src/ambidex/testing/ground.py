@@ -56,15 +56,16 @@ class MemoryStore:
         self.data: dict[str, Tensor] = {}
         self.inputs: dict[str, Any] = {}
         for name in SHAPES:  # drawn for all modalities, so that a subset holds the same numbers
-            kind, shape = SHAPES[name]
+            spec = InputSpec(*SHAPES[name])
+            shape, in_bytes = spec.shape, spec.dtype == "uint8"
             pattern = torch.randn((len(CLASSES), *shape), generator=draws)
             x = pattern[self.labels] + torch.randn((total, *shape), generator=draws)
-            if kind == "frames":
+            if in_bytes:
                 x = (x * 40 + 128).clamp(0, 255).to(torch.uint8)
             self.data[name] = x
-            count = {"spectrogram": 1, "frames": 3, "vector": shape[-1]}[kind]
-            mean, std = (0.5, 0.2) if kind == "frames" else (0.0, 1.0)
-            self.inputs[name] = InputSpec(kind, shape, (mean,) * count, (std,) * count)
+            channels = len(spec.owner.moments(x[0].numpy()).mean)
+            mean, std = (0.5, 0.2) if in_bytes else (0.0, 1.0)
+            self.inputs[name] = replace(spec, mean=(mean,) * channels, std=(std,) * channels)
 
     def rows(self, split: str) -> Tensor:
         """Positions of the split's samples [n], int64."""

@@ -11,8 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from ambidex.method import METHODS
@@ -102,7 +101,7 @@ def train_in_ranks(folder: Path, jobs: list[Job], count: int = 2) -> list[list[W
     }
     shared |= {"TORCHELASTIC_RUN_ID": "pair", "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
     shared["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-    command = [sys.executable, "-m", "ambidex.testing.ranks", str(folder)]
+    command = [sys.executable, "-m", "ambidex.testing.rank", str(folder)]
     started = [
         subprocess.Popen(command, env=os.environ | shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
         for rank in range(count)
@@ -114,14 +113,3 @@ def train_in_ranks(folder: Path, jobs: list[Job], count: int = 2) -> list[list[W
         for process in started:
             process.kill()
     return [[load_file(folder / f"{number}-{rank}") for rank in range(count)] for number in range(len(jobs))]
-
-
-def _rank(folder: Path) -> None:
-    torch.set_num_threads(1)
-    for number, job in enumerate(json.loads((folder / "jobs.json").read_text())):
-        save_file(train(folder / f"job-{number}", job), folder / f"{number}-{os.environ['RANK']}")
-    torch.distributed.destroy_process_group()
-
-
-if __name__ == "__main__":
-    _rank(Path(sys.argv[1]))

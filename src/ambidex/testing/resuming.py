@@ -51,10 +51,11 @@ def resumed(method: Given, options: Options, folder: Path) -> None:
     _same_history(what, folder)
 
 
-def stopped(method: Given, options: Options, folder: Path) -> None:
+def stopped(method: Given, options: Options, folder: Path, **optimisation: Any) -> None:
     """SIGTERM in the first step, in the middle of an epoch, and in an epoch's last step: three batches make one.
 
-    And once more in the middle of the first epoch in which the method acts, where that is a later one.
+    And once more in the middle of the first epoch in which the method acts, where that is a later one. `optimisation`:
+    keys of `train` in place of those of the check.
     """
     acts = class_of(method).acts_from
     settings: dict[str, Any] = {
@@ -63,7 +64,7 @@ def stopped(method: Given, options: Options, folder: Path) -> None:
         "optimizer": "adam",
         "schedule": "cosine",
     }
-    settings["selection"] = "last"
+    settings |= {"selection": "last"} | optimisation
     whole = engine(folder / "whole", method, options, **settings)
     whole.fit()
     what = f"{subject(method, options)}, stopped within epochs"

@@ -14,7 +14,38 @@ NORM = "src/ambidex/training/shared_norm.py"
 RANKS = "tests/contract/test_ranks.py::"
 SHARED = "tests/unit/test_shared_norm.py::test_ranks_normalise_as_one"
 
+OPTIMISE = "src/ambidex/training/optimise.py"
+RATES = "tests/unit/test_optimise.py::"
+
 FAULTS = [
+    Fault(
+        name="engine: the first step of a warm-up moves nothing",
+        file=OPTIMISE,
+        before="self.now *= (step + 1) / self.params.warmup_steps",
+        after="self.now *= step / self.params.warmup_steps",
+        caught_by=RATES + "test_warm_up_by_hand",
+    ),
+    Fault(
+        name="engine: after a resume the schedule moves groups that nobody trains",
+        file=OPTIMISE,
+        before="self.params, self.optimizer = params, optimizer",
+        after="self.params, self.optimizer = params, type('Old', (), {'param_groups': optimizer.param_groups})",
+        caught_by=RATES + "test_a_run_that_is_stopped_in_mid_warm_up_resumes_bit_identical",
+    ),
+    Fault(
+        name="engine: the rate of all encoders wins over that of a modality's",
+        file=OPTIMISE,
+        before="extend((modality, ENCODERS_GROUP))",
+        after="extend((ENCODERS_GROUP, modality))",
+        caught_by=RATES + "test_sgd_moves_each_group_at_its_own_rate",
+    ),
+    Fault(
+        name="engine: a step counts against the split, not against the epoch as the method made it",
+        file=ENGINE,
+        before='passes * self.batches.steps("train", self.params.batch_size, resample)',
+        after='passes * self.batches.steps("train", self.params.batch_size)',
+        caught_by=RATES + "test_per_step_the_cosine_ends_with_the_last_step_however_long_an_epoch_is[smv]",
+    ),
     Fault(
         name="engine: the cut of an epoch depends on the number of ranks",
         file=BATCHES,
