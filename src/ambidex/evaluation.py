@@ -20,7 +20,7 @@ from ambidex.net.encoded import Features, presence
 from ambidex.net.features import batches, encoded, gathered
 from ambidex.params import Evaluate
 from ambidex.progress import progress
-from ambidex.statistics import correct, summary
+from ambidex.statistics import correct
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,16 @@ class Outputs:
         right = {m: correct(z, self.labels) for m, z in said.items()}
         return {m: r * self.present[m] if m in self.present else r for m, r in right.items()}
 
-    def summary(self, modality: str, said: Tensor, bins: int) -> dict[str, float]:
-        """`statistics.summary` of what `modality` says [N, C], over the samples that have it."""
-        if (here := self.present.get(modality)) is None:
-            return summary(said, self.labels, bins)
-        return summary(said[here], self.labels[here], bins)
+    def own(self, modality: str, said: Tensor) -> tuple[Tensor, Tensor]:
+        """What `modality` says [N, C], and the labels [N], of the samples that have it; of a fused model, of all."""
+        here = self.present.get(modality)
+        return (said, self.labels) if here is None else (said[here], self.labels[here])
+
+    def whole(self) -> Tensor:
+        """Which samples have every modality [N], bool."""
+        return torch.stack([torch.ones(len(self.labels), dtype=torch.bool), *self.present.values()]).all(
+            dim=0
+        )
 
     def stacked(self) -> Tensor:
         """Contributions as one tensor [N, M, C], in the order of the modalities."""

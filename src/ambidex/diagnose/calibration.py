@@ -33,12 +33,18 @@ class Calibration(Diagnostic):
 
     def run(self, evaluation: Evaluation) -> Diagnosis:
         """Metrics: `fused` and modality -> ece, ece_adaptive, nll, brier, confidence; `vrr` by modality."""
-        said = sources(evaluation.test)
-        metrics: dict[str, Any] = {name: _numbers(evaluation, name, z) for name, z in said.items()}
+        test = evaluation.test
+        said = sources(test)
+        metrics: dict[str, Any] = {
+            name: _numbers(evaluation, name, test.own(name, z)[0]) for name, z in said.items()
+        }
         rows: list[dict[str, Any]] = []
         for name, logits in said.items():
             for kind, adaptive in (("equal width", False), ("equal count", True)):
-                rows += [{"source": name, "bins": kind} | row for row in _bins(evaluation, logits, adaptive)]
+                rows += [
+                    {"source": name, "bins": kind} | row
+                    for row in _bins(evaluation, *test.own(name, logits), adaptive)
+                ]
         vrr = _confidence_rises(evaluation)
         vrr_rows = [{"modality": m, **numbers} for m, numbers in vrr.items()]
         tables = {"reliability": rows, "vrr": vrr_rows}
@@ -61,9 +67,11 @@ def confidence(logits: Tensor) -> Tensor:
     return logits.double().softmax(dim=1).amax(dim=1)
 
 
-def _bins(evaluation: Evaluation, logits: Tensor, adaptive: bool) -> list[dict[str, float | None]]:
+def _bins(
+    evaluation: Evaluation, logits: Tensor, labels: Tensor, adaptive: bool
+) -> list[dict[str, float | None]]:
     """Rows of a reliability diagram; the accuracy of a bin with its interval (an empty bin has neither)."""
-    params, labels = evaluation.params, evaluation.test.labels
+    params = evaluation.params
     bins = reliability(logits, labels, params.bins, adaptive)
     place = one_hot(confidence_bins(logits, params.bins, adaptive)[1], params.bins).double()
     columns = torch.cat([place * correct(logits, labels)[:, None], place], dim=1)

@@ -131,9 +131,10 @@ def _quantities(means: Tensor, m: int, c: int) -> dict[tuple[str, str], Tensor]:
 def _overrides(evaluation: Evaluation) -> dict[str, dict[str, float | None]]:
     """By modality: how often the decision follows it under each condition, with the number of such samples."""
     test, params = evaluation.test, evaluation.params
-    said = test.stacked().argmax(dim=2)
-    followed = said == test.logits.argmax(dim=1)[:, None]
-    right = said == test.labels[:, None]
+    rows = test.whole()  # one that is absent says nothing that could be overridden
+    said = test.stacked()[rows].argmax(dim=2)
+    followed = said == test.logits[rows].argmax(dim=1)[:, None]
+    right = said == test.labels[rows][:, None]
     conditions = {
         "override": (said != said[:, :1]).any(dim=1, keepdim=True).expand_as(said),
         "unjustified": ~right & right.any(dim=1, keepdim=True),

@@ -65,6 +65,12 @@ def _by_group(evaluation: Evaluation) -> dict[str, Any] | None:
     found: dict[str, Any] = {"groups": int(units.max()) + 1}
     for name, value, (low, high) in zip(said, right.mean(dim=0).tolist(), intervals, strict=True):
         found[name] = {"accuracy": value, "accuracy_low": low, "accuracy_high": high}
+    for name, here in test.present.items():  # a modality is judged on the samples that have it
+        own = correct(*test.own(name, said[name]))
+        groups = [group for group, has in zip(test.groups, here.tolist(), strict=True) if has]
+        clusters = torch.from_numpy(cluster_of(groups))
+        low, high = bootstrap_interval(own, resamples=params.resamples, seed=params.seed, units=clusters)[0]
+        found[name] = {"accuracy": own.mean().item(), "accuracy_low": low, "accuracy_high": high}
     return found
 
 
@@ -72,7 +78,8 @@ def _confusion(evaluation: Evaluation) -> list[dict[str, Any]]:
     test, classes = evaluation.test, evaluation.classes
     rows = []
     for source, logits in sources(test).items():
-        matrix = confusion_matrix(logits.argmax(dim=1), test.labels, len(classes)).tolist()
+        own, labels = test.own(source, logits)
+        matrix = confusion_matrix(own.argmax(dim=1), labels, len(classes)).tolist()
         rows += [
             {"source": source, "actual": actual, "predicted": predicted, "count": matrix[i][j]}
             for i, actual in enumerate(classes)

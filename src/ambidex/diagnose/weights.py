@@ -28,7 +28,10 @@ class Weights(Diagnostic):
 
     def run(self, evaluation: Evaluation) -> Diagnosis:
         """Metrics: `features` by modality; `weight_norm` by modality and class, `weights` (None: no blocks)."""
-        features = {m: _features(evaluation, h) for m, h in evaluation.test.features.items()}
+        features = {
+            m: _features(evaluation, evaluation.test.own(m, h)[0])
+            for m, h in evaluation.test.features.items()
+        }
         rows = [{"modality": m, **numbers} for m, numbers in features.items()]
         metrics: dict[str, Any] = {
             "features": features,

@@ -39,7 +39,7 @@ def _table(result: Result, modalities: Sequence[str]) -> Html:
     columns = [[_recall(*r) for r in fused]]
     for m in modalities:
         for logits in (test.branches[m], probes[m].logits["test"]):
-            columns.append([_recall(*r) for r in recalls(logits, test.labels, len(classes))])
+            columns.append([_recall(*r) for r in recalls(*test.own(m, logits), len(classes))])
         columns.append([_share(known.get((m, c), {}), signs.get((m, c), 0)) for c in classes])
         columns.append([_part(known.get((m, c), {}), "capability") for c in classes])
         columns.append([weights.get((m, c), "-") for c in classes])

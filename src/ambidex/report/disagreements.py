@@ -1,6 +1,7 @@
 """The test samples on which modalities contradict each other most: what each says, and whom the fused model follows."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -31,10 +32,16 @@ class Disagreement:
     """[N, M]"""
 
 
-def disagreement(branches: dict[str, Tensor]) -> Disagreement:
-    """`branches`: what each modality says alone, logits [N, C]."""
+def disagreement(branches: dict[str, Tensor], present: Mapping[str, Tensor] | None = None) -> Disagreement:
+    """`branches`: what each modality says alone, logits [N, C]; `present`: who has it [N], where samples lack it.
+
+    A modality that is absent contradicts nobody: its confidence is 0.
+    """
     p = torch.stack([z.double().softmax(dim=1) for z in branches.values()], dim=1)
     confidence, said = p.max(dim=2)
+    for m, name in enumerate(branches):
+        if present and name in present:
+            confidence[:, m] = torch.where(present[name], confidence[:, m], 0.0)
     surest = confidence.argmax(dim=1, keepdim=True)
     contradicts = said != said.gather(1, surest)
     strength = torch.where(contradicts, confidence, 0.0).amax(dim=1)
@@ -48,13 +55,15 @@ def disagreements(result: Result) -> Html:
     test, classes, modalities = evaluation.test, evaluation.classes, evaluation.modalities
     if len(modalities) < 2:
         return Html("")
-    found = disagreement(test.branches)
+    found = disagreement(test.branches, test.present)
     if not found.order:
         return html.paragraph("On no test sample do two modalities name different classes.")
     fused = [a.logits["test"].double().softmax(dim=1).max(dim=1) for a in _fused(result)]
     shares = _shares(result)
 
     def word(label: int, truth: int, sure: float, note: Text = "") -> Text:
+        if sure == 0:
+            return "absent"
         mark, kind = ("✓", "better") if label == truth else ("✗", "worse")
         text = html.tag("span", f"{mark} {classes[label]} ({100 * sure:.0f} %)", class_=kind)
         return html.stacked(text, note)

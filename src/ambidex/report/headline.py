@@ -20,7 +20,7 @@ def headline(result: Result, details: Mapping[str, Any]) -> str:
     test, params = result.evaluation.test, result.evaluation.params
     trained = result.evaluation.unimodal
     other = trained[modality].logits["test"] if trained else test.branches[modality]
-    ours, theirs = correct(result.headline.logits["test"], test.labels), correct(other, test.labels)
+    ours, theirs = (correct(*test.own(modality, z)) for z in (result.headline.logits["test"], other))
     gain = paired_bootstrap(ours, theirs, params.resamples, params.seed)
     told = f"{fused:.1f} % right, against {100 * alone:.1f} % by {modality} {how}"
     if gain.low > 0:

@@ -11,7 +11,7 @@ from ambidex.diagnose import Diagnosis
 from ambidex.evaluation import Evaluation
 from ambidex.probes import fit_probes
 from ambidex.report.predictions import Predictions, probabilities
-from ambidex.statistics import accuracy, nll
+from ambidex.statistics import accuracy, nll, summary
 
 TableRows = list[dict[str, Any]]
 PLAIN = ("accuracy", "nll", "ece", "decision_imbalance")
@@ -120,7 +120,8 @@ def run_details(result: Result) -> dict[str, Any]:
         names = logits["test"]
         return {
             name: {
-                split: evaluation.splits[split].summary(name, logits[split][name], bins) for split in judged
+                split: summary(*evaluation.splits[split].own(name, logits[split][name]), bins)
+                for split in judged
             }
             for name in names
         }

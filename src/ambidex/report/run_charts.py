@@ -60,7 +60,7 @@ def accuracy(result: Result) -> Chart:
             said.append((m, evaluation.unimodal[m].logits["test"], "unimodal"))
     scores = []
     for row, logits, kind in said:
-        right = correct(logits, test.labels)
+        right = correct(*test.own(row, logits))
         low, high = bootstrap_interval(right, None, evaluation.params.resamples, evaluation.params.seed)[0]
         index = None if kind == "fused" else modalities.index(row)
         scores.append(performance.Score(row, right.mean().item(), low, high, kind, index))
@@ -134,7 +134,9 @@ def reliabilities(result: Result) -> Chart:
 
 
 def _curve(label: str, logits: Tensor, result: Result, modality: int | None) -> calibration.Curve:
-    labels, bins = result.evaluation.test.labels, result.evaluation.params.bins
+    test, bins = result.evaluation.test, result.evaluation.params.bins
+    name = label if modality is None else result.evaluation.modalities[modality]
+    logits, labels = test.own(name, logits)
     b = reliability(logits, labels, bins)
     columns = zip(b.confidence.tolist(), b.accuracy.tolist(), b.count.tolist(), strict=True)
     filled = [calibration.Bin(*column) for column in columns if column[2]]
@@ -209,9 +211,9 @@ def _chooser(allocation: Allocation) -> str:
 def recall(result: Result) -> Chart:
     """Recall by class of the headline and of each branch."""
     evaluation = result.evaluation
-    labels, count = evaluation.test.labels, len(evaluation.classes)
-    branches = {m: recalls(z, labels, count) for m, z in evaluation.test.branches.items()}
-    fused = recalls(result.headline.logits["test"], labels, count)
+    test, count = evaluation.test, len(evaluation.classes)
+    branches = {m: recalls(*test.own(m, z), count) for m, z in test.branches.items()}
+    fused = recalls(result.headline.logits["test"], test.labels, count)
     return class_charts.recall_chart(evaluation.classes, fused, branches)
 
 
@@ -223,9 +225,10 @@ def confusions(result: Result) -> list[Chart]:
     count = len(evaluation.classes)
     return [
         class_charts.confusion_chart(
-            evaluation.classes, confusion_matrix(z.argmax(dim=1), test.labels, count).numpy(), modality
+            evaluation.classes, confusion_matrix(z.argmax(dim=1), labels, count).numpy(), modality
         )
-        for modality, z in said
+        for modality, given in said
+        for z, labels in [test.own(modality or "", given)]
     ]
 
 

@@ -40,17 +40,17 @@ def trust(result: Result) -> Html:
     """Confidence against accuracy of every predictor, with ECE, NLL and Brier; intervals where they are known."""
     test = result.evaluation.test
     known = result.diagnoses["calibration"].metrics if "calibration" in result.diagnoses else {}
-    said = {"plain sum": (result.uniform.logits["test"], known.get("fused", {}))}
+    said = {"plain sum": (result.uniform.logits["test"], test.labels, known.get("fused", {}))}
     if result.headline is not result.uniform:
-        said[result.headline.name] = (result.headline.logits["test"], result.headline.metrics)
+        said[result.headline.name] = (result.headline.logits["test"], test.labels, result.headline.metrics)
     for m, logits in test.branches.items():
-        said[f"{m}, its part"] = (logits, known.get(m, {}))
+        said[f"{m}, its part"] = (*test.own(m, logits), known.get(m, {}))
     rows: list[list[Text]] = []
-    for name, (logits, numbers) in said.items():
+    for name, (logits, labels, numbers) in said.items():
         p = logits.double().softmax(dim=1)
         confidence = p.amax(dim=1).mean().item()
-        accuracy = (p.argmax(dim=1) == test.labels).double().mean().item()
-        losses = {"nll": sample_nll(logits, test.labels), "brier": sample_brier(logits, test.labels)}
+        accuracy = (p.argmax(dim=1) == labels).double().mean().item()
+        losses = {"nll": sample_nll(logits, labels), "brier": sample_brier(logits, labels)}
         scores = {key: loss.mean().item() for key, loss in losses.items()}
         rows.append(
             [
