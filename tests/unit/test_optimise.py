@@ -18,9 +18,9 @@ STEPS = 3
 """of an epoch"""
 
 
-def _rates(folder, name="joint", **settings):
+def _rates(folder, name="joint", options=None, **settings):
     """The learning rates of each optimiser step, by group."""
-    trained = engine(folder, name, **settings)
+    trained = engine(folder, name, options, **settings)
     original, found = trained.method.step, []
 
     def step(given):
@@ -60,10 +60,14 @@ def test_warm_up_by_hand(tmp_path):
     assert found[:6] == pytest.approx([0.016, 0.032, 0.048, 0.06 * 4 / 5, 0.06, 0.06], rel=1e-12)
 
 
-@pytest.mark.parametrize("name", ["smv", "reconboost"])
-def test_per_step_the_cosine_ends_with_the_last_step_however_long_an_epoch_is(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "options"), [("smv", {"warm_up": 1}), ("reconboost", {})], ids=["smv", "reconboost"]
+)
+def test_per_step_the_cosine_ends_with_the_last_step_however_long_an_epoch_is(tmp_path, name, options):
     """`smv` adds samples to an epoch from its warm-up on."""
-    rates = [one[""] for one in _rates(tmp_path, name, epochs=3, schedule="cosine", schedule_per="step")]
+    rates = [
+        one[""] for one in _rates(tmp_path, name, options, epochs=3, schedule="cosine", schedule_per="step")
+    ]
     assert rates == sorted(rates, reverse=True)
     assert len(set(rates)) == len(rates)
     assert 0 < rates[-1] < 0.05 * 0.5 * (1 + math.cos(math.pi * 2.5 / 3))
