@@ -72,6 +72,7 @@ mutations: $(STAMP) ## seed deliberate faults and demand that a test fails for e
 docs: $(STAMP) ## write the generated pages again
 	ambidex params > docs/parameters.md
 	ambidex methods --page > docs/methods.md
+	PYTHONPATH=tests python -m helpers.house
 
 compile: $(STAMP) ## write what is made from the code: the stages in dvc.yaml, the pipelines in pipelines/compiled/
 	@python -m pipelines.dvc_yaml

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from ambidex.data.kinds import InputSpec
-from ambidex.encoders import ENCODERS
-from ambidex.training.checkpoint import CHECKPOINT_FILE, save_checkpoint
+from ambidex.learn.loop.checkpoint import CHECKPOINT_FILE, save_checkpoint
+from ambidex.net.encoders import ENCODERS
 
 SHAPES = {"audio": ("spectrogram", (64, 100)), "visual": ("frames", (3, 3, 64, 64))}
 ROUNDS = 3

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from ambidex.data.kinds import Kind, Wants
 from ambidex.data.kinds.frames import Frames
 from ambidex.data.kinds.log_stft import LogStft
-from ambidex.manifest import Row
-from ambidex.media.extraction import Batch
-from ambidex.media.index import write_index
-from ambidex.media.manifest import Manifest
-from ambidex.media.shards import Shard, Slice, write_shard
-from ambidex.media.store import FeatureStore
+from ambidex.data.manifest import Row
+from ambidex.data.store.extraction import Batch
+from ambidex.data.store.index import write_index
+from ambidex.data.store.manifest import Manifest
+from ambidex.data.store.reading import FeatureStore
+from ambidex.data.store.shards import Shard, Slice, write_shard
 
 SOUND_RATE = 44_100
 CLASSES = 6
@@ -95,7 +95,10 @@ def make_store(
     """
     folder.mkdir()
     names = [split for split, size in splits.items() for _ in range(size)]
-    rows = [Row(f"s{i}", CLASS_NAMES[i % CLASSES], split, f"g{i}", {}) for i, split in enumerate(names)]
+    rows = [
+        Row(f"s{i}", CLASS_NAMES[i % CLASSES], split, f"g{i}", dict.fromkeys(wants, ""))
+        for i, split in enumerate(names)
+    ]
     shards: list[Shard] = []
     for start in range(0, len(rows), shard_size):
         part = rows[start : start + shard_size]

@@ -17,17 +17,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ambidex.configuration.optimisation import Optimisation
 from ambidex.configuration.options import plugin_config
+from ambidex.configuration.params import Runtime
+from ambidex.configuration.values import Choice
 from ambidex.data.kinds import Wants
 from ambidex.data.kinds.frames import Frames
 from ambidex.data.kinds.log_mel import LogMel
-from ambidex.engine import Engine
-from ambidex.media.store import FeatureStore
-from ambidex.method import METHODS, Method
-from ambidex.model import Architecture, MultimodalNet
-from ambidex.params import Choice, Optimisation, Runtime
-from ambidex.runtime import make_fabric
-from ambidex.training.batches import Batch, Batches
+from ambidex.data.store.reading import FeatureStore
+from ambidex.learn.engine import Engine
+from ambidex.learn.loop.batches import Batch, Batches
+from ambidex.learn.method import METHODS, Method
+from ambidex.learn.runtime import make_fabric
+from ambidex.net.model import Architecture, MultimodalNet
 from benchmarks.data import FIELD, make_store
 from benchmarks.rows import Row, row
 from benchmarks.scale import Scale, sized

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ambidex import stages
-from ambidex.configuration import parse_params
+from ambidex.configuration.params import Params
 from ambidex.data.kinds.vector import Vector
-from ambidex.params import Params
+from ambidex.resolve import parse_params
 from ambidex.stages import evaluate
 from benchmarks.data import CLASSES, make_store
 from benchmarks.rows import Row, row

@@ -22,9 +22,9 @@ import numpy as np
 
 from ambidex.data.kinds.frames import Frames
 from ambidex.data.kinds.log_stft import LogStft
-from ambidex.manifest import Row as Sample
-from ambidex.media.extraction import extract_rows
-from ambidex.media.shards import Slice, write_shard
+from ambidex.data.manifest import Row as Sample
+from ambidex.data.store.extraction import extract_rows
+from ambidex.data.store.shards import Slice, write_shard
 from benchmarks.data import CLASS_NAMES, FIELD, write_clip
 from benchmarks.rows import Row, row
 from benchmarks.scale import Scale, sized

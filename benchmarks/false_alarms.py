@@ -17,14 +17,14 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
-from ambidex.configuration import load_params
-from ambidex.errors import AmbidexError, DataError
-from ambidex.layout import Layout
+from ambidex.base.errors import AmbidexError, DataError
+from ambidex.base.layout import Layout
+from ambidex.base.statistics import crossed, paired_bootstrap
 from ambidex.report.study.cells import read_reports
 from ambidex.report.study.measured import measured_rows
 from ambidex.report.study.rows import PLAIN_SUM
 from ambidex.report.study.table import aligned
-from ambidex.statistics import crossed, paired_bootstrap
+from ambidex.resolve import load_params
 
 LEVEL = 0.05
 METRICS = ("accuracy", "nll")

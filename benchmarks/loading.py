@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ambidex.augment import augment
+from ambidex.data.augment import augment
 from ambidex.data.draws import Draws
 from ambidex.data.kinds._pictures import FramesAugment
-from ambidex.media.store import FeatureStore
+from ambidex.data.store.reading import FeatureStore
 from benchmarks.data import FIELD, make_store
 from benchmarks.rows import Row, row
 from benchmarks.scale import Scale, sized

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ambidex.method import METHODS
+from ambidex.learn.method import METHODS
 from benchmarks.engine_step import CASES, Timed, Trained, time_methods
 from benchmarks.rows import Row, row
 from benchmarks.scale import Scale, sized

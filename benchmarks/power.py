@@ -18,9 +18,9 @@ import torch
 from scipy.stats import norm
 from torch import Tensor
 
-from ambidex.power import Design, detectable, power, spread_of
+from ambidex.base.statistics import crossed
+from ambidex.report.study.power_of_tests import Design, detectable, power, spread_of
 from ambidex.report.study.table import aligned
-from ambidex.statistics import crossed
 
 LEVEL = 0.05
 RIGHT = 0.75

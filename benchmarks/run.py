@@ -59,7 +59,7 @@ def prepare() -> None:
 
 
 def _write(results: dict[str, list[Row]], scale: str, before: dict[str, Any], after: dict[str, Any]) -> Path:
-    from ambidex.files import write_json
+    from ambidex.base.files import write_json
 
     now = datetime.now().astimezone()
     content = {

@@ -21,15 +21,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ambidex.base.errors import AmbidexError, DataError
+from ambidex.base.layout import Layout
 from ambidex.commands.plugin_text import aligned
-from ambidex.configuration import parse_params
+from ambidex.configuration.params import Params
+from ambidex.data.media.audio import Analysis, spectrogram
+from ambidex.data.media.decode import decode
+from ambidex.data.media.requests import Sound
 from ambidex.data.ragged import packed
-from ambidex.errors import AmbidexError, DataError
-from ambidex.layout import Layout
-from ambidex.media.audio import Analysis, spectrogram
-from ambidex.media.decode import decode
-from ambidex.media.requests import Sound
-from ambidex.params import Params
+from ambidex.resolve import parse_params
 from ambidex.stages import run
 
 RATE, WINDOW, HOP, BANDS = 8_000, 256, 128, 20

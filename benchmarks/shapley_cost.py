@@ -12,15 +12,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ambidex.contributions.coalitions import absent_features, shapley_contributions
-from ambidex.contributions.shapley import EXACT_UP_TO, Coalition, coalitions
-from ambidex.contributions.shapley import shapley as exact_shapley
+from ambidex.configuration.values import Choice
 from ambidex.data.kinds import Wants
 from ambidex.data.kinds.frames import Frames
 from ambidex.data.kinds.log_mel import LogMel
-from ambidex.media.store import FeatureStore
-from ambidex.model import Architecture, MultimodalNet
-from ambidex.params import Choice
+from ambidex.data.store.reading import FeatureStore
+from ambidex.net.contributions.coalitions import absent_features, shapley_contributions
+from ambidex.net.contributions.shapley import EXACT_UP_TO, Coalition, coalitions
+from ambidex.net.contributions.shapley import shapley as exact_shapley
+from ambidex.net.model import Architecture, MultimodalNet
 from benchmarks.data import make_store
 from benchmarks.rows import Row, row
 from benchmarks.scale import Scale, sized

@@ -14,19 +14,19 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from ambidex.base.errors import AmbidexError, DataError, ParamsError, PreemptedError, one_line
+from ambidex.base.files import below
+from ambidex.base.layout import cell_name
+from ambidex.base.outputs import whole_folder
+from ambidex.base.readers import parse_yaml
+from ambidex.base.readers.schema import shown
+from ambidex.base.records import CARD_FILE, read_card
+from ambidex.commands.doors import complain
 from ambidex.commands.wiring import with_values
-from ambidex.configuration import apply_override, parse_params
 from ambidex.configuration.mistakes import explain
-from ambidex.doors import complain
-from ambidex.errors import AmbidexError, DataError, ParamsError, PreemptedError, one_line
-from ambidex.files import below
-from ambidex.layout import cell_name
-from ambidex.outputs import whole_folder
-from ambidex.parallel.distributed import run_stage
-from ambidex.params import Params
-from ambidex.readers import parse_yaml
-from ambidex.readers.schema import shown
-from ambidex.records import CARD_FILE, read_card
+from ambidex.configuration.params import Params
+from ambidex.launch.distributed import run_stage
+from ambidex.resolve import apply_override, parse_params
 from components._notes import note_failure, shared_folder
 
 Inputs = Mapping[str, str | Sequence[str]]

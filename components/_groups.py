@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ambidex.errors import ParamsError, one_line
-from ambidex.layout import cell_name
+from ambidex.base.errors import ParamsError, one_line
+from ambidex.base.layout import cell_name
 
 _LABEL = r"[A-Za-z0-9_.-]+"
 _SEED = r"[0-9]{1,18}"

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ambidex.base.errors import AmbidexError, PreemptedError
+from ambidex.base.files import write_json
+from ambidex.base.readers import read_json
+from ambidex.base.records import METRICS_FILE
 from ambidex.commands.freshness import up_to_date
-from ambidex.errors import AmbidexError, PreemptedError
-from ambidex.files import write_json
-from ambidex.parallel.distributed import run_stage
-from ambidex.readers import read_json
-from ambidex.records import METRICS_FILE
+from ambidex.launch.distributed import run_stage
 from ambidex.stages.table import TABLE
 from components._call import Inputs, placed, say
 from components._notes import FINISHED, note_failure, shared_folder

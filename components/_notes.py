@@ -5,8 +5,8 @@ import re
 import shutil
 from pathlib import Path
 
-from ambidex.errors import one_line
-from ambidex.files import write_text
+from ambidex.base.errors import one_line
+from ambidex.base.files import write_text
 
 WORK, RUN = "AMBIDEX_WORK", "AMBIDEX_RUN"
 """environment of a pod: where the volume is mounted; the id of the run"""

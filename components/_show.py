@@ -7,12 +7,12 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from ambidex.base.errors import ParamsError
+from ambidex.base.files import write_text
+from ambidex.base.readers import read_rows
+from ambidex.base.readers.schema import shown
+from ambidex.base.records import read_card
 from ambidex.commands.stage import numbers
-from ambidex.errors import ParamsError
-from ambidex.files import write_text
-from ambidex.readers import read_rows
-from ambidex.readers.schema import shown
-from ambidex.records import read_card
 from ambidex.report.run_files import CONFUSION_FILE, FINDING_FILE, PAGE_FILE, PLOTS
 from ambidex.report.study.table import PAGE_FILE as STUDY_PAGE
 from ambidex.report.study.table import render_study

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from ambidex.errors import AmbidexError, ParamsError
-from ambidex.records import CARD_FILE
+from ambidex.base.errors import AmbidexError, ParamsError
+from ambidex.base.records import CARD_FILE
 from components._call import read_params, say
 from components._groups import Cell, Classifier, cells_of, classifiers_of
 from components._many import Job, failed_in, run_jobs

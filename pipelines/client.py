@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
-from ambidex import doors
-from ambidex.errors import one_line
+from ambidex.base.errors import one_line
+from ambidex.commands import doors
 from pipelines.kubeflow import package, schedule
 from pipelines.kubeflow.api import Api, Order
 from pipelines.kubeflow.arguments import collect

@@ -11,11 +11,11 @@ from typing import Any
 import yaml
 from kfp import compiler
 
-from ambidex.configuration import parse_params, read_yaml
-from ambidex.doors import fail
-from ambidex.errors import AmbidexError
-from ambidex.files import write_text
-from ambidex.params import Params
+from ambidex.base.errors import AmbidexError
+from ambidex.base.files import write_text
+from ambidex.commands.doors import fail
+from ambidex.configuration.params import Params
+from ambidex.resolve import parse_params, read_yaml
 from pipelines import balanced_learning, method_study
 from pipelines.size import check_size
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from ambidex.doors import fail
-from ambidex.errors import AmbidexError, DataError
-from ambidex.files import write_text
-from ambidex.layout import Layout
-from ambidex.method import METHODS
-from ambidex.source.graph import closure
-from ambidex.source.text import parse_source, read_source
+from ambidex.base.errors import AmbidexError, DataError
+from ambidex.base.files import write_text
+from ambidex.base.layout import Layout
+from ambidex.base.source.graph import closure
+from ambidex.base.source.text import parse_source, read_source
+from ambidex.commands.doors import fail
+from ambidex.learn.method import METHODS
 from ambidex.stages.code import CARRIES, beside, modules
 from ambidex.stages.table import TABLE, Artefact, Read
 
@@ -35,7 +35,7 @@ _ITEM = SimpleNamespace(
     train=SimpleNamespace(method="${item.method}", regime="${item.regime}", seed="${item.seed}"),
 )
 """stands for the parameters of one call: places become templates of DVC"""
-_LISTED = ("stages", "methods")
+_LISTED = ("stages", "methods", "datasets")
 """folders whose files are named one by one: each belongs to one stage or one cell"""
 _LONG = 12
 _PERSISTS = "persist: true # what the user saved in it stays: dvc would delete it before the run"
@@ -119,7 +119,8 @@ def _code(name: str) -> list[str]:
     for plugin in METHODS.modules().values():
         needed = closure([plugin], CARRIES)
         paths |= {path for module, path in needed.items() if module != plugin}
-    own = [f"{_LIBRARY}/{METHODS.package.rpartition('.')[2]}/${{item.method}}.py"]
+    folder = METHODS.package.partition(".")[2].replace(".", "/")
+    own = [f"{_LIBRARY}/{folder}/${{item.method}}.py"]
     return sorted([*_folded(paths), *own])
 
 
@@ -134,7 +135,8 @@ def _folded(needed: Collection[Path]) -> list[str]:
     def fold(folder: Path) -> Iterator[Path]:
         files = [path for path in folder.rglob("*.py") if read_source(path).digest != nothing]
         here = [path for path in files if path in needed]
-        most = len(here) > _LONG and len(here) >= len(files) / 2 and folder.name not in _LISTED
+        listed = any(part in _LISTED for path in files for part in path.relative_to(folder.parent).parts[:-1])
+        most = len(here) > _LONG and len(here) >= len(files) / 2 and not listed
         if len(here) > 1 and (here == files or most):
             yield folder
             return

@@ -8,7 +8,7 @@ from components.decision_evaluation.component import compare_models, evaluate_ce
 from components.final_status.component import report_status
 from kfp import dsl
 
-from ambidex.params import Params
+from ambidex.configuration.params import Params
 from pipelines.placement import Placement
 from pipelines.steps import alone, cells_per_task, encoders, feature_store, largest, loop
 from pipelines.texts import data_text, learning_text, pointer_text

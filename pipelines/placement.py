@@ -5,9 +5,9 @@ from collections.abc import Callable
 from components._notes import RUN, WORK
 from kfp import dsl, kubernetes
 
-from ambidex.cluster.quantities import millicores, whole_bytes
-from ambidex.params import Params
-from ambidex.platform import Platform, Training
+from ambidex.configuration.cluster.quantities import millicores, whole_bytes
+from ambidex.configuration.params import Params
+from ambidex.configuration.platform import Platform, Training
 from pipelines.texts import pinned
 
 Place = Callable[[dsl.PipelineTask], dsl.PipelineTask]

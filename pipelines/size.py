@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ambidex.errors import ParamsError
+from ambidex.base.errors import ParamsError
 
 MOST_TASKS = 30
 """tasks among which cells or classifiers are divided, where nobody says otherwise"""

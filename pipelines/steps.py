@@ -9,7 +9,7 @@ from components.feature_extraction.component import extract_features, merge_feat
 from components.pretraining.component import gather_encoders, pretrain_encoders
 from kfp import dsl
 
-from ambidex.params import Params
+from ambidex.configuration.params import Params
 from pipelines.placement import Placement
 from pipelines.size import MOST_TASKS
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import yaml
 
+from ambidex.base.errors import ParamsError
+from ambidex.base.readers import Source, read_text
 from ambidex.commands.wiring import with_values
-from ambidex.datasets import DATASETS
-from ambidex.errors import ParamsError
-from ambidex.params import Params
-from ambidex.readers import Source, read_text
+from ambidex.configuration.params import Params
+from ambidex.data.datasets import DATASETS
 
 DATA = ("prepare", "extract")
 """sections that data steps get, and nothing else, so that nothing else makes them run again"""

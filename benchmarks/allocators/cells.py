@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ambidex.base.statistics import correct, mcnemar_exact, paired_bootstrap, sample_nll
 from ambidex.decide.allocators import ALLOCATORS, Allocator
-from ambidex.decide.held_out import HeldOut
-from ambidex.statistics import correct, mcnemar_exact, paired_bootstrap, sample_nll
+from ambidex.judge.held_out import HeldOut
 from benchmarks.allocators.variants import VARIANTS
 
 SHIPPED = (

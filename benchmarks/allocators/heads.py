@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ambidex.decide.held_out import HeldOut
-from ambidex.probes import fit_probe
+from ambidex.judge.held_out import HeldOut
+from ambidex.judge.probes import fit_probe
 from benchmarks.allocators.opinions import WITH_JOINT
 from benchmarks.allocators.samples import Samples
 

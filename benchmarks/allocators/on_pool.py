@@ -14,7 +14,8 @@ from pydantic import Field
 from scipy.special import softmax
 from torch import Tensor
 
-from ambidex.convex import Array
+from ambidex.base.convex import Array
+from ambidex.base.folds import Rows
 from ambidex.decide.allocators import Allocator
 from ambidex.decide.allocators._config import ShrunkConfig
 from ambidex.decide.allocators._confusion import evidence_tables
@@ -22,7 +23,6 @@ from ambidex.decide.allocators._fit import Likelihood, fit_modality_weights
 from ambidex.decide.allocators._pool import Pool, fit_pool
 from ambidex.decide.allocators._strength import Judge, choose_strength
 from ambidex.decide.allocators.stacking import _split, fit_stacking
-from ambidex.decide.folds import Rows
 
 Labels = NDArray[np.int64]
 

@@ -11,7 +11,7 @@ import torch
 from scipy.special import log_softmax, logsumexp
 from torch import Tensor
 
-from ambidex.convex import Array
+from ambidex.base.convex import Array
 from ambidex.decide.allocators import Allocator
 from ambidex.decide.allocators._calibration import Calibration, calibrate, fit_scale
 from ambidex.decide.allocators._config import ShrunkConfig

@@ -6,7 +6,7 @@ from itertools import product
 
 import torch
 
-from ambidex.progress import progress
+from ambidex.base.progress import progress
 from benchmarks.allocators.cells import BLIND, SHIPPED, Outcome, judge_all
 from benchmarks.allocators.heads import EPOCHS, METHODS, seen
 from benchmarks.allocators.sets import ONE_SPEAKER, SETS, DataSet

@@ -4,8 +4,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ambidex.doors import complain
-from ambidex.errors import AmbidexError
+from ambidex.base.errors import AmbidexError
+from ambidex.commands.doors import complain
 
 
 @contextmanager

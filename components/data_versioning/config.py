@@ -13,7 +13,7 @@ from typing import Any
 from dvc.config import Config
 from dvc.exceptions import DvcException
 
-from ambidex.readers import Source, read_text
+from ambidex.base.readers import Source, read_text
 from components.data_versioning.command import one_line
 from components.data_versioning.remote import Remote, RemoteError
 

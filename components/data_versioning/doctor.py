@@ -11,8 +11,8 @@ from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
+from ambidex.base.errors import AmbidexError
 from ambidex.commands.doctor import FAIL, OK, WARN, Finding, examine, report
-from ambidex.errors import AmbidexError
 from components.data_versioning.command import one_line
 from components.data_versioning.config import committed_secrets, read_remote
 from components.data_versioning.explain import explain, service

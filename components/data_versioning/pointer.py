@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field
 
-from ambidex.errors import DataError
-from ambidex.readers import Record, Source, check, read_text
-from ambidex.readers.schema import shown
-from ambidex.readers.yaml import parse_documents
+from ambidex.base.errors import DataError
+from ambidex.base.readers import Record, Source, check, read_text
+from ambidex.base.readers.schema import shown
+from ambidex.base.readers.yaml import parse_documents
 
 _OID = re.compile(r"[0-9a-f]{32}(\.dir)?")
 _SIZE = 16 * 2**20

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ambidex.errors import DataError
-from ambidex.files import is_unfinished, write_text
+from ambidex.base.errors import DataError
+from ambidex.base.files import is_unfinished, write_text
 from components.data_versioning import tree
 from components.data_versioning.pointer import Pointer
 from components.data_versioning.remote import Remote

@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ambidex.errors import DataError
-from ambidex.outputs import whole_folder
+from ambidex.base.errors import DataError
+from ambidex.base.outputs import whole_folder
 from components.data_versioning import tree
 from components.data_versioning.pointer import Pointer
 from components.data_versioning.remote import Remote

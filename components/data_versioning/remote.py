@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from ambidex.errors import AmbidexError
+from ambidex.base.errors import AmbidexError
 
 ATTEMPTS = 5
 """how often one request is tried, with growing pauses, where AWS_MAX_ATTEMPTS does not say otherwise"""

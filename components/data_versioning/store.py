@@ -10,7 +10,7 @@ from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ambidex.progress import progress
+from ambidex.base.progress import progress
 from components.data_versioning.explain import code_of, explain
 from components.data_versioning.remote import Remote, RemoteError
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ambidex.errors import AmbidexError
+from ambidex.base.errors import AmbidexError
 from components._notes import note_failure
 from components.data_versioning.command import one_line
 from components.data_versioning.publish import publish_to_page

@@ -9,10 +9,10 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from ambidex.errors import DataError
-from ambidex.files import below
-from ambidex.readers import Record, Source, parse_json
-from ambidex.readers.schema import build, shown
+from ambidex.base.errors import DataError
+from ambidex.base.files import below
+from ambidex.base.readers import Record, Source, parse_json
+from ambidex.base.readers.schema import build, shown
 
 
 class _Row(Record):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ambidex.files import write_text
+from ambidex.base.files import write_text
 from components._notes import clear_finished, failures
 
 

@@ -6,8 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ambidex.readers import Source, parse_json, parse_yaml, read_text
-from ambidex.readers.schema import shown
+from ambidex.base.readers import Source, parse_json, parse_yaml, read_text
+from ambidex.base.readers.schema import shown
 from pipelines.kubeflow.errors import ClientError
 from pipelines.kubeflow.package import Package
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from components._groups import Cell, cells_of
 
-from ambidex.configuration import parse_params
-from ambidex.errors import ParamsError
-from ambidex.readers import parse_yaml
+from ambidex.base.errors import ParamsError
+from ambidex.base.readers import parse_yaml
+from ambidex.resolve import parse_params
 from pipelines.kubeflow.errors import ClientError
 from pipelines.kubeflow.package import Package
 from pipelines.size import check_size

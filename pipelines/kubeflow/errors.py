@@ -1,6 +1,6 @@
 """What can go wrong between this machine and the API server. Each is one line: what was tried, what to do."""
 
-from ambidex.errors import AmbidexError
+from ambidex.base.errors import AmbidexError
 
 
 class ClientError(AmbidexError):

@@ -5,7 +5,7 @@ import ssl
 from http import HTTPStatus
 from typing import Any
 
-from ambidex.errors import one_line
+from ambidex.base.errors import one_line
 from pipelines.kubeflow import replies
 from pipelines.kubeflow.errors import ClientError, NoAnswerError, NotFoundError, TransientError
 from pipelines.kubeflow.settings import Settings

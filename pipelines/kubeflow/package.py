@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ambidex.readers import Source, check, read_text
-from ambidex.readers.yaml import parse_documents
+from ambidex.base.readers import Source, check, read_text
+from ambidex.base.readers.yaml import parse_documents
 from pipelines.kubeflow import replies
 from pipelines.kubeflow.errors import ClientError
 

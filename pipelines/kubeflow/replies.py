@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import Field
 
-from ambidex.readers import Record, Source, check, parse_json
-from ambidex.readers.schema import shown
+from ambidex.base.readers import Record, Source, check, parse_json
+from ambidex.base.readers.schema import shown
 from pipelines.kubeflow.errors import ClientError
 
 Reply = dict[str, Any]

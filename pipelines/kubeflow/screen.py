@@ -5,7 +5,7 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from ambidex.errors import one_line
+from ambidex.base.errors import one_line
 from pipelines.kubeflow.schedule import readable
 
 _SIGN_OF_LIFE = 300.0

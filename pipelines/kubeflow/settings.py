@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ambidex.readers import Source, read_text
+from ambidex.base.readers import Source, read_text
 from pipelines.kubeflow.errors import ClientError
 
 VARIABLES = {

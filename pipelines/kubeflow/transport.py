@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
-from ambidex.readers import Source, read_bytes
+from ambidex.base.readers import Source, read_bytes
 from pipelines.kubeflow import explain, replies
 from pipelines.kubeflow.errors import ClientError, TransientError
 from pipelines.kubeflow.replies import Reply

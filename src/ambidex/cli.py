@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from ambidex import doors
+from ambidex.base.errors import one_line
+from ambidex.commands import doors
 from ambidex.commands.verbs import PATHS, STAGE_VERBS, Verb
-from ambidex.errors import one_line
 
 _LISTS = {
     "methods": "the ways to keep modalities balanced in training",
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def verb() -> int:
         if getattr(options, "decodes", False):  # its processes get ready while this one imports torch
-            importlib.import_module("ambidex.media.isolation").start_server()
+            importlib.import_module("ambidex.data.media.isolation").start_server()
         return int(importlib.import_module(f"ambidex.commands.{options.command}").run(options))
 
     return doors.run("ambidex", verb, "interrupted; the same command goes on where it stopped")

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ambidex.errors import AmbidexError
-from ambidex.outputs import delivery, lock
-from ambidex.params import Params
+from ambidex.base.errors import AmbidexError
+from ambidex.base.outputs import delivery, lock
+from ambidex.configuration.params import Params
 from ambidex.stages import run
 
 _WRITES = os.O_WRONLY | os.O_RDWR

@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ambidex.layout import Layout
-from ambidex.params import Params
+from ambidex.base.layout import Layout
+from ambidex.configuration.params import Params
 from chaos.child import Child, Work
 from helpers.runs import small_params, write_manifest
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from ambidex.encoders import ENCODERS
-from ambidex.fusion import FUSIONS
-from ambidex.method import METHODS
+from ambidex.learn.method import METHODS
+from ambidex.net.encoders import ENCODERS
+from ambidex.net.fusion import FUSIONS
 from ambidex.testing import acting
 from helpers.memory_store import make_method
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ambidex.commands.method_page import guards
-from ambidex.method import METHODS
+from ambidex.learn.method import METHODS
 from ambidex.testing import cards
 
 ROOT = Path(__file__).resolve().parents[2]

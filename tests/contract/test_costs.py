@@ -2,7 +2,7 @@
 
 import pytest
 
-from ambidex.method import METHODS
+from ambidex.learn.method import METHODS
 from ambidex.testing import costs
 from ambidex.testing.expect import cases
 

@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from ambidex.method import METHODS
+from ambidex.learn.loop.scaling import LossScale
+from ambidex.learn.method import METHODS
 from ambidex.testing import precision
 from ambidex.testing.expect import cases
-from ambidex.training.scaling import LossScale
 from helpers.memory_store import engine
 
 CASES = [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ambidex.method import METHODS
+from ambidex.learn.method import METHODS
 from ambidex.testing import ranks
 from ambidex.testing.expect import cases
 from ambidex.testing.ranks import BATCH, train, train_in_ranks

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from ambidex import stages
-from ambidex.datasets import DATASETS, Listing
-from ambidex.params import Params
-from ambidex.readers import read_json, read_rows
+from ambidex.base.readers import read_json, read_rows
+from ambidex.configuration.params import Params
+from ambidex.data.datasets import DATASETS, Listing
 
 
 def prepare_params(dataset: str, source: Path | str = "", **prepare: Any) -> Params:

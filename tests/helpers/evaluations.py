@@ -6,11 +6,12 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from ambidex.contributions.coalitions import absent_features, shapley_contributions
+from ambidex.configuration.params import Evaluate
+from ambidex.configuration.values import Choice
 from ambidex.data.kinds import InputSpec
-from ambidex.evaluation import Evaluation, Outputs
-from ambidex.model import Architecture, MultimodalNet
-from ambidex.params import Choice, Evaluate
+from ambidex.judge.evaluation import Evaluation, Outputs
+from ambidex.net.contributions.coalitions import absent_features, shapley_contributions
+from ambidex.net.model import Architecture, MultimodalNet
 
 SIZES = {"train": 240, "val": 120, "test": 120}
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import av
 
-from ambidex.manifest import Row
-from ambidex.media import extraction
-from ambidex.media.container import MediaError
-from ambidex.media.extraction import Begin, Outcome
+from ambidex.data.manifest import Row
+from ambidex.data.media.container import MediaError
+from ambidex.data.store import extraction
+from ambidex.data.store.extraction import Begin, Outcome
 
 REASONS = {
     "segfault.wav": "the decoder crashed on it (signal 11)",

@@ -20,7 +20,7 @@ from helpers.checkout import ROOT
 _PROGRAM = """
 import sys
 from pathlib import Path
-from ambidex.configuration import load_params
+from ambidex.resolve import load_params
 from kfp import local
 from pipelines.compile import PIPELINES
 

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from ambidex.decide.held_out import HeldOut
+from ambidex.judge.held_out import HeldOut
 
 INVERSE = [(1 / 20, 20)]
 """the bounds of an inverse temperature"""

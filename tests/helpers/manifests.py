@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from ambidex import stages
-from ambidex.files import write_csv, write_json
-from ambidex.media.store import FeatureStore
-from ambidex.params import Params
+from ambidex.base.files import write_csv, write_json
+from ambidex.configuration.params import Params
+from ambidex.data.store.reading import FeatureStore
 
 SPLITS = ("train", "train", "val", "test")
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ambidex import entry_points
+from ambidex.base import entry_points
 from ambidex.commands.plugins import registries
 from helpers.checkout import ROOT
 

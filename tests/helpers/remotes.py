@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from components.data_versioning.remote import RemoteError
 
-from ambidex.errors import AmbidexError
+from ambidex.base.errors import AmbidexError
 
 KEY, SECRET = "AKIATESTTESTTEST", "the-secret-that-nobody-may-read"
 BUCKET, URL = "bucket", "s3://bucket/some/prefix"

@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from ambidex.files import write_json
+from ambidex.base.files import write_json
+from ambidex.base.statistics import summary
 from ambidex.report.predictions import Predictions, probabilities
 from ambidex.report.study.cells import CACHE_FILE, DIAGNOSIS_FILE
-from ambidex.statistics import summary
 
 
 def write_evaluation(

@@ -8,10 +8,10 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from ambidex.configuration import parse_params
-from ambidex.files import write_csv, write_json
-from ambidex.layout import Layout
-from ambidex.params import Params
+from ambidex.base.files import write_csv, write_json
+from ambidex.base.layout import Layout
+from ambidex.configuration.params import Params
+from ambidex.resolve import parse_params
 from ambidex.stages import run
 
 CLASSES = ("red", "green", "blue")

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from ambidex.method import Method
+from ambidex.learn.method import Method
 
 
 @contextmanager

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ambidex.base.readers import read_json
 from ambidex.cli import main
-from ambidex.readers import read_json
 from helpers.archives import description, findings, layer_sizes
 from helpers.checkout import ROOT
 from helpers.images import Image

@@ -10,9 +10,9 @@ from docker.models.containers import ContainerCollection
 from kfp import local
 from pipelines.compile import PIPELINES
 
+from ambidex.base.readers import read_json
 from ambidex.cli import main
-from ambidex.configuration import load_params
-from ambidex.readers import read_json
+from ambidex.resolve import load_params
 from helpers.checkout import ROOT
 from helpers.images import Image
 from helpers.small import small_params

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from queue import SimpleQueue
 
-from ambidex.progress import progress
+from ambidex.base.progress import progress
 from mutations.fault import Fault, faults, names
 from mutations.seed import Copy, Verdict
 

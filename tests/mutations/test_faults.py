@@ -5,7 +5,7 @@ from functools import cache
 
 import pytest
 
-from ambidex.method import METHODS
+from ambidex.learn.method import METHODS
 from mutations.fault import ROOT, Fault, StaleFaultError, faults
 from mutations.seed import Copy
 
@@ -59,7 +59,7 @@ NOISY = f"{NOISE}::test_noise_has_the_deviation_asked_for_and_no_bias"
 
 
 def _fault(after, test=NOISY, before="* (255 * deviation)"):
-    return Fault("a fault", "src/ambidex/media/noise.py", before, after, test)
+    return Fault("a fault", "src/ambidex/data/media/noise.py", before, after, test)
 
 
 @pytest.mark.parametrize("before", ["no such text", "pictures"])

@@ -8,10 +8,10 @@ from components import _call, _notes
 from components.final_status.page import show_status
 from pipelines.texts import data_text, learning_text
 
-from ambidex.configuration import load_params, parse_params
-from ambidex.errors import ParamsError, PreemptedError
-from ambidex.files import write_json
-from ambidex.records import CARD_FILE
+from ambidex.base.errors import ParamsError, PreemptedError
+from ambidex.base.files import write_json
+from ambidex.base.records import CARD_FILE
+from ambidex.resolve import load_params, parse_params
 from helpers.small import small_params
 
 

@@ -13,9 +13,9 @@ from pipelines.compile import COMPILED, EXAMPLE, PARAMS, PIPELINES, compile_pipe
 from pipelines.placement import retry_window
 from pipelines.texts import data_text, learning_text, pinned
 
-from ambidex.configuration import load_params
-from ambidex.errors import ParamsError
-from ambidex.params import Params
+from ambidex.base.errors import ParamsError
+from ambidex.configuration.params import Params
+from ambidex.resolve import load_params
 from helpers.checkout import ROOT
 from helpers.kubeflow import Compiled
 

@@ -13,7 +13,7 @@ from components.data_versioning.publish import publish
 from components.data_versioning.pull import pull
 from components.data_versioning.remote import Remote
 
-from ambidex.errors import DataError, OutputError
+from ambidex.base.errors import DataError, OutputError
 from helpers.remotes import (
     BUCKET,
     SECRET,

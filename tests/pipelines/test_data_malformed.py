@@ -9,7 +9,7 @@ from components.data_versioning import tree
 from components.data_versioning.config import read_remote
 from components.data_versioning.pointer import Pointer
 
-from ambidex.errors import AmbidexError, DataError
+from ambidex.base.errors import AmbidexError, DataError
 
 MD5 = "0123456789abcdef0123456789abcdef"
 

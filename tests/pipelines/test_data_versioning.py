@@ -15,8 +15,8 @@ from components.data_versioning.publish import publish, publish_to_page
 from components.data_versioning.pull import pull
 from components.data_versioning.remote import Remote
 
+from ambidex.base.errors import DataError
 from ambidex.cli import main
-from ambidex.errors import DataError
 from helpers.remotes import (
     BUCKET,
     ROOT,

@@ -10,10 +10,10 @@ from components._groups import Cell, Classifier, cells_of, classifiers_of, group
 from components._show import show_reports
 from components.final_status.page import show_status
 
-from ambidex.errors import LostRankError, ParamsError, PreemptedError
-from ambidex.files import sha256
-from ambidex.layout import Layout
-from ambidex.readers import read_json
+from ambidex.base.errors import LostRankError, ParamsError, PreemptedError
+from ambidex.base.files import sha256
+from ambidex.base.layout import Layout
+from ambidex.base.readers import read_json
 from helpers.runs import extracted, pretrained, raw_params, small_params
 
 GROUP = "joint/pretrained/0 wild/pretrained/0 multi_task/pretrained/0"

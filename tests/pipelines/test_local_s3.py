@@ -9,10 +9,10 @@ from components.data_versioning.publish import publish
 from components.data_versioning.pull import pull
 from components.data_versioning.remote import Remote
 
+from ambidex.base.files import sha256
+from ambidex.base.readers import read_json
 from ambidex.cli import main
-from ambidex.files import sha256
-from ambidex.model import WEIGHTS_FILE
-from ambidex.readers import read_json
+from ambidex.net.model import WEIGHTS_FILE
 from helpers.kubeflow import run_here
 from helpers.s3 import Service
 from helpers.small import small_params

@@ -7,8 +7,8 @@ import kubernetes_validate
 import pytest
 from pipelines.compile import COMPILED, PARAMS, PIPELINES, compile_pipeline
 
-from ambidex.cluster import names, quantities
-from ambidex.configuration import load_params
+from ambidex.configuration.cluster import names, quantities
+from ambidex.resolve import load_params
 from helpers.kubeflow import Compiled
 from helpers.pods import pod
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from components._show import log_confusion, log_numbers
 
-from ambidex.files import write_csv, write_json
+from ambidex.base.files import write_csv, write_json
 
 
 class Artifact:

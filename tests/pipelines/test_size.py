@@ -12,8 +12,8 @@ from pipelines.kubeflow.errors import ClientError
 from pipelines.kubeflow.package import load
 from pipelines.size import MOST_STEPS, MOST_TASKS, check_size, count_steps
 
-from ambidex.configuration import load_params
-from ambidex.errors import AmbidexError, ParamsError
+from ambidex.base.errors import AmbidexError, ParamsError
+from ambidex.resolve import load_params
 from helpers.argo import Record
 
 LIMIT = 2**20

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from ambidex import stages
+from ambidex.base.errors import DataError
 from ambidex.cli import main
-from ambidex.errors import DataError
-from ambidex.manifest import Row
-from ambidex.media import pool
-from ambidex.media.extraction import Batch
-from ambidex.media.limits import Limits
-from ambidex.media.pool import TASK, extracted
-from ambidex.params import Part
+from ambidex.configuration.params import Part
+from ambidex.data.manifest import Row
+from ambidex.data.media.limits import Limits
+from ambidex.data.store import pool
+from ambidex.data.store.extraction import Batch
+from ambidex.data.store.pool import TASK, extracted
 from helpers import broken, killers
 from helpers.manifests import extract, extract_params, write_manifest
 from helpers.media import random_pictures, tone, write_clip, write_image, write_wav

@@ -9,8 +9,8 @@ import torch
 from scipy.stats import binomtest, t
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from ambidex.errors import DataError
-from ambidex.files import write_json
+from ambidex.base.errors import DataError
+from ambidex.base.files import write_json
 from ambidex.report.study.table import read_rows, render
 from ambidex.report.tensorboard import FOLDER
 from ambidex.stages import run

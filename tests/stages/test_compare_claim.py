@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from ambidex.cli import main
-from ambidex.configuration import parse_params
 from ambidex.report import theme
 from ambidex.report.study.cells import read_reports
 from ambidex.report.study.charts import study_charts
 from ambidex.report.study.judge import judge
 from ambidex.report.study.recipe import DEFAULT_ALLOCATOR
 from ambidex.report.study.table import read_rows, render
+from ambidex.resolve import parse_params
 from ambidex.stages import run
 from helpers.checkout import checkout, dvc
 from helpers.figures import check

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from ambidex.base.errors import DataError, ParamsError
+from ambidex.base.layout import Layout
+from ambidex.data.store.reading import FeatureStore
 from ambidex.decide.crossfitted import read_cross_fitted, read_held_out
-from ambidex.errors import DataError, ParamsError
-from ambidex.layout import Layout
-from ambidex.media.store import FeatureStore
 from ambidex.stages import _fold, run
 from ambidex.stages import crossfit as crossfit_stage
 from helpers.runs import CLASSES, extracted, small_params, write_vectors

@@ -9,11 +9,11 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
+from ambidex.base.errors import DataError, ParamsError
 from ambidex.cli import main
+from ambidex.data.store.reading import FeatureStore
 from ambidex.decide.allocators import ALLOCATORS
 from ambidex.decide.crossfitted import read_held_out
-from ambidex.errors import DataError, ParamsError
-from ambidex.media.store import FeatureStore
 from ambidex.stages import run
 from helpers.runs import CLASSES, extracted, raw_params, small_params
 
@@ -78,7 +78,7 @@ def test_allocators_are_fitted_on_the_cross_fitted_rows_and_nothing_else(layout,
 
 @pytest.mark.slow
 def test_a_refusal_and_a_note_name_the_cross_fitted_split(layout, tmp_path, monkeypatch):
-    from ambidex.decide import held_out
+    from ambidex.judge import held_out
 
     monkeypatch.setattr(held_out, "TOLERANCE", -2.0)  # nothing stands alone
     for standalone, key in (("refuse", "refusal"), ("probes", "note")):

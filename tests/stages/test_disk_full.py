@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from ambidex import engine
-from ambidex.errors import AmbidexError, StorageError
-from ambidex.layout import Layout
+from ambidex.base.errors import AmbidexError, StorageError
+from ambidex.base.layout import Layout
+from ambidex.learn import engine
+from ambidex.learn.loop.checkpoint import load_checkpoint, save_checkpoint
 from ambidex.stages import run
-from ambidex.training.checkpoint import load_checkpoint, save_checkpoint
 from helpers.outputs import snapshot
 from helpers.runs import extracted, small_params, write_params
 from helpers.stopping import command, same_model

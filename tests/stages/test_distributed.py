@@ -12,8 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ambidex.errors import DataError, ParamsError, TrainingError
-from ambidex.parallel.distributed import run_stage
+from ambidex.base.errors import DataError, ParamsError, TrainingError
+from ambidex.launch.distributed import run_stage
 from ambidex.stages import run
 from helpers.runs import extracted, pretrained, small_params, write_params
 from helpers.stopping import command, same_model, started
@@ -109,7 +109,7 @@ def test_an_error_of_the_stage_is_raised_here(layout, tmp_path, capfd):
 WATCHED = """
 import os, sys
 if os.environ.get("RANK") == "1":
-    import ambidex.engine
+    import ambidex.learn.engine
 
     def watch(event, given):
         changes = event.startswith(("os.rename", "os.mkdir", "os.remove", "os.rmdir"))
@@ -118,7 +118,7 @@ if os.environ.get("RANK") == "1":
                 os.write(2, f"{{event}} {{given[0]}}".encode())
 
     sys.addaudithook(watch)
-    ambidex.engine.save_file = lambda weights, path: os.write(2, str(path).encode())
+    ambidex.learn.engine.save_file = lambda weights, path: os.write(2, str(path).encode())
 """
 
 
@@ -134,7 +134,7 @@ import os
 from types import SimpleNamespace
 import torch
 import torch.distributed as dist
-from ambidex.training.ranks import Ranks
+from ambidex.learn.loop.ranks import Ranks
 
 dist.init_process_group("gloo")
 ranks = Ranks(SimpleNamespace(global_rank=dist.get_rank(), world_size=dist.get_world_size()))
@@ -173,7 +173,7 @@ import sys
 from pathlib import Path
 import torch
 from safetensors.torch import save_file
-from ambidex.training.batches import Batches
+from ambidex.learn.loop.batches import Batches
 from helpers.memory_store import engine
 
 torch.set_num_threads(1)
@@ -223,7 +223,7 @@ def test_ranks_share_a_sweep_and_get_the_bits_of_one_process(tmp_path):
 FAULTS = """
 import os
 if os.environ.get("RANK") == "1":
-    from ambidex.engine import Engine
+    from ambidex.learn.engine import Engine
     original = Engine.update
 
     def update(self, *given):
@@ -311,7 +311,7 @@ def test_the_launcher_killed_takes_its_processes_along(layout, tmp_path):
     arguments = command("train", params, layout.features, tmp_path / "model")
     running = started(arguments, tmp_path, "model.partial/checkpoint.pt")
     ranks = [int(p.parent.name) for p in Path("/proc").glob("[0-9]*/stat") if _parent(p) == running.pid]
-    ranks = [pid for pid in ranks if "ambidex.parallel.rank" in Path(f"/proc/{pid}/cmdline").read_text()]
+    ranks = [pid for pid in ranks if "ambidex.launch.rank" in Path(f"/proc/{pid}/cmdline").read_text()]
     assert len(ranks) == 2
     running.kill()
     running.wait()

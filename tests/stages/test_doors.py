@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from ambidex.base.files import sha256
+from ambidex.base.readers import read_json
 from ambidex.cli import main
-from ambidex.files import sha256
-from ambidex.model import WEIGHTS_FILE
-from ambidex.readers import read_json
+from ambidex.net.model import WEIGHTS_FILE
 from helpers.checkout import checkout, dvc
 from helpers.small import small_params
 

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from pipelines.dvc_yaml import main, renewed
 
+from ambidex.base.errors import DataError
 from ambidex.cli import make_parser
-from ambidex.errors import DataError
 from ambidex.stages.code import CARRIES
 from ambidex.stages.table import TABLE
 from helpers.checkout import ROOT, checkout, dvc
@@ -70,7 +70,7 @@ encoder = f"{given.get('--seed')}/{given.get('--modality')}"
 places = {"prepare": "manifest", "extract": "features", "pretrain": f"encoders/{encoder}", "compare": "study"}
 folder = Path("runs") / {**places, "train": f"models/{cell}", "evaluate": f"reports/{cell}"}[verb]
 reads = {
-    "train": Path(f"src/ambidex/methods/{given.get('--method')}.py"),
+    "train": Path(f"src/ambidex/learn/methods/{given.get('--method')}.py"),
     "evaluate": Path(f"runs/models/{cell}/index.json"),
 }
 content = hashlib.sha256(reads[verb].read_bytes()).hexdigest() if verb in reads else verb
@@ -131,9 +131,11 @@ def test_stage_names_all_code_it_runs(definition: dict, stage: str) -> None:
 
 def test_every_method_names_all_code_it_runs(definition: dict) -> None:
     deps = definition["stages"]["train"]["deps"]
-    for path in (ROOT / "src/ambidex/methods").glob("[a-z]*.py"):
+    for path in (ROOT / "src/ambidex/learn/methods").glob("[a-z]*.py"):
         declared = [ROOT / dep.replace("${item.method}", path.stem) for dep in deps]
-        needed = closure(ROOT / "src", f"ambidex.methods.{path.stem}", PLUMBING | {"ambidex.methods"})
+        needed = closure(
+            ROOT / "src", f"ambidex.learn.methods.{path.stem}", PLUMBING | {"ambidex.learn.methods"}
+        )
         files = {file_of(ROOT / "src", name) for name in needed}
         missing = [f for f in files if f and not any(f == dep or dep in f.parents for dep in declared)]
         assert not missing, f"dvc.yaml, train of {path.stem}: does not depend on {missing}"
@@ -155,7 +157,7 @@ def test_a_stage_is_what_it_was_when_people_wrote_it(definition: dict, stage: st
 def test_an_allocator_a_diagnostic_and_a_page_retrain_nothing(definition: dict) -> None:
     for stage in ("pretrain", "train"):
         for dep in definition["stages"][stage]["deps"]:
-            for other in ("decide/allocators/gate.py", "diagnose/probes.py", "report/html.py"):
+            for other in ("decide/allocators/gate.py", "judge/diagnose/probes.py", "report/html.py"):
                 path = f"src/ambidex/{other}"
                 assert (ROOT / path).exists()
                 assert not f"{path}/".startswith(f"{dep}/"), f"{stage} depends on {path}"
@@ -166,7 +168,7 @@ def test_what_a_person_edits_stays_and_what_is_ours_comes_back(tmp_path: Path) -
     shipped = (ROOT / "dvc.yaml").read_text()
     own = "  my-own.stage: # mine\n    cmd: make tea\n    outs: [tea]\n\n  # a remark\n"
     mine = shipped.replace("  train:\n", f"{own}  train:\n").replace("desc: the first cell", "desc: my cell")
-    spoilt = mine.replace("      - src/ambidex/engine.py\n", "").replace(
+    spoilt = mine.replace("      - src/ambidex/learn/engine.py\n", "").replace(
         "cmd: ambidex extract\n", "cmd: true\n"
     )
     assert spoilt != mine
@@ -228,7 +230,7 @@ def test_a_change_reruns_its_own_cells_only(project: Path) -> None:
     assert len(rerun(project)) == 2 + 4 + 8 + 8 + 1
     assert rerun(project) == []
     assert stale_after(project, "report/html.py") == {"evaluate", "compare"}
-    assert stale_after(project, "training/batches.py") == {"pretrain", "train"}
+    assert stale_after(project, "learn/loop/batches.py") == {"pretrain", "train"}
 
     unfinished = project / "runs/models/ogm_ge-scratch-0.partial/checkpoint"
     unfinished.parent.mkdir()
@@ -238,7 +240,7 @@ def test_a_change_reruns_its_own_cells_only(project: Path) -> None:
     saved.write_text("saved by evaluate --save")
     cells = [f"ogm_ge-{regime}-{seed}" for regime in ("pretrained", "scratch") for seed in (0, 1)]
     both = sorted(f"{stage} {cell}" for stage in ("train", "evaluate") for cell in cells)
-    method = project / "src/ambidex/methods/ogm_ge.py"
+    method = project / "src/ambidex/learn/methods/ogm_ge.py"
     method.write_text(method.read_text() + "\n# changed\n")
     assert rerun(project) == ["compare", *both]
     assert unfinished.read_text() == "half a run"

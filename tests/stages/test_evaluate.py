@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from ambidex.base.errors import DataError, ModelError, ParamsError
+from ambidex.base.files import write_json
 from ambidex.decide.allocators import ALLOCATORS
-from ambidex.errors import DataError, ModelError, ParamsError
-from ambidex.files import write_json
 from ambidex.stages import run
 from helpers.pages import read_page
 from helpers.runs import CLASSES, extracted, pretrained, small_params
@@ -218,7 +218,7 @@ def test_an_oracle_selection_is_marked(layout, tmp_path):
 
 
 def test_a_refused_headline_falls_back_to_the_plain_sum_and_says_so(layout, tmp_path, monkeypatch):
-    from ambidex.decide import held_out
+    from ambidex.judge import held_out
 
     monkeypatch.setattr(held_out, "TOLERANCE", -2.0)
     params = _params(allocator="temperature", diagnostics=["probes"], standalone="refuse")
@@ -292,7 +292,7 @@ def test_an_unknown_diagnostic_and_an_empty_split_are_named(layout, tmp_path):
 
 
 def test_a_store_without_validation_is_refused(layout, tmp_path, monkeypatch):
-    from ambidex.media.store import FeatureStore
+    from ambidex.data.store.reading import FeatureStore
 
     rows = FeatureStore.rows
     monkeypatch.setattr(

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 import torch
 
-from ambidex.errors import DataError, StorageError
-from ambidex.media import extraction
-from ambidex.media import store as store_module
-from ambidex.media.decode import decode
-from ambidex.media.manifest import read_manifest
-from ambidex.media.requests import Pictures
-from ambidex.media.store import FeatureStore
+from ambidex.base.errors import DataError, StorageError
+from ambidex.data.media.decode import decode
+from ambidex.data.media.requests import Pictures
+from ambidex.data.store import extraction
+from ambidex.data.store import reading as store_module
+from ambidex.data.store.manifest import read_manifest
+from ambidex.data.store.reading import FeatureStore
 from ambidex.stages import extract as stage
 from helpers.manifests import extract, extract_params, write_manifest
 from helpers.media import random_pictures, tone, write_clip, write_image, write_wav

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from ambidex import cli
-from ambidex.few_groups import few_groups
-from ambidex.progress import say_once
-from ambidex.readers import read_json
+from ambidex.base.few_groups import few_groups
+from ambidex.base.progress import say_once
+from ambidex.base.readers import read_json
 from ambidex.stages import run
 from helpers.reports import write_evaluation
 from helpers.runs import small_params, write_params

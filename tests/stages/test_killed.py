@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from ambidex.commands.freshness import up_to_date
-from ambidex.method import Method
+from ambidex.learn.loop.clock import Timer
+from ambidex.learn.method import Method
 from ambidex.stages import run
-from ambidex.training.clock import Timer
 from helpers.memory_store import engine
 from helpers.runs import extracted, small_params, write_params
 from helpers.stopping import command, same_model

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from ambidex import stages
-from ambidex.errors import DataError
-from ambidex.media.store import FeatureStore
-from ambidex.params import Params, Part
+from ambidex.base.errors import DataError
+from ambidex.configuration.params import Params, Part
+from ambidex.data.store.reading import FeatureStore
 from ambidex.stages import extract as stage
 from helpers.manifests import extract, extract_params, write_manifest
 from helpers.media import tone, write_image, write_wav

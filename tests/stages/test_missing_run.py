@@ -13,10 +13,10 @@ from safetensors.numpy import load_file
 from safetensors.torch import load_file as load_tensors
 from safetensors.torch import save_file
 
+from ambidex.base.files import sha256
 from ambidex.cli import main
-from ambidex.files import sha256
-from ambidex.media.store import INDEX, FeatureStore, store_fingerprint
-from ambidex.model import load_model
+from ambidex.data.store.reading import INDEX, FeatureStore, store_fingerprint
+from ambidex.net.model import load_model
 from helpers.runs import raw_params
 
 SIZES = {"train": 60, "val": 30, "test": 30}

@@ -9,11 +9,11 @@ from safetensors.torch import load_file
 from scipy.special import softmax
 from scipy.stats import entropy
 
+from ambidex.base.layout import Layout
+from ambidex.base.readers import read_json
+from ambidex.data.store.reading import FeatureStore
 from ambidex.decide.repaired import load_saved
-from ambidex.layout import Layout
-from ambidex.media.store import FeatureStore
-from ambidex.model import load_model
-from ambidex.readers import read_json
+from ambidex.net.model import load_model
 from ambidex.stages import run
 from helpers.runs import extracted, pretrained, small_params
 
@@ -89,7 +89,7 @@ def test_an_allocator_can_weigh_what_the_head_says_of_each_modality(layout: Layo
     """With Shapley contributions that do not stand alone it reads the branches; forced here by the source."""
     from ambidex.decide.layer import DecisionLayer, DecisionSpec
     from ambidex.decide.repaired import Repaired
-    from ambidex.evaluation import collect
+    from ambidex.judge.evaluation import collect
 
     model, inputs, _ = seen(layout, "entropy")
     layer = DecisionLayer(DecisionSpec("uniform", {}, "own_heads"), model.fusion.dims, model.classes)

@@ -10,9 +10,9 @@ import sys
 import pytest
 from safetensors.torch import load_file
 
-from ambidex.errors import ParamsError
-from ambidex.parallel.distributed import run_stage
-from ambidex.parallel.torchrun import unmet_nodes
+from ambidex.base.errors import ParamsError
+from ambidex.base.torchrun import unmet_nodes
+from ambidex.launch.distributed import run_stage
 from helpers.runs import extracted, pretrained, small_params, write_params
 from helpers.stopping import same_model
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from ambidex.base.errors import PreemptedError
+from ambidex.base.layout import Layout
+from ambidex.base.source import text
 from ambidex.commands.freshness import up_to_date
-from ambidex.errors import PreemptedError
-from ambidex.layout import Layout
-from ambidex.params import Params
-from ambidex.source import text
+from ambidex.configuration.params import Params
 from ambidex.stages import code, run
 from helpers.runs import extracted, small_params, write_manifest
 from helpers.stopping import same_model, sigterm_in_step
@@ -114,7 +114,7 @@ def test_a_change_in_a_report_costs_no_training(
     monkeypatch.setattr(text, "_BEGAN", time.time_ns() + 10**12)  # as if they had been written before
     home = tmp_path / "src"
     shutil.copytree(Path(code.__file__).parents[1], home / "ambidex")
-    for name, more in (("report/html.py", "NEW = 1\n"), ("training/batches.py", "# a comment\n")):
+    for name, more in (("report/html.py", "NEW = 1\n"), ("learn/loop/batches.py", "# a comment\n")):
         file = home / "ambidex" / name
         file.write_text(file.read_text() + more)
     real = code.modules
@@ -125,7 +125,7 @@ def test_a_change_in_a_report_costs_no_training(
     with sigterm_in_step(STEPS - 6 + 1):
         train(layout, params(), output)
     assert up_to_date("train", params(), {"features": layout.features}, output)
-    file = home / "ambidex/training/clock.py"
+    file = home / "ambidex/learn/loop/clock.py"
     file.write_text(file.read_text() + "NEW = 1\n")
     code.read_source.cache_clear()
     code._fingerprint.cache_clear()

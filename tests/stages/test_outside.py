@@ -14,11 +14,11 @@ import yaml
 from components import _call
 
 from ambidex import stages
+from ambidex.base.errors import ModelError, ParamsError
 from ambidex.cli import main
 from ambidex.commands.freshness import up_to_date
-from ambidex.configuration import load_params
-from ambidex.errors import ModelError, ParamsError
-from ambidex.model import load_model
+from ambidex.net.model import load_model
+from ambidex.resolve import load_params
 from ambidex.testing import CheckError, check_encoder, check_method
 from ambidex.testing.ranks import ranks
 from helpers.checkout import ROOT
@@ -184,7 +184,7 @@ from pathlib import Path
 import pytest
 
 from ambidex.cli import main
-from ambidex.model import load_model
+from ambidex.net.model import load_model
 
 root = Path(sys.argv[1])
 with (root / "source.csv").open() as stream:

@@ -13,15 +13,15 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
+from ambidex.base.errors import DataError
+from ambidex.base.files import write_json
+from ambidex.base.readers import read_json
 from ambidex.cli import main
 from ambidex.data.kinds.frames import Frames
 from ambidex.data.kinds.log_mel import LogMel
 from ambidex.data.kinds.vector import Vector
-from ambidex.errors import DataError
-from ambidex.files import write_json
 from ambidex.predict.clips import clip_cells, wants_of
 from ambidex.predict.prediction import Predictor, margin_shares
-from ambidex.readers import read_json
 from helpers.manifests import write_manifest
 from helpers.media import random_pictures, tone, write_clip, write_image, write_wav
 
@@ -178,22 +178,26 @@ def test_one_bad_clip_costs_one_line_and_the_others_are_predicted(
     Path("text.mp4").write_text("not a clip")
     write_clip(Path("silent.mp4"), 0.3, size=(32, 32), audio=False)
     capsys.readouterr()
-    bad = ["cut.mp4", "none.mp4", "silent.mp4", "text.mp4", "audio=0.wav", "visual=0.png,audio=gone.wav"]
-    named = ["1.mp4", *bad, "visual=0.png,audio=0.wav", "2.mp4"]
+    bad = ["cut.mp4", "none.mp4", "silent.mp4", "text.mp4", "visual=0.png,audio=gone.wav"]
+    named = ["1.mp4", *bad, "audio=0.wav", "visual=0.png,audio=0.wav", "2.mp4"]
     assert main(["predict", str(two), *named]) == 2
     out, error = capsys.readouterr()
     assert [line.split()[0] for line in out.splitlines()[2:]] == [
         "1.mp4",
+        "audio=0.wav",
         "visual=0.png,audio=0.wav",
         "2.mp4",
     ]
-    reasons = dict(line.removeprefix("ambidex: ").split(": ", 1) for line in error.splitlines())
+    lacking, *lines = error.splitlines()
+    assert lacking == (
+        "ambidex: 1 of 9 clips predicted without visual; the model was trained on samples that have all modalities"
+    )
+    reasons = dict(line.removeprefix("ambidex: ").split(": ", 1) for line in lines)
     assert set(reasons) == set(bad)
     assert reasons["cut.mp4"].startswith("truncated")
     assert reasons["none.mp4"] == "file is missing"
     assert reasons["silent.mp4"] == "has no audio stream"
     assert reasons["text.mp4"] == "not a media file"
-    assert reasons["audio=0.wav"] == "'visual' is missing; expected visual=FILE,audio=FILE"
     assert reasons["visual=0.png,audio=gone.wav"] == "gone.wav: file is missing"
     found = predicted(capsys, two, *named, code=2)
     assert {line["clip"]: line.get("error") for line in found} == {name: reasons.get(name) for name in named}
@@ -214,7 +218,7 @@ def test_many_clips_stay_in_order_whoever_reads_them(two: Path, capsys: pytest.C
 def test_a_bar_appears_where_it_takes_long(
     two: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ambidex import progress
+    from ambidex.base import progress
     from ambidex.commands import predict
 
     monkeypatch.setattr(progress, "_LOG_SECONDS", 0.0)
@@ -332,6 +336,7 @@ def test_a_clip_is_named_by_one_file_or_by_pairs(tmp_path: Path, monkeypatch: py
     assert clip_cells("a.mp4", WANTS) == {"audio": "a.mp4", "visual": "a.mp4"}
     assert clip_cells("visual=b,1.png,audio=a=1.wav", WANTS) == {"visual": "b,1.png", "audio": "a=1.wav"}
     assert clip_cells("t.npz#t[3]", {"touch": MIXED["touch"]}) == {"touch": "t.npz#t[3]"}
+    assert clip_cells("audio=a.wav", WANTS) == {"audio": "a.wav"}  # a sample without the other
     monkeypatch.chdir(tmp_path)
     Path("take=1.mp4").touch()
     assert clip_cells("take=1.mp4", WANTS)["audio"] == "take=1.mp4"
@@ -340,7 +345,6 @@ def test_a_clip_is_named_by_one_file_or_by_pairs(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("audio=a.wav", "'visual' is missing; expected audio=FILE,visual=FILE"),
         ("vidual=b.png,audio=a.wav", "the model has no modality 'vidual'; did you mean 'visual'"),
         ("audio=a.wav,visual=", "'visual=' names no file"),
         ("audio=a.wav,audio=b.wav,visual=c.png", "'audio' is named twice"),

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from ambidex import outputs
+from ambidex.base import outputs
+from ambidex.base.errors import PreemptedError, StorageError
 from ambidex.cli import main
 from ambidex.commands import study
 from ambidex.commands.freshness import up_to_date
-from ambidex.errors import PreemptedError, StorageError
-from ambidex.method import Phase
+from ambidex.learn.loop.stopping import stop_on_sigterm
+from ambidex.learn.method import Phase
 from ambidex.stages import run
-from ambidex.training.stopping import stop_on_sigterm
 from helpers.memory_store import engine
 from helpers.runs import extracted, small_params, write_params
 from helpers.stopping import command, same_model, sigterm_in_step, started
@@ -179,7 +179,7 @@ def test_a_study_ends_as_well(monkeypatch, tmp_path, capsys):
 
 WAITING = """
 import sys, time
-from ambidex.training.stopping import stop_on_sigterm
+from ambidex.learn.loop.stopping import stop_on_sigterm
 with stop_on_sigterm() as stop:
     print("ready", flush=True)
     while True:

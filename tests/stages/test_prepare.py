@@ -5,8 +5,8 @@ import csv
 import pytest
 
 from ambidex import stages
-from ambidex.errors import AmbidexError, DataError, ParamsError
-from ambidex.readers import read_json
+from ambidex.base.errors import AmbidexError, DataError, ParamsError
+from ambidex.base.readers import read_json
 from helpers.datasets import prepare, prepare_params
 from helpers.media import tone, write_clip, write_wav
 

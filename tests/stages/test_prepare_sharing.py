@@ -8,9 +8,9 @@ import pytest
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from ambidex.datasets import _content
-from ambidex.errors import DataError
-from ambidex.readers import read_json
+from ambidex.base.errors import DataError
+from ambidex.base.readers import read_json
+from ambidex.data.datasets import _content
 from helpers.datasets import prepare
 
 CLASSES = "ab"

@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from ambidex.errors import AmbidexError, DataError, ParamsError
+from ambidex.base.errors import AmbidexError, DataError, ParamsError
 from helpers.datasets import prepare
 from helpers.media import tone, write_wav
 
@@ -204,7 +204,7 @@ def test_a_source_that_would_be_ignored_is_refused(tmp_path, source):
 
 
 @pytest.mark.parametrize(
-    "source", ["", "src/ambidex/datasets/synthetic.py", "/app/src/ambidex/datasets/synthetic.py"]
+    "source", ["", "src/ambidex/data/datasets/synthetic.py", "/app/src/ambidex/data/datasets/synthetic.py"]
 )
 def test_a_made_up_data_set_may_name_its_own_code(tmp_path, source):
     options = {"classes": 2, "samples_per_class": 9, "train_speakers": 3, "val_speakers": 3, "test_speakers": 3,
@@ -230,8 +230,8 @@ def test_the_broken_tables(shared_data, tmp_path, name):
         with pytest.raises(AmbidexError, match="line 1: column 1 has no name, as an index column"):
             prepare(tmp_path / "out", "manifest", tmp_path / f"{name}.csv")
     else:
-        from ambidex.media.container import MediaError
-        from ambidex.media.vectors import read_vector
+        from ambidex.data.media.container import MediaError
+        from ambidex.data.media.vectors import read_vector
 
         with pytest.raises(
             MediaError, match="in its first line, expected a header with a name for each column"

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from components._call import call
 
+from ambidex.base.errors import ModelError
+from ambidex.base.layout import Layout
 from ambidex.cli import main
-from ambidex.configuration import load_params
-from ambidex.errors import ModelError
-from ambidex.layout import Layout
-from ambidex.method import METHODS
+from ambidex.learn.method import METHODS
+from ambidex.resolve import load_params
 from ambidex.stages._method import check_method
 from helpers.runs import write_params
 

@@ -11,12 +11,12 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
+from ambidex.base.errors import DataError, ModelError
+from ambidex.base.files import sha256, write_json
+from ambidex.base.layout import Layout
+from ambidex.base.readers import read_json
+from ambidex.data.store.reading import FeatureStore, store_fingerprint
 from ambidex.decide.repaired import load_saved
-from ambidex.errors import DataError, ModelError
-from ambidex.files import sha256, write_json
-from ambidex.layout import Layout
-from ambidex.media.store import FeatureStore, store_fingerprint
-from ambidex.readers import read_json
 from ambidex.stages import run
 from ambidex.stages._checks import fitting_model
 from helpers.runs import extracted, pretrained, small_params
@@ -114,7 +114,7 @@ def test_a_saved_model_is_judged_by_its_trained_head_and_fitted_afresh(
 def test_a_refused_allocator_leaves_the_report_and_no_model(
     layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ambidex.decide import held_out
+    from ambidex.judge import held_out
 
     monkeypatch.setattr(held_out, "TOLERANCE", -2.0)
     with pytest.raises(

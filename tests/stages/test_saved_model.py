@@ -10,11 +10,11 @@ import pytest
 import yaml
 from pipelines.dvc_yaml import renewed
 
+from ambidex.base.errors import ModelError, OutputError
+from ambidex.base.files import sha256
+from ambidex.base.layout import Layout
+from ambidex.base.readers import read_json
 from ambidex.commands.freshness import up_to_date
-from ambidex.errors import ModelError, OutputError
-from ambidex.files import sha256
-from ambidex.layout import Layout
-from ambidex.readers import read_json
 from ambidex.report.model_files import is_of_report, keep_saved_model, kept_note
 from ambidex.stages import run
 from helpers.checkout import ROOT

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from ambidex.cli import main
-from ambidex.media.store import FeatureStore
-from ambidex.model import load_model
+from ambidex.data.store.reading import FeatureStore
+from ambidex.net.model import load_model
 
 CLASSES = ("falling", "rising")
 PERIOD = 8

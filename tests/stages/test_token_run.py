@@ -10,8 +10,8 @@ import torch
 from safetensors.numpy import load_file
 
 from ambidex.cli import main
-from ambidex.media.store import FeatureStore
-from ambidex.model import load_model
+from ambidex.data.store.reading import FeatureStore
+from ambidex.net.model import load_model
 from helpers.small import small_params
 
 ENCODER = {"name": "transformer", "patch": 8, "dim": 16, "layers": 1, "heads": 2}

@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ambidex.errors import DataError, ModelError, TrainingError
-from ambidex.model import load_model
+from ambidex.base.errors import DataError, ModelError, TrainingError
+from ambidex.net.model import load_model
 from ambidex.stages import run
 from helpers.runs import extracted, pretrained, small_params, write_params
 
@@ -36,7 +36,7 @@ def _train(layout, params, name):
 def test_pretrain_leaves_a_classifier_with_its_results(layout):
     from sklearn.metrics import accuracy_score, f1_score
 
-    from ambidex.media.store import FeatureStore
+    from ambidex.data.store.reading import FeatureStore
 
     folder = layout.encoder("left", 0)
     metrics = json.loads((folder / "metrics.json").read_text())
@@ -74,7 +74,7 @@ def _classifiers(layout, inputs):
 @pytest.mark.parametrize("regime", ["frozen", "pretrained"])
 def test_the_head_starts_as_the_unimodal_classifiers_or_anew(layout, regime):
     """After steps of (nearly) no length the model still says what it started with."""
-    from ambidex.media.store import FeatureStore
+    from ambidex.data.store.reading import FeatureStore
 
     store = FeatureStore.open(layout.features)
     inputs = {m: store.gather(m, store.rows("val")) for m in ("left", "right")}
@@ -155,7 +155,7 @@ def test_method_overrides_of_the_train_section_apply(layout):
 
 def test_test_labels_never_reach_training(layout, monkeypatch):
     """Changing the labels of the test split changes no weight."""
-    from ambidex.media.store import FeatureStore
+    from ambidex.data.store.reading import FeatureStore
 
     store = FeatureStore.open(layout.features)
     changed = FeatureStore.open(layout.features)
@@ -222,7 +222,7 @@ def test_what_another_run_left_unfinished_is_not_mixed_in(layout, tmp_path):
 
 
 def test_an_empty_split_is_one_line(layout, monkeypatch):
-    from ambidex.media.store import FeatureStore
+    from ambidex.data.store.reading import FeatureStore
 
     store = FeatureStore.open(layout.features)
     rows = store.rows

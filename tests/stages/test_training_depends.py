@@ -20,9 +20,9 @@ JUDGING = {
 LISTED = """
 import sys
 import ambidex.stages.{stage}
-from ambidex.encoders import ENCODERS
-from ambidex.fusion import FUSIONS
-from ambidex.method import METHODS
+from ambidex.net.encoders import ENCODERS
+from ambidex.net.fusion import FUSIONS
+from ambidex.learn.method import METHODS
 for plugins in (ENCODERS, FUSIONS, METHODS):
     plugins.all()
 print(*sorted(name for name in sys.modules if name.startswith("ambidex.")))
@@ -36,5 +36,5 @@ def test_training_imports_nothing_that_judges_or_repairs(stage: str) -> None:
     )
     modules = done.stdout.split()
     assert f"ambidex.stages.{stage}" in modules
-    assert "ambidex.methods.smv" in modules
+    assert "ambidex.learn.methods.smv" in modules
     assert [name for name in modules if name.split(".")[1] in JUDGING] == []

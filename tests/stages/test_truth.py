@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from ambidex.configuration import load_params
-from ambidex.layout import Layout
-from ambidex.params import Params
-from ambidex.readers import read_json
+from ambidex.base.layout import Layout
+from ambidex.base.readers import read_json
+from ambidex.configuration.params import Params
+from ambidex.resolve import load_params
 from ambidex.stages import run
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from ambidex.base.errors import BusyError
+from ambidex.base.layout import Layout
+from ambidex.base.outputs import lock
+from ambidex.base.outputs.lock import lock_file
+from ambidex.base.readers import read_json
 from ambidex.cli import main
 from ambidex.commands import study
-from ambidex.errors import BusyError
-from ambidex.layout import Layout
-from ambidex.outputs import lock
-from ambidex.outputs.lock import lock_file
-from ambidex.readers import read_json
 from ambidex.stages import run
 from helpers.outputs import snapshot
 from helpers.runs import extracted, small_params, write_params

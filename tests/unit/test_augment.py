@@ -8,13 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ambidex.augment import augment
+from ambidex.data.augment import augment
 from ambidex.data.draws import Draws
 from ambidex.data.kinds._crops import _boxes, _crop_each, _crop_together
 from ambidex.data.kinds._pictures import FramesAugment
 from ambidex.data.kinds._spectrogram import SpectrogramAugment
 from ambidex.data.kinds.vector import VectorAugment
-from ambidex.training.batches import Batches
+from ambidex.learn.loop.batches import Batches
 from helpers.memory_store import MemoryStore
 
 

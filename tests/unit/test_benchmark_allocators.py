@@ -15,7 +15,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from ambidex.decide.allocators._pool import fit_pool
-from ambidex.decide.held_out import HeldOut
+from ambidex.judge.held_out import HeldOut
 
 LABELS = np.array([0, 1, 2, 0, 1, 2])
 

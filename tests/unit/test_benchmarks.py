@@ -103,7 +103,7 @@ def test_field_shapes_are_the_papers(tmp_path):
 
 
 def test_every_way_sees_the_same_clip(tmp_path):
-    from ambidex.media.decode import decode
+    from ambidex.data.media.decode import decode
 
     clip = tmp_path / "clip.mp4"
     write_clip(clip, 0.6, 48, 64, seed=0)
@@ -120,8 +120,8 @@ def test_engine_and_bare_loop_learn_the_same(tmp_path):
     """The reference is the same computation: after as many steps on the same rows its weights are the same."""
     import torch
 
-    from ambidex.method import METHODS
-    from ambidex.runtime import make_fabric
+    from ambidex.learn.method import METHODS
+    from ambidex.learn.runtime import make_fabric
 
     case = engine_step.Case("t", engine_step._inputs(16), engine_step.TINY, 4, 2, 1)
     store = make_store(tmp_path / "store", case.wants, {"train": 8, "val": 2})

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from ambidex import stages
+from ambidex.base.errors import TrainingError
+from ambidex.base.layout import Layout
 from ambidex.cli import main
 from ambidex.commands import doctor
 from ambidex.commands.plugins import registry
 from ambidex.commands.reference import markdown
 from ambidex.commands.verbs import PATHS, STAGE_VERBS
 from ambidex.commands.wiring import places
-from ambidex.configuration import load_params
-from ambidex.errors import TrainingError
-from ambidex.layout import Layout
+from ambidex.resolve import load_params
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMS = str(ROOT / "params.yaml")

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from ambidex.cluster import names, quantities
+from ambidex.configuration.cluster import names, quantities
 
 # The grammar of resource.Quantity: <sign><digits>[.<digits>] and one of n u m "" k M G T P E, Ki ... Ei, e<n>, E<n>.
 AMOUNTS = {

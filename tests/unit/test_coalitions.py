@@ -5,9 +5,9 @@ from itertools import permutations
 import pytest
 import torch
 
-from ambidex.contributions.coalitions import absent_features, coalition_logits, shapley_contributions
-from ambidex.contributions.shapley import coalitions, shapley
-from ambidex.errors import ModelError
+from ambidex.base.errors import ModelError
+from ambidex.net.contributions.coalitions import absent_features, coalition_logits, shapley_contributions
+from ambidex.net.contributions.shapley import coalitions, shapley
 from helpers.evaluations import make_evaluation, make_model
 
 NAMES = ("audio", "visual", "text")
@@ -64,7 +64,7 @@ def test_contributions_do_not_depend_on_how_samples_are_cut(monkeypatch):
     for rule in ("mean", "permuted"):
         background = absent_features({"train": features}, features, rule)
         whole = shapley_contributions(model, features, background)
-        monkeypatch.setattr("ambidex.contributions.coalitions._VALUES", 100)
+        monkeypatch.setattr("ambidex.net.contributions.coalitions._VALUES", 100)
         cut = shapley_contributions(model, features, background)
         monkeypatch.undo()
         for m in NAMES:

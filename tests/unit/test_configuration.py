@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from ambidex.configuration import load_params, method_choice, method_params, parse_params
-from ambidex.errors import ParamsError
-from ambidex.params import Params
+from ambidex.base.errors import ParamsError
+from ambidex.configuration.params import Params
+from ambidex.resolve import load_params, method_choice, method_params, parse_params
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {

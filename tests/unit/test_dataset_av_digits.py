@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from ambidex.errors import DataError
+from ambidex.base.errors import DataError
 from helpers.datasets import list_samples, prepare
 from helpers.media import tone, write_image, write_wav
 

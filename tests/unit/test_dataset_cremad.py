@@ -5,7 +5,7 @@ import gzip
 
 import pytest
 
-from ambidex.errors import DataError, ParamsError
+from ambidex.base.errors import DataError, ParamsError
 from helpers.datasets import list_samples, prepare
 from helpers.media import tone, write_clip, write_wav
 

@@ -5,9 +5,9 @@ import gzip
 
 import pytest
 
-from ambidex.datasets._kinetics import ClipFolder, Entry
-from ambidex.errors import DataError, ParamsError
-from ambidex.readers import read_rows
+from ambidex.base.errors import DataError, ParamsError
+from ambidex.base.readers import read_rows
+from ambidex.data.datasets._kinetics import ClipFolder, Entry
 from helpers.datasets import list_samples, prepare
 from helpers.media import write_clip
 

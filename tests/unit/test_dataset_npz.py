@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ambidex.errors import DataError
-from ambidex.media.vectors import read_vector
+from ambidex.base.errors import DataError
+from ambidex.data.media.vectors import read_vector
 from helpers.datasets import list_samples, prepare
 
 

@@ -4,8 +4,8 @@ import av
 import numpy as np
 import pytest
 
-from ambidex.datasets._truth import best_accuracy, class_names, pattern_probabilities
-from ambidex.errors import ParamsError
+from ambidex.base.errors import ParamsError
+from ambidex.data.datasets._truth import best_accuracy, class_names, pattern_probabilities
 from helpers.datasets import list_samples, prepare
 
 SMALL = {"samples_per_class": 6, "train_speakers": 2, "val_speakers": 1, "test_speakers": 1, "seconds": 0.5}

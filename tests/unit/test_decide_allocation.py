@@ -6,13 +6,13 @@ import json
 import pytest
 import torch
 
+from ambidex.base.errors import DataError, ParamsError
+from ambidex.base.statistics import accuracy, macro_f1
+from ambidex.configuration.params import Evaluate
 from ambidex.decide.allocators import ALLOCATORS
 from ambidex.decide.fitting import fit_allocators, held_out, sources
-from ambidex.decide.held_out import CROSS_FITTED
-from ambidex.errors import DataError, ParamsError
-from ambidex.params import Evaluate
-from ambidex.probes import fit_probes
-from ambidex.statistics import accuracy, macro_f1
+from ambidex.judge.held_out import CROSS_FITTED
+from ambidex.judge.probes import fit_probes
 from helpers.evaluations import make_evaluation
 
 ONE_SIDED = {"audio": [1, 1, 0, 0, 1, 1], "visual": [0, 0, 1, 1, 1, 1]}

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from ambidex.base.errors import ParamsError
+from ambidex.base.folds import folds
 from ambidex.decide.allocators import ALLOCATORS, simplest_first
 from ambidex.decide.allocators.auto import _evidence, _pick, _splits
 from ambidex.decide.allocators.modality import Modality
-from ambidex.decide.folds import folds
-from ambidex.errors import ParamsError
 from helpers.heldouts import changed, draw, fit, habitual, made, said
 from helpers.likelihoods import mean_nll
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from scipy.special import softmax
 
+from ambidex.base.folds import folds
+from ambidex.base.statistics import nll
 from ambidex.decide.allocators._confusion import evidence_tables
-from ambidex.decide.folds import folds
-from ambidex.statistics import nll
 from helpers.heldouts import draw, fit, habitual, said
 from helpers.likelihoods import arrays, mean_nll, pool_of
 

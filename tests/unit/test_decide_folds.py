@@ -5,11 +5,11 @@ import pytest
 import scipy.stats
 import torch
 
+from ambidex.base.folds import cluster_of, folds, margin, standard_error
 from ambidex.decide.allocators._calibration import calibrate
 from ambidex.decide.allocators._fit import Likelihood
 from ambidex.decide.allocators._strength import one_standard_error
 from ambidex.decide.allocators.stacking import fit_stacking, scaled
-from ambidex.decide.folds import cluster_of, folds, margin, standard_error
 from helpers.heldouts import TWO, draw, fit, made, said
 from helpers.likelihoods import arrays, mean_nll
 

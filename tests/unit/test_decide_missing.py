@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ambidex.decide.allocators import ALLOCATORS, Allocator
 from ambidex.decide.allocators._confusion import evidence_tables
-from ambidex.decide.held_out import HeldOut
+from ambidex.judge.held_out import HeldOut
 
 NAMES = [name for name in ALLOCATORS.own() if name != "auto"]
 CLASSES, COUNT = 3, 90

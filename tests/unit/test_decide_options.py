@@ -2,8 +2,8 @@
 
 import pytest
 
+from ambidex.base.errors import ParamsError
 from ambidex.decide.options import allocator_config
-from ambidex.errors import ParamsError
 
 
 def test_what_is_given_for_an_allocator_wins_over_the_folds_and_the_seed_of_all():

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from ambidex.base.statistics import nll
 from ambidex.decide.allocators import ALLOCATORS
-from ambidex.statistics import nll
 from ambidex.testing import allocators
 from helpers.heldouts import THREE, TWO, changed, draw, fit, habitual, made, said
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ambidex.decide.allocators import ALLOCATORS
-from ambidex.decide.held_out import CROSS_FITTED, HeldOut, RefusedError, stack
+from ambidex.judge.held_out import CROSS_FITTED, HeldOut, RefusedError, stack
 from helpers.heldouts import draw, fit, habitual, made
 
 NEEDS_CLASSIFIERS = ("calibrated", "capability", "confidence", "gate", "stacking", "temperature")

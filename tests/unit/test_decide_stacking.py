@@ -5,9 +5,9 @@ import pytest
 import torch
 from scipy.special import log_softmax, softmax
 
+from ambidex.base.statistics import accuracy, nll
 from ambidex.decide.allocators._fit import Likelihood
 from ambidex.decide.allocators.stacking import fit_stacking
-from ambidex.statistics import accuracy, nll
 from helpers.heldouts import TWO, draw, fit, said
 from helpers.likelihoods import arrays, mean_nll
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from ambidex.base.statistics import correct, nll, paired_bootstrap, sample_nll
+from ambidex.configuration.params import Evaluate
 from ambidex.decide.fitting import fit_allocators
-from ambidex.params import Evaluate
-from ambidex.statistics import correct, nll, paired_bootstrap, sample_nll
 from helpers.evaluations import make_evaluation
 from helpers.heldouts import draw, fit, made, said, signal
 

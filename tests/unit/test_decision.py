@@ -8,19 +8,19 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from ambidex.base.errors import ModelError
+from ambidex.base.files import write_json
+from ambidex.base.readers import read_json
+from ambidex.configuration.params import Evaluate
+from ambidex.data.manifest import SPLITS
 from ambidex.decide.allocators import ALLOCATORS
 from ambidex.decide.fitting import Allocation, fit_allocators
 from ambidex.decide.repaired import Repaired, load_saved, save_repaired
 from ambidex.decide.repairing import repaired_model
-from ambidex.errors import ModelError
-from ambidex.evaluation import Evaluation, collect
-from ambidex.files import write_json
-from ambidex.fusion import FUSIONS
-from ambidex.manifest import SPLITS
-from ambidex.model import MultimodalNet, load_model, save_model
-from ambidex.params import Evaluate
-from ambidex.probes import fit_probes
-from ambidex.readers import read_json
+from ambidex.judge.evaluation import Evaluation, collect
+from ambidex.judge.probes import fit_probes
+from ambidex.net.fusion import FUSIONS
+from ambidex.net.model import MultimodalNet, load_model, save_model
 from helpers.memory_store import MemoryStore, architecture
 
 STORE = MemoryStore(("touch", "audio"), {"train": 36, "val": 24, "test": 12})

@@ -7,11 +7,11 @@ import pytest
 import torch
 from sklearn.metrics import confusion_matrix as sklearn_confusion
 
-from ambidex.contributions.shapley import coalitions
-from ambidex.diagnose import DIAGNOSTICS
-from ambidex.diagnose._masked import masked_on_test
-from ambidex.diagnose.calibration import _sentence as calibration_sentence
-from ambidex.params import Evaluate
+from ambidex.configuration.params import Evaluate
+from ambidex.judge.diagnose import DIAGNOSTICS
+from ambidex.judge.diagnose._masked import masked_on_test
+from ambidex.judge.diagnose.calibration import _sentence as calibration_sentence
+from ambidex.net.contributions.shapley import coalitions
 from helpers.evaluations import make_evaluation
 
 ONE_SIDED = {"audio": [1, 1, 0, 0, 1, 1], "visual": [0, 0, 1, 1, 1, 1]}

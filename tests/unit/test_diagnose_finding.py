@@ -4,15 +4,15 @@ import dataclasses
 
 import pytest
 
+from ambidex.base.statistics import Comparison
 from ambidex.decide.fitting import fit_allocators, held_out
-from ambidex.decide.held_out import CROSS_FITTED
-from ambidex.diagnose import DIAGNOSTICS
-from ambidex.evaluation import Unimodal
+from ambidex.judge.diagnose import DIAGNOSTICS
+from ambidex.judge.evaluation import Unimodal
+from ambidex.judge.held_out import CROSS_FITTED
 from ambidex.report.finding import Evidence, evidence_of, finding, repair
 from ambidex.report.notices import notices
 from ambidex.report.result import Result, run_details
 from ambidex.report.run_page import run_page
-from ambidex.statistics import Comparison
 from helpers.evaluations import make_evaluation, make_features
 
 BOTH = {"audio": [1.0] * 4, "visual": [1.0] * 4}

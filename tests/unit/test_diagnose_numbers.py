@@ -8,13 +8,13 @@ import pytest
 import torch
 from sklearn.metrics import recall_score
 
-from ambidex.diagnose.capability import Capability
-from ambidex.diagnose.logits import Logits, margins
-from ambidex.diagnose.weights import BLOCKS, Weights, effective_rank, rank_interval
-from ambidex.imbalance import class_totals, decision_imbalance, decision_share, shares, spread_by_class
-from ambidex.params import Evaluate
-from ambidex.probes import fit_probes
-from ambidex.statistics import bootstrap_means, reflected
+from ambidex.base.statistics import bootstrap_means, reflected
+from ambidex.configuration.params import Evaluate
+from ambidex.judge.diagnose.capability import Capability
+from ambidex.judge.diagnose.logits import Logits, margins
+from ambidex.judge.diagnose.weights import BLOCKS, Weights, effective_rank, rank_interval
+from ambidex.judge.imbalance import class_totals, decision_imbalance, decision_share, shares, spread_by_class
+from ambidex.judge.probes import fit_probes
 from helpers.evaluations import make_evaluation
 
 

@@ -7,11 +7,11 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
 
-from ambidex import probes
-from ambidex.decide.held_out import HeldOut
-from ambidex.diagnose.probes import Probes
-from ambidex.evaluation import Unimodal
-from ambidex.probes import fit_probe, fit_probes
+from ambidex.judge import probes
+from ambidex.judge.diagnose.probes import Probes
+from ambidex.judge.evaluation import Unimodal
+from ambidex.judge.held_out import HeldOut
+from ambidex.judge.probes import fit_probe, fit_probes
 from helpers.evaluations import make_evaluation, make_features
 
 BOTH = {"audio": [1, 1, 1, 1], "visual": [1, 1, 1, 1]}

@@ -7,10 +7,10 @@ import pytest
 import torch
 from sklearn.metrics import f1_score, log_loss, precision_recall_fscore_support
 
-from ambidex.diagnose._scores import SCORES, scores
-from ambidex.diagnose.calibration import Calibration
-from ambidex.diagnose.performance import Performance
-from ambidex.params import Evaluate
+from ambidex.configuration.params import Evaluate
+from ambidex.judge.diagnose._scores import SCORES, scores
+from ambidex.judge.diagnose.calibration import Calibration
+from ambidex.judge.diagnose.performance import Performance
 from helpers.evaluations import make_evaluation
 
 BINS, RESAMPLES, SEED = 6, 120, 5

@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ambidex.diagnose.shapley import Shapley
-from ambidex.diagnose.utilisation import Utilisation
-from ambidex.evaluation import Evaluation, collect
-from ambidex.exchange import ExchangeSpec
-from ambidex.model import MultimodalNet
-from ambidex.params import Choice, Evaluate
+from ambidex.configuration.params import Evaluate
+from ambidex.configuration.values import Choice
+from ambidex.judge.diagnose.shapley import Shapley
+from ambidex.judge.diagnose.utilisation import Utilisation
+from ambidex.judge.evaluation import Evaluation, collect
+from ambidex.net.exchange import ExchangeSpec
+from ambidex.net.model import MultimodalNet
 from helpers.evaluations import make_evaluation
 from helpers.memory_store import PLAIN_ENCODERS, MemoryStore, architecture
 from helpers.mmtm import by_hand

@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from ambidex.base.errors import ModelError
 from ambidex.data.kinds import InputSpec
-from ambidex.encoders import ENCODERS, Encoder
-from ambidex.errors import ModelError
+from ambidex.net.encoders import ENCODERS, Encoder
 from ambidex.testing import check_encoder, encoders
 from ambidex.testing.encoders import SPECS, batch
 

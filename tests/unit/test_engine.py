@@ -8,11 +8,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ambidex.errors import TrainingError
-from ambidex.model import MultimodalNet
-from ambidex.params import Choice
-from ambidex.training.batches import shares, split_batches
-from ambidex.training.checkpoint import load_checkpoint
+from ambidex.base.errors import TrainingError
+from ambidex.configuration.values import Choice
+from ambidex.learn.loop.batches import shares, split_batches
+from ambidex.learn.loop.checkpoint import load_checkpoint
+from ambidex.net.model import MultimodalNet
 from helpers.memory_store import architecture, engine
 
 TWO = ("audio", "visual")
@@ -260,7 +260,7 @@ def test_tensorboard_has_losses_norms_shares_and_rate(tmp_path):
 def test_the_time_of_the_steps_is_summed_over_all_parts_of_a_run(tmp_path, monkeypatch):
     """A clock that gains a second at each look; validation and what lies between the parts count for nothing."""
     looks = iter(range(10**6))
-    monkeypatch.setattr("ambidex.training.clock.time.monotonic", lambda: next(looks))
+    monkeypatch.setattr("ambidex.learn.loop.clock.time.monotonic", lambda: next(looks))
     first = engine(tmp_path, epochs=3)
 
     def stop(epoch):

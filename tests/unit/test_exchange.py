@@ -7,12 +7,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from ambidex.base.errors import ModelError
+from ambidex.configuration.values import Choice
 from ambidex.data.kinds import InputSpec
-from ambidex.encoders import ENCODERS, Staged, staged_names
-from ambidex.errors import ModelError
-from ambidex.exchange import ExchangeSpec
-from ambidex.model import MODEL_FILE, Architecture, MultimodalNet, load_model, save_model
-from ambidex.params import Choice
+from ambidex.net.encoders import ENCODERS, Staged, staged_names
+from ambidex.net.exchange import ExchangeSpec
+from ambidex.net.model import MODEL_FILE, Architecture, MultimodalNet, load_model, save_model
 from helpers.memory_store import PLAIN_ENCODERS, MemoryStore, architecture
 from helpers.mmtm import by_hand
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ambidex.errors import one_line
-from ambidex.files import open_regular
+from ambidex.base.errors import one_line
+from ambidex.base.files import open_regular
 
 
 def test_a_regular_file_is_read_also_through_a_link(tmp_path):

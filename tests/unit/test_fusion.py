@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ambidex.errors import ModelError
-from ambidex.fusion import FUSIONS, Fusion
+from ambidex.base.errors import ModelError
+from ambidex.net.fusion import FUSIONS, Fusion
 from ambidex.testing import check_fusion, fusions
 from ambidex.testing.fusions import CLASSES
 from ambidex.testing.fusions import draw as features

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ambidex.fusion.boosted import Boosted
+from ambidex.net.fusion.boosted import Boosted
 
 DIMS = {"a": 3, "v": 5, "t": 2}
 CLASSES = 4

@@ -5,12 +5,12 @@ import torch
 from scipy.special import softmax
 from scipy.stats import entropy
 
-from ambidex.contributions.coalitions import MaskedHead, absent_features, shapley_contributions
-from ambidex.errors import ModelError
-from ambidex.fusion.shared_entropy import SharedEntropy, entropy_weights
-from ambidex.method import METHODS
-from ambidex.model import MultimodalNet, load_model, save_model
-from ambidex.params import Choice
+from ambidex.base.errors import ModelError
+from ambidex.configuration.values import Choice
+from ambidex.learn.method import METHODS
+from ambidex.net.contributions.coalitions import MaskedHead, absent_features, shapley_contributions
+from ambidex.net.fusion.shared_entropy import SharedEntropy, entropy_weights
+from ambidex.net.model import MultimodalNet, load_model, save_model
 from helpers.memory_store import MemoryStore, architecture, build
 
 DIMS = {"audio": 6, "visual": 6, "touch": 6}

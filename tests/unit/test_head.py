@@ -5,12 +5,12 @@ import dataclasses
 import pytest
 import torch
 
-from ambidex.contributions.coalitions import MaskedHead, shapley_contributions
 from ambidex.decide.layer import DecisionLayer, DecisionSpec
 from ambidex.decide.repaired import Repaired
-from ambidex.fusion import FUSIONS
-from ambidex.model import MultimodalNet
+from ambidex.net.contributions.coalitions import MaskedHead, shapley_contributions
+from ambidex.net.fusion import FUSIONS
 from ambidex.net.head import Head
+from ambidex.net.model import MultimodalNet
 from helpers.memory_store import architecture
 
 NAMES = ("touch", "audio")

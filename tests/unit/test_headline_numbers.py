@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from ambidex.base.errors import DataError
+from ambidex.base.files import write_json
+from ambidex.base.records import HEADLINES
 from ambidex.decide.fitting import fit_allocators
-from ambidex.diagnose import DIAGNOSTICS
-from ambidex.errors import DataError
-from ambidex.files import write_json
-from ambidex.records import HEADLINES
+from ambidex.judge.diagnose import DIAGNOSTICS
 from ambidex.report.result import Result, run_details, run_metrics
 from ambidex.report.study.cells import Reports, read_reports
 from ambidex.report.study.detectable import Power

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ambidex.base.errors import DataError, ModelError
 from ambidex.data.kinds import KINDS, InputSpec, owner_of, owners
 from ambidex.data.kinds.frames import Frames
 from ambidex.data.kinds.image import Image
 from ambidex.data.kinds.sequence import SequenceKind
-from ambidex.errors import DataError, ModelError
-from ambidex.media.container import MediaError
-from ambidex.media.extraction import extract_sample
-from ambidex.media.store import FeatureStore, store_fingerprint
+from ambidex.data.media.container import MediaError
+from ambidex.data.store.extraction import extract_sample
+from ambidex.data.store.reading import FeatureStore, store_fingerprint
 from ambidex.testing import CheckError, check_kind
 from helpers.manifests import extract, extract_params, write_manifest
 from helpers.media import random_pictures, write_clip, write_image

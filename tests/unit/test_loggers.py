@@ -8,12 +8,12 @@ import sys
 import pytest
 import torch
 
-from ambidex.configuration import load_params, parse_params
-from ambidex.errors import ParamsError, PreemptedError
-from ambidex.params import Choice
+from ambidex.base.errors import ParamsError, PreemptedError
+from ambidex.configuration.values import Choice
+from ambidex.learn.log import LOGGERS, history
+from ambidex.learn.log.mlflow import MLflow
+from ambidex.resolve import load_params, parse_params
 from ambidex.stages import run
-from ambidex.training.log import LOGGERS, history
-from ambidex.training.log.mlflow import MLflow
 from helpers.memory_store import engine
 from helpers.outside import installed, write_distribution
 from helpers.runs import extracted, raw_params, small_params, write_params
@@ -22,7 +22,7 @@ STEPS = 3
 """of an epoch"""
 NOISY = """
 from pathlib import Path
-from ambidex.training.log import Logger
+from ambidex.learn.log import Logger
 
 
 class Noisy(Logger):

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ambidex.media.container import MediaError
-from ambidex.media.vectors import read_vector
+from ambidex.data.media.container import MediaError
+from ambidex.data.media.vectors import read_vector
 from helpers.broken import write_pointers
 
 MEBIBYTE = 2**20

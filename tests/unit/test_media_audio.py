@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 
 from ambidex.data.kinds import KINDS
-from ambidex.media.audio import Analysis, masking_transforms, spectrogram
+from ambidex.data.media.audio import Analysis, masking_transforms, spectrogram
 from helpers.media import tone
 
 STFT = Analysis(8_000, 0.5, n_fft=256, hop=100, floor=1e-6)

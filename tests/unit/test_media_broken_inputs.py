@@ -9,8 +9,8 @@ import pytest
 
 from ambidex.data.kinds.frames import Frames
 from ambidex.data.kinds.log_mel import LogMel
-from ambidex.manifest import Row
-from ambidex.media.extraction import extract_rows
+from ambidex.data.manifest import Row
+from ambidex.data.store.extraction import extract_rows
 from helpers.clips import write_film
 from helpers.media import tone, write_wav
 
@@ -48,7 +48,7 @@ def outcome(path: Path, kind: str) -> str:
 
 @pytest.mark.parametrize(("name", "kind", "expected"), KNOWN)
 def test_known_files(shared_data: Path, name: str, kind: str, expected: str) -> None:
-    if name == "anim.webp" and importlib.util.find_spec("ambidex.media.foreign") is None:
+    if name == "anim.webp" and importlib.util.find_spec("ambidex.data.media.foreign") is None:
         pytest.skip("animated webp is recognised elsewhere")
     assert outcome(shared_data / "broken_inputs" / name, kind).startswith(expected)
 

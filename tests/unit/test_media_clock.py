@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ambidex.media.decode import decode
-from ambidex.media.requests import Pictures, Sound
+from ambidex.data.media.decode import decode
+from ambidex.data.media.requests import Pictures, Sound
 from helpers.clips import CLICKS, FILMS, SOUNDS, click_times, write_film
 
 RATE = 16_000

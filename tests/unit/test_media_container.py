@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ambidex.media.container import MediaError
-from ambidex.media.decode import decode
-from ambidex.media.requests import Pictures, Sound
+from ambidex.data.media.container import MediaError
+from ambidex.data.media.decode import decode
+from ambidex.data.media.requests import Pictures, Sound
 from helpers.media import random_pictures, tone, write_clip, write_image, write_wav
 
 SOUND = Sound(16_000, 1)

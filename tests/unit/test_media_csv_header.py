@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ambidex.media.container import MediaError
-from ambidex.media.vectors import read_vector
+from ambidex.data.media.container import MediaError
+from ambidex.data.media.vectors import read_vector
 
 ROWS = "0.5,1.5,2.5\n3.5,4.5,5.5\n"
 LOST = "in its first line, expected a header with a name for each column"

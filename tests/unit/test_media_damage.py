@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ambidex.media.container import MediaError
-from ambidex.media.decode import decode
-from ambidex.media.requests import Pictures, Sound
+from ambidex.data.media.container import MediaError
+from ambidex.data.media.decode import decode
+from ambidex.data.media.requests import Pictures, Sound
 from helpers.clips import write_film
 from helpers.media import random_pictures, write_image
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy.signal import resample_poly
 
-from ambidex.media.decode import decode
-from ambidex.media.frames import frame_times
-from ambidex.media.requests import Pictures, Sound
+from ambidex.data.media.decode import decode
+from ambidex.data.media.frames import frame_times
+from ambidex.data.media.requests import Pictures, Sound
 from helpers.media import grey_pictures, random_pictures, tone, write_clip, write_image, write_wav
 
 LEVELS = [20 + 4 * k for k in range(50)]

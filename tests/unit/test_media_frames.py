@@ -8,10 +8,10 @@ import av
 import numpy as np
 import pytest
 
-from ambidex.media.container import MediaError
-from ambidex.media.decode import decode
-from ambidex.media.orientation import exif_orientation
-from ambidex.media.requests import Pictures
+from ambidex.data.media.container import MediaError
+from ambidex.data.media.decode import decode
+from ambidex.data.media.orientation import exif_orientation
+from ambidex.data.media.requests import Pictures
 from helpers.clips import level, write_film
 from helpers.heif import write_avif, write_tiles
 from helpers.media import write_clip, write_image

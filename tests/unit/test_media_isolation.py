@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ambidex.errors import DataError
-from ambidex.media import isolation
-from ambidex.media.isolation import Death, Worker, isolated
-from ambidex.media.limits import MEBIBYTE, Limits
+from ambidex.base.errors import DataError
+from ambidex.data.media import isolation
+from ambidex.data.media.isolation import Death, Worker, isolated
+from ambidex.data.media.limits import MEBIBYTE, Limits
 
-SOURCES = Path(isolation.__file__).parents[2]
+SOURCES = Path(isolation.__file__).parents[3]
 ROOMY = Limits(seconds=60, megabytes=1024)
 
 
@@ -145,8 +145,8 @@ def test_a_folder_for_temporary_files_with_a_long_path_will_do(tmp_path: Path) -
 
 
 PROGRAM = """
-from ambidex.media.isolation import isolated
-from ambidex.media.limits import Limits
+from ambidex.data.media.isolation import isolated
+from ambidex.data.media.limits import Limits
 def main():
     print(list(isolated(len_of, [["ab", "c"]], 1, Limits())))
 from helpers.lengths import len_of

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ambidex.media.noise import noisy
+from ambidex.data.media.noise import noisy
 
 
 def test_noise_has_the_deviation_asked_for_and_no_bias() -> None:

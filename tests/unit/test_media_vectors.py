@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ambidex.media import addresses
-from ambidex.media.addresses import file_of
-from ambidex.media.container import MediaError
-from ambidex.media.vectors import read_vector
+from ambidex.data.media import addresses
+from ambidex.data.media.addresses import file_of
+from ambidex.data.media.container import MediaError
+from ambidex.data.media.vectors import read_vector
 
 TABLE = np.arange(12, dtype=np.float64).reshape(4, 3) / 4
 

@@ -7,9 +7,9 @@ import av
 import numpy as np
 import pytest
 
-from ambidex.media.container import MediaError
-from ambidex.media.decode import decode
-from ambidex.media.requests import Pictures, Sound
+from ambidex.data.media.container import MediaError
+from ambidex.data.media.decode import decode
+from ambidex.data.media.requests import Pictures, Sound
 from helpers.clips import FILMS, SOUNDS, write_film
 from helpers.media import tone, write_image, write_wav
 

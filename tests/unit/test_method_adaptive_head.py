@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from ambidex.contributions.coalitions import coalition_logits
-from ambidex.model import Architecture, load_model, save_model
+from ambidex.net.contributions.coalitions import coalition_logits
+from ambidex.net.model import Architecture, load_model, save_model
 from helpers.memory_store import MemoryStore, architecture, engine, make_method
 
 SAMPLES = 24

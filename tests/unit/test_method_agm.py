@@ -7,9 +7,9 @@ from math import exp, log
 import pytest
 import torch
 
-from ambidex.model import Architecture, MultimodalNet
-from ambidex.params import Choice
-from ambidex.training.responses import Responses
+from ambidex.configuration.values import Choice
+from ambidex.learn.loop.responses import Responses
+from ambidex.net.model import Architecture, MultimodalNet
 from helpers.memory_store import CLASSES, architecture, build, engine, make_method
 
 TWO = ("audio", "visual")
@@ -240,7 +240,7 @@ def test_equal_modalities_are_left_as_they_are():
     names = {name for name in model.fusion.state_dict() if ".a." in name}
     state = model.fusion.state_dict()
     model.fusion.load_state_dict(state | {name.replace(".a.", ".b."): state[name] for name in names})
-    responses, x = Responses(("a", "b"), torch.device("cpu")), torch.randn(6, *given.spec.shape)
+    responses, x = Responses(("a", "b"), torch.device("cpu")), torch.randn(6, *given.shape)
     present = model.encode({"a": x, "b": x})
     absent = {m: h[:1] * 0.3 for m, h in present.items()}
     values = responses.values(model, present, absent, model.fuse(present)[0])

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ambidex.errors import ModelError
-from ambidex.method import METHODS
-from ambidex.params import Optimisation
-from ambidex.training.responses import Responses
+from ambidex.base.errors import ModelError
+from ambidex.configuration.optimisation import Optimisation
+from ambidex.learn.loop.responses import Responses
+from ambidex.learn.method import METHODS
 from helpers.memory_store import architecture, build, engine, make_method
 
 TWO = ("audio", "visual")

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ambidex.errors import ModelError
-from ambidex.exchange import ExchangeSpec
-from ambidex.method import Phase, Run, Step
-from ambidex.model import Architecture, MultimodalNet
-from ambidex.params import Choice
+from ambidex.base.errors import ModelError
+from ambidex.configuration.values import Choice
+from ambidex.learn.method import Phase, Run, Step
+from ambidex.net.exchange import ExchangeSpec
+from ambidex.net.model import Architecture, MultimodalNet
 from helpers.memory_store import PLAIN_ENCODERS, MemoryStore, architecture, build, engine, make_method
 from helpers.mmtm import by_hand
 
@@ -37,7 +37,7 @@ def _watched(tmp_path, options, modalities=TWO, **settings):
         for name, gate in stage.gates.items():
             gate.register_forward_hook(_note_gate(model, passes, number, name))
 
-    def spy_encode(inputs):
+    def spy_encode(inputs, present=None):
         if model.training:
             passes.append(
                 {
@@ -47,7 +47,7 @@ def _watched(tmp_path, options, modalities=TWO, **settings):
                     "gates": [{} for _ in range(3)],
                 }
             )
-        return encode(inputs)
+        return encode(inputs, present)
 
     def spy_gradients(step):
         before = _accumulated(method)
@@ -431,9 +431,9 @@ def test_no_step_waits_for_the_verdict(tmp_path, options):
     counted, gradients, encode = [], trained.method.gradients, trained.model.encode
 
     def watched(call):
-        def run(given):
+        def run(*given):
             with _Synchronisations() as mode:
-                found = call(given)
+                found = call(*given)
             counted.append(mode.found)
             return found
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ambidex.errors import ModelError
-from ambidex.methods import inforeg
+from ambidex.base.errors import ModelError
+from ambidex.learn.methods import inforeg
 from helpers.memory_store import engine, make_method
 
 TWO = ("audio", "visual")

@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from scipy.special import softmax
 from scipy.stats import entropy
 
-from ambidex.errors import ModelError
-from ambidex.method import Phase, Step
-from ambidex.methods.mla import least_squares
-from ambidex.model import MultimodalNet
-from ambidex.params import Choice
+from ambidex.base.errors import ModelError
+from ambidex.configuration.values import Choice
+from ambidex.learn.method import Phase, Step
+from ambidex.learn.methods.mla import least_squares
+from ambidex.net.model import MultimodalNet
 from helpers.memory_store import architecture, build, engine, make_method
 
 TWO = ("audio", "visual")

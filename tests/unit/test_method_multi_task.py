@@ -7,8 +7,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from ambidex.errors import ModelError
-from ambidex.methods.multi_task import MultiTask
+from ambidex.base.errors import ModelError
+from ambidex.learn.methods.multi_task import MultiTask
 from helpers.memory_store import engine
 
 

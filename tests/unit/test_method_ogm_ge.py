@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from ambidex.errors import ModelError
-from ambidex.methods._scores import true_class_scores
-from ambidex.methods._weights import kernels, weights
-from ambidex.methods.ogm_ge import _spreads
-from ambidex.model import MultimodalNet
-from ambidex.params import Choice
+from ambidex.base.errors import ModelError
+from ambidex.configuration.values import Choice
+from ambidex.learn.methods._scores import true_class_scores
+from ambidex.learn.methods._weights import kernels, weights
+from ambidex.learn.methods.ogm_ge import _spreads
+from ambidex.net.model import MultimodalNet
 from helpers.memory_store import architecture, build, engine, make_method
 
 LOGITS = {

@@ -7,8 +7,8 @@ from math import tanh
 import pytest
 import torch
 
-from ambidex.model import MultimodalNet
-from ambidex.params import Choice
+from ambidex.configuration.values import Choice
+from ambidex.net.model import MultimodalNet
 from helpers.memory_store import architecture, engine, make_method
 
 TWO = ("audio", "visual")

@@ -6,8 +6,8 @@ import torch
 from scipy.spatial.distance import cdist
 from scipy.special import softmax
 
-from ambidex.errors import ModelError
-from ambidex.methods.pmr import balanced_part, distance
+from ambidex.base.errors import ModelError
+from ambidex.learn.methods.pmr import balanced_part, distance
 from helpers.memory_store import MemoryStore, engine, make_method
 
 TWO = ("audio", "visual")

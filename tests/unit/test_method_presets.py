@@ -8,13 +8,14 @@ import yaml
 from components._call import read_params
 from pipelines.texts import data_text, learning_text
 
+from ambidex.base.errors import ParamsError
 from ambidex.cli import main
 from ambidex.commands.freshness import relevant
-from ambidex.configuration import load_params, method_choice, method_params, parse_params
-from ambidex.configuration.presets import preset_note
-from ambidex.errors import ParamsError
-from ambidex.method import METHODS
-from ambidex.params import Params, Train
+from ambidex.configuration.optimisation import Train
+from ambidex.configuration.params import Params
+from ambidex.learn.method import METHODS
+from ambidex.resolve import load_params, method_choice, method_params, parse_params
+from ambidex.resolve.presets import preset_note
 from helpers import runs
 
 SMALL: dict[str, Any] = {

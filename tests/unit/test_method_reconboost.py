@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ambidex.errors import ParamsError
-from ambidex.model import load_model, save_model
+from ambidex.base.errors import ParamsError
+from ambidex.net.model import load_model, save_model
 from helpers.memory_store import MemoryStore, engine, make_method
 from helpers.turns import (
     KINDS,

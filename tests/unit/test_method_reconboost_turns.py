@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ambidex.errors import ModelError
+from ambidex.base.errors import ModelError
 from helpers.memory_store import engine
 from helpers.turns import KINDS, STEPS, THREE, TWO, scores_by_hand, softmax, trained_in_turns, whose_turn
 

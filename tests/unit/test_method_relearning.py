@@ -8,8 +8,8 @@ import torch
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.preprocessing import MinMaxScaler
 
-from ambidex.errors import ModelError, TrainingError
-from ambidex.methods.relearning import clustered_purity, purity, scaled
+from ambidex.base.errors import ModelError, TrainingError
+from ambidex.learn.methods.relearning import clustered_purity, purity, scaled
 from helpers.memory_store import MemoryStore, engine, make_method
 
 TWO = ("audio", "visual")
@@ -146,7 +146,9 @@ def test_strength_and_gap_make_the_share(tmp_path, monkeypatch):
     shares = []
     for gap in (0.0, 0.1, 0.3, 0.9):
         values = iter([0.95, 0.95 - gap] * 2)
-        monkeypatch.setattr("ambidex.methods.relearning.clustered_purity", lambda *given, v=values: next(v))
+        monkeypatch.setattr(
+            "ambidex.learn.methods.relearning.clustered_purity", lambda *given, v=values: next(v)
+        )
         found = trained.method.diagnose(trained.run)
         assert found == pytest.approx({m: tanh(3 * gap) for m in TWO}, abs=1e-9)
         shares.append(found["audio"])

@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from ambidex.errors import ModelError
-from ambidex.methods.smv import valuations
-from ambidex.model import Architecture
-from ambidex.params import Choice
-from ambidex.training.batches import split_batches
-from ambidex.training.resample import Resample
+from ambidex.base.errors import ModelError
+from ambidex.configuration.values import Choice
+from ambidex.learn.loop.batches import split_batches
+from ambidex.learn.loop.resample import Resample
+from ambidex.learn.methods.smv import valuations
+from ambidex.net.model import Architecture
 from helpers.memory_store import MemoryStore, build, engine, make_method
 
 TWO = ("audio", "visual")

@@ -6,11 +6,11 @@ import json
 import pytest
 import torch
 
+from ambidex.base.errors import AmbidexError, DataError, ModelError
+from ambidex.base.layout import Layout
 from ambidex.commands.wiring import places, with_values
-from ambidex.errors import AmbidexError, DataError, ModelError
-from ambidex.layout import Layout
-from ambidex.media.store import FeatureStore
-from ambidex.model import load_model
+from ambidex.data.store.reading import FeatureStore
+from ambidex.net.model import load_model
 from ambidex.stages import run
 from helpers.memory_store import engine
 from helpers.runs import extracted, pretrained, small_params

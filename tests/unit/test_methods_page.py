@@ -7,10 +7,10 @@ from typing import ClassVar
 import pytest
 import torch
 
-from ambidex.cards.card import Card, Cost, Paper, Preset, Published
+from ambidex.base.cards.card import Card, Cost, Paper, Preset, Published
 from ambidex.cli import main
 from ambidex.commands.method_page import page, section
-from ambidex.method import METHODS, Method, MethodConfig, Needs
+from ambidex.learn.method import METHODS, Method, MethodConfig, Needs
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/methods.md"
 

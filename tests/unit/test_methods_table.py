@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ambidex.errors import DataError
+from ambidex.base.errors import DataError
 from ambidex.report.study.methods_table import read_methods, render_methods
 from ambidex.stages import run
 from helpers.pages import read_page

@@ -8,14 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ambidex.contributions.coalitions import absent_features, contribution_shares
-from ambidex.errors import ModelError
-from ambidex.method import METHODS
-from ambidex.model import MultimodalNet, load_model, save_model
+from ambidex.base.errors import ModelError
+from ambidex.judge.probes import fit_own_probe, fit_probe
+from ambidex.learn.method import METHODS, known_needs
+from ambidex.net.contributions.coalitions import absent_features, contribution_shares
 from ambidex.net.encoded import Encoded, EncodedFeatures, presence
 from ambidex.net.fill import Fill
-from ambidex.probes import fit_own_probe, fit_probe
-from ambidex.testing import ground
+from ambidex.net.model import MultimodalNet, load_model, save_model
+from ambidex.testing import ground, ranks
 from ambidex.testing.ground import PLAIN_ENCODERS, MemoryStore
 
 THREE = ("audio", "visual", "touch")
@@ -165,7 +165,7 @@ def test_own_losses_count_the_samples_that_have_the_modality():
 
 
 def ground_step(model: MultimodalNet, store: MemoryStore, rows: Tensor):
-    from ambidex.method import Phase, Run, Step
+    from ambidex.learn.method import Phase, Run, Step
 
     run = Run(model, THREE, 1, 24, torch.Generator(), lambda name, value: None)
     step = Step(
@@ -179,16 +179,16 @@ def ground_step(model: MultimodalNet, store: MemoryStore, rows: Tensor):
 def test_methods_say_whether_they_can(name: str):
     shape = replace(ground.architecture(("audio", "visual")), fill="zero")
     if name in ("joint", "multi_task", "unimodal_ensemble"):
-        METHODS.get(name).needs.check(name, shape)
+        METHODS.get(name).needs.check(name, shape, frozen=False, known=known_needs())
         return
     reason = "needs samples that have every modality, and some lack one; methods for such: joint, multi_task, unimodal"
     with pytest.raises(ModelError, match=rf"^method {name}: {reason}"):
-        METHODS.get(name).needs.check(name, shape)
+        METHODS.get(name).needs.check(name, shape, frozen=False, known=known_needs())
 
 
 def test_encoders_that_exchange_need_all_modalities():
     shape = ground.architecture(("audio", "visual"))
-    from ambidex.exchange import ExchangeSpec
+    from ambidex.net.exchange import ExchangeSpec
 
     model, store = MultimodalNet(replace(shape, exchange=ExchangeSpec())), store_of(("audio", "visual"))
     rows = torch.arange(6)
@@ -269,3 +269,14 @@ def test_a_method_that_needs_all_is_stopped_before_the_first_step(tmp_path):
     one = ground.engine(tmp_path, "ogm_ge", modalities=THREE, model=net())
     with pytest.raises(ModelError, match=r"^method ogm_ge: needs samples that have every modality"):
         one.fit()
+
+
+def test_ranks_train_as_one_where_samples_lack_modalities(tmp_path):
+    """Three ranks, of which one has no sample in the last step, and others none that has a modality."""
+    jobs = [
+        {**ranks.job("multi_task", {}), "fill": "zero", "fusion": "concat"},
+        {**ranks.job("joint", {}), "fill": "learned", "fusion": "gated"},
+        {**ranks.job("joint", {}), "fill": "zero", "fusion": "attention"},
+    ]
+    for k, found in enumerate(ranks.train_in_ranks(tmp_path / "ranks", jobs, 3)):
+        ranks.check_ranks(str(jobs[k]), found, ranks.train(tmp_path / f"one-{k}", jobs[k]))

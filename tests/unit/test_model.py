@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from ambidex.base.errors import AmbidexError, ModelError
+from ambidex.configuration.values import Choice
 from ambidex.data.kinds import InputSpec
-from ambidex.errors import AmbidexError, ModelError
-from ambidex.fusion import FUSIONS
-from ambidex.model import Architecture, MultimodalNet, load_model, save_model
-from ambidex.params import Choice
+from ambidex.net.fusion import FUSIONS
+from ambidex.net.model import Architecture, MultimodalNet, load_model, save_model
 
 INPUTS = {
     "audio": InputSpec("spectrogram", (16, 12), (-3.0,), (2.0,)),

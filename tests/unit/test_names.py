@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from ambidex.datasets._names import clean, look_alikes, merged
+from ambidex.data.datasets._names import clean, look_alikes, merged
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from itertools import product
 
 import pytest
 
+from ambidex.base.statistics import Comparison
 from ambidex.decide.fitting import fit_allocators
-from ambidex.diagnose import DIAGNOSTICS
+from ambidex.judge.diagnose import DIAGNOSTICS
 from ambidex.report import theme
 from ambidex.report.clarity import ALONE_MANY, SAME, SYMBOLS, judge_changes, judged
 from ambidex.report.finding import Evidence, State, evidence_of, finding
@@ -27,7 +28,6 @@ from ambidex.report.study.repair import _clear, marks_in_words, shipped
 from ambidex.report.study.rows import METRICS, Row
 from ambidex.report.study.table import cell
 from ambidex.report.study.verdicts import verdicts
-from ambidex.statistics import Comparison
 from helpers.evaluations import make_evaluation
 from helpers.reports import write_evaluation
 from helpers.runs import small_params

@@ -6,9 +6,9 @@ from typing import ClassVar
 import pytest
 import torch
 
-from ambidex.configuration import load_params
-from ambidex.errors import ParamsError
-from ambidex.methods.joint import Joint
+from ambidex.base.errors import ParamsError
+from ambidex.learn.methods.joint import Joint
+from ambidex.resolve import load_params
 from ambidex.testing.resuming import resumed, stopped
 from helpers.memory_store import engine
 from helpers.outside import installed, write_distribution
@@ -175,7 +175,7 @@ def test_a_method_with_its_own_group_resumes(tmp_path):
 
 
 OWN = """
-from ambidex.method import Method
+from ambidex.learn.method import Method
 
 
 class Prompted(Method):

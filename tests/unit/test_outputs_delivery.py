@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ambidex.errors import BusyError
-from ambidex.files import below, write_bytes, write_json
-from ambidex.outputs import MARK, claimed, delivery, finish, fresh, swap
-from ambidex.outputs.swap import exchange
+from ambidex.base.errors import BusyError
+from ambidex.base.files import below, write_bytes, write_json
+from ambidex.base.outputs import MARK, claimed, delivery, finish, fresh, swap
+from ambidex.base.outputs.swap import exchange
 from helpers.outputs import snapshot
 
 OLD, NEW = (

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import yaml
 
+from ambidex.base.errors import OutputError, ParamsError
+from ambidex.base.files import write_json
+from ambidex.base.outputs import MARK, check_output, claimed, delivery, finish, whole_folder
 from ambidex.cli import main
-from ambidex.configuration import load_params, parse_params
-from ambidex.errors import OutputError, ParamsError
-from ambidex.files import write_json
-from ambidex.outputs import MARK, check_output, claimed, delivery, finish, whole_folder
-from ambidex.params import Params
+from ambidex.configuration.params import Params
+from ambidex.resolve import load_params, parse_params
 from helpers.outputs import snapshot
 
 ROOT = Path(__file__).resolve().parents[2]

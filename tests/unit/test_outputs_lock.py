@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from ambidex.errors import BusyError, OutputError
-from ambidex.outputs import claimed, lock
-from ambidex.outputs.lock import lock_file, locked
+from ambidex.base.errors import BusyError, OutputError
+from ambidex.base.outputs import claimed, lock
+from ambidex.base.outputs.lock import lock_file, locked
 from helpers.outputs import snapshot
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from ambidex.outputs import claimed
+from ambidex.base.outputs import claimed
 with claimed("train", {}, {"model": Path(sys.argv[1])}):
     print("held", flush=True)
     time.sleep(float(sys.argv[2]))
@@ -28,9 +28,9 @@ with claimed("train", {}, {"model": Path(sys.argv[1])}):
 COUNT = """
 import sys
 from pathlib import Path
-from ambidex.errors import BusyError
-from ambidex.outputs import lock
-from ambidex.outputs.lock import locked
+from ambidex.base.errors import BusyError
+from ambidex.base.outputs import lock
+from ambidex.base.outputs.lock import locked
 lock._PATIENCE = 30.0
 place = Path(sys.argv[1])
 for _ in range(int(sys.argv[2])):

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ambidex.errors import OutputError
-from ambidex.files import partial, write_json
-from ambidex.outputs import (
+from ambidex.base.errors import OutputError
+from ambidex.base.files import partial, write_json
+from ambidex.base.outputs import (
     MARK,
     ORIGIN,
     Origin,

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from ambidex.configuration import load_params
-from ambidex.errors import ParamsError
-from ambidex.params import Params
-from ambidex.platform import Platform
-from ambidex.records import write_records
+from ambidex.base.errors import ParamsError
+from ambidex.configuration.params import Params
+from ambidex.configuration.platform import Platform
+from ambidex.resolve import load_params
+from ambidex.resolve.run_card import write_records
 from helpers.checkout import ROOT
 
 PARAMS = ROOT / "params.yaml"

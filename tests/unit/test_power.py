@@ -7,13 +7,20 @@ import torch
 from benchmarks.power import main, studies
 from scipy.stats import nct, norm, t
 
-from ambidex.params import Compare
-from ambidex.power import Design, detectable, detectable_alone, power, spread_from, spread_of
+from ambidex.base.statistics import crossed
+from ambidex.configuration.params import Compare
 from ambidex.report.study.detectable import Power, power_text, power_words
 from ambidex.report.study.measured import Samples
 from ambidex.report.study.power import study_power
+from ambidex.report.study.power_of_tests import (
+    Design,
+    detectable,
+    detectable_alone,
+    power,
+    spread_from,
+    spread_of,
+)
 from ambidex.report.study.rows import Row
-from ambidex.statistics import crossed
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 5, 10])

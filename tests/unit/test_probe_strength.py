@@ -6,8 +6,8 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from ambidex.decide.folds import folds
-from ambidex.probes import INNER_FOLDS, STRENGTHS, fit_probe
+from ambidex.base.folds import folds
+from ambidex.judge.probes import INNER_FOLDS, STRENGTHS, fit_probe
 
 CLASSES = 3
 

@@ -10,13 +10,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from ambidex.errors import AmbidexError, DataError, ModelError, ParamsError, one_line
-from ambidex.files import write_csv
-from ambidex.model import load_model
-from ambidex.readers import Record, Source, check, parse_json, parse_yaml, read_json, read_rows
-from ambidex.readers.schema import shown
-from ambidex.readers.weights import read_headers, read_tensors
-from ambidex.readers.yaml import parse_documents
+from ambidex.base.errors import AmbidexError, DataError, ModelError, ParamsError, one_line
+from ambidex.base.files import write_csv
+from ambidex.base.readers import Record, Source, check, parse_json, parse_yaml, read_json, read_rows
+from ambidex.base.readers.schema import shown
+from ambidex.base.readers.weights import read_headers, read_tensors
+from ambidex.base.readers.yaml import parse_documents
+from ambidex.net.model import load_model
 
 SOURCE = Source("a.json", DataError, "run it again")
 

@@ -7,7 +7,7 @@ import pytest
 
 from ambidex.cli import make_parser
 from ambidex.decide.allocators import ALLOCATORS, simplest_first
-from ambidex.method import METHODS
+from ambidex.learn.method import METHODS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])

@@ -7,19 +7,19 @@ import warnings
 
 import pytest
 
-from ambidex import entry_points
+from ambidex.base import entry_points
+from ambidex.base.errors import ParamsError
 from ambidex.cli import main
 from ambidex.commands.plugins import registries
-from ambidex.configuration.outside import outside_plugins
 from ambidex.decide.allocators import ALLOCATORS
-from ambidex.encoders import ENCODERS
-from ambidex.errors import ParamsError
-from ambidex.method import METHODS
+from ambidex.learn.method import METHODS
+from ambidex.net.encoders import ENCODERS
+from ambidex.resolve.outside import outside_plugins
 from helpers.checkout import ROOT
 from helpers.outside import installed, write_distribution
 from helpers.runs import small_params
 
-GOOD = "from ambidex.method import Method\nclass Good(Method):\n    '''Good.'''\n"
+GOOD = "from ambidex.learn.method import Method\nclass Good(Method):\n    '''Good.'''\n"
 
 
 def test_groups_are_the_words_of_the_command_line():
@@ -60,7 +60,7 @@ def test_a_broken_one_is_one_line_and_ends_only_what_needs_it(tmp_path, capsys, 
         tmp_path, "ambidex-bad", {"ambidex.methods": {"bad": value}}, **({"bad": source} if source else {})
     )
     line = f"method 'bad' of ambidex-bad 1.0 (entry point bad = {value}): {reason}; "
-    line += "expected a subclass of ambidex.method.Method"
+    line += "expected a subclass of ambidex.learn.method.Method"
     with installed(tmp_path):
         for _ in range(2):
             with pytest.raises(ParamsError) as caught:
@@ -86,7 +86,7 @@ def test_a_taken_name_stays_this_librarys_own(tmp_path):
     line += "expected a name that no method of ambidex has"
     with installed(tmp_path):
         with pytest.warns(entry_points.PluginWarning) as warned:
-            assert METHODS.get("joint").__module__ == "ambidex.methods.joint"
+            assert METHODS.get("joint").__module__ == "ambidex.learn.methods.joint"
         assert [str(one.message) for one in warned] == [line]
         assert METHODS.complaints() == [line]
         assert METHODS.names() == METHODS.own()

@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 
+from ambidex.base.errors import DataError
 from ambidex.commands.stage import show_study
-from ambidex.errors import DataError
 from ambidex.report import html
 from ambidex.report.chart import Drawn
 from ambidex.report.predictions import Predictions, probabilities, read_predictions

@@ -9,13 +9,13 @@ import torch
 from sklearn.metrics import confusion_matrix, recall_score
 
 from ambidex.decide.fitting import fit_allocators
-from ambidex.diagnose import DIAGNOSTICS, Diagnosis
-from ambidex.records import provenance
+from ambidex.judge.diagnose import DIAGNOSTICS, Diagnosis
 from ambidex.report import run_charts, theme
 from ambidex.report.chart import draw
 from ambidex.report.notices import notices
 from ambidex.report.result import Result, run_details
 from ambidex.report.run_page import run_page
+from ambidex.resolve.run_card import provenance
 from helpers.evaluations import make_evaluation
 from helpers.pages import read_page
 

@@ -10,8 +10,8 @@ from scipy.stats import binomtest
 from sklearn.metrics import recall_score
 
 from ambidex.decide.fitting import Allocation, fit_allocators
-from ambidex.diagnose import DIAGNOSTICS
-from ambidex.probes import fit_probes
+from ambidex.judge.diagnose import DIAGNOSTICS
+from ambidex.judge.probes import fit_probes
 from ambidex.report import disagreements, run_charts, theme
 from ambidex.report.class_table import class_tables
 from ambidex.report.headline import headline, tiles

@@ -8,10 +8,10 @@ import sys
 import pytest
 import torch
 
+from ambidex.base.errors import PreemptedError
 from ambidex.data.kinds._spectrogram import SpectrogramAugment
-from ambidex.errors import PreemptedError
-from ambidex.training.batches import Batches
-from ambidex.training.resample import Resample
+from ambidex.learn.loop.batches import Batches
+from ambidex.learn.loop.resample import Resample
 from helpers.memory_store import MemoryStore, engine
 
 TWO = ("audio", "visual")
@@ -135,8 +135,8 @@ def test_a_run_stopped_in_any_pass_goes_on_with_the_step_after(tmp_path, stop):
 RANK = """
 import os, sys, torch
 from types import SimpleNamespace
-from ambidex.training.ranks import Ranks
-from ambidex.training.resample import Resample, agreed
+from ambidex.learn.loop.ranks import Ranks
+from ambidex.learn.loop.resample import Resample, agreed
 rank = int(sys.argv[2])
 torch.distributed.init_process_group("gloo", init_method="file://" + sys.argv[1], rank=rank, world_size=2)
 ranks = Ranks(SimpleNamespace(global_rank=rank, world_size=2))

@@ -10,19 +10,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ambidex.augment import augment
+from ambidex.base.errors import DataError
+from ambidex.data.augment import augment
 from ambidex.data.draws import Draws
 from ambidex.data.kinds import InputSpec
 from ambidex.data.kinds.sequence import LONGEST, SequenceAugment, SequenceKind
+from ambidex.data.manifest import Row
+from ambidex.data.media.container import MediaError
+from ambidex.data.media.limits import DEFAULT
+from ambidex.data.media.sequences import read_sequence, resampled
+from ambidex.data.media.vectors import read_vector
 from ambidex.data.moments import Moments
 from ambidex.data.ragged import packed
-from ambidex.errors import DataError
-from ambidex.manifest import Row
-from ambidex.media.container import MediaError
-from ambidex.media.limits import DEFAULT
-from ambidex.media.sequences import read_sequence, resampled
-from ambidex.media.vectors import read_vector
-from ambidex.model import Normalise
+from ambidex.net.model import Normalise
 
 TABLE = np.arange(12, dtype=np.float64).reshape(4, 3) / 4
 TEXT = "\n".join(",".join(map(str, row)) for row in TABLE)

@@ -8,21 +8,21 @@ import numpy as np
 import pytest
 import torch
 
-from ambidex.contributions.coalitions import (
+from ambidex.configuration.params import Evaluate
+from ambidex.decide.fitting import fit_allocators
+from ambidex.decide.layer import DecisionLayer, DecisionSpec
+from ambidex.decide.repairing import repaired_model
+from ambidex.judge.diagnose import DIAGNOSTICS
+from ambidex.judge.evaluation import collect
+from ambidex.net.contributions.coalitions import (
     MaskedHead,
     absent_features,
     coalition_logits,
     contribution_shares,
     shapley_contributions,
 )
-from ambidex.contributions.shapley import Plan, coalitions, shapley
-from ambidex.decide.fitting import fit_allocators
-from ambidex.decide.layer import DecisionLayer, DecisionSpec
-from ambidex.decide.repairing import repaired_model
-from ambidex.diagnose import DIAGNOSTICS
-from ambidex.evaluation import collect
-from ambidex.fusion import Fusion
-from ambidex.params import Evaluate
+from ambidex.net.contributions.shapley import Plan, coalitions, shapley
+from ambidex.net.fusion import Fusion
 from helpers.evaluations import make_evaluation, make_model
 
 FUSIONS = ("concat", "sum", "shared", "film", "gated")
@@ -191,7 +191,7 @@ def test_constant_features_contribute_their_share_of_nothing(fusion, count):
 def test_samples_are_cut_without_changing_anything(count, monkeypatch):
     model, features, background = make_head(count, "tangled", samples=5)
     whole = contribution_shares(model, features, background, permutations=6)
-    monkeypatch.setattr("ambidex.contributions.coalitions._VALUES", 1)
+    monkeypatch.setattr("ambidex.net.contributions.coalitions._VALUES", 1)
     cut = contribution_shares(model, features, background, permutations=6)
     for m in features:
         torch.testing.assert_close(cut.phi[m], whole.phi[m])
@@ -215,6 +215,9 @@ class Vectors:
 
     def gather(self, modality, rows):
         return self.features[modality][rows]
+
+    def presence(self, rows):
+        return {}
 
 
 def test_an_evaluation_keeps_the_error_and_a_saved_model_the_orders():

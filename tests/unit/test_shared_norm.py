@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from ambidex.training.shared_norm import SharedNorm
+from ambidex.learn.loop.shared_norm import SharedNorm
 
 KINDS = {
     "maps": (nn.BatchNorm2d, (3, 4, 5)),

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from ambidex.training.shares import Shares
+from ambidex.learn.loop.shares import Shares
 
 
 class Together:

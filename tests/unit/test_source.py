@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ambidex.source import text
-from ambidex.source.graph import closure, file_of
-from ambidex.source.text import parse_source, read_source
+from ambidex.base.source import text
+from ambidex.base.source.graph import closure, file_of
+from ambidex.base.source.text import parse_source, read_source
 from helpers.checkout import ROOT
 
 CODE = '''
@@ -154,7 +154,7 @@ def test_imports_are_followed_wherever_they_stand(tmp_path: Path, monkeypatch: p
     files = {
         "outside/__init__.py": "import outside.always\n",
         "outside/always.py": "",
-        "outside/method.py": "from .inner import part\nfrom ambidex.methods._scores import x\n",
+        "outside/method.py": "from .inner import part\nfrom ambidex.learn.methods._scores import x\n",
         "outside/inner/__init__.py": "from ..beside import y\n",
         "outside/inner/part.py": "def f():\n    import outside.lazy\n    import numpy\n",
         "outside/lazy.py": "if TYPE_CHECKING:\n    import outside.checked\nimport strangers\n",
@@ -167,27 +167,27 @@ def test_imports_are_followed_wherever_they_stand(tmp_path: Path, monkeypatch: p
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
-    stop = ("ambidex", "ambidex.errors", "ambidex.files", "ambidex.readers.")
+    stop = ("ambidex", "ambidex.base.errors", "ambidex.base.files", "ambidex.base.readers.")
     found = closure(["outside.method"], stop)
     names = {name.removeprefix("outside").lstrip(".") for name in found if name.startswith("outside")}
     assert names == {"", "always", "method", "inner", "inner.part", "beside", "lazy"}
-    assert "ambidex.methods._scores" in found
+    assert "ambidex.learn.methods._scores" in found
     assert found["outside.lazy"] == tmp_path / "outside/lazy.py"
     assert not {"numpy", "strangers", "outside.checked", "outside.unused"} & set(found)
 
 
 def test_a_folder_that_is_left_out_is_left_out_whole() -> None:
-    found = closure(["ambidex.records"], ("ambidex", "ambidex.readers.", "ambidex.errors"))
-    assert "ambidex.files" in found
-    assert not [name for name in found if name.startswith(("ambidex.readers", "ambidex.errors"))]
+    found = closure(["ambidex.base.records"], ("ambidex", "ambidex.base.readers.", "ambidex.base.errors"))
+    assert "ambidex.base.files" in found
+    assert not [name for name in found if name.startswith(("ambidex.base.readers", "ambidex.base.errors"))]
 
 
 def test_files_are_found_without_importing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "alone_by_itself.py").write_text("raise SystemExit('imported')")
     assert file_of("alone_by_itself") == tmp_path / "alone_by_itself.py"
-    assert file_of("ambidex.engine") == ROOT / "src/ambidex/engine.py"
+    assert file_of("ambidex.learn.engine") == ROOT / "src/ambidex/learn/engine.py"
     assert file_of("ambidex") == ROOT / "src/ambidex/__init__.py"
-    assert file_of("ambidex.engine.Engine") is None
+    assert file_of("ambidex.learn.engine.Engine") is None
     assert file_of("no_such_package.at_all") is None
     assert file_of("math") is None

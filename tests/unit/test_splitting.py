@@ -5,11 +5,11 @@ from itertools import product
 import numpy as np
 import pytest
 
-from ambidex.datasets import _splitting
-from ambidex.datasets._splitting import fill_splits, split_cost, split_groups
-from ambidex.errors import DataError
-from ambidex.manifest import Row
-from ambidex.params import Prepare
+from ambidex.base.errors import DataError
+from ambidex.configuration.params import Prepare
+from ambidex.data.datasets import _splitting
+from ambidex.data.datasets._splitting import fill_splits, split_cost, split_groups
+from ambidex.data.manifest import Row
 
 SHARES = {"train": 0.6, "val": 0.15, "test": 0.25}
 

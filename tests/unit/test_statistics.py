@@ -9,7 +9,7 @@ import torch
 from sklearn.metrics import confusion_matrix as sk_confusion
 from sklearn.metrics import f1_score, log_loss
 
-from ambidex.statistics import (
+from ambidex.base.statistics import (
     accuracy,
     bootstrap_interval,
     bootstrap_means,
@@ -93,7 +93,7 @@ def test_bootstrap_interval_agrees_with_scipy_and_covers_the_truth():
 def test_bootstrap_does_not_depend_on_how_it_is_cut_into_chunks(monkeypatch):
     values = torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
     whole = bootstrap_means(values, 40, seed=5)
-    monkeypatch.setattr("ambidex.statistics._CHUNK", 350)
+    monkeypatch.setattr("ambidex.base.statistics._CHUNK", 350)
     assert torch.equal(bootstrap_means(values, 40, seed=5), whole)
 
 

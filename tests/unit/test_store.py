@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from ambidex.errors import DataError
-from ambidex.media import store as store_module
-from ambidex.media.store import FeatureStore
+from ambidex.base.errors import DataError
+from ambidex.data.store import reading as store_module
+from ambidex.data.store.reading import FeatureStore
 from helpers.manifests import extract, extract_params, write_manifest
 from helpers.media import write_image
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from ambidex.base.errors import ModelError, TrainingError
 from ambidex.cli import main
 from ambidex.commands import freshness, study
-from ambidex.configuration import method_params
-from ambidex.errors import ModelError, TrainingError
-from ambidex.params import Params
-from ambidex.records import write_records
+from ambidex.configuration.params import Params
+from ambidex.resolve import method_params
+from ambidex.resolve.run_card import write_records
 from ambidex.stages import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]

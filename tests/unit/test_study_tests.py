@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy.stats import binomtest, ttest_1samp
 
-from ambidex.params import Compare
+from ambidex.configuration.params import Compare
 from ambidex.report.study.measured import Samples
 from ambidex.report.study.rows import Row
 from ambidex.report.study.significance import by_majority, compare_pairs, with_tests

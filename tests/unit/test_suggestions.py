@@ -11,11 +11,11 @@ import yaml
 from pydantic import BaseModel
 
 from ambidex.cli import make_parser
-from ambidex.configuration import apply_override, load_params, method_choice, parse_params
-from ambidex.params import Params
+from ambidex.configuration.params import Params
 from ambidex.report.study.claim import claim
 from ambidex.report.study.recipe import JOINT, Recipe, joint_variants
 from ambidex.report.study.repair import STEP_SIZE, shipped
+from ambidex.resolve import apply_override, load_params, method_choice, parse_params
 from helpers.runs import small_params
 
 ROOT = Path(__file__).resolve().parents[2]

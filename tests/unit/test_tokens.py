@@ -8,16 +8,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ambidex.contributions.coalitions import MaskedHead, absent_features, contribution_shares
+from ambidex.base.errors import ModelError
+from ambidex.configuration.values import Choice
 from ambidex.data.kinds import InputSpec
-from ambidex.encoders.transformer import Transformer
-from ambidex.errors import ModelError
-from ambidex.fusion.attention import AttentionFusion
-from ambidex.methods.joint import Joint
-from ambidex.model import Architecture, MultimodalNet, load_model, save_model
+from ambidex.learn.methods.joint import Joint
 from ambidex.net.attention import Attention, Block, pooled_mean
+from ambidex.net.contributions.coalitions import MaskedHead, absent_features, contribution_shares
 from ambidex.net.encoded import Encoded, EncodedFeatures, features_of, joined, parts_of, rows_of, scaled
-from ambidex.params import Choice
+from ambidex.net.encoders.transformer import Transformer
+from ambidex.net.fusion.attention import AttentionFusion
+from ambidex.net.model import Architecture, MultimodalNet, load_model, save_model
 from ambidex.testing import ground
 
 DIMS = {"audio": 8, "visual": 12}

@@ -10,17 +10,17 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from ambidex.configuration import parse_params
-from ambidex.errors import DataError, ModelError, ParamsError
-from ambidex.files import write_csv, write_json
-from ambidex.layout import Layout
-from ambidex.media.store import FeatureStore, store_fingerprint
-from ambidex.model import load_model, save_model
-from ambidex.params import Params
-from ambidex.readers import read_json
+from ambidex.base.errors import DataError, ModelError, ParamsError
+from ambidex.base.files import write_csv, write_json
+from ambidex.base.layout import Layout
+from ambidex.base.readers import read_json
+from ambidex.configuration.params import Params
+from ambidex.data.store.reading import FeatureStore, store_fingerprint
+from ambidex.learn.loop.checkpoint import load_checkpoint
+from ambidex.net.model import load_model, save_model
 from ambidex.report.predictions import Predictions, read_predictions
 from ambidex.report.study.cells import read_reports
-from ambidex.training.checkpoint import load_checkpoint
+from ambidex.resolve import parse_params
 from helpers.evaluations import make_model
 from helpers.reports import write_evaluation
 from helpers.runs import extracted, raw_params, small_params
@@ -69,7 +69,7 @@ def test_a_store_of_the_version_before_is_read(features: Path) -> None:
     """Its fingerprint covers seven keys, as it did when it was written."""
     info = {**read_json(features / "index.json"), "version": 2}
     keys = ("version", "order", "modalities", "classes", "shards", "samples", "extract")
-    from ambidex.files import digest
+    from ambidex.base.files import digest
 
     info["fingerprint"] = digest({key: info[key] for key in keys})
     assert info["fingerprint"] == store_fingerprint(info)
@@ -215,7 +215,7 @@ def test_predictions_of_samples_whose_names_are_formulas_come_back(tmp_path: Pat
 
 
 def test_a_checkpoint_that_is_a_list_is_one_line(tmp_path: Path) -> None:
-    from ambidex.errors import TrainingError
+    from ambidex.base.errors import TrainingError
 
     torch.save([1, 2], tmp_path / "checkpoint.pt")
     with pytest.raises(TrainingError, match="found list, expected a checkpoint; delete it"):

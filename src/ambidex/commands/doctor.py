@@ -13,8 +13,8 @@ from importlib import metadata
 from pathlib import Path
 
 import ambidex
-from ambidex.entry_points import any_outside
-from ambidex.errors import AmbidexError, one_line
+from ambidex.base.entry_points import any_outside
+from ambidex.base.errors import AmbidexError, one_line
 
 OK, WARN, FAIL = "OK", "WARN", "FAIL"
 _GIB = 2**30
@@ -116,7 +116,7 @@ def _cpu() -> Finding:
 
 
 def _params(path: Path, overrides: Sequence[str]) -> Finding:
-    from ambidex.configuration import load_params
+    from ambidex.resolve import load_params
 
     if not path.exists():
         return Finding(
@@ -162,8 +162,8 @@ def _media() -> Finding:
     import av
 
     from ambidex.commands.sample_clip import write_sample_clip
-    from ambidex.media.decode import decode
-    from ambidex.media.requests import Pictures, Sound
+    from ambidex.data.media.decode import decode
+    from ambidex.data.media.requests import Pictures, Sound
 
     with tempfile.TemporaryDirectory() as folder:
         clip = write_sample_clip(Path(folder) / "clip.mp4")
@@ -178,7 +178,7 @@ def _media() -> Finding:
 def _spectrogram() -> Finding:
     import torch
 
-    from ambidex.media.audio import Analysis, spectrogram
+    from ambidex.data.media.audio import Analysis, spectrogram
 
     analysis = Analysis(sample_rate=16_000, seconds=1.0, n_fft=400, hop=160, floor=1e-6, mels=64)
     made = spectrogram(torch.zeros(16_000), analysis)

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from ambidex.configuration import method_params, read_yaml
-from ambidex.errors import AmbidexError
-from ambidex.params import Params, Runtime
-from ambidex.records import PARAMS_FILE, fingerprint, read_card
+from ambidex.base.errors import AmbidexError
+from ambidex.base.records import PARAMS_FILE, fingerprint, read_card
+from ambidex.configuration.params import Params, Runtime
+from ambidex.resolve import method_params, read_yaml
 from ambidex.stages import Paths, sources
 from ambidex.stages.code import code_fingerprint
 from ambidex.stages.table import TABLE

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ambidex.configuration import load_params, method_choice
-from ambidex.configuration.presets import labels
-from ambidex.params import Choice, Params
+from ambidex.configuration.params import Params
+from ambidex.configuration.values import Choice
+from ambidex.resolve import load_params, method_choice
+from ambidex.resolve.presets import labels
 
 
 def in_effect(kind: str, name: str, file: Path, overrides: list[str]) -> list[str]:

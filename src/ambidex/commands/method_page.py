@@ -5,15 +5,15 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ambidex.cards.card import Card, Cost, Paper, Preset, Published
+from ambidex.base.cards.card import Card, Cost, Paper, Preset, Published
 from ambidex.commands import plugin_text
 from ambidex.commands.entries import blocks
-from ambidex.method import METHODS, Method
+from ambidex.learn.method import METHODS, Method
 
 _HEAD = """\
 # Methods
 
-All methods, from the data beside their classes in `src/ambidex/methods`. Written by `make docs`; do not edit.
+All methods, from the data beside their classes in `src/ambidex/learn/methods`. Written by `make docs`; do not edit.
 `ambidex methods NAME` prints a section. [training.md](training.md) says how a method is chosen and how one is added.
 
 A cost counts passes of a batch through the encoders; joint training makes one forward and one backward. Measured times

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ambidex.needs import Needs
+    from ambidex.learn.needs import Needs
 
 
 def text(plugin: type[Any]) -> str:

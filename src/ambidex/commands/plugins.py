@@ -6,20 +6,20 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ambidex.base.registry import Plugins
 from ambidex.commands import plugin_text
 from ambidex.commands.entries import blocks
 from ambidex.commands.in_effect import in_effect
-from ambidex.registry import Plugins
 
 _REGISTRIES = {
-    "methods": "ambidex.method.METHODS",
-    "datasets": "ambidex.datasets.DATASETS",
+    "methods": "ambidex.learn.method.METHODS",
+    "datasets": "ambidex.data.datasets.DATASETS",
     "kinds": "ambidex.data.kinds.KINDS",
-    "encoders": "ambidex.encoders.ENCODERS",
-    "fusions": "ambidex.fusion.FUSIONS",
+    "encoders": "ambidex.net.encoders.ENCODERS",
+    "fusions": "ambidex.net.fusion.FUSIONS",
     "allocators": "ambidex.decide.allocators.ALLOCATORS",
-    "diagnostics": "ambidex.diagnose.DIAGNOSTICS",
-    "loggers": "ambidex.training.log.LOGGERS",
+    "diagnostics": "ambidex.judge.diagnose.DIAGNOSTICS",
+    "loggers": "ambidex.learn.log.LOGGERS",
 }
 """by their word on the command line, which is also the end of the group of their entry points"""
 _COLUMNS = ("key", "type", "default", "allowed", "meaning")

@@ -10,20 +10,20 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+from ambidex.base.errors import DataError, ModelError, one_line
+from ambidex.base.progress import progress
+from ambidex.base.records import CARD_FILE, read_card
+from ambidex.commands.doors import complain
+from ambidex.configuration.params import Runtime
 from ambidex.data.kinds import Wants
+from ambidex.data.media.limits import DEFAULT, Limits
+from ambidex.data.media.reasons import UNEXPECTED
+from ambidex.data.store.extraction import Batch
 from ambidex.decide.repaired import Repaired
-from ambidex.doors import complain
-from ambidex.errors import DataError, ModelError, one_line
-from ambidex.media.extraction import Batch
-from ambidex.media.limits import DEFAULT, Limits
-from ambidex.media.reasons import UNEXPECTED
-from ambidex.params import Runtime
+from ambidex.learn.runtime import device
 from ambidex.predict.clips import clip_cells, read_clips, wants_of
 from ambidex.predict.prediction import Prediction, Predictor
-from ambidex.progress import progress
-from ambidex.records import CARD_FILE, read_card
 from ambidex.report.model_files import kept_note
-from ambidex.runtime import device
 
 _LABEL = 60  # characters of a class
 _PATIENCE = 5.0  # seconds of work ahead from which on a bar is shown

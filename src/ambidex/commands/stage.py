@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ambidex.base.errors import ParamsError, one_line
+from ambidex.base.layout import Layout
+from ambidex.base.outputs import check_places
+from ambidex.base.readers import fitting
+from ambidex.base.torchrun import first_rank
 from ambidex.commands.verbs import Verb
 from ambidex.commands.wiring import Places, calls, places
-from ambidex.configuration import load_params
-from ambidex.errors import ParamsError, one_line
-from ambidex.layout import Layout
-from ambidex.outputs import check_places
-from ambidex.parallel.distributed import run_stage
-from ambidex.parallel.torchrun import first_rank
-from ambidex.params import Params
-from ambidex.readers import fitting
+from ambidex.configuration.params import Params
+from ambidex.launch.distributed import run_stage
+from ambidex.resolve import load_params
 
 _SHOWN = 6
 _WIDEST = 2_000  # characters of a line of a table

@@ -7,17 +7,17 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from ambidex.base.errors import AmbidexError, BusyError, PreemptedError, TrainingError
+from ambidex.base.layout import Layout, cell_name
+from ambidex.base.outputs import check_places
+from ambidex.base.outputs.lock import locked
+from ambidex.commands.doors import complain
 from ambidex.commands.freshness import up_to_date
 from ambidex.commands.stage import print_numbers, show_study
 from ambidex.commands.wiring import calls, places, with_values
-from ambidex.configuration import load_params
-from ambidex.doors import complain
-from ambidex.errors import AmbidexError, BusyError, PreemptedError, TrainingError
-from ambidex.layout import Layout, cell_name
-from ambidex.outputs import check_places
-from ambidex.outputs.lock import locked
-from ambidex.parallel.distributed import run_stage
-from ambidex.params import Params
+from ambidex.configuration.params import Params
+from ambidex.launch.distributed import run_stage
+from ambidex.resolve import load_params
 from ambidex.stages._method import check_method
 
 _CELLS = "cells"

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from ambidex.layout import Layout
-from ambidex.params import Params
+from ambidex.base.layout import Layout
+from ambidex.configuration.params import Params
 from ambidex.stages.table import TABLE
 
 Places = dict[str, Path]

@@ -6,10 +6,10 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from ambidex.base.errors import ParamsError, one_line
+from ambidex.base.readers.schema import BLOCK, expected, shown
+from ambidex.base.registry import nearest
 from ambidex.configuration.schema import Node, Schema
-from ambidex.errors import ParamsError, one_line
-from ambidex.readers.schema import BLOCK, expected, shown
-from ambidex.registry import nearest
 
 _NAMES = {
     "^[a": "a name of lower-case letters, digits and _",

@@ -5,10 +5,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from ambidex.base.errors import ParamsError
+from ambidex.base.registry import Plugins
 from ambidex.configuration.mistakes import explain, refuse_truth_values
-from ambidex.errors import ParamsError
-from ambidex.params import Choice
-from ambidex.registry import Plugins
+from ambidex.configuration.values import Choice
 
 
 def plugin_config(plugins: Plugins[Any], name: str, options: Mapping[str, Any], path: str) -> Any:

@@ -9,12 +9,12 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from ambidex.decide.held_out import CROSS_FITTED, HeldOut, Source
-from ambidex.errors import DataError
-from ambidex.files import write_bytes, write_json
-from ambidex.readers import Record, read_json
-from ambidex.readers.schema import Names
-from ambidex.readers.weights import read_tensors
+from ambidex.base.errors import DataError
+from ambidex.base.files import write_bytes, write_json
+from ambidex.base.readers import Record, read_json
+from ambidex.base.readers.schema import Names
+from ambidex.base.readers.weights import read_tensors
+from ambidex.judge.held_out import CROSS_FITTED, HeldOut, Source
 
 TENSORS_FILE = "crossfit.safetensors"
 SAMPLES_FILE = "crossfit.json"

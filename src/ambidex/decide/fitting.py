@@ -7,15 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ambidex.decide.allocators import ALLOCATORS, Allocator, Fitted
-from ambidex.decide.held_out import VALIDATION, HeldOut, RefusedError, Source, stack
-from ambidex.decide.options import allocator_config
-from ambidex.errors import DataError
-from ambidex.evaluation import Evaluation, Outputs
-from ambidex.imbalance import class_totals, decision_imbalance, decision_share, shares
-from ambidex.memo import once_per_evaluation
-from ambidex.probes import fit_probes
-from ambidex.statistics import (
+from ambidex.base.errors import DataError
+from ambidex.base.statistics import (
     correct,
     mcnemar_exact,
     paired_bootstrap,
@@ -23,6 +16,13 @@ from ambidex.statistics import (
     sample_nll,
     summary,
 )
+from ambidex.decide.allocators import ALLOCATORS, Allocator, Fitted
+from ambidex.decide.options import allocator_config
+from ambidex.judge.evaluation import Evaluation, Outputs
+from ambidex.judge.held_out import VALIDATION, HeldOut, RefusedError, Source, stack
+from ambidex.judge.imbalance import class_totals, decision_imbalance, decision_share, shares
+from ambidex.judge.memo import once_per_evaluation
+from ambidex.judge.probes import fit_probes
 
 REFERENCE = "uniform"
 MINIMUM_SAMPLES = 2

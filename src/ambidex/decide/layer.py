@@ -11,14 +11,14 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from ambidex.base.errors import ModelError
+from ambidex.base.readers import Record
 from ambidex.configuration.options import plugin_config
-from ambidex.contributions.coalitions import shapley_contributions
 from ambidex.decide.allocators import ALLOCATORS, Allocator
-from ambidex.decide.held_out import Source
-from ambidex.errors import ModelError
+from ambidex.judge.held_out import Source
+from ambidex.net.contributions.coalitions import shapley_contributions
 from ambidex.net.encoded import Features, silenced
 from ambidex.net.head import Head
-from ambidex.readers import Record
 
 FIXED_RULES = ("mean", "zero")
 """rules for absent modalities that give the same feature for every sample; `permuted` borrows other samples'"""

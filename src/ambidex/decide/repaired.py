@@ -10,9 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ambidex.base.errors import ModelError
+from ambidex.base.readers.weights import read_chosen, read_headers
 from ambidex.decide.layer import DecisionLayer, DecisionRecord, DecisionSpec
-from ambidex.errors import ModelError
-from ambidex.model import (
+from ambidex.net.encoded import Features
+from ambidex.net.model import (
     LAYER,
     OTHER,
     WEIGHTS_FILE,
@@ -25,9 +27,7 @@ from ambidex.model import (
     load_model,
     write_model_files,
 )
-from ambidex.net.encoded import Features
-from ambidex.readers.weights import read_chosen, read_headers
-from ambidex.weights import check_headers, fill
+from ambidex.net.weights import check_headers, fill
 
 _START = f"{LAYER}."
 

@@ -2,14 +2,14 @@
 
 import torch
 
-from ambidex.contributions.coalitions import absent_features
+from ambidex.base.errors import ModelError
 from ambidex.decide.allocators import ALLOCATORS
 from ambidex.decide.fitting import Allocation
 from ambidex.decide.layer import DecisionLayer, DecisionSpec
 from ambidex.decide.repaired import Repaired
-from ambidex.errors import ModelError
-from ambidex.evaluation import Evaluation
-from ambidex.probes import fit_probes
+from ambidex.judge.evaluation import Evaluation
+from ambidex.judge.probes import fit_probes
+from ambidex.net.contributions.coalitions import absent_features
 
 
 def repaired_model(evaluation: Evaluation, allocation: Allocation) -> Repaired:

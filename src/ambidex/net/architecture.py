@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
+from ambidex.base.readers import Record
+from ambidex.base.readers.schema import Names
+from ambidex.configuration.values import Choice
 from ambidex.data.kinds import InputSpec, TensorName
-from ambidex.exchange import ExchangeSpec
+from ambidex.net.exchange import ExchangeSpec
 from ambidex.net.fill import Rule
-from ambidex.params import Choice
-from ambidex.readers import Record
-from ambidex.readers.schema import Names
 
 LAYER = "decision"
 """key in `architecture` of model.json, and start of the names in the weights, of a decision layer that was saved with

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from ambidex.media.store import FeatureStore
-from ambidex.model import MultimodalNet
+from ambidex.data.store.reading import FeatureStore
 from ambidex.net.encoded import Features, each, joined
+from ambidex.net.model import MultimodalNet
 
 
 def encoded(

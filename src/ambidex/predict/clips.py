@@ -13,18 +13,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ambidex.configuration import read_yaml
+from ambidex.base.errors import DataError, ModelError
+from ambidex.base.records import PARAMS_FILE
+from ambidex.base.registry import nearest
 from ambidex.configuration.mistakes import explain
+from ambidex.configuration.params import Extract
 from ambidex.data.kinds import KINDS, MediaKind, Wants
-from ambidex.errors import DataError, ModelError
-from ambidex.manifest import Row
-from ambidex.media.extraction import Batch
-from ambidex.media.limits import DEFAULT, Limits
-from ambidex.media.pool import TASK, extracted
-from ambidex.model import MODEL_FILE, Architecture, describe
-from ambidex.params import Extract
-from ambidex.records import PARAMS_FILE
-from ambidex.registry import nearest
+from ambidex.data.manifest import Row
+from ambidex.data.media.limits import DEFAULT, Limits
+from ambidex.data.store.extraction import Batch
+from ambidex.data.store.pool import TASK, extracted
+from ambidex.net.model import MODEL_FILE, Architecture, describe
+from ambidex.resolve import read_yaml
 
 _PAIR = re.compile(r"([a-z][a-z0-9_]*)=")
 

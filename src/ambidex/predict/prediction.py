@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ambidex.base.errors import ModelError
 from ambidex.decide.repaired import load_saved
-from ambidex.errors import ModelError
-from ambidex.model import MODEL_FILE
+from ambidex.net.model import MODEL_FILE
 
 
 @dataclass(frozen=True)

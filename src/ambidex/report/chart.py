@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from ambidex.files import write_bytes, write_csv
+from ambidex.base.files import write_bytes, write_csv
 
 DPI = 160
 Row = Mapping[str, Any]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ambidex.statistics import Comparison, holm
+from ambidex.base.statistics import Comparison, holm
 
 Clarity = Literal["better", "worse", "alone", "same"]
 SAME = "no clear difference"

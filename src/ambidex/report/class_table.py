@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from ambidex.probes import fit_probes
+from ambidex.judge.probes import fit_probes
 from ambidex.report import html
 from ambidex.report.html import Html, Text
 from ambidex.report.proportion import recalls, wilson

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ambidex.decide.fitting import Allocation, sources
-from ambidex.decide.held_out import stack
+from ambidex.judge.held_out import stack
 from ambidex.predict.prediction import margin_shares
 from ambidex.report import html
 from ambidex.report.html import Html, Text

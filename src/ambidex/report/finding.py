@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ambidex.diagnose.probes import in_points
+from ambidex.base.statistics import Comparison
+from ambidex.judge.diagnose.probes import in_points
 from ambidex.report.clarity import ALONE, ALONE_MANY, Clarity, Judgement, judge_changes
 from ambidex.report.result import Result
-from ambidex.statistics import Comparison
 
 Kind = Literal["decision", "representation", "both", "neither", "undecided"]
 SMALL = 0.02

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ambidex.base.statistics import correct, paired_bootstrap
 from ambidex.report.result import Result, best_alone
 from ambidex.report.run_judge import judge_allocators
-from ambidex.statistics import correct, paired_bootstrap
 
 Tile = tuple[str, str, str]
 

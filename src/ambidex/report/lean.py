@@ -23,9 +23,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ambidex.imbalance import class_totals, decision_imbalance, shares, spread_by_class, true_class
+from ambidex.base.statistics import Interval, bootstrap_means, interval
+from ambidex.judge.imbalance import class_totals, decision_imbalance, shares, spread_by_class, true_class
 from ambidex.report.words import within
-from ambidex.statistics import Interval, bootstrap_means, interval
 
 MARGIN = 0.05
 Estimate = dict[str, float | None]

@@ -7,17 +7,18 @@ from typing import Any
 
 import yaml
 
-from ambidex.configuration import read_yaml
+from ambidex.base.files import write_text
+from ambidex.base.outputs.guard import read_card
+from ambidex.base.records import PARAMS_FILE
+from ambidex.configuration.params import Params
 from ambidex.decide.fitting import Allocation
 from ambidex.decide.layer import DecisionSpec
 from ambidex.decide.repaired import save_repaired, saved_spec
 from ambidex.decide.repairing import repaired_model
-from ambidex.evaluation import Evaluation
-from ambidex.files import write_text
-from ambidex.outputs.guard import read_card
-from ambidex.params import Params
-from ambidex.records import PARAMS_FILE, write_records
+from ambidex.judge.evaluation import Evaluation
 from ambidex.report.result import Result
+from ambidex.resolve import read_yaml
+from ambidex.resolve.run_card import write_records
 
 MODEL_FOLDER = "model"
 _SHARED = ("code", "inputs", "headline", "fit_on", "weights", "features")

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ambidex.base.few_groups import few_groups
+from ambidex.base.statistics import two_proportions
 from ambidex.decide.fitting import REFERENCE, held_out
-from ambidex.decide.held_out import VALIDATION
-from ambidex.few_groups import few_groups
+from ambidex.judge.held_out import VALIDATION
 from ambidex.report.html import Html, notice
 from ambidex.report.result import Result
-from ambidex.statistics import two_proportions
 
 WILD = 0.10
 """validation and test accuracy further apart than this, and than chance allows, hint at leaked labels or a shift"""

@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from ambidex.errors import DataError
-from ambidex.files import write_bytes, write_csv
-from ambidex.readers import Source, read_rows
-from ambidex.readers.weights import read_tensors
+from ambidex.base.errors import DataError
+from ambidex.base.files import write_bytes, write_csv
+from ambidex.base.readers import Source, read_rows
+from ambidex.base.readers.weights import read_tensors
 
 PREDICTIONS_FILE = "predictions.safetensors"
 SAMPLES_FILE = "predictions.csv"

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from ambidex.statistics import confusion_matrix
+from ambidex.base.statistics import confusion_matrix
 
 Counts = tuple[int, int]
 """(recognised, samples)"""

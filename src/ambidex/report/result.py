@@ -6,12 +6,12 @@ from typing import Any
 
 from torch import Tensor
 
+from ambidex.base.statistics import accuracy, nll, summary
 from ambidex.decide.fitting import REFERENCE, Allocation
-from ambidex.diagnose import Diagnosis
-from ambidex.evaluation import Evaluation
-from ambidex.probes import fit_probes
+from ambidex.judge.diagnose import Diagnosis
+from ambidex.judge.evaluation import Evaluation
+from ambidex.judge.probes import fit_probes
 from ambidex.report.predictions import Predictions, probabilities
-from ambidex.statistics import accuracy, nll, summary
 
 TableRows = list[dict[str, Any]]
 PLAIN = ("accuracy", "nll", "ece", "decision_imbalance")

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from ambidex.base.statistics import bootstrap_interval, confusion_matrix, correct, ece, reliability
 from ambidex.decide.fitting import Allocation
-from ambidex.diagnose.logits import margins
+from ambidex.judge.diagnose.logits import margins
 from ambidex.report import (
     calibration,
     class_charts,
@@ -25,7 +26,6 @@ from ambidex.report.clarity import Clarity, Judgement
 from ambidex.report.proportion import recalls
 from ambidex.report.result import Result
 from ambidex.report.run_judge import judge_allocators, run_lean
-from ambidex.statistics import bootstrap_interval, confusion_matrix, correct, ece, reliability
 
 
 def run_charts(result: Result) -> list[Chart]:

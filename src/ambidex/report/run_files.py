@@ -8,11 +8,11 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from ambidex.base.files import write_bytes, write_csv, write_json, write_text
+from ambidex.base.records import read_card
+from ambidex.configuration.params import Params
 from ambidex.decide import allocators
 from ambidex.decide.fitting import Allocation
-from ambidex.files import write_bytes, write_csv, write_json, write_text
-from ambidex.params import Params
-from ambidex.records import read_card, write_records
 from ambidex.report import theme
 from ambidex.report.chart import draw, rounded
 from ambidex.report.finding import verdict
@@ -23,6 +23,7 @@ from ambidex.report.run_judge import lean_sentence
 from ambidex.report.run_page import run_page
 from ambidex.report.study.cells import CACHE_FILE, DIAGNOSIS_FILE
 from ambidex.report.tensorboard import allocator_scalars, write_tensorboard
+from ambidex.resolve.run_card import write_records
 
 PAGE_FILE, FINDING_FILE, CONFUSION_FILE = "report.html", "finding.md", "confusion.csv"
 PLOTS, TABLES, ALLOCATORS = "plots", "tables", "allocators"

@@ -2,13 +2,13 @@
 
 import torch
 
-from ambidex.evaluation import Evaluation
-from ambidex.memo import once_per_evaluation
-from ambidex.probes import fit_probes
+from ambidex.base.statistics import Comparison, correct
+from ambidex.judge.evaluation import Evaluation
+from ambidex.judge.memo import once_per_evaluation
+from ambidex.judge.probes import fit_probes
 from ambidex.report.clarity import Judgement, judge_changes
 from ambidex.report.lean import Lean, draw_lean, judge_lean
 from ambidex.report.result import Result
-from ambidex.statistics import Comparison, correct
 
 QUESTION = "Does the plain sum lean to one modality?"
 METRICS = {"accuracy": True, "nll": False}

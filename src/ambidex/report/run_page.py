@@ -36,13 +36,26 @@ def run_page(
     result: Result, details: Mapping[str, Any], drawn: Sequence[Drawn], card: Mapping[str, Any]
 ) -> Html:
     """The whole page. `card`: provenance (versions, fingerprints) as it is written beside the report."""
+    blocks = _blocks(result, details, drawn, card)
+    if len(result.evaluation.modalities) < 2:
+        del blocks["samples"]
+    kept = {anchor: [b for b in found if b] for anchor, found in blocks.items()}
+    contents = {anchor: SECTIONS[anchor] for anchor, found in kept.items() if found}
+    sections = [html.section(anchor, title, *kept[anchor]) for anchor, title in contents.items()]
+    return html.page(_title(result), _subtitle(result), contents, *sections)
+
+
+def _blocks(
+    result: Result, details: Mapping[str, Any], drawn: Sequence[Drawn], card: Mapping[str, Any]
+) -> dict[str, list[Html]]:
+    """What stands in each section, by its anchor."""
     pictures = {d.name: html.picture(d) for d in drawn}
 
     def charts(*names: str) -> list[Html]:
         return [pictures[name] for name in names if name in pictures]
 
     alone = charts(*(f"confusion_{m}" for m in result.evaluation.modalities))
-    blocks = {
+    return {
         "overview": [*_overview(result, details), *charts("accuracy")],
         "decides": [
             html.terms(terms.DECISION),
@@ -81,12 +94,6 @@ def run_page(
         "further": _further(result),
         "provenance": [_provenance(result, card)],
     }
-    if len(result.evaluation.modalities) < 2:
-        del blocks["samples"]
-    kept = {anchor: [b for b in found if b] for anchor, found in blocks.items()}
-    contents = {anchor: SECTIONS[anchor] for anchor, found in kept.items() if found}
-    sections = [html.section(anchor, title, *kept[anchor]) for anchor, title in contents.items()]
-    return html.page(_title(result), _subtitle(result), contents, *sections)
 
 
 def _title(result: Result) -> str:
@@ -160,7 +167,7 @@ def _provenance(result: Result, card: Mapping[str, Any]) -> Html:
             "feature store": str(card.get("features", "unknown")),
             "model weights": str(card.get("weights", "unknown")),
             "code": f"ambidex {card.get('ambidex')}, revision {card.get('revision') or 'unknown'}, "
-            f"sources {card.get('code')}",
+            f"sources {card.get('code') or 'unknown'}",
             "versions": f"Python {card.get('python')}, {versions}",
         }
     )

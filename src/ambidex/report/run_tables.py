@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ambidex.base.statistics import sample_brier, sample_nll
 from ambidex.report import html
 from ambidex.report.calibration import HONEST
 from ambidex.report.html import Html, Text
 from ambidex.report.result import Result
-from ambidex.statistics import sample_brier, sample_nll
 
 OVERRIDES = {"override": "followed (%)", "unjustified": "followed though wrong (%)"}
 

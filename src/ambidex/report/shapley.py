@@ -30,16 +30,7 @@ def shapley_chart(
     for index, value in enumerate(values):
         _bar(axes, index, *(100 * v for v in value))
     for index, (value, error) in enumerate(zip(values, errors, strict=False)):
-        ends = [100 * (value[0] - error), 100 * (value[0] + error)]
-        axes.plot(
-            ends,
-            [index, index],
-            linewidth=9,
-            solid_capstyle="butt",
-            gid="error of the orders",
-            zorder=4,
-            **BAND,
-        )
+        _band(axes, index, 100 * value[0], 100 * error)
     axes.axvline(0, color=theme.INK, linewidth=1)
     axes.margins(x=0.12)
     theme.rows_axis(axes, list(modalities))
@@ -73,6 +64,13 @@ def shapley_chart(
             for i, (m, (v, low, high)) in enumerate(zip(modalities, values, strict=True))
         ],
     )
+
+
+def _band(axes: Axes, index: int, value: float, error: float) -> None:
+    """The standard error of the orders, around a bar's end."""
+    ends = [value - error, value + error]
+    look: Any = {"linewidth": 9, "solid_capstyle": "butt", "gid": "error of the orders", "zorder": 4, **BAND}
+    axes.plot(ends, [index, index], **look)
 
 
 def _bar(axes: Axes, index: int, value: float, low: float, high: float) -> None:

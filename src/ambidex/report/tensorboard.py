@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ambidex.files import write_bytes
+from ambidex.base.files import write_bytes
 from ambidex.report.chart import Drawn
 
 FOLDER = "tensorboard"

@@ -7,7 +7,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ambidex.errors import one_line
+from ambidex.base.errors import one_line
 
 # Okabe and Ito (2008), ordered so that neighbours differ in lightness too: the chart survives a grey print. From the
 # seventh on their dark shades: there marker, hatch and line tell apart what a colour-blind eye may not.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ambidex.stages.table import TABLE
 
 if TYPE_CHECKING:
-    from ambidex.params import Params
+    from ambidex.configuration.params import Params
 
 Paths = Mapping[str, Path]
 STAGES = tuple(TABLE)
@@ -25,9 +25,9 @@ def run(stage: str, params: "Params", inputs: Paths, outputs: Paths) -> dict[str
     Raises AmbidexError subclasses with one line for whatever the user can mend: before any work OutputError where
     the output would replace what is not an older one, BusyError where another process is writing it.
     """
-    from ambidex.errors import DataError
-    from ambidex.outputs import claimed, storage_explained
-    from ambidex.records import running
+    from ambidex.base.errors import DataError
+    from ambidex.base.outputs import claimed, storage_explained
+    from ambidex.base.records import running
     from ambidex.stages.code import code_fingerprint
 
     for name, path in inputs.items():
@@ -43,7 +43,7 @@ def run(stage: str, params: "Params", inputs: Paths, outputs: Paths) -> dict[str
 
 
 def _kept(stage: str, outputs: Paths) -> str:
-    from ambidex.outputs import aside_hint
+    from ambidex.base.outputs import aside_hint
 
     places = ", ".join(str(path) for path in outputs.values())
     hint = "".join(aside_hint(path) for path in outputs.values())
@@ -53,7 +53,7 @@ def _kept(stage: str, outputs: Paths) -> str:
 
 def _changed(inputs: Paths, before: Mapping[str, str]) -> str | None:
     """The first input that is not what it was; a stage that reads while another writes there has read two halves."""
-    from ambidex.records import fingerprint
+    from ambidex.base.records import fingerprint
 
     for name, path in inputs.items():
         if not path.exists() or fingerprint(path) != before[name]:

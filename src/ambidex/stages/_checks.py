@@ -6,11 +6,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ambidex.errors import DataError, ModelError
-from ambidex.evaluation import Outputs
-from ambidex.manifest import SPLITS
-from ambidex.media.store import FeatureStore
-from ambidex.model import MODEL_FILE, MultimodalNet, describe, load_model
+from ambidex.base.errors import DataError, ModelError
+from ambidex.data.manifest import SPLITS
+from ambidex.data.store.reading import FeatureStore
+from ambidex.judge.evaluation import Outputs
+from ambidex.net.model import MODEL_FILE, MultimodalNet, describe, load_model
 
 _ROWS = 256
 FEWEST = 2

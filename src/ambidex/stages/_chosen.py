@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable
 
-from ambidex.configuration import method_choice
+from ambidex.configuration.params import Params
 from ambidex.data.kinds import KINDS
-from ambidex.params import Params
+from ambidex.resolve import method_choice
 
 
 def chosen(params: Params, packages: Iterable[str]) -> dict[str, set[str]]:
@@ -32,8 +32,8 @@ def _encoders(params: Params) -> set[str]:
 
 def _fusions(params: Params) -> set[str]:
     """The fusion of the model that the method asks for: many replace the one that `model.fusion` names."""
-    from ambidex.errors import AmbidexError
-    from ambidex.fusion import FUSIONS
+    from ambidex.base.errors import AmbidexError
+    from ambidex.net.fusion import FUSIONS
     from ambidex.stages._method import planned
 
     try:
@@ -44,8 +44,8 @@ def _fusions(params: Params) -> set[str]:
 
 _CHOICES: dict[str, Callable[[Params], set[str]]] = {
     "ambidex.data.kinds": _kinds,
-    "ambidex.datasets": _datasets,
-    "ambidex.encoders": _encoders,
-    "ambidex.fusion": _fusions,
-    "ambidex.methods": _methods,
+    "ambidex.data.datasets": _datasets,
+    "ambidex.net.encoders": _encoders,
+    "ambidex.net.fusion": _fusions,
+    "ambidex.learn.methods": _methods,
 }

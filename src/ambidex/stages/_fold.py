@@ -6,22 +6,22 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ambidex.configuration import method_choice
+from ambidex.base.files import write_json
+from ambidex.base.outputs import whole_folder
+from ambidex.base.readers import Record
+from ambidex.base.statistics import accuracy
+from ambidex.configuration.params import Params
+from ambidex.data.store.reading import FeatureStore
 from ambidex.decide.crossfitted import CrossFitted, write_cross_fitted
 from ambidex.decide.fitting import sources_of
-from ambidex.decide.held_out import HeldOut, Source
-from ambidex.evaluation import Outputs, collect
-from ambidex.files import write_json
-from ambidex.media.store import FeatureStore
-from ambidex.method import METHODS
-from ambidex.model import MultimodalNet, load_model
-from ambidex.outputs import whole_folder
-from ambidex.params import Params
-from ambidex.probes import fit_own_probe
-from ambidex.readers import Record
-from ambidex.runtime import device
+from ambidex.judge.evaluation import Outputs, collect
+from ambidex.judge.held_out import HeldOut, Source
+from ambidex.judge.probes import fit_own_probe
+from ambidex.learn.method import METHODS
+from ambidex.learn.runtime import device
+from ambidex.net.model import MultimodalNet, load_model
+from ambidex.resolve import method_choice
 from ambidex.stages import pretrain, train
-from ambidex.statistics import accuracy
 
 HELD = "held_out"
 FOLD_FILE = "fold.json"

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from ambidex.base.errors import DataError, ParamsError
+from ambidex.base.records import CARD_FILE, read_card
+from ambidex.configuration.params import Params
+from ambidex.data.store.reading import FeatureStore
 from ambidex.decide.crossfitted import read_held_out
-from ambidex.decide.held_out import HeldOut
-from ambidex.errors import DataError, ParamsError
-from ambidex.media.store import FeatureStore
-from ambidex.params import Params
-from ambidex.records import CARD_FILE, read_card
+from ambidex.judge.held_out import HeldOut
 from ambidex.stages import Paths
 
 _CELL = ("method", "regime", "seed")

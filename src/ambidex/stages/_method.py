@@ -1,10 +1,10 @@
 """The method that `train` asks for, and whether it can work on the model: before anything is read or trained."""
 
-from ambidex.configuration import method_choice, method_params
 from ambidex.configuration.options import plugin_config
-from ambidex.method import METHODS, Method
-from ambidex.model import Architecture
-from ambidex.params import Params
+from ambidex.configuration.params import Params
+from ambidex.learn.method import METHODS, Method
+from ambidex.net.model import Architecture
+from ambidex.resolve import method_choice, method_params
 
 
 def make_method(params: Params) -> tuple[str, Method]:

@@ -7,15 +7,15 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ambidex import files
+from ambidex.base import files
+from ambidex.base.errors import DataError
+from ambidex.configuration.params import Extract
 from ambidex.data.kinds import Wants
-from ambidex.errors import DataError
-from ambidex.media.extraction import Rejected
-from ambidex.media.index import accepted_rows, write_index
-from ambidex.media.manifest import Manifest, absent_classes
-from ambidex.media.reasons import UNEXPECTED
-from ambidex.media.shards import Shard
-from ambidex.params import Extract
+from ambidex.data.media.reasons import UNEXPECTED
+from ambidex.data.store.extraction import Rejected
+from ambidex.data.store.index import accepted_rows, write_index
+from ambidex.data.store.manifest import Manifest, absent_classes
+from ambidex.data.store.shards import Shard
 
 REJECTED = "rejected.csv"
 _UNSEEN = {"workers", "max_rejected_fraction", "seconds_per_file", "megabytes_per_file", "part"}

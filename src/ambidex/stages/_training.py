@@ -7,22 +7,25 @@ from typing import Any
 import torch
 from torch import nn
 
+from ambidex.base.errors import DataError, ModelError, TrainingError
+from ambidex.base.files import digest
+from ambidex.base.outputs import Origin, Progress, finish, settle, storage_explained, sweep, workplace
+from ambidex.base.records import running_code
+from ambidex.base.torchrun import first_rank
+from ambidex.configuration.optimisation import Optimisation
+from ambidex.configuration.params import Params
+from ambidex.configuration.values import Choice
 from ambidex.data.kinds import InputSpec
-from ambidex.engine import BEST_FILE, Engine
-from ambidex.errors import DataError, ModelError, TrainingError
-from ambidex.files import digest
-from ambidex.fusion.concat import Concat
-from ambidex.media.store import FeatureStore
-from ambidex.method import METHODS, Method
-from ambidex.model import Architecture, MultimodalNet, save_model
-from ambidex.outputs import Origin, Progress, finish, settle, storage_explained, sweep, workplace
-from ambidex.parallel.torchrun import first_rank
-from ambidex.params import Choice, Optimisation, Params
-from ambidex.records import running_code, write_records
-from ambidex.runtime import make_fabric
-from ambidex.training.batches import Batches, derived_seed
-from ambidex.training.checkpoint import CHECKPOINT_FILE, load_checkpoint, read_checkpoint
-from ambidex.training.log import LOGGERS
+from ambidex.data.store.reading import FeatureStore
+from ambidex.learn.engine import BEST_FILE, Engine
+from ambidex.learn.log import LOGGERS
+from ambidex.learn.loop.batches import Batches, derived_seed
+from ambidex.learn.loop.checkpoint import CHECKPOINT_FILE, load_checkpoint, read_checkpoint
+from ambidex.learn.method import METHODS, Method
+from ambidex.learn.runtime import make_fabric
+from ambidex.net.fusion.concat import Concat
+from ambidex.net.model import Architecture, MultimodalNet, save_model
+from ambidex.resolve.run_card import write_records
 
 _OF_THE_DATA = ("modalities", "inputs", "classes")
 """what an architecture takes from the feature store"""
@@ -80,45 +83,39 @@ def run_engine(
     batches = Batches(
         store, model.modalities, augment, seed, fabric.device, fabric.global_rank, fabric.world_size
     )
-    shape = model.architecture.to_json()
-    origin = Origin(
-        type(section).__name__.lower(),
-        {
-            type(section).__name__.lower(): section.model_dump(mode="json"),
-            "methods": options,
-            "model": {key: value for key, value in shape.items() if key not in _OF_THE_DATA},
-            "augment": {name: value.model_dump(mode="json") for name, value in augment.items()},
-            "frozen": frozen,
-            "runtime": {"devices": fabric.world_size},
-        },
-        {
-            "features": store.fingerprint,
-            "inputs": digest({key: shape[key] for key in _OF_THE_DATA}),
-            **{f"encoder of {name}": weights for name, weights in (starts or {}).items()},
-        },
-        running_code(),
-    )
+    shape, stage = model.architecture.to_json(), type(section).__name__.lower()
+    chosen = {
+        stage: section.model_dump(mode="json"),
+        "methods": options,
+        "model": {key: value for key, value in shape.items() if key not in _OF_THE_DATA},
+        "augment": {name: value.model_dump(mode="json") for name, value in augment.items()},
+        "frozen": frozen,
+        "runtime": {"devices": fabric.world_size},
+    }
+    origin = Origin(stage, chosen, _data(store, shape, starts or {}), running_code())
     folder = workplace(output, params.runtime.checkpoints, origin.key)
     if fabric.is_global_zero:
         settle(folder, origin, Progress(_begun, _words))
         sweep(folder)
     fabric.barrier()
+    given = (model, method, section, batches, fabric, folder, origin.key, frozen, split)
     engine = Engine(
-        model,
-        method,
-        section,
-        batches,
-        fabric,
-        folder,
-        origin.key,
-        frozen,
-        split,
+        *given,
         checkpoint_minutes=params.runtime.checkpoint_minutes,
         loggers=params.runtime.loggers,
         facts=_facts(method, section, model),
     )
     with storage_explained(lambda: _saved(folder, origin.key)):
         return folder, engine.fit(), fabric
+
+
+def _data(store: FeatureStore, shape: Mapping[str, Any], starts: Mapping[str, str]) -> dict[str, str]:
+    """Digests of the data that a training starts from."""
+    return {
+        "features": store.fingerprint,
+        "inputs": digest({key: shape[key] for key in _OF_THE_DATA}),
+        **{f"encoder of {name}": weights for name, weights in starts.items()},
+    }
 
 
 def _begun(folder: Path) -> bool:
@@ -207,7 +204,7 @@ def load_encoder(model: MultimodalNet, modality: str, folder: Path, *, classifie
     Raises ModelError where it was trained for other inputs or is another architecture; with `classifier` also
     where it was trained for other classes.
     """
-    from ambidex.model import load_model
+    from ambidex.net.model import load_model
 
     trained = load_model(folder)
     if modality not in trained.modalities:

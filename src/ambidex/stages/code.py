@@ -5,35 +5,35 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ambidex.configuration.outside import outside_plugins
-from ambidex.files import digest, sha256
-from ambidex.registry import Plugins
-from ambidex.source.graph import closure
-from ambidex.source.text import read_source
+from ambidex.base.files import digest, sha256
+from ambidex.base.registry import Plugins
+from ambidex.base.source.graph import closure
+from ambidex.base.source.text import read_source
+from ambidex.resolve.outside import outside_plugins
 from ambidex.stages.table import TABLE
 
 if TYPE_CHECKING:
-    from ambidex.params import Params
+    from ambidex.configuration.params import Params
 
 CARRIES = (
     "ambidex",
-    "ambidex.cards.",
-    "ambidex.cluster.",
+    "ambidex.base",
+    "ambidex.base.cards.",
+    "ambidex.base.entry_points",
+    "ambidex.base.errors",
+    "ambidex.base.files",
+    "ambidex.base.layout",
+    "ambidex.base.outputs.",
+    "ambidex.base.progress",
+    "ambidex.base.readers.",
+    "ambidex.base.records",
+    "ambidex.base.registry",
+    "ambidex.base.section",
+    "ambidex.base.source.",
+    "ambidex.base.torchrun",
     "ambidex.configuration.",
-    "ambidex.entry_points",
-    "ambidex.errors",
-    "ambidex.files",
-    "ambidex.layout",
-    "ambidex.manifest",
-    "ambidex.outputs.",
-    "ambidex.params",
-    "ambidex.platform",
-    "ambidex.progress",
-    "ambidex.readers.",
-    "ambidex.records",
-    "ambidex.registry",
-    "ambidex.section",
-    "ambidex.source.",
+    "ambidex.data.manifest",
+    "ambidex.resolve.",
     "ambidex.stages",
 )
 """what only carries values around and changes no result, a folder with a point behind it: no stage depends on it. What

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ambidex.files import write_csv, write_json, write_text
-from ambidex.outputs import whole_folder
-from ambidex.params import Params
-from ambidex.records import provenance, write_records
+from ambidex.base.files import write_csv, write_json, write_text
+from ambidex.base.outputs import whole_folder
+from ambidex.configuration.params import Params
 from ambidex.report import theme
 from ambidex.report.chart import draw, rounded
 from ambidex.report.study.bias import COLUMNS
@@ -21,6 +20,7 @@ from ambidex.report.study.study_file import STUDY_FILE
 from ambidex.report.study.table import PAGE_FILE, TABLE_FILE, single_tests
 from ambidex.report.study.units import unit_words
 from ambidex.report.tensorboard import write_tensorboard
+from ambidex.resolve.run_card import provenance, write_records
 from ambidex.stages import Paths
 
 BIAS_FILE = "bias.csv"

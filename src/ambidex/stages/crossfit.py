@@ -16,20 +16,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ambidex.configuration import method_params
+from ambidex.base.errors import DataError, ParamsError
+from ambidex.base.folds import folds
+from ambidex.base.outputs import Origin, Progress, finish, settle, workplace
+from ambidex.base.readers import read_json
+from ambidex.base.records import CARD_FILE, read_metrics, running_code
+from ambidex.base.statistics import accuracy, nll
+from ambidex.configuration.params import Evaluate, Params, Runtime
+from ambidex.data.store.reading import FeatureStore
 from ambidex.decide.crossfitted import CrossFitted, join, read_cross_fitted, write_cross_fitted
-from ambidex.decide.folds import folds
-from ambidex.errors import DataError, ParamsError
-from ambidex.media.store import FeatureStore
-from ambidex.outputs import Origin, Progress, finish, settle, workplace
-from ambidex.params import Evaluate, Params, Runtime
-from ambidex.readers import read_json
-from ambidex.records import CARD_FILE, read_metrics, running_code, write_records
-from ambidex.runtime import prepare_torch
+from ambidex.learn.runtime import prepare_torch
+from ambidex.resolve import method_params
+from ambidex.resolve.run_card import write_records
 from ambidex.stages import Paths
 from ambidex.stages._fold import FOLD_FILE, Fold, score_fold
 from ambidex.stages._method import check_method
-from ambidex.statistics import accuracy, nll
 
 _AGAIN = "delete its folder, and run crossfit again"
 

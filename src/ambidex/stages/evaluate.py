@@ -8,24 +8,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ambidex.base.errors import ModelError, ParamsError
+from ambidex.base.files import sha256
+from ambidex.base.outputs import whole_folder
+from ambidex.base.progress import say_once
+from ambidex.base.readers import Source, read_rows
+from ambidex.base.records import CARD_FILE, METRICS_FILE, read_card, read_metrics
+from ambidex.configuration.params import Evaluate, Params
+from ambidex.data.store.reading import FeatureStore
 from ambidex.decide.allocators import ALLOCATORS, simplest_first
 from ambidex.decide.fitting import REFERENCE, fit_allocators
-from ambidex.diagnose import DIAGNOSTICS
-from ambidex.errors import ModelError, ParamsError
-from ambidex.evaluation import Evaluation, Outputs, Unimodal, collect, open_store
-from ambidex.files import sha256
-from ambidex.media.store import FeatureStore
-from ambidex.model import MODEL_FILE, WEIGHTS_FILE, MultimodalNet
-from ambidex.outputs import whole_folder
-from ambidex.params import Evaluate, Params
-from ambidex.progress import say_once
-from ambidex.readers import Source, read_rows
-from ambidex.records import CARD_FILE, METRICS_FILE, read_card, read_metrics
+from ambidex.judge.diagnose import DIAGNOSTICS
+from ambidex.judge.evaluation import Evaluation, Outputs, Unimodal, collect, open_store
+from ambidex.learn.runtime import device, prepare_torch
+from ambidex.net.model import MODEL_FILE, WEIGHTS_FILE, MultimodalNet
 from ambidex.report.model_files import MODEL_FOLDER, keep_saved_model, write_model
 from ambidex.report.notices import few_groups_line
 from ambidex.report.result import Result, run_details, run_metrics
 from ambidex.report.run_files import write_report
-from ambidex.runtime import device, prepare_torch
 from ambidex.stages import Paths
 from ambidex.stages._checks import check_inputs, check_outputs, check_splits, fitting_model
 from ambidex.stages._held_out import cross_fitted

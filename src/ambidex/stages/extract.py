@@ -8,19 +8,20 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from ambidex import files, records
+from ambidex.base import files, records
+from ambidex.base.errors import StorageError
+from ambidex.base.outputs import MARK, ORIGIN, Origin, Progress, finish, settle
+from ambidex.base.progress import progress
+from ambidex.configuration.params import Extract, Params
 from ambidex.data.kinds import Wants, sample_bytes
-from ambidex.errors import StorageError
-from ambidex.manifest import MANIFEST_FILE
-from ambidex.media.extraction import Batch
-from ambidex.media.limits import Limits
-from ambidex.media.manifest import Manifest, absent_classes, read_manifest
-from ambidex.media.parts import write_part
-from ambidex.media.pool import TASK, extracted
-from ambidex.media.shards import PROGRESS, Shard, Slice, finished_shard, slices, write_shard
-from ambidex.outputs import MARK, ORIGIN, Origin, Progress, finish, settle
-from ambidex.params import Extract, Params
-from ambidex.progress import progress
+from ambidex.data.manifest import MANIFEST_FILE
+from ambidex.data.media.limits import Limits
+from ambidex.data.store.extraction import Batch
+from ambidex.data.store.manifest import Manifest, absent_classes, read_manifest
+from ambidex.data.store.parts import write_part
+from ambidex.data.store.pool import TASK, extracted
+from ambidex.data.store.shards import PROGRESS, Shard, Slice, finished_shard, slices, write_shard
+from ambidex.resolve.run_card import write_records
 from ambidex.stages import Paths
 from ambidex.stages._store import check_classes, check_rejected, complete, kept
 
@@ -56,7 +57,7 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
         seconds = time.monotonic() - started
         data = {"fingerprint": manifest.fingerprint, **manifest.facts}
         timing = {"seconds": seconds, "clips": decoded, "clips_per_second": decoded / seconds}
-        records.write_records(folder, "extract", params, metrics, data=data, timing=timing)
+        write_records(folder, "extract", params, metrics, data=data, timing=timing)
     shutil.rmtree(folder / PROGRESS)
     finish(folder, outputs["features"])
     return metrics

@@ -6,12 +6,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ambidex import files, records
-from ambidex.errors import DataError
-from ambidex.media.manifest import read_manifest
-from ambidex.media.parts import read_parts
-from ambidex.outputs import finish, fresh
-from ambidex.params import Params
+from ambidex.base import files
+from ambidex.base.errors import DataError
+from ambidex.base.outputs import finish, fresh
+from ambidex.configuration.params import Params
+from ambidex.data.store.manifest import read_manifest
+from ambidex.data.store.parts import read_parts
+from ambidex.resolve.run_card import write_records
 from ambidex.stages import Paths
 from ambidex.stages._store import complete, kept
 
@@ -43,7 +44,7 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     metrics = complete(folder, manifest, wants, shards, params.extract)
     data = {"fingerprint": manifest.fingerprint, **manifest.facts}
     timing = {"seconds": time.monotonic() - started, "parts": len(parts)}
-    records.write_records(folder, "merge", params, metrics, data=data, timing=timing)
+    write_records(folder, "merge", params, metrics, data=data, timing=timing)
     finish(folder, outputs["features"])
     return metrics
 

@@ -10,9 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ambidex.base.errors import DataError, ParamsError, one_line
+from ambidex.base.few_groups import few_groups
+from ambidex.base.files import digest, write_csv, write_json, write_text
+from ambidex.base.outputs import whole_folder
 from ambidex.configuration.options import plugin_config
-from ambidex.datasets import DATASETS, Dataset, Listing
-from ambidex.datasets._checks import (
+from ambidex.configuration.params import Params
+from ambidex.configuration.params import Prepare as PrepareParams
+from ambidex.data.datasets import DATASETS, Dataset, Listing
+from ambidex.data.datasets._checks import (
     check_classes,
     check_groups,
     check_modalities,
@@ -21,20 +27,14 @@ from ambidex.datasets._checks import (
     clean_rows,
     count_classes,
 )
-from ambidex.datasets._content import content_keys
-from ambidex.datasets._missing import check_training, missing_counts, missing_notes
-from ambidex.datasets._names import clean
-from ambidex.datasets._paths import MediaFile, media_files
-from ambidex.datasets._sharing import Settled, crosses, settle
-from ambidex.datasets._splitting import fill_splits
-from ambidex.errors import DataError, ParamsError, one_line
-from ambidex.few_groups import few_groups
-from ambidex.files import digest, write_csv, write_json, write_text
-from ambidex.manifest import DATASET_FILE, MANIFEST_FILE, SPLITS, Row
-from ambidex.outputs import whole_folder
-from ambidex.params import Params
-from ambidex.params import Prepare as PrepareParams
-from ambidex.records import write_records
+from ambidex.data.datasets._content import content_keys
+from ambidex.data.datasets._missing import check_training, missing_counts, missing_notes
+from ambidex.data.datasets._names import clean
+from ambidex.data.datasets._paths import MediaFile, media_files
+from ambidex.data.datasets._sharing import Settled, crosses, settle
+from ambidex.data.datasets._splitting import fill_splits
+from ambidex.data.manifest import DATASET_FILE, MANIFEST_FILE, SPLITS, Row
+from ambidex.resolve.run_card import write_records
 from ambidex.stages import Paths
 
 COLUMNS = ("sample_id", "label", "split", "group")

@@ -5,17 +5,18 @@ from typing import Any
 
 import torch
 
-from ambidex.errors import ParamsError
-from ambidex.media.store import FeatureStore
-from ambidex.methods.joint import Joint
-from ambidex.model import MultimodalNet
+from ambidex.base.errors import ParamsError
+from ambidex.base.progress import progress
+from ambidex.base.statistics import accuracy, brier, ece, macro_f1, nll
+from ambidex.base.torchrun import first_rank
+from ambidex.configuration.params import Params
+from ambidex.configuration.values import Choice
+from ambidex.data.store.reading import FeatureStore
+from ambidex.learn.methods.joint import Joint
 from ambidex.net.features import encoded
-from ambidex.parallel.torchrun import first_rank
-from ambidex.params import Choice, Params
-from ambidex.progress import progress
+from ambidex.net.model import MultimodalNet
 from ambidex.stages import Paths
 from ambidex.stages._training import architecture_for, build_model, deliver, run_engine
-from ambidex.statistics import accuracy, brier, ece, macro_f1, nll
 
 
 def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:

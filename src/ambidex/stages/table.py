@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ambidex.layout import Layout
-    from ambidex.params import Params
+    from ambidex.base.layout import Layout
+    from ambidex.configuration.params import Params
 
 Place = Callable[["Params", "Layout"], Path]
 
@@ -53,8 +53,8 @@ class Stage:
     sections: tuple[str, ...]
     """the sections of params.yaml that shape its output"""
     packages: tuple[str, ...]
-    """the packages of the library that its result depends on, besides those that only carry values (`code.CARRIES`).
-    What counts is what the imports reach; a test holds this list against it"""
+    """the rooms of the library that its result depends on, and the modules of `base` and `judge`, besides those that
+    only carry values (`code.CARRIES`). What counts is what the imports reach; a test holds this list against it"""
     chosen: tuple[str, ...] = ()
     """the registries, by their package, of which only the plug-ins count that the parameters choose"""
     unused: tuple[str, ...] = ()
@@ -101,8 +101,8 @@ def _starts_from_encoders(params: "Params") -> bool:
     """Whether the regime starts from them, or the method sums the classifiers that pretrain left."""
     if params.train.regime != "scratch":
         return True
-    from ambidex.configuration import method_choice
-    from ambidex.method import METHODS
+    from ambidex.learn.method import METHODS
+    from ambidex.resolve import method_choice
 
     return METHODS.get(method_choice(params, params.train.method)[0]).needs.classifiers
 
@@ -162,24 +162,7 @@ STUDY = Artefact(
 
 _CELL = (("method", "train.method"), ("regime", "train.regime"), ("seed", "train.seed"))
 _TRAINED = ("model", "augment", "runtime")
-_TRAINING = (
-    "augment",
-    "data",
-    "encoders",
-    "engine",
-    "exchange",
-    "fusion",
-    "media",
-    "method",
-    "methods",
-    "model",
-    "needs",
-    "net",
-    "parallel",
-    "runtime",
-    "training",
-    "weights",
-)
+_TRAINING = ("data", "learn", "net")
 _KINDS = ("ambidex.data.kinds",)
 _SHAPES = ("evaluate.absent", "evaluate.permutations", "evaluate.seed")
 
@@ -190,15 +173,15 @@ TABLE: dict[str, Stage] = {
         writes=MANIFEST,
         sections=("prepare",),
         source="prepare.source",
-        packages=("datasets", "few_groups", "media"),
-        chosen=("ambidex.datasets",),
+        packages=("base.few_groups", "data"),
+        chosen=("ambidex.data.datasets",),
     ),
     "extract": Stage(
         "decode the media into tensors of fixed shape",
         reads=(Read(MANIFEST),),
         writes=replace(FEATURES, place=_features_or_part),
         sections=("extract",),
-        packages=("data", "media"),
+        packages=("data",),
         chosen=_KINDS,
         without=("extract.workers",),
         flags=(("part", "extract.part"),),
@@ -208,7 +191,7 @@ TABLE: dict[str, Stage] = {
         reads=(Read(PARTS),),
         writes=FEATURES,
         sections=("extract",),
-        packages=("data", "media"),
+        packages=("data",),
         chosen=_KINDS,
         without=("extract.workers",),
         shipped=False,
@@ -218,9 +201,9 @@ TABLE: dict[str, Stage] = {
         reads=(Read(FEATURES),),
         writes=ENCODER,
         sections=("pretrain", *_TRAINED),
-        packages=(*_TRAINING, "statistics"),
-        chosen=(*_KINDS, "ambidex.encoders"),
-        unused=("ambidex.methods", "ambidex.fusion"),
+        packages=("base.statistics", *_TRAINING),
+        chosen=(*_KINDS, "ambidex.net.encoders"),
+        unused=("ambidex.learn.methods", "ambidex.net.fusion"),
         matrix="classifiers",
         flags=(("modality", "pretrain.modality"), ("seed", "pretrain.seed")),
         distributed=True,
@@ -230,8 +213,8 @@ TABLE: dict[str, Stage] = {
         reads=(Read(FEATURES), Read(ENCODERS, _starts_from_encoders, optional=True)),
         writes=MODEL,
         sections=("train", *_TRAINED),
-        packages=("contributions", *_TRAINING),
-        chosen=(*_KINDS, "ambidex.encoders", "ambidex.fusion", "ambidex.methods"),
+        packages=_TRAINING,
+        chosen=(*_KINDS, "ambidex.net.encoders", "ambidex.net.fusion", "ambidex.learn.methods"),
         of_method=True,
         matrix="cells",
         flags=_CELL,
@@ -243,17 +226,18 @@ TABLE: dict[str, Stage] = {
         writes=CROSSFIT,
         sections=("crossfit", "pretrain", "train", *_TRAINED),
         packages=(
-            *_TRAINING,
-            "contributions",
-            "convex",
+            "base.convex",
+            "base.folds",
+            "base.statistics",
             "decide",
-            "evaluation",
-            "imbalance",
-            "memo",
-            "probes",
-            "statistics",
+            "judge.evaluation",
+            "judge.held_out",
+            "judge.imbalance",
+            "judge.memo",
+            "judge.probes",
+            *_TRAINING,
         ),
-        chosen=(*_KINDS, "ambidex.encoders", "ambidex.fusion", "ambidex.methods"),
+        chosen=(*_KINDS, "ambidex.net.encoders", "ambidex.net.fusion", "ambidex.learn.methods"),
         unused=("ambidex.decide.allocators",),
         also=_SHAPES,
         of_method=True,
@@ -272,28 +256,22 @@ TABLE: dict[str, Stage] = {
         writes=REPORT,
         sections=("evaluate",),
         packages=(
-            "contributions",
-            "convex",
+            "base.convex",
+            "base.few_groups",
+            "base.folds",
+            "base.statistics",
             "data",
             "decide",
-            "diagnose",
-            "encoders",
-            "evaluation",
-            "exchange",
-            "few_groups",
-            "fusion",
-            "imbalance",
-            "media",
-            "memo",
-            "model",
+            "judge.diagnose",
+            "judge.evaluation",
+            "judge.held_out",
+            "judge.imbalance",
+            "judge.memo",
+            "judge.probes",
+            "learn",
             "net",
-            "parallel",
             "predict",
-            "probes",
             "report",
-            "runtime",
-            "statistics",
-            "weights",
         ),
         chosen=_KINDS,
         without=("evaluate.save",),
@@ -306,7 +284,7 @@ TABLE: dict[str, Stage] = {
         reads=(Read(REPORTS), Read(ALL_ENCODERS, optional=True)),
         writes=STUDY,
         sections=("compare", "study", "methods"),
-        packages=("imbalance", "power", "report", "statistics"),
+        packages=("base.statistics", "judge.imbalance", "report"),
         in_dvc=("--quiet",),
     ),
 }

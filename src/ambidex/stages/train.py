@@ -5,14 +5,14 @@ from typing import Any
 
 from torch import nn
 
-from ambidex.configuration import method_params
-from ambidex.configuration.presets import preset_note
-from ambidex.errors import DataError
-from ambidex.files import sha256
-from ambidex.media.store import FeatureStore
-from ambidex.model import WEIGHTS_FILE, MultimodalNet
-from ambidex.parallel.torchrun import first_rank
-from ambidex.params import Params
+from ambidex.base.errors import DataError
+from ambidex.base.files import sha256
+from ambidex.base.torchrun import first_rank
+from ambidex.configuration.params import Params
+from ambidex.data.store.reading import FeatureStore
+from ambidex.net.model import WEIGHTS_FILE, MultimodalNet
+from ambidex.resolve import method_params
+from ambidex.resolve.presets import preset_note
 from ambidex.stages import Paths
 from ambidex.stages._method import check_method, make_method, waiting_note
 from ambidex.stages._training import architecture_for, build_model, deliver, load_encoder, run_engine

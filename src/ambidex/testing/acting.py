@@ -8,11 +8,11 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor
 
-from ambidex.engine import Engine
-from ambidex.errors import ModelError
-from ambidex.method import METHODS, Step
-from ambidex.model import MultimodalNet
-from ambidex.params import Choice
+from ambidex.base.errors import ModelError
+from ambidex.configuration.values import Choice
+from ambidex.learn.engine import Engine
+from ambidex.learn.method import METHODS, Step
+from ambidex.net.model import MultimodalNet
 from ambidex.testing.expect import Options, class_of, expect, expect_same, replaced, subject
 from ambidex.testing.ground import ENCODERS as USUAL
 from ambidex.testing.ground import architecture, engine, make_method
@@ -22,6 +22,7 @@ SMALL: dict[str, Options] = {
     "small_cnn": {"width": 2, "dim": 4},
     "resnet18": {"width": 4},
     "mlp": {"hidden": [6], "dim": 4},
+    "transformer": {"patch": 8, "dim": 4, "layers": 1, "heads": 1},
 }
 """a new encoder is tested as its defaults build it"""
 LOOP: Options = {"batch_size": 4, "samples": 12, "selection": "last", "learning_rate": 0.02}

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from ambidex.decide.allocators import ALLOCATORS, Allocator, Fitted
-from ambidex.decide.held_out import HeldOut
+from ambidex.judge.held_out import HeldOut
 from ambidex.testing.expect import Options, expect, expect_close, expect_same
 from ambidex.testing.heldouts import THREE, changed, draw, fit, habitual, said
 

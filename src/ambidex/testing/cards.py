@@ -1,10 +1,10 @@
 """What a method's page is made of: a card of its own, whose facts can be checked."""
 
-from ambidex.cards.card import Card
+from ambidex.base.cards.card import Card
+from ambidex.base.errors import ParamsError
+from ambidex.configuration.optimisation import Optimisation
 from ambidex.configuration.options import plugin_config
-from ambidex.errors import ParamsError
-from ambidex.method import METHODS
-from ambidex.params import Optimisation
+from ambidex.learn.method import METHODS
 from ambidex.testing.expect import class_of, expect, subject
 from ambidex.testing.training import Given
 

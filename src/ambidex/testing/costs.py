@@ -6,8 +6,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ambidex.engine import Engine
-from ambidex.method import Step
+from ambidex.learn.engine import Engine
+from ambidex.learn.method import Step
 from ambidex.testing.expect import Options, class_of, expect, replaced, subject
 from ambidex.testing.ground import engine
 from ambidex.testing.training import TWO, Given

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
+from ambidex.base.errors import ModelError
 from ambidex.data.kinds import InputSpec
-from ambidex.encoders import ENCODERS, Encoder
-from ambidex.errors import ModelError
+from ambidex.net.encoders import ENCODERS, Encoder
 from ambidex.testing.expect import Options, expect, expect_close, expect_same
 
 Given = str | type[Encoder]
@@ -28,6 +28,7 @@ def check_encoder(encoder: Given, options: Options | None = None) -> list[str]:
     expect(bool(taken), _what(encoder), f"one that takes a {' or '.join(s.kind for s in SPECS)}", "refusals")
     for spec in taken:
         feature(build(encoder, spec, options), what := f"{_what(encoder)}, {spec.kind} {[*spec.shape]}", spec)
+        tokens(build(encoder, spec, options), what, spec)
         reduced(build(encoder, spec, options), what, spec)
         saved(encoder, spec, options)
     return [spec.kind for spec in taken]
@@ -72,6 +73,20 @@ def feature(encoder: Encoder, what: str, spec: InputSpec) -> Tensor:
     alone = torch.cat([encoder(row) for row in torch.split(x, 1)])
     expect_close(f"{what}, samples one by one", alone, whole, rtol=1e-5, atol=1e-5)
     return whole
+
+
+def tokens(encoder: Encoder, what: str, spec: InputSpec) -> None:
+    """Where it gives tokens: [B, L, dim] with a mask [B, L], beside the same feature as without, bit for bit."""
+    if not encoder.has_tokens:
+        return
+    x = batch(spec)
+    said = encoder.eval().encode(x)
+    expect_same(f"{what}, beside its tokens", {"feature": said.pooled}, {"feature": encoder(x)})
+    given, real = said.with_tokens().real_tokens()
+    right = said.tokens is not None and given.shape == (*real.shape, encoder.dim) and len(real) == len(x)
+    expect(
+        right, f"{what}, tokens", f"[{len(x)}, L, {encoder.dim}] and a mask", [[*given.shape], [*real.shape]]
+    )
 
 
 def reduced(encoder: Encoder, what: str, spec: InputSpec) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ambidex.errors import one_line
-from ambidex.method import METHODS, Method
+from ambidex.base.errors import one_line
+from ambidex.learn.method import METHODS, Method
 
 Options = dict[str, Any]
 

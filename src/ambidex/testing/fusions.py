@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ambidex.errors import ModelError
-from ambidex.fusion import FUSIONS, Fusion, sum_contributions
+from ambidex.base.errors import ModelError
+from ambidex.net.encoded import Encoded, EncodedFeatures
+from ambidex.net.fusion import FUSIONS, Fusion, sum_contributions
 from ambidex.testing.expect import Options, expect, expect_close, expect_same
 
 Given = str | type[Fusion]
@@ -33,8 +34,9 @@ def check_fusion(fusion: Given, options: Options | None = None) -> list[str]:
         built, features = build(fusion, lengths, options), draw(lengths)
         logits(built, features)
         additive(built, features)
+        tokens(built, features)
         saved(build(fusion, lengths, options), built, features)
-    return ["logits", "additive", "saved"]
+    return ["logits", "additive", "tokens", "saved"]
 
 
 def refuses(fusion: Given, dims: Mapping[str, int], options: Options | None = None) -> bool:
@@ -96,6 +98,23 @@ def additive(fusion: Fusion, features: Mapping[str, Tensor]) -> None:
             shape = (CLASSES, h.shape[1])
             expect(block.shape == shape, f"{what}, block of {modality}", [*shape], [*block.shape])
             expect_close(f"{what}, block of {modality}", alone - own, h @ block.T, rtol=1e-5, atol=1e-8)
+
+
+def tokens(fusion: Fusion, features: Mapping[str, Tensor]) -> None:
+    """Of one that reads tokens: what stands in padding, and for a modality that a sample lacks, changes no bit."""
+    if not fusion.reads_tokens:
+        return
+    draws = torch.Generator().manual_seed(2)
+    plain, spoilt = {}, {}
+    for place, (name, h) in enumerate(features.items()):
+        given = torch.randn(len(h), 3, h.shape[1], generator=draws, dtype=h.dtype)
+        mask = torch.arange(3) < 1 + torch.arange(len(h))[:, None] % 3
+        present = torch.arange(len(h)) % (2 + place) != 1
+        real = mask & present[:, None]
+        plain[name] = Encoded(h, given, mask, present)
+        spoilt[name] = Encoded(h, torch.where(real[..., None], given, torch.nan), mask, present)
+    found, expected = ({"logits": fusion(EncodedFeatures(parts))} for parts in (spoilt, plain))
+    expect_same(f"{_what(fusion)}, without what is not there", found, expected)
 
 
 def saved(other: Fusion, fusion: Fusion, features: Mapping[str, Tensor]) -> None:

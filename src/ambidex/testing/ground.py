@@ -7,15 +7,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ambidex.base.torchrun import processes
+from ambidex.configuration.optimisation import Optimisation
 from ambidex.configuration.options import plugin_config
+from ambidex.configuration.params import Runtime
+from ambidex.configuration.values import Choice
 from ambidex.data.kinds import InputSpec
-from ambidex.engine import Engine
-from ambidex.method import METHODS, Method
-from ambidex.model import Architecture, MultimodalNet
-from ambidex.parallel.torchrun import processes
-from ambidex.params import Choice, Optimisation, Runtime
-from ambidex.runtime import make_fabric
-from ambidex.training.batches import Batches
+from ambidex.learn.engine import Engine
+from ambidex.learn.loop.batches import Batches
+from ambidex.learn.method import METHODS, Method
+from ambidex.learn.runtime import make_fabric
+from ambidex.net.model import Architecture, MultimodalNet
 
 SHAPES = {"audio": ("spectrogram", (16, 16)), "visual": ("frames", (2, 3, 16, 16)), "touch": ("vector", (8,))}
 ENCODERS = {

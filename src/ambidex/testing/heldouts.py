@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ambidex.decide.allocators import ALLOCATORS, Allocator, Fitted
-from ambidex.decide.held_out import HeldOut
+from ambidex.judge.held_out import HeldOut
 
 TWO = [[3.0, 2.0, 0.5], [1.0, 2.0, 3.0]]
 """two modalities that know different classes"""

@@ -9,15 +9,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ambidex.augment import augment
+from ambidex.data.augment import augment
 from ambidex.data.draws import Draws
 from ambidex.data.kinds import KINDS, InputSpec, Kind
+from ambidex.data.manifest import Row
+from ambidex.data.media.limits import DEFAULT
 from ambidex.data.moments import Moments
 from ambidex.data.ragged import parted
-from ambidex.manifest import Row
-from ambidex.media.extraction import extract_sample
-from ambidex.media.limits import DEFAULT
-from ambidex.model import Normalise
+from ambidex.data.store.extraction import extract_sample
+from ambidex.net.model import Normalise
 from ambidex.testing.expect import Options, expect, expect_same
 
 Given = str | type[Kind]

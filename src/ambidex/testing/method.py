@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ambidex.method import METHODS
+from ambidex.learn.method import METHODS
 from ambidex.testing import acting, cards, costs, precision, ranks, resuming, training
 from ambidex.testing.expect import cases, class_of
 from ambidex.testing.training import THREE, TWO, Given

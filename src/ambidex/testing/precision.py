@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ambidex.engine import Engine
-from ambidex.method import Step
+from ambidex.learn.engine import Engine
+from ambidex.learn.loop.scaling import LossScale
+from ambidex.learn.method import Step
 from ambidex.testing.expect import Options, class_of, expect, expect_same, replaced, subject
 from ambidex.testing.ground import engine
 from ambidex.testing.training import Given
-from ambidex.training.scaling import LossScale
 
 LOW = (torch.bfloat16, torch.float16)
 JUDGEMENTS = {"_softmax", "_log_softmax", "exp", "expm1", "log", "log1p", "logsumexp", "nll_loss_forward"}

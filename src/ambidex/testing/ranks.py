@@ -8,19 +8,24 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ambidex.method import METHODS
+from ambidex.configuration.values import Choice
+from ambidex.learn.method import METHODS
+from ambidex.net.model import MultimodalNet
 from ambidex.testing.expect import Options, cases, class_of, expect, expect_same, subject
 from ambidex.testing.ground import build, engine, make_method
 from ambidex.testing.training import THREE, Given
 
 Job = dict[str, Any]
-"""name, options, modalities, optimisation, samples and `norms` of one training; `norms`: with batch norm"""
+"""name, options, modalities, optimisation, samples of one training. `norms`: with batch norm. `fill` and `fusion`: some
+samples lack a modality, whose feature is filled by this rule before this head"""
 BATCH = 11
 """24 samples in steps of 11, 11 and 2: halves are of 6 and 5, and of 1 and 1; of three ranks one has nothing at last"""
 DIFFERENCE = 1e-5
@@ -75,6 +80,9 @@ def train(folder: Path, job: Job) -> Weights:
     """Train on the memory store in this process, as a rank if it is one. Returns the weights."""
     modalities = tuple(job["modalities"])
     model = build(make_method(job["name"], job["options"]), modalities, plain=not job.get("norms"))
+    if fill := job.get("fill"):
+        torch.manual_seed(0)
+        model = MultimodalNet(replace(model.architecture, fill=fill, fusion=Choice(name=job["fusion"])))
     settings = {
         "batch_size": 9,
         "epochs": 2 + class_of(job["name"]).acts_from,
@@ -82,6 +90,9 @@ def train(folder: Path, job: Job) -> Weights:
         "samples": 24,
     } | job.get("optimisation", {})
     trained = engine(folder, job["name"], job["options"], modalities, model=model, **settings)
+    for place, modality in enumerate(modalities if fill else ()):
+        rows = torch.arange(len(trained.batches.store.labels))
+        trained.batches.store.present[modality] = rows % (3 + place) != place
     trained.fit()
     return {name: value.clone() for name, value in trained.model.state_dict().items()}
 

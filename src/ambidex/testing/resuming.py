@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from ambidex.errors import PreemptedError
-from ambidex.method import Step
+from ambidex.base.errors import PreemptedError
+from ambidex.learn.method import Step
 from ambidex.testing.expect import Options, class_of, expect, expect_same, replaced, subject
 from ambidex.testing.ground import engine
 from ambidex.testing.training import Given, most, state

@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ambidex.engine import Engine
-from ambidex.errors import ModelError
-from ambidex.method import METHODS, Method, Step
+from ambidex.base.errors import ModelError
+from ambidex.learn.engine import Engine
+from ambidex.learn.method import METHODS, Method, Step
 from ambidex.testing.expect import Options, class_of, expect, expect_close, expect_same, replaced, subject
 from ambidex.testing.ground import build, engine, in_order, make_method
 

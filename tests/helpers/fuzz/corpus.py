@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 import yaml
 
-from ambidex.layout import Layout
-from ambidex.params import Params
+from ambidex.base.layout import Layout
+from ambidex.configuration.params import Params
+from ambidex.learn.loop.checkpoint import save_checkpoint
 from ambidex.stages import run
-from ambidex.training.checkpoint import save_checkpoint
 from helpers.runs import extracted, pretrained, small_params, write_params
 
 STUDY = {"methods": ["joint", "multi_task"], "regimes": ["scratch"], "seeds": [0]}

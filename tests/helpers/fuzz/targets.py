@@ -16,26 +16,26 @@ from pipelines.kubeflow.arguments import collect
 from pipelines.kubeflow.screen import Screen
 from pipelines.kubeflow.wait import _show_changes, _summary
 
+from ambidex.base.errors import AmbidexError
+from ambidex.base.files import write_json
+from ambidex.base.layout import Layout
+from ambidex.base.readers import read_json
 from ambidex.commands.freshness import up_to_date
 from ambidex.commands.stage import show_study
-from ambidex.configuration import load_params
-from ambidex.datasets._manifest_csv import read_listing
+from ambidex.data.datasets._manifest_csv import read_listing
+from ambidex.data.store.manifest import read_manifest
+from ambidex.data.store.parts import read_parts
+from ambidex.data.store.reading import FeatureStore, store_fingerprint
 from ambidex.decide.crossfitted import read_held_out
 from ambidex.decide.repaired import load_saved
-from ambidex.encoders._published import read as read_published
-from ambidex.errors import AmbidexError
-from ambidex.files import write_json
-from ambidex.layout import Layout
-from ambidex.media.manifest import read_manifest
-from ambidex.media.parts import read_parts
-from ambidex.media.store import FeatureStore, store_fingerprint
+from ambidex.learn.loop.checkpoint import load_checkpoint
+from ambidex.net.encoders._published import read as read_published
 from ambidex.predict.clips import wants_of
-from ambidex.readers import read_json
 from ambidex.report.study.cells import read_reports
 from ambidex.report.study.judge import judge
 from ambidex.report.training import history_chart
+from ambidex.resolve import load_params
 from ambidex.stages import evaluate
-from ambidex.training.checkpoint import load_checkpoint
 from helpers.fuzz.corpus import SECTIONS
 from helpers.runs import small_params
 

@@ -15,7 +15,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from ambidex.errors import AmbidexError, one_line
+from ambidex.base.errors import AmbidexError, one_line
 from helpers.fuzz.mutations import mutate
 from helpers.fuzz.targets import Target, quiet, targets
 

@@ -2,7 +2,7 @@
 
 from mutations.fault import Fault
 
-METHOD = "src/ambidex/methods/adaptive_head.py"
+METHOD = "src/ambidex/learn/methods/adaptive_head.py"
 TESTS = "tests/unit/test_method_adaptive_head.py::"
 
 FAULTS = [

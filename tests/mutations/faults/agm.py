@@ -2,8 +2,8 @@
 
 from mutations.fault import Fault
 
-METHOD = "src/ambidex/methods/agm.py"
-RESPONSES = "src/ambidex/training/responses.py"
+METHOD = "src/ambidex/learn/methods/agm.py"
+RESPONSES = "src/ambidex/learn/loop/responses.py"
 OWN = "tests/unit/test_method_agm.py"
 STEPS = "tests/unit/test_method_agm_steps.py"
 

@@ -2,8 +2,8 @@
 
 from mutations.fault import Fault
 
-METHOD = "src/ambidex/methods/amco.py"
-HEAD = "src/ambidex/fusion/concat_map.py"
+METHOD = "src/ambidex/learn/methods/amco.py"
+HEAD = "src/ambidex/net/fusion/concat_map.py"
 TESTS = "tests/unit/test_method_amco.py::"
 FUSION = "tests/unit/test_fusion.py::"
 RANKS = "tests/contract/test_ranks.py::test_two_ranks_train_as_one"

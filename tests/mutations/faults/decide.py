@@ -38,7 +38,7 @@ FAULTS = [
     ),
     Fault(
         name="decide: a coalition of a head that is not additive sees everyone",
-        file="src/ambidex/contributions/coalitions.py",
+        file="src/ambidex/net/contributions/coalitions.py",
         before="fused(self.head, features_of(parts))[0]",
         after="fused(self.head, features_of(self.present))[0]",
         caught_by=HEAD + "test_shapley_values_of_a_head_that_is_no_model_by_hand",
@@ -46,8 +46,8 @@ FAULTS = [
     Fault(
         name="decide: pretraining imports the evaluation again",
         file="src/ambidex/stages/pretrain.py",
-        before="from ambidex.progress import progress\n",
-        after="from ambidex.evaluation import progress\n",
+        before="from ambidex.base.progress import progress\n",
+        after="from ambidex.judge.evaluation import progress\n",
         caught_by="tests/stages/test_training_depends.py::"
         "test_training_imports_nothing_that_judges_or_repairs[pretrain]",
     ),

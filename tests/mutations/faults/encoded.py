@@ -53,14 +53,14 @@ FAULTS = [
     ),
     Fault(
         name="missing: an absent modality plays in the Shapley game",
-        file="src/ambidex/contributions/coalitions.py",
+        file="src/ambidex/net/contributions/coalitions.py",
         before="[m for m, one in zip(features, pattern, strict=True) if one]",
         after="list(features)",
         caught_by=MISSING + "test_shapley_is_played_by_those_that_are_there",
     ),
     Fault(
         name="missing: a modality's loss counts samples that lack it",
-        file="src/ambidex/method.py",
+        file="src/ambidex/learn/method.py",
         before='(F.cross_entropy(logits, self.labels, reduction="none") * present).mean()',
         after="F.cross_entropy(logits, self.labels)",
         caught_by=MISSING + "test_own_losses_count_the_samples_that_have_the_modality",
@@ -81,7 +81,7 @@ FAULTS = [
     ),
     Fault(
         name="missing: all samples go through the encoder",
-        file="src/ambidex/model.py",
+        file="src/ambidex/net/model.py",
         before="return self.fill.spread(modality, self._of_some(modality, x[present]), present)",
         after="return Encoded(self.encoded(modality, x).pooled, present=present)",
         caught_by=MISSING
@@ -89,7 +89,7 @@ FAULTS = [
     ),
     Fault(
         name="missing: a probe is fitted on samples that lack its modality",
-        file="src/ambidex/probes.py",
+        file="src/ambidex/judge/probes.py",
         before="seen = {name: h[rows[name]] for name, h in own.items()}",
         after="seen, rows = own, everyone",
         caught_by=MISSING + "test_a_probe_is_fitted_on_the_samples_that_have_its_modality",
@@ -103,16 +103,16 @@ FAULTS = [
     ),
     Fault(
         name="missing: zeros of absent samples move the statistics",
-        file="src/ambidex/media/extraction.py",
+        file="src/ambidex/data/store/extraction.py",
         before="for name, value in sample.items() if name in row.paths",
         after="for name, value in sample.items()",
         caught_by=RUN + "test_the_store_says_who_has_what_and_measures_those_alone",
     ),
     Fault(
         name="missing: a branch is judged on samples that lack its modality",
-        file="src/ambidex/evaluation.py",
-        before="if (here := self.present.get(modality)) is None:",
-        after="if (here := self.present.get(modality)) is None or True:",
+        file="src/ambidex/judge/evaluation.py",
+        before="return (said, self.labels) if here is None else (said[here], self.labels[here])",
+        after="return said, self.labels",
         caught_by=RUN + "test_the_report_counts_by_pattern",
     ),
 ]

@@ -2,19 +2,19 @@
 
 from mutations.fault import Fault
 
-ENGINE = "src/ambidex/engine.py"
-SCALING = "src/ambidex/training/scaling.py"
+ENGINE = "src/ambidex/learn/engine.py"
+SCALING = "src/ambidex/learn/loop/scaling.py"
 PRECISION = "tests/contract/test_precision.py::"
 SCALED = PRECISION + "test_a_scaled_loss_trains_bit_for_bit_as_the_loss"
 COSTS = "tests/contract/test_costs.py::"
 OVERFLOWS = PRECISION + "test_a_step_that_overflows_leaves_no_trace"
 
-BATCHES = "src/ambidex/training/batches.py"
-NORM = "src/ambidex/training/shared_norm.py"
+BATCHES = "src/ambidex/learn/loop/batches.py"
+NORM = "src/ambidex/learn/loop/shared_norm.py"
 RANKS = "tests/contract/test_ranks.py::"
 SHARED = "tests/unit/test_shared_norm.py::test_ranks_normalise_as_one"
 
-OPTIMISE = "src/ambidex/training/optimise.py"
+OPTIMISE = "src/ambidex/learn/loop/optimise.py"
 RATES = "tests/unit/test_optimise.py::"
 
 FAULTS = [
@@ -129,7 +129,7 @@ FAULTS = [
     ),
     Fault(
         name="engine: likelihoods of half precision",
-        file="src/ambidex/methods/_scores.py",
+        file="src/ambidex/learn/methods/_scores.py",
         before="torch.stack(list(contributions.values())).float()\n    index = labels.expand(len(stacked), -1)"
         ".unsqueeze(-1)\n    return stacked.softmax",
         after="torch.stack(list(contributions.values())).bfloat16()\n    index = labels.expand(len(stacked), -1)"
@@ -145,7 +145,7 @@ FAULTS = [
     ),
     Fault(
         name="engine: a method waits for its coefficient",
-        file="src/ambidex/methods/ogm_ge.py",
+        file="src/ambidex/learn/methods/ogm_ge.py",
         before="        if not gradients:\n",
         after="        if not gradients or factor.item() < 0:\n",
         caught_by=COSTS + "test_a_step_that_logs_nothing_waits_for_nothing[ogm_ge-defaults]",

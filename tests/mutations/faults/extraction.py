@@ -2,13 +2,13 @@
 
 from mutations.fault import Fault
 
-ISOLATION = "src/ambidex/media/isolation.py"
-LIMITS = "src/ambidex/media/limits.py"
-EXTRACTION = "src/ambidex/media/extraction.py"
-REASONS = "src/ambidex/media/reasons.py"
+ISOLATION = "src/ambidex/data/media/isolation.py"
+LIMITS = "src/ambidex/data/media/limits.py"
+EXTRACTION = "src/ambidex/data/store/extraction.py"
+REASONS = "src/ambidex/data/media/reasons.py"
 SOUND = "src/ambidex/data/kinds/_spectrogram.py"
-ARRAYS = "src/ambidex/media/arrays.py"
-FOREIGN = "src/ambidex/media/foreign.py"
+ARRAYS = "src/ambidex/data/media/arrays.py"
+FOREIGN = "src/ambidex/data/media/foreign.py"
 WORKERS = "tests/unit/test_media_isolation.py::"
 FILES = "tests/stages/test_broken_files.py::"
 TABLES = "tests/unit/test_media_arrays.py::"

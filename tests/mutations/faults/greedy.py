@@ -2,8 +2,8 @@
 
 from mutations.fault import Fault
 
-METHOD = "src/ambidex/methods/greedy.py"
-EXCHANGE = "src/ambidex/exchange.py"
+METHOD = "src/ambidex/learn/methods/greedy.py"
+EXCHANGE = "src/ambidex/net/exchange.py"
 TESTS = "tests/unit/test_method_greedy.py::"
 
 FAULTS = [
@@ -80,7 +80,7 @@ FAULTS = [
     ),
     Fault(
         name="greedy: the loss is of the halved logits",
-        file="src/ambidex/fusion/__init__.py",
+        file="src/ambidex/net/fusion/__init__.py",
         before="return {name: self.branch_scale * z for name, z in contributions.items()}",
         after="return contributions",
         caught_by=TESTS + "test_the_prediction_is_the_mean_of_two_classifiers_and_the_loss_the_sum_of_theirs",
@@ -108,14 +108,14 @@ FAULTS = [
     ),
     Fault(
         name="utilisation: the average is over validation and test too",
-        file="src/ambidex/evaluation.py",
-        before='told = heard if split == "train" else told',
-        after="told = heard",
+        file="src/ambidex/judge/evaluation.py",
+        before='heard_in_training = heard if split == "train" else heard_in_training',
+        after="heard_in_training = heard",
         caught_by="tests/unit/test_diagnose_utilisation.py::test_of_encoders_that_exchange_it_is_that_of_the_paper",
     ),
     Fault(
         name="utilisation: relative to the accuracy without",
-        file="src/ambidex/diagnose/utilisation.py",
+        file="src/ambidex/judge/diagnose/utilisation.py",
         before="(right - without) / right",
         after="(right - without) / without",
         caught_by="tests/unit/test_diagnose_utilisation.py::test_of_other_models_it_is_of_features_and_says_so",

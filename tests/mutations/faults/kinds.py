@@ -5,7 +5,7 @@ from mutations.fault import Fault
 RAGGED = "src/ambidex/data/ragged.py"
 SEQUENCE = "src/ambidex/data/kinds/sequence.py"
 STRETCHES = "src/ambidex/data/kinds/_stretches.py"
-CNN = "src/ambidex/encoders/sequence_cnn.py"
+CNN = "src/ambidex/net/encoders/sequence_cnn.py"
 UNIT = "tests/unit/test_sequences.py::"
 ENCODERS = "tests/unit/test_encoders.py::"
 STATISTICS = UNIT + "test_statistics_count_real_steps_and_padding_is_zero_after_normalisation"
@@ -56,14 +56,14 @@ FAULTS = [
     ),
     Fault(
         name="kinds: a first row of numbers is lost",
-        file="src/ambidex/media/csv_header.py",
+        file="src/ambidex/data/media/csv_header.py",
         before="        _check_no_count(names)\n        return 0\n",
         after="        _check_no_count(names)\n        return 1\n",
         caught_by=UNIT + "test_every_form_gives_the_table",
     ),
     Fault(
         name="kinds: a film is a picture",
-        file="src/ambidex/media/frames.py",
+        file="src/ambidex/data/media/frames.py",
         before="any(want.still for want in asked)",
         after="False",
         caught_by="tests/unit/test_kinds.py::test_one_picture_is_what_frames_make_of_it_and_a_film_is_refused",

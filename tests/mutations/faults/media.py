@@ -2,7 +2,7 @@
 
 from mutations.fault import Fault
 
-MEDIA = "src/ambidex/media/"
+MEDIA = "src/ambidex/data/media/"
 CLOCK = "tests/unit/test_media_clock.py::"
 FRAMES = "tests/unit/test_media_frames.py::"
 WHOLE = "tests/unit/test_media_wholeness.py::"

@@ -2,8 +2,8 @@
 
 from mutations.fault import Fault
 
-METHOD = "src/ambidex/methods/mla.py"
-FUSION = "src/ambidex/fusion/shared_entropy.py"
+METHOD = "src/ambidex/learn/methods/mla.py"
+FUSION = "src/ambidex/net/fusion/shared_entropy.py"
 TESTS = "tests/unit/test_method_mla.py::"
 FUSION_TESTS = "tests/unit/test_fusion_shared_entropy.py::"
 
@@ -80,7 +80,7 @@ FAULTS = [
     ),
     Fault(
         name="mla: the mean is of the last micro-batch",
-        file="src/ambidex/training/seen.py",
+        file="src/ambidex/learn/loop/seen.py",
         before="joined_features(features), parts",
         after="features[-1], parts",
         caught_by=TESTS + "test_the_projector_is_an_inverse_and_the_heads_gradient_is_projected",
@@ -94,14 +94,14 @@ FAULTS = [
     ),
     Fault(
         name="mla: gradients are zero, not None: other encoders drift by their momentum",
-        file="src/ambidex/engine.py",
+        file="src/ambidex/learn/engine.py",
         before="zero_grad(set_to_none=True)",
         after="zero_grad(set_to_none=False)",
         caught_by=TESTS + "test_an_update_leaves_the_other_encoders_and_their_momentum_as_they_are",
     ),
     Fault(
         name="mla: a batch is counted in each of its parts",
-        file="src/ambidex/training/monitor.py",
+        file="src/ambidex/learn/loop/monitor.py",
         before="if step.modalities is None:",
         after="if step is not None:",
         caught_by=TESTS + "test_history_counts_each_batch_once_and_fuses_what_its_steps_said",
@@ -136,7 +136,7 @@ FAULTS = [
     ),
     Fault(
         name="shared_entropy: own heads are read from the contributions",
-        file="src/ambidex/model.py",
+        file="src/ambidex/net/model.py",
         before="own = self.fusion.branches(features)",
         after="own = self.contributions(features)",
         caught_by=FUSION_TESTS + "test_branches_are_what_the_head_says_of_each_modality",

@@ -2,12 +2,12 @@
 
 from mutations.fault import Fault
 
-METHOD = "src/ambidex/methods/ogm_ge.py"
-SCORES = "src/ambidex/methods/_scores.py"
+METHOD = "src/ambidex/learn/methods/ogm_ge.py"
+SCORES = "src/ambidex/learn/methods/_scores.py"
 TESTS = "tests/unit/test_method_ogm_ge.py::"
 RANKS = "tests/contract/test_ranks.py::test_two_ranks_train_as_one"
 
-WEIGHTS = "src/ambidex/methods/_weights.py"
+WEIGHTS = "src/ambidex/learn/methods/_weights.py"
 MATRICES = TESTS + "test_of_encoders_without_convolutions_all_matrices_are_scaled_by_k_and_no_bias"
 
 FAULTS = [

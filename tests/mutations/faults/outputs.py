@@ -2,10 +2,10 @@
 
 from mutations.fault import Fault
 
-GUARD = "src/ambidex/outputs/guard.py"
-LOCK = "src/ambidex/outputs/lock.py"
-DELIVERY = "src/ambidex/outputs/delivery.py"
-UNFINISHED = "src/ambidex/outputs/unfinished.py"
+GUARD = "src/ambidex/base/outputs/guard.py"
+LOCK = "src/ambidex/base/outputs/lock.py"
+DELIVERY = "src/ambidex/base/outputs/delivery.py"
+UNFINISHED = "src/ambidex/base/outputs/unfinished.py"
 ON_GUARD = "tests/unit/test_outputs_guard.py::"
 ON_LOCK = "tests/unit/test_outputs_lock.py::"
 ON_DELIVERY = "tests/unit/test_outputs_delivery.py::"
@@ -106,7 +106,7 @@ FAULTS = [
     ),
     Fault(
         name="files: a path may lead out of its folder",
-        file="src/ambidex/files.py",
+        file="src/ambidex/base/files.py",
         before=' or ".." in parts',
         after="",
         caught_by=ON_DELIVERY + "test_a_path_from_a_file_stays_below_its_folder[../x]",

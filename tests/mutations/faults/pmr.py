@@ -2,7 +2,7 @@
 
 from mutations.fault import Fault
 
-METHOD = "src/ambidex/methods/pmr.py"
+METHOD = "src/ambidex/learn/methods/pmr.py"
 TESTS = "tests/unit/test_method_pmr.py::"
 
 FAULTS = [
@@ -94,7 +94,7 @@ FAULTS = [
     ),
     Fault(
         name="pmr: prototypes from the whole split",
-        file="src/ambidex/training/shares.py",
+        file="src/ambidex/learn/loop/shares.py",
         before="mine if rows is None else rows[mine]",
         after="mine",
         caught_by=TESTS + "test_a_sweep_of_rows_is_that_part_of_the_whole_sweep",

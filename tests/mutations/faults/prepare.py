@@ -2,11 +2,11 @@
 
 from mutations.fault import Fault
 
-CONTENT = "src/ambidex/datasets/_content.py"
-SHARING = "src/ambidex/datasets/_sharing.py"
-SPLITTING = "src/ambidex/datasets/_splitting.py"
-NAMES = "src/ambidex/datasets/_names.py"
-HEADER = "src/ambidex/media/csv_header.py"
+CONTENT = "src/ambidex/data/datasets/_content.py"
+SHARING = "src/ambidex/data/datasets/_sharing.py"
+SPLITTING = "src/ambidex/data/datasets/_splitting.py"
+NAMES = "src/ambidex/data/datasets/_names.py"
+HEADER = "src/ambidex/data/media/csv_header.py"
 TESTS = "tests/stages/test_prepare_sharing.py::"
 SPLITS = "tests/unit/test_splitting.py::"
 WRITTEN = "tests/unit/test_names.py::"
@@ -14,7 +14,7 @@ WRITTEN = "tests/unit/test_names.py::"
 FAULTS = [
     Fault(
         name="prepare: a link is another file",
-        file="src/ambidex/datasets/_paths.py",
+        file="src/ambidex/data/datasets/_paths.py",
         before="known = (found.st_dev, found.st_ino) if found.st_ino else os.path.realpath(path)",
         after="known = str(path)",
         caught_by=TESTS + "test_only_files_of_equal_size_are_opened",
@@ -112,7 +112,7 @@ FAULTS = [
     ),
     Fault(
         name="prepare: one group validates without a word",
-        file="src/ambidex/few_groups.py",
+        file="src/ambidex/base/few_groups.py",
         before="if not 0 < len(names) <= FEW",
         after="if not 1 < len(names) <= FEW",
         caught_by=(

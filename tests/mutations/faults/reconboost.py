@@ -2,9 +2,9 @@
 
 from mutations.fault import Fault
 
-METHOD = "src/ambidex/methods/reconboost.py"
-ENGINE = "src/ambidex/engine.py"
-HEAD = "src/ambidex/fusion/boosted.py"
+METHOD = "src/ambidex/learn/methods/reconboost.py"
+ENGINE = "src/ambidex/learn/engine.py"
+HEAD = "src/ambidex/net/fusion/boosted.py"
 TESTS = "tests/unit/test_method_reconboost.py::"
 TURNS = "tests/unit/test_method_reconboost_turns.py::"
 

@@ -2,9 +2,9 @@
 
 from mutations.fault import Fault
 
-METHOD = "src/ambidex/methods/relearning.py"
-REHEARSAL = "src/ambidex/training/rehearsal.py"
-ENGINE = "src/ambidex/engine.py"
+METHOD = "src/ambidex/learn/methods/relearning.py"
+REHEARSAL = "src/ambidex/learn/loop/rehearsal.py"
+ENGINE = "src/ambidex/learn/engine.py"
 TESTS = "tests/unit/test_method_relearning.py::"
 
 FAULTS = [

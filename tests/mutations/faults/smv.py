@@ -2,8 +2,8 @@
 
 from mutations.fault import Fault
 
-METHOD = "src/ambidex/methods/smv.py"
-BATCHES = "src/ambidex/training/batches.py"
+METHOD = "src/ambidex/learn/methods/smv.py"
+BATCHES = "src/ambidex/learn/loop/batches.py"
 OWN = "tests/unit/test_method_smv.py"
 
 FAULTS = [
@@ -92,7 +92,7 @@ FAULTS = [
     ),
     Fault(
         name="every rank trains on its own entries",
-        file="src/ambidex/training/resample.py",
+        file="src/ambidex/learn/loop/resample.py",
         before="return Resample(ranks.from_first(resample.rows), ranks.from_first(resample.keep))",
         after="return resample",
         caught_by="tests/unit/test_resample.py::test_ranks_that_value_differently_train_on_what_the_first_says",

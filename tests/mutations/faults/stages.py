@@ -2,11 +2,11 @@
 
 from mutations.fault import Fault
 
-TEXT = "src/ambidex/source/text.py"
-GRAPH = "src/ambidex/source/graph.py"
+TEXT = "src/ambidex/base/source/text.py"
+GRAPH = "src/ambidex/base/source/graph.py"
 CODE = "src/ambidex/stages/code.py"
 TABLE = "src/ambidex/stages/table.py"
-OTHER_RUNS = "src/ambidex/outputs/other_runs.py"
+OTHER_RUNS = "src/ambidex/base/outputs/other_runs.py"
 ON_SOURCE = "tests/unit/test_source.py::"
 ON_CODE = "tests/unit/test_stage_code.py::"
 ON_OTHER_RUNS = "tests/unit/test_outputs_other_runs.py::"
@@ -74,15 +74,15 @@ FAULTS = [
     Fault(
         name="stages: a package is not declared",
         file=TABLE,
-        before='    "training",\n',
-        after="",
+        before='_TRAINING = ("data", "learn", "net")',
+        after='_TRAINING = ("data", "net")',
         caught_by=ON_CODE + "test_the_declared_packages_are_those_that_the_imports_reach",
     ),
     Fault(
         name="stages: a checkpoint of other code is gone on from",
         file="src/ambidex/stages/_training.py",
-        before="        running_code(),\n",
-        after="        None,\n",
+        before="starts or {}), running_code())",
+        after="starts or {}), None)",
         caught_by=IN_TRAINING + "test_changed_code_and_changed_data_are_told",
     ),
     Fault(
@@ -94,7 +94,7 @@ FAULTS = [
     ),
     Fault(
         name="stages: work of another run stays for ever",
-        file="src/ambidex/outputs/delivery.py",
+        file="src/ambidex/base/outputs/delivery.py",
         before="    forget(path)\n",
         after="",
         caught_by=ON_OTHER_RUNS + "test_it_goes_when_the_new_run_is_whole_and_not_before",
@@ -108,7 +108,7 @@ FAULTS = [
     ),
     Fault(
         name="stages: half-deleted work is taken for whole",
-        file="src/ambidex/outputs/unfinished.py",
+        file="src/ambidex/base/outputs/unfinished.py",
         before="    (folder / ORIGIN).unlink(missing_ok=True)\n    last = [",
         after="    last = [folder / ORIGIN, ",
         caught_by=KILLED + "[exchange-AB-C-B]",

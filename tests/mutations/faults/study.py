@@ -2,7 +2,7 @@
 
 from mutations.fault import Fault
 
-STATISTICS = "src/ambidex/statistics.py"
+STATISTICS = "src/ambidex/base/statistics.py"
 FAMILIES = "src/ambidex/report/study/significance.py"
 TESTS = "tests/unit/test_statistics.py::"
 STUDY = "tests/unit/test_study_tests.py::"
@@ -89,7 +89,7 @@ FAULTS = [
     ),
     Fault(
         name="power: seeds that agree by chance are not held against the study",
-        file="src/ambidex/power.py",
+        file="src/ambidex/report/study/power_of_tests.py",
         before="a, b = np.maximum(of_seed, rest), np.maximum(of_sample - rest, 0)",
         after="a, b = of_seed, np.maximum(of_sample - rest, 0)",
         caught_by="tests/unit/test_power.py::test_simulated_studies_find_it_in_four_of_five",

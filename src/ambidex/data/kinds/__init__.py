@@ -15,18 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 
+from ambidex.base.errors import ModelError
+from ambidex.base.registry import Plugins
+from ambidex.base.section import Section
 from ambidex.data.moments import Moments
-from ambidex.errors import ModelError
-from ambidex.registry import Plugins
-from ambidex.section import Section
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ambidex.data.draws import Draws
-    from ambidex.manifest import Row
-    from ambidex.media.limits import Limits
-    from ambidex.media.requests import Request
+    from ambidex.data.manifest import Row
+    from ambidex.data.media.limits import Limits
+    from ambidex.data.media.requests import Request
 
 LARGEST_SAMPLE = 2**28
 """values of one sample of a modality: a GiB of float32"""

@@ -9,6 +9,6 @@ class ArrayKind(Kind):
     @staticmethod
     def file_of(cell: str) -> str:
         """The path before the array and the row."""
-        from ambidex.media.addresses import file_of
+        from ambidex.data.media.addresses import file_of
 
         return file_of(cell)

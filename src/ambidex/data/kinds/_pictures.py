@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from numpy.typing import NDArray
 from pydantic import Field
 
+from ambidex.base.section import Fraction
 from ambidex.data.kinds import AugmentConfig, KindConfig, MediaKind
 from ambidex.data.moments import Moments
-from ambidex.section import Fraction
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ambidex.data.draws import Draws
-    from ambidex.media.requests import Pictures
+    from ambidex.data.media.requests import Pictures
 
 
 class PicturesConfig(KindConfig):
@@ -57,7 +57,7 @@ class PicturesKind(MediaKind):
 
     def made(self, decoded: NDArray[Any]) -> NDArray[Any]:
         """Pictures as decoded, with noise where the config asks for it."""
-        from ambidex.media.noise import noisy
+        from ambidex.data.media.noise import noisy
 
         return noisy(decoded, self.config.noise) if self.config.noise else decoded
 

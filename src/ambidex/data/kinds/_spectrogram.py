@@ -6,16 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from ambidex.base.section import Fraction
 from ambidex.data.kinds import AugmentConfig, KindConfig, MediaKind, check_values
 from ambidex.data.moments import Moments
-from ambidex.section import Fraction
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ambidex.data.draws import Draws
-    from ambidex.media.audio import Analysis
-    from ambidex.media.requests import Sound
+    from ambidex.data.media.audio import Analysis
+    from ambidex.data.media.requests import Sound
 
 _SILENCE = 2.0**-14
 """sound within this range is silent: two steps of 16-bit sound, so that dithered silence counts"""
@@ -70,14 +70,14 @@ class SpectrogramKind(MediaKind):
 
     def analysis(self) -> "Analysis":
         """How sound becomes a spectrogram."""
-        from ambidex.media.audio import Analysis
+        from ambidex.data.media.audio import Analysis
 
         config = self.config
         return Analysis(config.sample_rate, config.seconds, config.n_fft, config.hop, config.floor)
 
     def request(self) -> "Sound":
         """The waveform."""
-        from ambidex.media.requests import Sound
+        from ambidex.data.media.requests import Sound
 
         return Sound(self.config.sample_rate, self.config.seconds)
 
@@ -85,8 +85,8 @@ class SpectrogramKind(MediaKind):
         """The logarithm of the power of a waveform [T]. Raises MediaError where it is not finite."""
         import torch
 
-        from ambidex.media.audio import spectrogram
-        from ambidex.media.container import MediaError
+        from ambidex.data.media.audio import spectrogram
+        from ambidex.data.media.container import MediaError
 
         sample: NDArray[Any] = spectrogram(torch.from_numpy(decoded), self.analysis()).numpy()
         if not np.isfinite(sample).all():

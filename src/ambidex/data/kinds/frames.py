@@ -9,7 +9,7 @@ from ambidex.data.kinds import check_values
 from ambidex.data.kinds._pictures import PicturesConfig, PicturesKind
 
 if TYPE_CHECKING:
-    from ambidex.media.requests import Pictures
+    from ambidex.data.media.requests import Pictures
 
 
 class Frames(PicturesKind):
@@ -28,7 +28,7 @@ class Frames(PicturesKind):
 
     def request(self) -> "Pictures":
         """The pictures at the centres of `count` equal parts of the film."""
-        from ambidex.media.requests import Pictures
+        from ambidex.data.media.requests import Pictures
 
         return Pictures(self.config.count, self.config.size, self.config.orientation)
 

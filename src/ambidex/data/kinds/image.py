@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 from ambidex.data.kinds._pictures import PicturesConfig, PicturesKind
 
 if TYPE_CHECKING:
-    from ambidex.media.requests import Pictures
+    from ambidex.data.media.requests import Pictures
 
 
 class Image(PicturesKind):
@@ -18,6 +18,6 @@ class Image(PicturesKind):
 
     def request(self) -> "Pictures":
         """The picture."""
-        from ambidex.media.requests import Pictures
+        from ambidex.data.media.requests import Pictures
 
         return Pictures(1, self.config.size, self.config.orientation, still=True)

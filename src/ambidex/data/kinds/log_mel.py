@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from ambidex.data.kinds._spectrogram import SpectrogramConfig, SpectrogramKind
 
 if TYPE_CHECKING:
-    from ambidex.media.audio import Analysis
+    from ambidex.data.media.audio import Analysis
 
 
 class LogMel(SpectrogramKind):

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from ambidex.base.errors import DataError
+from ambidex.base.progress import say_once, watched
+from ambidex.base.section import Fraction
 from ambidex.data.kinds import AugmentConfig, KindConfig, check_values
 from ambidex.data.kinds._arrays import ArrayKind
 from ambidex.data.moments import Moments
 from ambidex.data.ragged import packed, parted, real_steps
-from ambidex.errors import DataError
-from ambidex.progress import say_once, watched
-from ambidex.section import Fraction
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ambidex.data.draws import Draws
-    from ambidex.manifest import Row
-    from ambidex.media.limits import Limits
+    from ambidex.data.manifest import Row
+    from ambidex.data.media.limits import Limits
 
 LONGEST = 4_096
 """steps that a sequence keeps where no length is stated"""
@@ -83,8 +83,8 @@ class SequenceKind(ArrayKind):
 
     def read(self, cell: str, root: Path, limits: "Limits") -> NDArray[Any]:
         """The sequence that `cell` names, packed."""
-        from ambidex.media.container import MediaError
-        from ambidex.media.sequences import read_sequence, resampled
+        from ambidex.data.media.container import MediaError
+        from ambidex.data.media.sequences import read_sequence, resampled
 
         sequence = read_sequence(cell, root, limits.bytes)
         length, channels = self.config.length, self.config.channels
@@ -165,8 +165,8 @@ class _Shapes:
         return min(longest, LONGEST)
 
     def _all(self) -> Iterator[tuple[int, int]]:
-        from ambidex.media.reasons import reason_of
-        from ambidex.media.sequences import sequence_shape
+        from ambidex.data.media.reasons import reason_of
+        from ambidex.data.media.sequences import sequence_shape
 
         reason, found = "", False
         for cell in watched(self.cells, f"lengths of {self.name}", len(self.cells), "samples"):

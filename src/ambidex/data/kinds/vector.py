@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from numpy.typing import NDArray
 from pydantic import Field
 
+from ambidex.base.errors import DataError
 from ambidex.data.kinds import AugmentConfig, KindConfig
 from ambidex.data.kinds._arrays import ArrayKind
 from ambidex.data.moments import Moments
-from ambidex.errors import DataError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ambidex.data.draws import Draws
-    from ambidex.manifest import Row
-    from ambidex.media.limits import Limits
+    from ambidex.data.manifest import Row
+    from ambidex.data.media.limits import Limits
 
 
 class VectorAugment(AugmentConfig):
@@ -51,13 +51,13 @@ class Vector(ArrayKind):
 
     def read(self, cell: str, root: Path, limits: "Limits") -> NDArray[Any]:
         """The vector that `cell` names."""
-        from ambidex.media.vectors import read_vector
+        from ambidex.data.media.vectors import read_vector
 
         return read_vector(cell, root, self.config.size, limits.bytes)
 
     def measured(self, name: str, rows: Sequence["Row"], root: Path, limits: "Limits") -> Self:
         """With the size of the first sample that can be read, where none is stated."""
-        from ambidex.media.reasons import reason_of
+        from ambidex.data.media.reasons import reason_of
 
         reason = ""
         if self.config.size is not None:

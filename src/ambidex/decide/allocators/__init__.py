@@ -9,9 +9,9 @@ from typing import Any, ClassVar, NamedTuple, Self
 from pydantic import Field
 from torch import Tensor, nn
 
-from ambidex.decide.held_out import HeldOut, RefusedError, Source
-from ambidex.params import Section
-from ambidex.registry import Plugins
+from ambidex.base.registry import Plugins
+from ambidex.configuration.params import Section
+from ambidex.judge.held_out import HeldOut, RefusedError, Source
 
 
 class Fitted(NamedTuple):

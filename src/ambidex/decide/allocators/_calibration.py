@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ambidex.convex import Array, Minimum
+from ambidex.base.convex import Array, Minimum
 from ambidex.decide.allocators._fit import Likelihood, fit_modality_weights
 
 LOWEST, HIGHEST = 0.05, 20.0

@@ -10,7 +10,7 @@ e_m[c] = sum_k q_m[k] log(T_m[c, k] / t_m[c, k]).
 import numpy as np
 from numpy.typing import NDArray
 
-from ambidex.convex import Array
+from ambidex.base.convex import Array
 from ambidex.decide.allocators._heard import heard_by_modality
 
 _SURE = 1 - 1e-6  # a modality that never errs in validation is not believed to be infallible

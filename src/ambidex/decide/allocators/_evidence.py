@@ -7,10 +7,10 @@ of 12 nats once in 160,000 samples.
 
 import numpy as np
 
-from ambidex.convex import Array
+from ambidex.base.convex import Array
+from ambidex.base.folds import Rows
 from ambidex.decide.allocators._calibration import BOUNDS
 from ambidex.decide.allocators._fit import Likelihood
-from ambidex.decide.folds import Rows
 
 PRECISION = 4.0
 """of the prior on s around 1, the one that shrinks all weights by default"""

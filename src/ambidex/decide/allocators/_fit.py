@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ambidex.convex import Array, Minimum, minimise
+from ambidex.base.convex import Array, Minimum, minimise
 
 
 class Likelihood:

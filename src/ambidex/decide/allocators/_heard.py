@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ambidex.convex import Array
+from ambidex.base.convex import Array
 
 
 def heard(contributions: Tensor) -> Tensor:

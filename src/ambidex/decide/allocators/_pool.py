@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ambidex.convex import Array, Minimum
+from ambidex.base.convex import Array, Minimum
 from ambidex.decide.allocators._calibration import calibrate, fit_scale
 from ambidex.decide.allocators._fit import Likelihood, fit_modality_weights
 

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ambidex.convex import Array
-from ambidex.decide.folds import Rows, cluster_of, folds, margin
+from ambidex.base.convex import Array
+from ambidex.base.folds import Rows, cluster_of, folds, margin
 
 Judge = Callable[[Rows], Array]
 """held-out rows -> -log p[y] of each"""

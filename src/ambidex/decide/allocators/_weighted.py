@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ambidex.convex import Array
+from ambidex.base.convex import Array
 from ambidex.decide.allocators import Allocator
 
 

@@ -24,14 +24,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ambidex.convex import Array
+from ambidex.base.convex import Array
+from ambidex.base.folds import cluster_of, folds, margin, standard_error
+from ambidex.base.statistics import correct, sample_nll
 from ambidex.decide.allocators import ALLOCATORS, Allocator, Fitted, simplest_first
 from ambidex.decide.allocators._evidence import log_bayes_factor
 from ambidex.decide.allocators._fit import Likelihood
-from ambidex.decide.folds import cluster_of, folds, margin, standard_error
-from ambidex.decide.held_out import HeldOut, RefusedError, Source
 from ambidex.decide.options import allocator_config
-from ambidex.statistics import correct, sample_nll
+from ambidex.judge.held_out import HeldOut, RefusedError, Source
 
 SOFTER = "scale"
 """the plain sum with one temperature"""

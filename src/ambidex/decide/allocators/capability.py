@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 from torch import Tensor
 
-from ambidex.convex import Array
+from ambidex.base.convex import Array
 from ambidex.decide.allocators._calibration import Calibration, calibrate, fit_scale
 from ambidex.decide.allocators._config import ShrunkConfig
 from ambidex.decide.allocators._fit import Likelihood

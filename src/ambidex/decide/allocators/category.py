@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from ambidex.convex import Array
+from ambidex.base.convex import Array
+from ambidex.base.folds import Rows
 from ambidex.decide.allocators._config import ShrunkConfig
 from ambidex.decide.allocators._fit import Likelihood, fit_category_weights, fit_modality_weights
 from ambidex.decide.allocators._strength import Judge, choose_strength
 from ambidex.decide.allocators._weighted import WeightedSum
-from ambidex.decide.folds import Rows
 
 MINIMUM_SAMPLES = 2
 

@@ -15,7 +15,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ambidex.convex import Array, Minimum, minimise
+from ambidex.base.convex import Array, Minimum, minimise
 from ambidex.decide.allocators import Allocator
 from ambidex.decide.allocators._calibration import BOUNDS, calibrate
 from ambidex.decide.allocators._config import ShrunkConfig

@@ -16,7 +16,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ambidex.convex import Array
+from ambidex.base.convex import Array
+from ambidex.base.folds import Rows
 from ambidex.decide.allocators import Allocator
 from ambidex.decide.allocators._config import ShrunkConfig
 from ambidex.decide.allocators._confusion import evidence_tables
@@ -24,7 +25,6 @@ from ambidex.decide.allocators._fit import Likelihood
 from ambidex.decide.allocators._heard import heard, heard_by_modality
 from ambidex.decide.allocators._pool import Pool, fit_pool
 from ambidex.decide.allocators._strength import Judge, choose_strength
-from ambidex.decide.folds import Rows
 
 MINIMUM_SAMPLES = 2
 

@@ -15,14 +15,14 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ambidex.convex import Array
+from ambidex.base.convex import Array
+from ambidex.base.folds import Rows
 from ambidex.decide.allocators import Allocator
 from ambidex.decide.allocators._calibration import calibrate
 from ambidex.decide.allocators._config import ShrunkConfig
 from ambidex.decide.allocators._fit import Likelihood
 from ambidex.decide.allocators._heard import heard, softmax_of_heard
 from ambidex.decide.allocators._strength import Judge, choose_strength
-from ambidex.decide.folds import Rows
 
 
 class Gate(Allocator):

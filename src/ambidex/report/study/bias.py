@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ambidex.params import Params
+from ambidex.base.statistics import reflected
+from ambidex.configuration.params import Params
 from ambidex.report.lean import (
     Draws,
     Estimate,
@@ -24,7 +25,6 @@ from ambidex.report.lean import (
     over_seeds,
 )
 from ambidex.report.study.cells import Report, Reports
-from ambidex.statistics import reflected
 
 COLUMNS = (
     "row",

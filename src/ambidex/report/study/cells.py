@@ -9,13 +9,13 @@ from typing import Any
 from pydantic import Field
 from torch import Tensor
 
-from ambidex.errors import DataError
-from ambidex.files import is_unfinished
-from ambidex.layout import cell_name
-from ambidex.params import Study
-from ambidex.readers import Record, read_json
-from ambidex.readers.weights import read_chosen
-from ambidex.records import CARD_FILE, METRICS_FILE, read_card, read_details, read_metrics
+from ambidex.base.errors import DataError
+from ambidex.base.files import is_unfinished
+from ambidex.base.layout import cell_name
+from ambidex.base.readers import Record, read_json
+from ambidex.base.readers.weights import read_chosen
+from ambidex.base.records import CARD_FILE, METRICS_FILE, read_card, read_details, read_metrics
+from ambidex.configuration.params import Study
 from ambidex.report.predictions import Predictions, read_predictions
 
 DIAGNOSIS_FILE = "diagnosis.json"

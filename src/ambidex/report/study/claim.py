@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ambidex.configuration import method_choice
-from ambidex.params import Params
+from ambidex.configuration.params import Params
 from ambidex.report.study.bias import Bias
 from ambidex.report.words import counted, within
+from ambidex.resolve import method_choice
 
 UNMEASURED = "not measured"
 ENSEMBLE = "unimodal_ensemble"

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from matplotlib.axes import Axes
 
-from ambidex.imbalance import true_class
+from ambidex.judge.imbalance import true_class
 from ambidex.report import theme
 from ambidex.report.chart import Chart
 from ambidex.report.study.cells import Report, Reports

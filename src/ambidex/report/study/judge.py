@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ambidex.params import Params
+from ambidex.configuration.params import Params
 from ambidex.report.study.allocators import Effect, effects
 from ambidex.report.study.bias import Bias, biases
 from ambidex.report.study.cells import Reports

@@ -8,13 +8,13 @@ from typing import Any
 
 from torch import Tensor
 
-from ambidex.files import is_unfinished
-from ambidex.params import Params
-from ambidex.records import CARD_FILE, METRICS_FILE, read_card, read_metrics
+from ambidex.base.files import is_unfinished
+from ambidex.base.records import CARD_FILE, METRICS_FILE, read_card, read_metrics
+from ambidex.base.statistics import correct, sample_brier, sample_nll
+from ambidex.configuration.params import Params
 from ambidex.report.predictions import Predictions
 from ambidex.report.study.cells import Report, Reports, TestMetrics
 from ambidex.report.study.rows import ALONE, METRICS, SINGLE, TESTED, Numbers, Row
-from ambidex.statistics import correct, sample_brier, sample_nll
 
 MEASURES = dict(zip(TESTED, (correct, sample_nll, sample_brier), strict=True))
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from statistics import mean, stdev
 from typing import Any
 
-from ambidex.params import Params
+from ambidex.configuration.params import Params
 from ambidex.report.study.cells import Report, Reports
 from ambidex.report.study.rows import PLAIN_SUM, Row, find
 

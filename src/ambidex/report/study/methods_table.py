@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ambidex.readers.schema import build
+from ambidex.base.readers.schema import build
 from ambidex.report import html
 from ambidex.report.clarity import SYMBOLS, judged
 from ambidex.report.html import Html

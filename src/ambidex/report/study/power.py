@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from ambidex.params import Compare
-from ambidex.power import POWER, Design, detectable, detectable_alone, spread_of
+from ambidex.configuration.params import Compare
 from ambidex.report.study.detectable import METRICS, Power
 from ambidex.report.study.measured import Measured
+from ambidex.report.study.power_of_tests import POWER, Design, detectable, detectable_alone, spread_of
 from ambidex.report.study.significance import common_seeds, main_places, paired, references
 from ambidex.report.study.units import by_unit, units
 

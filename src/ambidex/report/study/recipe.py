@@ -9,11 +9,12 @@ then the order of the study); the test split has no say.
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
-from ambidex.configuration import method_choice
-from ambidex.params import Compare, Evaluate, Params, Train
+from ambidex.configuration.optimisation import Train
+from ambidex.configuration.params import Compare, Evaluate, Params
 from ambidex.report.study.measured import Measured, Samples
 from ambidex.report.study.rows import PLAIN_SUM, Comparison, Row
 from ambidex.report.study.significance import best_single, compare_pairs
+from ambidex.resolve import method_choice
 
 JOINT = "joint"
 DEFAULT_METHOD = str(Train.model_fields["method"].default)

@@ -25,11 +25,11 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from ambidex.params import Compare
+from ambidex.base.statistics import bootstrap_means, crossed, holm, interval, mcnemar_exact
+from ambidex.configuration.params import Compare
 from ambidex.report.study.measured import Measured, Samples
 from ambidex.report.study.rows import ALONE, HIGHER_IS_BETTER, PLAIN_SUM, TESTED, Comparison, Row
 from ambidex.report.study.units import by_unit, units
-from ambidex.statistics import bootstrap_means, crossed, holm, interval, mcnemar_exact
 
 MCNEMAR = "mcnemar"
 _FINENESS = 8  # the smallest p-value, corrected over the whole family, is at most a quarter of the level

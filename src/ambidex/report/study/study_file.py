@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ambidex.readers import Record, Source, read_json
+from ambidex.base.readers import Record, Source, read_json
 from ambidex.report.study.rows import Numbers
 
 STUDY_FILE = "compare.json"

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ambidex.errors import one_line
-from ambidex.readers.schema import build
+from ambidex.base.errors import one_line
+from ambidex.base.readers.schema import build
 from ambidex.report.clarity import SYMBOLS
 from ambidex.report.study.detectable import Power, power_text
 from ambidex.report.study.rows import ALONE, PLAIN_SUM, TESTED, Comparison, Row, judgement

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import torch
 
+from ambidex.base.statistics import reliability
 from ambidex.report import theme
 from ambidex.report.chart import Chart
 from ambidex.report.study.cells import Reports
 from ambidex.report.study.grid import main_methods
 from ambidex.report.study.rows import PLAIN_SUM, Row
-from ambidex.statistics import reliability
 
 BINS = 10
 Curve = tuple[list[float], list[float]]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ambidex.params import Params
+from ambidex.configuration.params import Params
 from ambidex.report.clarity import ALONE, ALONE_MANY
 from ambidex.report.study.allocators import Effect
 from ambidex.report.study.bias import Bias

@@ -1,0 +1,1 @@
+"""What every room stands on: errors, files, statistics, readers and outputs. Nothing here knows of models."""

@@ -1,0 +1,55 @@
+"""Samples that lack a modality: where that is allowed, and what is said of it."""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+from ambidex.base.errors import DataError
+from ambidex.base.registry import nearest
+from ambidex.data.manifest import SPLITS, Row
+
+
+def missing_counts(
+    rows: Sequence[Row], modalities: Sequence[str], allowed: Collection[str]
+) -> dict[str, int]:
+    """Modality -> how many rows lack it, of those that some row lacks.
+
+    Raises DataError for a row without a modality that is not in `allowed`, a row without any, a modality that no
+    training sample has, and a name in `allowed` that is no modality.
+    """
+    for name in allowed:
+        if name not in modalities:
+            raise DataError(
+                f"prepare.allow_missing: the data have no modality '{name}'; {nearest(name, list(modalities))}"
+            )
+    for row in rows:
+        for name in modalities:
+            if name not in row.paths and name not in allowed:
+                raise DataError(f"{row.where}: column '{name}' is empty")
+        if not row.paths:
+            raise DataError(
+                f"{row.where}: has none of {', '.join(modalities)}; a sample needs one modality at least"
+            )
+    counts = Counter(name for row in rows for name in modalities if name not in row.paths)
+    return {name: counts[name] for name in modalities if counts[name]}
+
+
+def check_training(rows: Sequence[Row], missing: Collection[str]) -> None:
+    """Raise DataError where no training sample has one of the modalities `missing`."""
+    for name in missing:
+        if not any(name in row.paths for row in rows if row.split == "train"):
+            raise DataError(
+                f"no training sample has {name}: some of split 'train' need it, or it is to be left out"
+            )
+
+
+def missing_notes(rows: Sequence[Row], missing: Collection[str]) -> list[str]:
+    """A line for each modality that samples lack, with their number by split."""
+    notes = []
+    for name in missing:
+        lacking = Counter(row.split for row in rows if name not in row.paths)
+        whole = Counter(row.split for row in rows)
+        parts = ", ".join(
+            f"{lacking[split]} of {whole[split]} in {split}" for split in SPLITS if whole[split]
+        )
+        notes.append(f"samples without {name}: {parts}")
+    return notes

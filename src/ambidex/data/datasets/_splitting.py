@@ -1,0 +1,255 @@
+"""Splitting samples so that whole groups stay together and every class keeps its share in every split.
+
+What is held out gets at least `prepare.min_groups` groups, or as many as leave train enough. With one speaker in val
+nothing is known of how speakers differ, so the second one may cost train half of its share; a further one is worth
+less, and train keeps two thirds.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ambidex.base.errors import DataError
+from ambidex.configuration.params import Prepare
+from ambidex.data.manifest import Row
+
+_MAX_PASSES = 20
+_SWAP_LIMIT = 60
+"""up to this many groups exchanges of two groups are tried as well; with more, single moves are fine enough"""
+KEPT, KEPT_FOR_TWO = 2 / 3, 1 / 2
+"""of its share of the samples train keeps so much, where val and test are to have three groups or more, or two"""
+_TRY_ALL_LIMIT = 10_000
+"""up to this many assignments of groups to splits the best is found by trying them all"""
+
+
+def fill_splits(rows: Sequence[Row], prepare: Prepare, by_group: bool = True) -> tuple[list[Row], list[str]]:
+    """`rows` with every split filled, and notes on what was done.
+
+    Where no row has a split, all are split by `val_fraction` and `test_fraction`. Where rows have one and val or
+    test has none, that split is carved out of the training samples, its fraction being that of the training
+    samples; with a `val_fraction` of 0 there is no val split. `by_group=False` carves without regard to groups (a
+    protocol that shares them anyway).
+    Raises DataError where some rows have a split and others have none.
+    """
+    given = {row.split for row in rows} - {""}
+    fractions = {"val": prepare.val_fraction, "test": prepare.test_fraction}
+    missing = {split: share for split, share in fractions.items() if share and split not in given}
+    if given and any(not row.split for row in rows):
+        empty = next(row for row in rows if not row.split)
+        raise DataError(
+            f"{empty.where}: column 'split' is empty, other rows have one; fill all of them or none"
+        )
+    if given and "train" not in given:
+        raise DataError(f"no row has split 'train', found only {', '.join(sorted(given))}")
+    if not missing:
+        return list(rows), []
+    pool = [row for row in rows if row.split in ("", "train")]
+    groups = [row.group if by_group else row.sample_id for row in pool]
+    shares = {"train": 1 - sum(missing.values()), **missing}
+    found = dict(
+        zip(
+            (row.sample_id for row in pool),
+            split_groups([row.label for row in pool], groups, shares, prepare.seed, prepare.min_groups),
+            strict=True,
+        )
+    )
+    names = " and ".join(missing)
+    drawn = [found[row.sample_id] for row in pool]
+    few = _few_note(groups, drawn, [split for split in shares if split != "train"], prepare.min_groups)
+    known = any(row.group != row.sample_id for row in rows)
+    how = "single samples" if not known else "whole groups" if by_group else "single samples, groups shared"
+    note = f"{names} carved out of train by {how}" if given else f"{', '.join(shares)} made by {how}"
+    return [replace(row, split=found.get(row.sample_id, row.split)) for row in rows], [note, *few]
+
+
+def split_groups(
+    labels: Sequence[str], groups: Sequence[str], fractions: Mapping[str, float], seed: int, fewest: int = 1
+) -> list[str]:
+    """The split of each sample, with whole groups in one split and class shares near `fractions`.
+
+    `fractions` maps split -> wanted share (they sum to 1); the first split is the one to train on: it gets every
+    class where that is possible at all. Greedy, largest group first, then moves and exchanges while they help.
+    `fewest`: groups of every other split; fewer where the first split would keep too little of its share (KEPT)
+    or lose a class.
+    Equal inputs give equal splits; `seed` settles ties. Raises DataError with fewer groups than splits.
+    """
+    names = sorted(set(groups))
+    if len(names) < len(fractions):
+        raise DataError(
+            f"cannot split into {', '.join(fractions)} by whole groups: {len(names)} group(s) exist "
+            f"({', '.join(names)}), at least {len(fractions)} are needed"
+        )
+    counts = _class_counts(labels, groups, names)
+    shares = np.array(list(fractions.values()))
+    order = np.random.default_rng(seed).permutation(len(names))
+    found = _assign(counts, shares, order, 1)
+    fewest = min(fewest, (len(names) - 1) // (len(shares) - 1))
+    if fewest > 1 and _groups_of(found, len(shares))[1:].min() < fewest:
+        trials = ((floor, _assign(counts, shares, order, floor)) for floor in range(fewest, 1, -1))
+        fair = (trial for floor, trial in trials if _is_fair(trial, found, counts, shares, floor))
+        found = next(fair, found)
+    of_group = dict(zip(names, (list(fractions)[s] for s in found), strict=True))
+    return [of_group[group] for group in groups]
+
+
+def _assign(
+    counts: NDArray[np.float64], shares: NDArray[np.float64], order: NDArray[np.int64], floor: int
+) -> NDArray[np.int64]:
+    """The split of each group [G]; those after the first get at least `floor` groups where that is possible."""
+    if len(shares) ** len(counts) <= _TRY_ALL_LIMIT:
+        return _try_all(counts[order], shares, floor)[np.argsort(order)]
+    largest_first = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
+    return _improve(_greedy(counts, shares, largest_first), counts, shares, largest_first, floor)
+
+
+def _is_fair(
+    trial: NDArray[np.int64],
+    freely: NDArray[np.int64],
+    counts: NDArray[np.float64],
+    shares: NDArray[np.float64],
+    floor: int,
+) -> bool:
+    """Whether `trial` has `floor` groups in each held-out split, and the first one loses neither too much nor a class.
+
+    freely: the assignment without a floor, whose classes count.
+    """
+    sums = np.stack([counts[trial == s].sum(axis=0) for s in range(len(shares))])
+    before = counts[freely == 0].sum(axis=0)
+    enough = _groups_of(trial, len(shares))[1:].min() >= floor
+    return bool(enough and _keeps_share(sums, shares, floor) and (sums[0][before > 0] > 0).all())
+
+
+def _groups_of(found: NDArray[np.int64], splits: int) -> NDArray[np.int64]:
+    """Groups in each split [S]."""
+    return np.bincount(found, minlength=splits)
+
+
+def _few_note(groups: Sequence[str], drawn: Sequence[str], held_out: Sequence[str], fewest: int) -> list[str]:
+    """What the rule of `prepare.min_groups` came to, where a held-out split has no more groups than it asks for."""
+    members = {
+        split: len({g for g, s in zip(groups, drawn, strict=True) if s == split}) for split in held_out
+    }
+    if min(members.values()) > fewest:
+        return []
+    told = " and ".join(f"{split} {count}" for split, count in members.items())
+    note = f"{told} of {len(set(groups))} groups"
+    if min(members.values()) < fewest:
+        more = min(members.values()) + 1
+        share = "half" if more == 2 else "two thirds"
+        note += f"; with {more} each train would keep less than {share} of its share, or lose a class"
+    return [note]
+
+
+def split_cost(counts: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far splits are from what is wanted, lower is better; `counts` [..., splits, classes], `shares` [splits].
+
+    Chi-squared distance to the wanted counts, plus a price no distance reaches for each empty split and for
+    each class that the first split lacks. Returns [...].
+    """
+    total = counts.sum(axis=-2, keepdims=True)
+    wanted = shares[:, None] * total
+    distance = ((counts - wanted) ** 2 / np.maximum(wanted, 1e-12)).sum(axis=(-2, -1))
+    lacking = (counts[..., :1, :] == 0) & (total > 0)
+    broken = (counts.sum(axis=-1) == 0).sum(axis=-1) + lacking.sum(axis=(-2, -1))
+    cost: NDArray[np.float64] = distance + broken * 1e3 * total.sum(axis=(-2, -1))
+    return cost
+
+
+def _class_counts(labels: Sequence[str], groups: Sequence[str], names: list[str]) -> NDArray[np.float64]:
+    """Samples of each group and class [G, C]."""
+    row = {name: i for i, name in enumerate(names)}
+    column = {name: i for i, name in enumerate(sorted(set(labels)))}
+    counts = np.zeros((len(row), len(column)))
+    np.add.at(counts, ([row[g] for g in groups], [column[label] for label in labels]), 1)
+    return counts
+
+
+def _cost(
+    counts: NDArray[np.float64], members: NDArray[np.float64], shares: NDArray[np.float64], floor: int
+) -> NDArray[np.float64]:
+    """`split_cost`, and a price no distance reaches for each group that a held-out split lacks of `floor`.
+
+    Also for a first split that keeps too little. members: groups of each split [..., S].
+    """
+    cost = split_cost(counts, shares)
+    if floor > 1:
+        total = counts.sum(axis=(-2, -1))
+        short = np.maximum(floor - members[..., 1:], 0).sum(axis=-1) + ~_keeps_share(counts, shares, floor)
+        cost = cost + short * 1e3 * total
+    return cost
+
+
+def _keeps_share(counts: NDArray[np.float64], shares: NDArray[np.float64], floor: int) -> NDArray[np.bool_]:
+    """Whether the first split keeps enough of its share of the samples; `counts` [..., splits, classes]."""
+    least = (KEPT_FOR_TWO if floor == 2 else KEPT) * shares[0] * counts.sum(axis=(-2, -1))
+    enough: NDArray[np.bool_] = counts[..., 0, :].sum(axis=-1) >= least - 1e-9
+    return enough
+
+
+def _try_all(counts: NDArray[np.float64], shares: NDArray[np.float64], floor: int) -> NDArray[np.int64]:
+    """The best of all assignments of groups to splits [G]."""
+    choices = np.array(list(product(range(len(shares)), repeat=len(counts))))
+    inside = (choices[:, None, :] == np.arange(len(shares))[:, None]).astype(np.float64)
+    best: NDArray[np.int64] = choices[_cost(inside @ counts, inside.sum(axis=-1), shares, floor).argmin()]
+    return best
+
+
+def _greedy(
+    counts: NDArray[np.float64], shares: NDArray[np.float64], order: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Give each group, in `order`, to the split in which it helps most; returns the split of each group [G]."""
+    missing = shares[:, None] * counts.sum(axis=0)
+    weight = 1 / np.maximum(missing, 1e-12)
+    found = np.zeros(len(counts), dtype=np.int64)
+    for group in order:
+        after = (missing - counts[group]) ** 2
+        gain = ((missing**2 - after) * weight).sum(axis=1)
+        found[group] = int(np.argmax(gain))
+        missing[found[group]] -= counts[group]
+    return found
+
+
+def _improve(
+    found: NDArray[np.int64],
+    counts: NDArray[np.float64],
+    shares: NDArray[np.float64],
+    order: NDArray[np.int64],
+    floor: int,
+) -> NDArray[np.int64]:
+    """Move single groups, and exchange two where they are few, while the cost falls."""
+    held = np.hstack([counts, np.ones((len(counts), 1))])  # samples by class, and the group itself
+    sums = np.stack([held[found == s].sum(axis=0) for s in range(len(shares))])
+    cost = float(_cost(sums[:, :-1], sums[:, -1], shares, floor))
+    partners = order if len(order) <= _SWAP_LIMIT else order[:0]
+    for _ in range(_MAX_PASSES):
+        before = cost
+        for group in order:
+            moves = [{group: s} for s in range(len(shares))]
+            moves += [{group: found[other], other: found[group]} for other in partners]
+            trials = np.stack([_moved(sums, held, found, move) for move in moves])
+            costs = _cost(trials[..., :-1], trials[..., -1], shares, floor)
+            best = int(costs.argmin())
+            if costs[best] < cost - 1e-9:
+                for member, target in moves[best].items():
+                    found[member] = target
+                sums, cost = trials[best], float(costs[best])
+        if cost == before:
+            break
+    return found
+
+
+def _moved(
+    sums: NDArray[np.float64],
+    counts: NDArray[np.float64],
+    found: NDArray[np.int64],
+    move: Mapping[int, int],
+) -> NDArray[np.float64]:
+    """Samples by split and class after the groups in `move` went to other splits."""
+    after = sums.copy()
+    for member, target in move.items():
+        after[found[member]] -= counts[member]
+        after[target] += counts[member]
+    return after

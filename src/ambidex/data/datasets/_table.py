@@ -1,0 +1,111 @@
+"""Reading the CSV files that users write: with or without BOM, CRLF or LF, gzipped or plain."""
+
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ambidex.base.errors import DataError
+from ambidex.base.files import as_written, is_utf8_like, open_regular
+from ambidex.base.readers import Source
+from ambidex.base.readers.source import MEBIBYTE
+from ambidex.base.readers.table import SIZE, check_cells
+from ambidex.base.registry import nearest
+from ambidex.data.datasets._names import clean
+
+_HEAD = 1_000
+
+
+@dataclass(frozen=True)
+class Line:
+    """One data row of a table: its line number in the file and its cells by column."""
+
+    origin: str
+    """file and line, to begin a message with"""
+    cells: dict[str, str]
+
+    def get(self, column: str) -> str:
+        """The cell of `column`. Raises DataError where it is empty."""
+        value = self.cells[column]
+        if not value:
+            raise DataError(f"{self.origin}: column '{column}' is empty")
+        return value
+
+
+@dataclass(frozen=True)
+class Table:
+    """A CSV file that has been read whole."""
+
+    path: Path
+    columns: tuple[str, ...]
+    lines: list[Line]
+
+    def require(self, columns: Sequence[str]) -> None:
+        """Raise DataError where one of `columns` is missing; names the nearest column found."""
+        for column in columns:
+            if column not in self.columns:
+                hint = nearest(column, list(self.columns)).replace("allowed:", "columns found:")
+                raise DataError(f"{self.path}: column '{column}' is missing; {hint}")
+
+    def first_of(self, columns: Sequence[str]) -> str | None:
+        """The first of `columns` that the table has."""
+        return next((column for column in columns if column in self.columns), None)
+
+
+def read_table(path: Path) -> Table:
+    """Read a CSV with a header (`.gz` too); cells lose surrounding blanks, empty lines are skipped.
+
+    Raises DataError: unreadable, not text, empty, a column named twice, a row with too few or too many cells.
+    """
+    reader = csv.reader(io.StringIO(_read_text(path), newline=""))
+    try:
+        header = next(reader, [])
+        columns = tuple(clean(name) for name in header)
+        if not any(columns):
+            raise DataError(f"{path}: is empty, expected a header line with column names")
+        if len(columns) == 1 and (other := next((c for c in ";\t|" if c in columns[0]), "")):
+            raise DataError(f"{path}, line 1: its columns are separated by {other!r}, expected ','")
+        if len(set(columns)) < len(columns):
+            twice = next(name for name in columns if columns.count(name) > 1)
+            raise DataError(f"{path}, line 1: column '{twice}' stands there twice")
+        lines = list(_lines(path, columns, reader))
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: is not valid CSV ({error})") from None
+    if not lines:
+        raise DataError(f"{path}: has a header and no rows")
+    return Table(path, columns, lines)
+
+
+def _lines(path: Path, columns: tuple[str, ...], reader: Iterator[list[str]]) -> Iterator[Line]:
+    for cells in reader:
+        if not any(cell.strip() for cell in cells):
+            continue
+        origin = f"{path}, line {reader.line_num}"  # type: ignore[attr-defined]
+        if len(cells) != len(columns):
+            raise DataError(f"{origin}: has {len(cells)} cells, the header has {len(columns)}")
+        yield Line(origin, dict(zip(columns, (as_written(cell.strip()) for cell in cells), strict=True)))
+
+
+def _read_text(path: Path) -> str:
+    try:
+        with open_regular(path) as stream:
+            source = gzip.GzipFile(fileobj=stream) if path.suffix == ".gz" else stream
+            data = source.read(SIZE + 1)
+        if len(data) > SIZE:
+            raise DataError(f"{path}: is larger than {SIZE // MEBIBYTE} MiB, expected a table of samples")
+        if not is_utf8_like(data[:_HEAD]):
+            raise DataError(f"{path}: is UTF-16 or no text at all, expected UTF-8; save it as CSV UTF-8")
+        text = data.decode("utf-8-sig")
+        check_cells(text, Source(str(path)))
+        return text
+    except FileNotFoundError:
+        raise DataError(f"{path}: does not exist") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        raise DataError(f"{path}: is not a whole gzip file") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: is not UTF-8 text") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None

@@ -1,0 +1,127 @@
+"""What linear probes make of the frozen features, against what the trained head makes of them; all on test.
+
+- decision gap = accuracy of the joint probe - accuracy of the trained head;
+- head-slice gap_m = accuracy of the probe on h_m - accuracy of the head's contribution z_m alone;
+- best alone = accuracy of the best probe of one modality (best on validation) - accuracy of the trained head;
+- representation gap_m = accuracy of a probe on the unimodally trained h_m - accuracy of the probe on this h_m.
+
+Only numbers here: `ambidex.report.finding` says what they mean together with what the allocators recovered. A joint
+probe has more weights to over-fit than those of single modalities, so a gap below 0 shows nothing.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ambidex.base.statistics import accuracy, bootstrap_interval, correct, paired_bootstrap
+from ambidex.judge.diagnose import Diagnosis, Diagnostic
+from ambidex.judge.evaluation import Evaluation
+from ambidex.judge.probes import Probe, fit_probes, fit_unimodal_probes
+
+Gap = dict[str, float]
+"""difference, low, high, p"""
+
+
+class Probes(Diagnostic):
+    """Linear probes and the gaps between them and the head."""
+
+    def run(self, evaluation: Evaluation) -> Diagnosis:
+        """Metrics: `probes` by features, `decision_gap`, `best_alone`, and by modality the other gaps.
+
+        `representation_gap` is empty where the encoders trained alone were not given; `val_accuracy` is None where
+        there is no validation split.
+        """
+        test, params = evaluation.test, evaluation.params
+        fitted, unimodal = fit_probes(evaluation), fit_unimodal_probes(evaluation)
+        probes = {"joint": fitted.joint, **fitted.own, **{f"unimodal {m}": p for m, p in unimodal.items()}}
+        right = {name: correct(probe.logits["test"], test.labels) for name, probe in probes.items()}
+
+        def gap(a: Tensor, b: Tensor) -> Gap:
+            return paired_bootstrap(a, b, params.resamples, params.seed)._asdict()
+
+        head = correct(test.logits, test.labels)
+        slices = {m: correct(z, test.labels) for m, z in test.contributions.items()}
+        rows = _rows(evaluation, probes, right)
+        best = _best(evaluation, fitted.own)
+        metrics: dict[str, Any] = {
+            "probes": {row["features"]: row for row in rows},
+            "decision_gap": gap(right["joint"], head),
+            "best_alone": {"modality": best, **gap(right[best], head)},
+            "head_slice_gap": {m: gap(right[m], own) for m, own in slices.items()},
+            "representation_gap": {m: gap(right[f"unimodal {m}"], right[m]) for m in unimodal},
+        }
+        tables = {"probes": rows, "gaps": _gap_rows(metrics)}
+        return Diagnosis(metrics, tables, _sentences(rows[0]["accuracy"], metrics))
+
+
+def _rows(evaluation: Evaluation, probes: dict[str, Probe], right: dict[str, Tensor]) -> list[dict[str, Any]]:
+    params = evaluation.params
+    stacked = torch.stack(list(right.values()), dim=1)
+    ends = bootstrap_interval(stacked, resamples=params.resamples, seed=params.seed)
+    return [
+        {
+            "features": name,
+            "accuracy": right[name].mean().item(),
+            "accuracy_low": end.low,
+            "accuracy_high": end.high,
+            "val_accuracy": _val_accuracy(evaluation, probe),
+            "strength": probe.strength,
+            "gradient_norm": probe.record["gradient_norm"],
+            "iterations": probe.record["iterations"],
+        }
+        for (name, probe), end in zip(probes.items(), ends, strict=True)
+    ]
+
+
+def _val_accuracy(evaluation: Evaluation, probe: Probe) -> float | None:
+    if "val" not in probe.logits:
+        return None
+    return accuracy(probe.logits["val"], evaluation.val.labels)
+
+
+def _best(evaluation: Evaluation, own: dict[str, Probe]) -> str:
+    """The modality whose probe is best on validation, or on the cross-fitted samples where there is none."""
+    if (held_out := evaluation.held_out) is not None:
+        checks = held_out.branch_checks("probes")
+        return max(own, key=lambda m: checks[m].accuracy)
+    return max(own, key=lambda m: _val_accuracy(evaluation, own[m]) or 0.0)
+
+
+def _gap_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
+    best = metrics["best_alone"]
+    named = [("decision", "", metrics["decision_gap"]), ("best alone", best["modality"], best)]
+    for kind in ("head_slice", "representation"):
+        named += [(kind.replace("_", " "), m, gap) for m, gap in metrics[f"{kind}_gap"].items()]
+    columns = {"gap": "difference", "gap_low": "low", "gap_high": "high", "p": "p"}
+    return [
+        {"kind": kind, "modality": m, **{column: gap[key] for column, key in columns.items()}}
+        for kind, m, gap in named
+    ]
+
+
+def _sentences(joint: float, metrics: dict[str, Any]) -> list[str]:
+    decision, best = metrics["decision_gap"], metrics["best_alone"]
+    sentences = [
+        f"A linear probe on the frozen features reaches {joint:.1%} on test, the trained head "
+        f"{joint - decision['difference']:.1%}: decision gap {in_points(decision)}."
+    ]
+    slices = metrics["head_slice_gap"]
+    if len(slices) > 1:
+        listed = "; ".join(f"{m} {in_points(gap)}" for m, gap in slices.items())
+        sentences += [
+            f"A probe on one modality's features against the head's own part for it: {listed}.",
+            f"The best probe of one modality ({best['modality']}, chosen on held-out samples) against the whole head: "
+            f"{in_points(best)}.",
+        ]
+    gaps = metrics["representation_gap"]
+    if not gaps:
+        return [*sentences, "Representation gaps need the unimodally trained encoders, which were not given."]
+    listed = "; ".join(f"{m} {in_points(gap)}" for m, gap in gaps.items())
+    return [*sentences, f"Representation gaps against unimodally trained features: {listed}."]
+
+
+def in_points(gap: Gap) -> str:
+    """A difference of accuracies with its interval, in percentage points."""
+    low, high = 100 * gap["low"], 100 * gap["high"]
+    return f"{100 * gap['difference']:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})"

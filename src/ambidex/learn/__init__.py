@@ -1,0 +1,1 @@
+"""Training: the engine, its loop, and the methods that balance it."""

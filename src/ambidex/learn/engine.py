@@ -1,0 +1,430 @@
+"""THE training loop. Every method runs in it; none writes its own.
+
+setup                                       method.setup
+for epoch in epochs:
+    epoch start                             method.epoch_start, method.resample
+    for phase in phases:                    method.phases
+        for batch in batches(phase):
+            step                            method.step      (default: all that follows)
+                zero the gradients
+                see the whole batch     method.survey    (where method.surveys)
+                for micro-batch in batch:
+                    h = encode(inputs)
+                    h = features(h)         method.features
+                    z = fuse(h)
+                    terms = objective       method.objective
+                    backward(sum of terms)  method.backward
+                sum gradients over ranks, unscale
+                edit gradients              method.gradients
+                clip, optimiser step
+            asked to stop: checkpoint, leave; `checkpoint_minutes` over: checkpoint
+    epoch end                               method.epoch_end
+    validate, keep the best, checkpoint
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save
+from torch import Tensor
+
+from ambidex.base.errors import ModelError, PreemptedError, TrainingError
+from ambidex.base.files import PARTIAL, write_bytes
+from ambidex.base.progress import progress
+from ambidex.base.readers import Source, fitting
+from ambidex.configuration.optimisation import Optimisation
+from ambidex.configuration.params import Runtime
+from ambidex.configuration.values import Choice
+from ambidex.learn.log import Training
+from ambidex.learn.loop.batches import Batch, Batches, generator
+from ambidex.learn.loop.checkpoint import (
+    CHECKPOINT_FILE,
+    load_checkpoint,
+    random_state,
+    restore_random_state,
+    save_checkpoint,
+)
+from ambidex.learn.loop.clock import Clock, Timer
+from ambidex.learn.loop.monitor import FiniteGuard, Monitor, Totals, gradient_norms
+from ambidex.learn.loop.optimise import Schedule, build_optimizer, group_parameters
+from ambidex.learn.loop.ranks import Ranks
+from ambidex.learn.loop.rehearsal import evaluating, rehearsal
+from ambidex.learn.loop.resample import Resample, agreed
+from ambidex.learn.loop.scaling import LossScale
+from ambidex.learn.loop.seen import Seen, detached, joined, joined_place
+from ambidex.learn.loop.shared_norm import SharedNorm
+from ambidex.learn.loop.shares import Shares
+from ambidex.learn.loop.stopping import Stop, stop_on_sigterm
+from ambidex.learn.method import METHODS, Method, Phase, Run, Step
+from ambidex.net.encoded import EncodedFeatures, Features, rows_of
+from ambidex.net.encoded import joined as joined_features
+from ambidex.net.model import MultimodalNet, load_weights
+
+BEST_FILE = "best.safetensors"
+
+
+@dataclass
+class Engine:
+    """Trains one model with one method. `folder` holds the checkpoint, history and TensorBoard events."""
+
+    model: MultimodalNet
+    method: Method
+    params: Optimisation
+    batches: Batches
+    fabric: Any
+    folder: Path
+    fingerprint: str
+    """what the run depends on: a checkpoint of another fingerprint is not resumed"""
+    frozen: bool = False
+    """encoders keep their weights and statistics; only the rest trains"""
+    select_split: str | None = "val"
+    """where the epoch is chosen; None: there is no such split, and the last epoch is kept"""
+    on_epoch: Callable[[int], None] = field(default=lambda epoch: None)
+    checkpoint_minutes: float = 0
+    """time between two checkpoints within an epoch; 0: after epochs alone"""
+    loggers: Sequence[Choice] = field(default_factory=lambda: Runtime().loggers)
+    """where the numbers go; none of them can end the training"""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """what loggers may say of the run, by dotted name"""
+
+    def __post_init__(self) -> None:
+        self.ranks, self.stop, self.clock = Ranks(self.fabric), Stop(), Clock()
+        self.timer = Timer(self.checkpoint_minutes)
+        self.scale = LossScale(self.fabric.device, active=self.params.precision == "16")
+        self.norm = SharedNorm(self.ranks)
+
+    def fit(self) -> dict[str, Any]:
+        """Train to the end and leave the selected epoch's weights in the model. Returns the selection."""
+        self._build()
+        first = self._resume()
+        name = self.folder.name.removesuffix(PARTIAL)
+        training, title = Training(self.folder, name, self.number, self.facts), f"train {name}"
+        self.monitor = Monitor(training, self.loggers if self.ranks.first else (), self.history)
+        with (
+            self.norm.installed(self.model),
+            stop_on_sigterm() as self.stop,
+            progress(title, self.run.epochs, "epochs", self.ranks.first) as advance,
+        ):
+            advance(first)
+            for epoch in range(first, self.run.epochs):
+                self.run.epoch = epoch
+                values = self._epoch()
+                self._select(values)
+                self.done = 0
+                self._checkpoint(epoch + 1)
+                self.on_epoch(epoch)
+                advance(1, _note(values))
+        self.monitor.close()
+        return self._finish()
+
+    def _epoch(self) -> dict[str, float]:
+        run, size, skip = self.run, self.params.batch_size, self.done
+        if not self.done:  # else a stopped run began this epoch
+            self.totals = Totals()
+            self.logging = True
+            self.method.epoch_start(run)
+        resample = agreed(self.method.resample(run), self.ranks)
+        self.clock.start()
+        length = self._length(resample)
+        for phase in self.method.phases(run):
+            self._train_mode(phase)
+            if phase.fresh and not skip:  # else a stopped run began this pass
+                self.optimizer.state.clear()
+            for whole, micro_batches in self.batches.epoch(
+                "train", run.epoch, size, self.params.accumulate, skip, resample
+            ):
+                self.schedule.at(run.epoch, self.done / length, self.number)
+                step = Step(run, phase, self.ranks.sum, partial(self.update, micro_batches, whole))
+                self.method.step(step)
+                if step.modalities is not None:  # in parts: the method says what they say together
+                    self.totals.count(step)
+                self.number += 1
+                self.done += 1
+                if self.ranks.any(self.stop.asked or self.timer.due()):
+                    self._keep_steps()
+            skip = max(0, skip - self.batches.steps("train", size, resample))
+        self.clock.stop()
+        self.ranks.share_buffers(self.model)
+        self.logging = True  # what a method says once an epoch is always written
+        self.method.epoch_end(run)
+        self.guard.check()
+        values = {f"train/{k}": v for k, v in self.totals.over(self.ranks).means().items()}
+        if resample is not None:
+            values["train/samples"] = len(resample)
+        if self.method.trains:
+            values = self.schedule.values() | values
+        if self.select_split is not None:
+            values |= {f"val/{k}": v for k, v in self.score(self.select_split).items()}
+        self.monitor.epoch(run.epoch, self.number, values)
+        return values
+
+    def _length(self, resample: Resample | None) -> int:
+        """Optimiser steps of the running epoch, where the schedule asks for them."""
+        if self.params.schedule_per == "epoch":
+            return 1
+        passes = len(tuple(self.method.phases(self.run)))
+        return passes * self.batches.steps("train", self.params.batch_size, resample)
+
+    def update(self, micro_batches: list[Batch], whole: int, step: Step) -> None:
+        """The ordinary optimiser step over this rank's micro-batches of a batch of `whole` samples."""
+        self.logging = self.number % self.params.log_every == 0
+        self.optimizer.zero_grad(set_to_none=True)
+        step.whole = self.norm.samples = whole
+        encoded = self._survey(step, micro_batches) if self.method.surveys(step.run) else None
+        seen: list[Seen] = []
+        for batch in micro_batches:
+            loss = self._forward(step, batch, encoded)
+            # uneven micro-batches and ranks together give the gradient of the whole batch's mean
+            part = len(batch.labels) * self.batches.ranks / whole
+            self.method.backward(step, self.scale.scaled(loss if part == 1 else loss * part))
+            seen.append(detached(step))
+        step.labels, step.logits, step.features, step.contributions = joined(seen)
+        step.place = joined_place(micro_batches)
+        self.ranks.average_gradients(self.model.parameters())
+        if not self.scale.unscale(self.optimizer):
+            return  # a gradient overflowed: this step is left out, and the next is scaled less
+        if self.logging:
+            self.guard.check()
+            self.monitor.points(gradient_norms(self.model), self.number)
+        self.method.gradients(step)
+        if self.params.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.params.clip_norm)
+        self.optimizer.step()
+
+    def _survey(self, step: Step, micro_batches: list[Batch]) -> Features | None:
+        """Show the method this rank's whole step. Returns the features where the forward pass can go on from them."""
+        with self.fabric.autocast():
+            if len(micro_batches) == 1:
+                encoded = [self._encode(micro_batches[0])]
+            else:
+                with rehearsal(self.model):
+                    encoded = [self._encode(batch) for batch in micro_batches]
+            with torch.no_grad():
+                step.labels = torch.cat([batch.labels for batch in micro_batches])
+                step.features = joined_features(encoded)
+                step.logits, step.contributions = self.model.fuse(step.features)
+                step.place = joined_place(micro_batches)
+                step.parts = [batch.inputs for batch in micro_batches]
+                self.method.survey(step)
+        return encoded[0] if len(encoded) == 1 else None
+
+    def _encode(self, batch: Batch, modalities: tuple[str, ...] | None = None) -> Features:
+        """Features of the batch's samples; of none where a stand-in runs in their place."""
+        inputs, self.norm.counts = batch.stand_in or batch.inputs, batch.stand_in is None
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            if modalities is None:
+                features: Features = self.model.encode(inputs, batch.present)
+            else:
+                features = {m: self.model.encode_one(m, inputs[m]) for m in modalities}
+        if batch.stand_in is None:
+            return features
+        if self.model.exchange is not None:
+            self.model.exchange.forget()
+        return rows_of(features, slice(0))
+
+    def _forward(self, step: Step, batch: Batch, encoded: Features | None) -> Tensor:
+        with self.fabric.autocast():
+            step.inputs, step.labels = batch.inputs, batch.labels
+            step.place, step.keep = batch.place, batch.keep
+            if encoded is None:
+                encoded = self._encode(batch, step.modalities)
+            step.features = self.method.features(step, encoded)
+            self._check_tokens(step.features)
+            step.logits, step.contributions = self.model.fuse(step.features)
+            terms = self.method.objective(step)
+            self.totals.add(step, terms)
+        if len(step.labels):  # else a loss is the mean over nothing, and counts nothing
+            self.guard.watch(self.number, terms)
+        if self.logging:
+            self.monitor.points(
+                {f"loss/{name}": value.detach() for name, value in terms.items()}, self.number
+            )
+        first, *others = terms.values()
+        for other in others:
+            first = first + other
+        return first
+
+    def _check_tokens(self, features: Features) -> None:
+        """Raise ModelError where the method took away the tokens that the head reads."""
+        if self.model.fusion.reads_tokens and not isinstance(features, EncodedFeatures):
+            raise ModelError(
+                f"method {METHODS.name_of(type(self.method))}: its hook `features` leaves out the tokens that fusion "
+                f"'{self.model.architecture.fusion.name}' reads; edit them by ambidex.net.encoded.scaled"
+            )
+
+    @torch.no_grad()
+    def score(self, split: str) -> dict[str, float]:
+        """Accuracy (fused and per modality) and mean negative log-likelihood on a split, without augmentation."""
+        self.model.eval()
+        total, size = len(self.batches.store.rows(split)), 4 * self.params.batch_size
+        shares, mine = Shares(total, size, self.ranks), []
+        step = Step(self.run, Phase(), self.ranks.sum)
+        for batch in shares.batches(self.batches, split):
+            with self.fabric.autocast():
+                step.labels, step.features = batch.labels, self.model.encode(batch.inputs, batch.present)
+                step.logits, step.contributions = self.model.fuse(step.features)
+                one = Totals()
+                one.add(step, {"nll": F.cross_entropy(step.logits.float(), batch.labels)})
+            mine.append(one.sums)
+        means = Totals(shares.totals(mine), total).means()
+        return {k.replace("loss/nll", "nll"): v for k, v in means.items() if not k.startswith("share/")}
+
+    def sweep(self, split: str, rows: Tensor | None = None) -> tuple[Features, Tensor]:
+        """Features [N, D_m] and labels [N] of the split `train` or `val`, or of `rows` of it: see Run.sweep."""
+        if split not in ("train", "val"):
+            raise ValueError(f"split '{split}': methods may see train and val alone")
+        wanted = torch.arange(len(self.batches.store.rows(split))) if rows is None else rows
+        size, device = 4 * self.params.batch_size, self.fabric.device
+        shares = Shares(len(wanted), size, self.ranks)
+        parts = {m: [torch.empty(0, self.model.encoder(m).dim, device=device)] for m in self.model.modalities}
+        with evaluating(self.model):
+            for batch in shares.batches(self.batches, split, wanted):
+                with self.fabric.autocast():
+                    for m, h in self.model.encode(batch.inputs, batch.present).items():
+                        parts[m].append(h.float())
+        features = {m: torch.cat(part) for m, part in parts.items()}
+        if self.ranks.count > 1:
+            features = {m: shares.joined(h).to(device) for m, h in features.items()}
+        labels = self.batches.store.labels[self.batches.store.rows(split)[wanted]]
+        return features, labels.to(device)
+
+    def _build(self) -> None:
+        self.model.to(self.fabric.device)
+        if self.frozen:
+            for name in self.model.modalities:
+                self.model.encoder(name).requires_grad_(False)
+        seed, device = self.batches.seed, self.fabric.device
+        rank = (
+            ("rank", self.ranks.rank) if self.ranks.rank else ()
+        )  # what dropout drops differs between ranks
+        torch.manual_seed(generator("train", seed, *rank).initial_seed())
+        rng = generator("method", seed, device=device)
+        epochs = self.params.epochs if self.method.trains else 1
+        samples = len(self.batches.store.rows("train"))
+        held_out = len(self.batches.store.rows("val"))
+        self.run = Run(self.model, self.model.modalities, epochs, samples, rng, self._log)
+        self.run.sweep, self.run.validation = self.sweep, held_out
+        self.run.steps = self.batches.steps("train", self.params.batch_size)
+        self.run.labels = self.batches.store.labels[self.batches.store.rows("train")]
+        self.method.check(self.model.architecture, self.frozen)
+        self.norm.check_presence(self.model, self.batches.store.present)
+        self.method.setup(self.run)
+        self.trained = [p for p in self.model.parameters() if p.requires_grad]
+        own = self.method.parameter_groups(self.run)
+        groups = group_parameters(self.model, self.trained, own, self.params)
+        self.optimizer = build_optimizer(groups, self.params)
+        self.schedule = Schedule(self.optimizer, self.params)
+        self.guard = FiniteGuard(self.folder)
+        self.number, self.done = 0, 0  # optimiser steps in all, and of the running epoch
+        self.best: dict[str, Any] = {}
+        self.history: list[dict[str, Any]] = []
+        self.logging = False
+
+    def _train_mode(self, phase: Phase) -> None:
+        self.model.train()
+        wanted = {id(p) for p in (self.trained if phase.trains is None else phase.trains)}
+        for parameter in self.trained:
+            parameter.requires_grad_(id(parameter) in wanted)
+        for name in self.model.modalities:
+            if not any(parameter.requires_grad for parameter in self.model.own(name)):
+                self.model.encoder(name).eval()
+
+    def _log(self, name: str, value: float | Tensor) -> None:
+        if self.logging:
+            self.monitor.points({f"method/{name}": value}, self.number)
+
+    def _select(self, values: dict[str, float]) -> None:
+        accuracy, nll = values.get("val/accuracy/fused"), values.get("val/nll")
+        self.guard.check_score(nll, self.run.epoch)
+        rule, score = self.params.selection, float(self.run.epoch)
+        if rule != "last" and accuracy is not None and nll is not None:
+            score = -nll if rule == "val_nll" else accuracy
+        if not self.best or score > self.best["score"]:
+            self.best = {"score": score, "epoch": self.run.epoch, "accuracy": accuracy, "nll": nll}
+            if self.ranks.first:
+                write_bytes(self.folder / BEST_FILE, save(_weights(self.model)))
+
+    def _keep_steps(self) -> None:
+        """A checkpoint in mid-epoch. Raises PreemptedError where it was made because of SIGTERM."""
+        self.guard.check()
+        self._checkpoint(self.run.epoch)
+        if not self.ranks.any(self.stop.asked):
+            return
+        self.monitor.close(complete=False)
+        where = f"step {self.number} of epoch {self.run.epoch + 1}"
+        raise PreemptedError(f"stopped by SIGTERM after {where}; a rerun resumes from {self.folder}")
+
+    def _checkpoint(self, epoch: int) -> None:
+        """Write all that the rest of the run depends on: it goes on in `epoch` after `done` of its steps."""
+        own = random_state() | (self.totals.state() if self.done else {})
+        ranks = self.ranks.gather(own)
+        self.timer.set()
+        self.guard.saved_epoch = self.run.epoch
+        if not self.ranks.first:
+            return
+        state = {
+            "fingerprint": self.fingerprint,
+            "epoch": epoch,
+            "done": self.done,
+            "number": self.number,
+            "seconds": self.clock.read(),
+            "best": self.best,
+            "history": self.history,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.now,
+            "scale": self.scale.state_dict(),
+            "method": self.method.state_dict(),
+            "method_rng": self.run.rng.get_state(),
+            "ranks": ranks,
+        }
+        self.monitor.flush()
+        save_checkpoint(self.folder, state)
+
+    def _resume(self) -> int:
+        state = load_checkpoint(self.folder, self.fingerprint)
+        if state is None:
+            return 0
+        with fitting(
+            Source(str(self.folder / CHECKPOINT_FILE), TrainingError, "delete it to start over"),
+            "a checkpoint of this run",
+        ):
+            return self._restore(state)
+
+    def _restore(self, state: dict[str, Any]) -> int:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.now = float(state["schedule"])
+        self.scale.load_state_dict(state["scale"])
+        self.method.load_state_dict(state["method"])
+        self.run.rng.set_state(state["method_rng"])
+        self.number, self.best, self.history = state["number"], state["best"], state["history"]
+        self.done, self.clock.seconds = state["done"], state["seconds"]
+        own = state["ranks"][self.ranks.rank]
+        restore_random_state(own)
+        if self.done:
+            self.totals = Totals.from_state(own, self.fabric.device)
+        self.guard.saved_epoch = state["epoch"] - (not self.done)
+        return int(state["epoch"])
+
+    def _finish(self) -> dict[str, Any]:
+        load_weights(self.model, self.folder / BEST_FILE)
+        self.ranks.wait()  # the first rank is about to move the folder
+        self.model.cpu().eval()
+        chosen = {key: value for key, value in self.best.items() if key != "score"}
+        return chosen | {"steps": self.number, "seconds": self.clock.seconds}
+
+
+def _note(values: dict[str, float]) -> str:
+    """How well it goes, in a few words: on validation, or on train where there is none."""
+    key = next((key for key in ("val/accuracy/fused", "train/accuracy/fused") if key in values), None)
+    return "" if key is None else f"{key.partition('/')[0]} accuracy {values[key]:.3f}"
+
+
+def _weights(model: MultimodalNet) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}

@@ -1,0 +1,186 @@
+"""Reading params.yaml: `--set a.b=c`, validation, plug-in options, and one clear line for every mistake."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ambidex.base.errors import ParamsError
+from ambidex.base.readers import Source, parse_yaml, read_text
+from ambidex.base.readers.schema import shown
+from ambidex.base.registry import Plugins, nearest
+from ambidex.configuration.mistakes import explain, refuse_truth_values
+from ambidex.configuration.options import choice_config, plugin_config
+from ambidex.configuration.params import Params
+from ambidex.resolve.groups import check_groups
+from ambidex.resolve.presets import apply_presets, check_preset, labels, names_preset
+
+
+def load_params(path: Path, overrides: Iterable[str] = ()) -> Params:
+    """Read `path`, apply overrides of the form `a.b=c`, validate everything.
+
+    Raises ParamsError: file missing, not YAML, unknown key, wrong type, out of range, unknown plug-in.
+    """
+    raw = read_yaml(path)
+    given = list(overrides)
+    alone: dict[str, Any] = {}
+    for override in given:
+        apply_override(raw, override)
+        apply_override(alone, override)
+    try:
+        return parse_params(raw, source=str(path), overrides=alone)
+    except ParamsError as error:
+        raise ParamsError(_blame(str(error), path, given)) from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping that a YAML file holds; a section without content (`runtime:`) is an empty one."""
+    value = parse_yaml(read_text(path, Source(str(path), ParamsError)), str(path))
+    if not isinstance(value, dict):
+        raise ParamsError(f"{path}: expected sections like 'train:', found {type(value).__name__}")
+    for key in value:
+        if not isinstance(key, str):
+            raise ParamsError(f"{path}: the key {shown(key)} is not text, expected sections like 'train:'")
+    return {key: {} if content is None else _separate(content) for key, content in value.items()}
+
+
+def _separate(value: Any) -> Any:
+    """A copy in which aliases (`train: *loop`) are values of their own, so that `--set` changes one only."""
+    if isinstance(value, dict):
+        return {key: _separate(content) for key, content in value.items()}
+    return [_separate(content) for content in value] if isinstance(value, list) else value
+
+
+def apply_override(raw: dict[str, Any], override: str) -> None:
+    """Set one dotted key in `raw`, in place: `train.epochs=3`. The value is read as YAML."""
+    key, equals, text = override.partition("=")
+    if not equals or not all(key.split(".")):
+        raise ParamsError(f"--set {override}: expected key.path=value, for example train.epochs=3")
+    *parents, last = key.split(".")
+    node = raw
+    for parent in parents:
+        child = node.setdefault(parent, {})
+        if not isinstance(child, dict):
+            raise ParamsError(f"--set {override}: '{parent}' is a value, not a section")
+        node = child
+    try:
+        node[last] = parse_yaml(text, override)
+    except ParamsError:
+        raise ParamsError(f"--set {override}: '{text}' is not a YAML value") from None
+
+
+def parse_params(
+    raw: Mapping[str, Any], source: str = "params", overrides: Mapping[str, Any] | None = None
+) -> Params:
+    """Validate a mapping as Params, plug-in options included, and resolve presets.
+
+    `source` names the mapping in messages; `overrides`: the part of it that `--set` gave.
+    """
+    try:
+        params = apply_presets(Params.model_validate(raw), overrides or {})
+        refuse_truth_values(raw, params)
+        params.check_modalities()
+        _check_plugins(params)
+    except ValidationError as error:
+        raise ParamsError(explain(error, Params, source)) from None
+    except ParamsError as error:
+        text = str(error)
+        raise ParamsError(text if text.startswith(source) else f"{source}: {text}") from None
+    return params
+
+
+def method_choice(params: Params, label: str) -> tuple[str, dict[str, Any]]:
+    """Plug-in name and options of the method called `label` in `methods:` (`use` names the plug-in)."""
+    options = dict(params.methods.get(label) or {})
+    options.pop("train", None)
+    return str(options.pop("use", label)), options
+
+
+def method_params(params: Params, label: str) -> Params:
+    """`params` for training the method `label`: its own `train` overrides are applied (its best step size).
+
+    Raises ParamsError where it has no preset of the name that is asked for.
+    """
+    check_preset(params, label)
+    return _trained(params, label)
+
+
+def _trained(params: Params, label: str) -> Params:
+    overrides = (params.methods.get(label) or {}).get("train") or {}
+    if not isinstance(overrides, Mapping):
+        raise ParamsError(f"methods.{label}.train: got {overrides!r}, expected a block of keys and values")
+    raw = params.model_dump(mode="json")
+    raw["train"] = {**raw["train"], **overrides, "method": label}
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        raise ParamsError(explain(error, Params, "", prefix=f"methods.{label}.")) from None
+
+
+def _blame(message: str, path: Path, overrides: list[str]) -> str:
+    """Name `--set` instead of the file where the key that is wrong was set there."""
+    blamed, _, _ = message.removeprefix(f"{path}: ").partition(":")
+    for override in reversed(overrides):
+        key = override.partition("=")[0]
+        if f"{blamed}.".startswith(f"{key}.") or f"{key}.".startswith(f"{blamed}."):
+            return message.replace(f"{path}:", f"--set {override}:", 1)
+    return message
+
+
+def _check_plugins(params: Params) -> None:
+    from ambidex.data.datasets import DATASETS
+    from ambidex.learn.log import LOGGERS
+    from ambidex.net.encoders import ENCODERS
+    from ambidex.net.fusion import FUSIONS
+
+    _check_name(DATASETS, params.prepare.dataset, "prepare.dataset")
+    plugin_config(DATASETS, params.prepare.dataset, params.prepare.options, "prepare.options")
+    for name, choice in params.model.encoders.items():
+        choice_config(ENCODERS, choice, f"model.encoders.{name}")
+    choice_config(FUSIONS, params.model.fusion, "model.fusion")
+    for index, choice in enumerate(params.runtime.loggers):
+        choice_config(LOGGERS, choice, f"runtime.loggers.{index}")
+    _check_methods(params)
+    _check_evaluation(params)
+
+
+def _check_methods(params: Params) -> None:
+    from ambidex.learn.method import METHODS
+
+    named = {"train.method": [params.train.method], "study.methods": params.study.methods}
+    for path, listed in named.items():
+        for label in listed:
+            if label not in params.methods:
+                _check_name(METHODS, label, path, also=list(params.methods))
+    used = [method_choice(params, label)[0] for label in (params.train.method, *params.study.methods)]
+    check_groups(params.pretrain.groups, "pretrain.groups", params)
+    check_groups(params.train.groups, "train.groups", params, used)
+    for label in labels(params):
+        name, options = method_choice(params, label)
+        plugin_config(METHODS, name, options, f"methods.{label}")
+        trained = _trained(params, label)
+        own = "groups" in ((params.methods.get(label) or {}).get("train") or {})
+        check_groups(trained.train.groups if own else {}, f"methods.{label}.train.groups", params, [name])
+        if label == params.train.method or names_preset(params, label):
+            check_preset(params, label)  # the others' when they are trained
+
+
+def _check_evaluation(params: Params) -> None:
+    from ambidex.decide.allocators import ALLOCATORS
+    from ambidex.judge.diagnose import DIAGNOSTICS
+
+    for index, name in enumerate(params.evaluate.allocators or ()):
+        _check_name(ALLOCATORS, name, f"evaluate.allocators.{index}")
+    for index, name in enumerate(params.evaluate.diagnostics or []):
+        _check_name(DIAGNOSTICS, name, f"evaluate.diagnostics.{index}")
+    _check_name(ALLOCATORS, params.evaluate.allocator, "evaluate.allocator")
+    for name, options in params.evaluate.options.items():
+        _check_name(ALLOCATORS, name, f"evaluate.options.{name}")
+        plugin_config(ALLOCATORS, name, options, f"evaluate.options.{name}")
+
+
+def _check_name(plugins: Plugins[Any], name: str, path: str, also: Sequence[str] = ()) -> None:
+    known = sorted({*plugins.names(), *also})
+    if name not in known:
+        raise ParamsError(f"{path}: {plugins.kind} '{name}' does not exist; {nearest(name, known)}")

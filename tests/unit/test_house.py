@@ -1,0 +1,68 @@
+"""The house: rooms in order, no circles, small files, and a picture that is true."""
+
+import ast
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from helpers.house import PAGE, ROOMS, ROOT, imports, modules, redrawn, room_of
+
+MOST_AT_THE_TOP = 10
+LONGEST_FILE, LONGEST_FUNCTION = 350, 50
+LONGER = {"src/ambidex/learn/engine.py": 440}
+"""the one loop, which is read as one text"""
+FILES = [
+    file
+    for folder in ("src/ambidex", "components", "pipelines", "benchmarks")
+    for file in sorted((ROOT / folder).rglob("*.py"))
+]
+
+
+def test_every_module_is_in_a_room():
+    assert {room_of(name) for name in modules()} == {*ROOMS, ""}
+
+
+def test_a_file_imports_only_what_stands_below_it():
+    height = {room: place for place, room in enumerate(ROOMS)}
+    upwards = [
+        f"{name} imports {other}"
+        for name, imported in imports().items()
+        for other in imported
+        if room_of(name) and room_of(other) and height[room_of(other)] > height[room_of(name)]
+    ]
+    assert not upwards
+
+
+def test_no_import_circles():
+    try:
+        order = [
+            *TopologicalSorter({name: set(imported) for name, imported in imports().items()}).static_order()
+        ]
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+    assert len(order) == len(modules())
+
+
+def test_the_top_is_nearly_empty():
+    assert len([*(ROOT / "src/ambidex").glob("*.py")]) <= MOST_AT_THE_TOP
+
+
+def test_files_and_functions_are_short() -> None:
+    for file in FILES:
+        _check_length(file)
+
+
+def _check_length(file: Path):
+    text = file.read_text()
+    assert text.count("\n") <= LONGER.get(str(file.relative_to(ROOT)), LONGEST_FILE)
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, functions):
+            lines = (node.end_lineno or 0) - node.lineno + 1
+            assert lines <= LONGEST_FUNCTION, f"{file}: {node.name} has {lines} lines"
+
+
+def test_the_picture_is_true():
+    page = PAGE.read_text()
+    assert page == redrawn(page), "PYTHONPATH=tests python -m helpers.house draws it again"
