@@ -37,9 +37,11 @@ def _killed_in_mid_epoch(arguments, checkpoint):
             assert time.monotonic() < deadline
             assert process.poll() is None
             if checkpoint.exists():
+                os.killpg(process.pid, signal.SIGSTOP)  # else it may be done before it is killed
                 state = torch.load(checkpoint, weights_only=True)
                 if state["number"] > 35 and state["done"]:
                     break
+                os.killpg(process.pid, signal.SIGCONT)
             time.sleep(0.01)
     finally:
         os.killpg(process.pid, signal.SIGKILL)
