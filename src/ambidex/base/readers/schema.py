@@ -17,6 +17,7 @@ from pydantic import (
 from ambidex.base.readers.source import Source
 
 _WORDS = {
+    "a valid tuple": "a list",
     "Input should be": "expected",
     "a valid integer": "an integer",
     "a valid boolean": "true or false",
