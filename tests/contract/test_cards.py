@@ -27,7 +27,7 @@ def test_passes_are_counted_for_any_number_of_modalities(name):
 
 def test_the_files_that_guard_it_are_there(name):
     guards = METHODS.get(name).card.guards
-    for file in (f"tests/unit/test_method_{name}.py",) if guards is None else guards:
+    for file in (f"tests/learn/test_method_{name}.py",) if guards is None else guards:
         assert (ROOT / file).exists(), file
 
 

@@ -54,7 +54,7 @@ def test_a_fault_is_caught(copy, fault):
     assert verdict.caught, verdict
 
 
-NOISE = "tests/unit/test_media_noise.py"
+NOISE = "tests/data/test_media_noise.py"
 NOISY = f"{NOISE}::test_noise_has_the_deviation_asked_for_and_no_bias"
 
 
@@ -79,7 +79,7 @@ def test_what_is_not_there_or_twice_is_stale(copy, before):
             _fault("import zlib_that_is_nowhere", before="import zlib"), "NOT RUN", marks=pytest.mark.slow
         ),
         pytest.param(_fault("", f"{NOISE}::test_of_no_such_name"), "NOT RUN", marks=pytest.mark.slow),
-        pytest.param(_fault("", "tests/unit/test_readme.py -k nothing"), "NOT RUN", marks=pytest.mark.slow),
+        pytest.param(_fault("", "tests/house/test_readme.py -k nothing"), "NOT RUN", marks=pytest.mark.slow),
     ],
     ids=["a test fails", "all pass", "it cannot be imported", "no such test", "nothing ran"],
 )

@@ -76,7 +76,7 @@ def section(name: str, method: type[Method], origin: str = "") -> str:
 def guards(name: str, method: type[Method]) -> list[str]:
     """What holds a method to its words: its own tests, those of every method, and the faults that these must catch."""
     card = method.card
-    found = [f"tests/unit/test_method_{name}.py"] if card.guards is None else list(card.guards)
+    found = [f"tests/learn/test_method_{name}.py"] if card.guards is None else list(card.guards)
     found.append(f"pytest tests/contract -k {name}")
     acts = method.trains and card.intervenes  # in one that does not there is nothing to get wrong
     return found + ([f"make mutations METHOD={name}"] if acts else [])

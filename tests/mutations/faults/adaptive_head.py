@@ -3,7 +3,7 @@
 from mutations.fault import Fault
 
 METHOD = "src/ambidex/learn/methods/adaptive_head.py"
-TESTS = "tests/unit/test_method_adaptive_head.py::"
+TESTS = "tests/learn/test_method_adaptive_head.py::"
 
 FAULTS = [
     Fault(

@@ -4,8 +4,8 @@ from mutations.fault import Fault
 
 METHOD = "src/ambidex/learn/methods/agm.py"
 RESPONSES = "src/ambidex/learn/loop/responses.py"
-OWN = "tests/unit/test_method_agm.py"
-STEPS = "tests/unit/test_method_agm_steps.py"
+OWN = "tests/learn/test_method_agm.py"
+STEPS = "tests/learn/test_method_agm_steps.py"
 
 FAULTS = [
     Fault(

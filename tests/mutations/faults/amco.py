@@ -4,8 +4,8 @@ from mutations.fault import Fault
 
 METHOD = "src/ambidex/learn/methods/amco.py"
 HEAD = "src/ambidex/net/fusion/concat_map.py"
-TESTS = "tests/unit/test_method_amco.py::"
-FUSION = "tests/unit/test_fusion.py::"
+TESTS = "tests/learn/test_method_amco.py::"
+FUSION = "tests/net/test_fusion.py::"
 RANKS = "tests/contract/test_ranks.py::test_two_ranks_train_as_one"
 STOPPED = "tests/contract/test_methods.py::test_stopped_within_an_epoch_it_resumes_bit_identical"
 

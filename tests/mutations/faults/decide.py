@@ -2,9 +2,9 @@
 
 from mutations.fault import Fault
 
-HEAD = "tests/unit/test_head.py::"
-SOURCES = "tests/unit/test_decide_sources.py::"
-SAVED = "tests/unit/test_decision.py::"
+HEAD = "tests/net/test_head.py::"
+SOURCES = "tests/decide/test_decide_sources.py::"
+SAVED = "tests/decide/test_decision.py::"
 
 FAULTS = [
     Fault(
@@ -19,7 +19,7 @@ FAULTS = [
         file="src/ambidex/decide/options.py",
         before="{**others.get(other, {}), **config.options.get(other, {})}",
         after="{**config.options.get(other, {}), **others.get(other, {})}",
-        caught_by="tests/unit/test_decide_options.py::"
+        caught_by="tests/decide/test_decide_options.py::"
         "test_one_that_picks_holds_the_others_parameters_with_its_own_on_top",
     ),
     Fault(

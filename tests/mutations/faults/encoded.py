@@ -3,9 +3,9 @@
 from mutations.fault import Fault
 
 ENCODED = "src/ambidex/net/encoded.py"
-TOKENS = "tests/unit/test_tokens.py::"
-MISSING = "tests/unit/test_missing.py::"
-DECIDE = "tests/unit/test_decide_missing.py::"
+TOKENS = "tests/net/test_tokens.py::"
+MISSING = "tests/net/test_missing.py::"
+DECIDE = "tests/decide/test_decide_missing.py::"
 RUN = "tests/stages/test_missing_run.py::"
 
 FAULTS = [

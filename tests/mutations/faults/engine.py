@@ -12,10 +12,10 @@ OVERFLOWS = PRECISION + "test_a_step_that_overflows_leaves_no_trace"
 BATCHES = "src/ambidex/learn/loop/batches.py"
 NORM = "src/ambidex/learn/loop/shared_norm.py"
 RANKS = "tests/contract/test_ranks.py::"
-SHARED = "tests/unit/test_shared_norm.py::test_ranks_normalise_as_one"
+SHARED = "tests/learn/test_shared_norm.py::test_ranks_normalise_as_one"
 
 OPTIMISE = "src/ambidex/learn/loop/optimise.py"
-RATES = "tests/unit/test_optimise.py::"
+RATES = "tests/learn/test_optimise.py::"
 
 FAULTS = [
     Fault(
@@ -51,14 +51,14 @@ FAULTS = [
         file=BATCHES,
         before="for number, chunk in list(enumerate(split_batches(order, batch_size)))[skip:]:",
         after="for number, chunk in list(enumerate(split_batches(order, batch_size + self.ranks - 1)))[skip:]:",
-        caught_by="tests/unit/test_engine.py::test_the_steps_are_the_same_for_any_number_of_ranks",
+        caught_by="tests/learn/test_engine.py::test_the_steps_are_the_same_for_any_number_of_ranks",
     ),
     Fault(
         name="engine: a small rest joins the step before",
         file=BATCHES,
         before="len(batches[-1]) == 1:",
         after="len(batches[-1]) <= 3:",
-        caught_by="tests/unit/test_engine.py::test_a_single_sample_left_over_joins_the_batch_before",
+        caught_by="tests/learn/test_engine.py::test_a_single_sample_left_over_joins_the_batch_before",
     ),
     Fault(
         name="engine: a stand-in counts as a sample",

@@ -9,9 +9,9 @@ REASONS = "src/ambidex/data/media/reasons.py"
 SOUND = "src/ambidex/data/kinds/_spectrogram.py"
 ARRAYS = "src/ambidex/data/media/arrays.py"
 FOREIGN = "src/ambidex/data/media/foreign.py"
-WORKERS = "tests/unit/test_media_isolation.py::"
+WORKERS = "tests/data/test_media_isolation.py::"
 FILES = "tests/stages/test_broken_files.py::"
-TABLES = "tests/unit/test_media_arrays.py::"
+TABLES = "tests/data/test_media_arrays.py::"
 
 FAULTS = [
     Fault(

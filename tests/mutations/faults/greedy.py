@@ -4,7 +4,7 @@ from mutations.fault import Fault
 
 METHOD = "src/ambidex/learn/methods/greedy.py"
 EXCHANGE = "src/ambidex/net/exchange.py"
-TESTS = "tests/unit/test_method_greedy.py::"
+TESTS = "tests/learn/test_method_greedy.py::"
 
 FAULTS = [
     Fault(
@@ -97,28 +97,28 @@ FAULTS = [
         file=EXCHANGE,
         before="return maps.view(samples, -1, *maps.shape[1:])",
         after="return maps.view(-1, samples, *maps.shape[1:]).transpose(0, 1)",
-        caught_by="tests/unit/test_exchange.py::test_features_are_those_of_mmtm_by_hand",
+        caught_by="tests/net/test_exchange.py::test_features_are_those_of_mmtm_by_hand",
     ),
     Fault(
         name="utilisation: a stream is told its partner all the same",
         file=EXCHANGE,
         before="told = torch.cat([*average[:place], own, *average[place + 1 :]], dim=1)",
         after="told = actual",
-        caught_by="tests/unit/test_diagnose_utilisation.py::test_of_encoders_that_exchange_it_is_that_of_the_paper",
+        caught_by="tests/judge/test_diagnose_utilisation.py::test_of_encoders_that_exchange_it_is_that_of_the_paper",
     ),
     Fault(
         name="utilisation: the average is over validation and test too",
         file="src/ambidex/judge/evaluation.py",
         before='heard_in_training = heard if split == "train" else heard_in_training',
         after="heard_in_training = heard",
-        caught_by="tests/unit/test_diagnose_utilisation.py::test_of_encoders_that_exchange_it_is_that_of_the_paper",
+        caught_by="tests/judge/test_diagnose_utilisation.py::test_of_encoders_that_exchange_it_is_that_of_the_paper",
     ),
     Fault(
         name="utilisation: relative to the accuracy without",
         file="src/ambidex/judge/diagnose/utilisation.py",
         before="(right - without) / right",
         after="(right - without) / without",
-        caught_by="tests/unit/test_diagnose_utilisation.py::test_of_other_models_it_is_of_features_and_says_so",
+        caught_by="tests/judge/test_diagnose_utilisation.py::test_of_other_models_it_is_of_features_and_says_so",
     ),
     Fault(
         name="greedy: the host asks for the verdict in every step",

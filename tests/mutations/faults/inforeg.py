@@ -3,7 +3,7 @@
 from mutations.fault import Fault
 
 METHOD = "src/ambidex/learn/methods/inforeg.py"
-TESTS = "tests/unit/test_method_inforeg.py::"
+TESTS = "tests/learn/test_method_inforeg.py::"
 RANKS = "tests/contract/test_ranks.py::test_two_ranks_train_as_one"
 
 FAULTS = [

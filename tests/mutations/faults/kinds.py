@@ -6,8 +6,8 @@ RAGGED = "src/ambidex/data/ragged.py"
 SEQUENCE = "src/ambidex/data/kinds/sequence.py"
 STRETCHES = "src/ambidex/data/kinds/_stretches.py"
 CNN = "src/ambidex/net/encoders/sequence_cnn.py"
-UNIT = "tests/unit/test_sequences.py::"
-ENCODERS = "tests/unit/test_encoders.py::"
+UNIT = "tests/data/test_sequences.py::"
+ENCODERS = "tests/net/test_encoders.py::"
 STATISTICS = UNIT + "test_statistics_count_real_steps_and_padding_is_zero_after_normalisation"
 PADDING = ENCODERS + "test_padding_changes_no_bit_of_a_feature"
 
@@ -66,7 +66,7 @@ FAULTS = [
         file="src/ambidex/data/media/frames.py",
         before="any(want.still for want in asked)",
         after="False",
-        caught_by="tests/unit/test_kinds.py::test_one_picture_is_what_frames_make_of_it_and_a_film_is_refused",
+        caught_by="tests/data/test_kinds.py::test_one_picture_is_what_frames_make_of_it_and_a_film_is_refused",
     ),
     Fault(
         name="sequence_cnn: the mean is over padding too",

@@ -3,10 +3,10 @@
 from mutations.fault import Fault
 
 MEDIA = "src/ambidex/data/media/"
-CLOCK = "tests/unit/test_media_clock.py::"
-FRAMES = "tests/unit/test_media_frames.py::"
-WHOLE = "tests/unit/test_media_wholeness.py::"
-DAMAGE = "tests/unit/test_media_damage.py::"
+CLOCK = "tests/data/test_media_clock.py::"
+FRAMES = "tests/data/test_media_frames.py::"
+WHOLE = "tests/data/test_media_wholeness.py::"
+DAMAGE = "tests/data/test_media_damage.py::"
 PLACES = CLOCK + "test_clicks_lie_where_they_are_heard"
 
 FAULTS = [

@@ -4,8 +4,8 @@ from mutations.fault import Fault
 
 METHOD = "src/ambidex/learn/methods/mla.py"
 FUSION = "src/ambidex/net/fusion/shared_entropy.py"
-TESTS = "tests/unit/test_method_mla.py::"
-FUSION_TESTS = "tests/unit/test_fusion_shared_entropy.py::"
+TESTS = "tests/learn/test_method_mla.py::"
+FUSION_TESTS = "tests/net/test_fusion_shared_entropy.py::"
 
 FAULTS = [
     Fault(

@@ -4,7 +4,7 @@ from mutations.fault import Fault
 
 METHOD = "src/ambidex/learn/methods/multi_task.py"
 LOSSES = "tests/contract/test_methods.py::test_every_loss_term_reaches_a_parameter"
-TESTS = "tests/unit/test_method_multi_task.py::"
+TESTS = "tests/learn/test_method_multi_task.py::"
 
 FAULTS = [
     Fault(

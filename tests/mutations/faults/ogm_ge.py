@@ -4,7 +4,7 @@ from mutations.fault import Fault
 
 METHOD = "src/ambidex/learn/methods/ogm_ge.py"
 SCORES = "src/ambidex/learn/methods/_scores.py"
-TESTS = "tests/unit/test_method_ogm_ge.py::"
+TESTS = "tests/learn/test_method_ogm_ge.py::"
 RANKS = "tests/contract/test_ranks.py::test_two_ranks_train_as_one"
 
 WEIGHTS = "src/ambidex/learn/methods/_weights.py"

@@ -3,7 +3,7 @@
 from mutations.fault import Fault
 
 METHOD = "src/ambidex/learn/methods/opm.py"
-TESTS = "tests/unit/test_method_opm.py::"
+TESTS = "tests/learn/test_method_opm.py::"
 RANKS = "tests/contract/test_ranks.py::test_two_ranks_train_as_one"
 ORDER = "tests/contract/test_methods.py::test_permuting_modalities_permutes_the_result"
 

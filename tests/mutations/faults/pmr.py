@@ -3,7 +3,7 @@
 from mutations.fault import Fault
 
 METHOD = "src/ambidex/learn/methods/pmr.py"
-TESTS = "tests/unit/test_method_pmr.py::"
+TESTS = "tests/learn/test_method_pmr.py::"
 
 FAULTS = [
     Fault(

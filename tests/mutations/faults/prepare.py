@@ -8,8 +8,8 @@ SPLITTING = "src/ambidex/data/datasets/_splitting.py"
 NAMES = "src/ambidex/data/datasets/_names.py"
 HEADER = "src/ambidex/data/media/csv_header.py"
 TESTS = "tests/stages/test_prepare_sharing.py::"
-SPLITS = "tests/unit/test_splitting.py::"
-WRITTEN = "tests/unit/test_names.py::"
+SPLITS = "tests/data/test_splitting.py::"
+WRITTEN = "tests/base/test_names.py::"
 
 FAULTS = [
     Fault(
@@ -108,7 +108,7 @@ FAULTS = [
         file=HEADER,
         before="numbers = [place for place, name in enumerate(names) if _is_number(name)]",
         after="numbers = [0] if start[:1].isdigit() else []",
-        caught_by="tests/unit/test_media_csv_header.py::test_a_header_that_is_none_is_refused",
+        caught_by="tests/data/test_media_csv_header.py::test_a_header_that_is_none_is_refused",
     ),
     Fault(
         name="prepare: one group validates without a word",
@@ -117,7 +117,7 @@ FAULTS = [
         after="if not 1 < len(names) <= FEW",
         caught_by=(
             "tests/stages/test_few_groups.py::test_the_line_offers_what_there_is",
-            "tests/unit/test_diagnose_finding.py::test_one_speaker_in_validation_is_named_with_the_way_out",
+            "tests/judge/test_diagnose_finding.py::test_one_speaker_in_validation_is_named_with_the_way_out",
         ),
     ),
 ]

@@ -2,7 +2,7 @@
 
 from mutations.fault import Fault
 
-READERS, TRUST = "tests/unit/test_readers.py::", "tests/unit/test_trust.py::"
+READERS, TRUST = "tests/base/test_readers.py::", "tests/base/test_trust.py::"
 HOSTILE = "tests/pipelines/test_client_hostile.py::"
 
 FAULTS = [
@@ -74,7 +74,7 @@ FAULTS = [
         file="src/ambidex/report/theme.py",
         before='    "text.parse_math": False,',
         after='    "text.parse_math": True,',
-        caught_by="tests/unit/test_report_charts.py::test_class_names_of_any_kind_are_drawn_as_they_are",
+        caught_by="tests/report/test_report_charts.py::test_class_names_of_any_kind_are_drawn_as_they_are",
     ),
     Fault(
         name="client: time-outs count from the last byte",

@@ -5,8 +5,8 @@ from mutations.fault import Fault
 METHOD = "src/ambidex/learn/methods/reconboost.py"
 ENGINE = "src/ambidex/learn/engine.py"
 HEAD = "src/ambidex/net/fusion/boosted.py"
-TESTS = "tests/unit/test_method_reconboost.py::"
-TURNS = "tests/unit/test_method_reconboost_turns.py::"
+TESTS = "tests/learn/test_method_reconboost.py::"
+TURNS = "tests/learn/test_method_reconboost_turns.py::"
 
 FAULTS = [
     Fault(
@@ -113,6 +113,6 @@ FAULTS = [
         file=HEAD,
         before="weight = self.rate * self.common.weight",
         after="weight = self.common.weight",
-        caught_by="tests/unit/test_fusion_boosted.py::test_linear_learners_have_blocks",
+        caught_by="tests/net/test_fusion_boosted.py::test_linear_learners_have_blocks",
     ),
 ]

@@ -5,7 +5,7 @@ from mutations.fault import Fault
 METHOD = "src/ambidex/learn/methods/relearning.py"
 REHEARSAL = "src/ambidex/learn/loop/rehearsal.py"
 ENGINE = "src/ambidex/learn/engine.py"
-TESTS = "tests/unit/test_method_relearning.py::"
+TESTS = "tests/learn/test_method_relearning.py::"
 
 FAULTS = [
     Fault(

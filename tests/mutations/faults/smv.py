@@ -4,7 +4,7 @@ from mutations.fault import Fault
 
 METHOD = "src/ambidex/learn/methods/smv.py"
 BATCHES = "src/ambidex/learn/loop/batches.py"
-OWN = "tests/unit/test_method_smv.py"
+OWN = "tests/learn/test_method_smv.py"
 
 FAULTS = [
     Fault(
@@ -81,27 +81,27 @@ FAULTS = [
         file=BATCHES,
         before="resample.keep[chunk[place]]",
         after="resample.keep[place]",
-        caught_by="tests/unit/test_resample.py::test_every_entry_is_served_once_with_its_mask",
+        caught_by="tests/learn/test_resample.py::test_every_entry_is_served_once_with_its_mask",
     ),
     Fault(
         name="the steps of a pass are those of the split",
         file=BATCHES,
         before="return len(split_batches(self._rows(split, resample), batch_size))",
         after="return len(split_batches(self._rows(split, None), batch_size))",
-        caught_by="tests/unit/test_resample.py::test_a_run_stopped_in_any_pass_goes_on_with_the_step_after",
+        caught_by="tests/learn/test_resample.py::test_a_run_stopped_in_any_pass_goes_on_with_the_step_after",
     ),
     Fault(
         name="every rank trains on its own entries",
         file="src/ambidex/learn/loop/resample.py",
         before="return Resample(ranks.from_first(resample.rows), ranks.from_first(resample.keep))",
         after="return resample",
-        caught_by="tests/unit/test_resample.py::test_ranks_that_value_differently_train_on_what_the_first_says",
+        caught_by="tests/learn/test_resample.py::test_ranks_that_value_differently_train_on_what_the_first_says",
     ),
     Fault(
         name="each rank augments from the start of the step's stream",
         file=BATCHES,
         before="len(chunk), place)",
         after="len(chunk), slice(0, place.stop - place.start))",
-        caught_by="tests/unit/test_augment.py::test_ranks_and_micro_batches_augment_as_one_process",
+        caught_by="tests/data/test_augment.py::test_ranks_and_micro_batches_augment_as_one_process",
     ),
 ]

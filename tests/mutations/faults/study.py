@@ -4,10 +4,10 @@ from mutations.fault import Fault
 
 STATISTICS = "src/ambidex/base/statistics.py"
 FAMILIES = "src/ambidex/report/study/significance.py"
-TESTS = "tests/unit/test_statistics.py::"
-STUDY = "tests/unit/test_study_tests.py::"
+TESTS = "tests/base/test_statistics.py::"
+STUDY = "tests/report/test_study_tests.py::"
 CLARITY = "src/ambidex/report/clarity.py"
-JUDGE = "tests/unit/test_one_judge.py::"
+JUDGE = "tests/report/test_one_judge.py::"
 
 FAULTS = [
     Fault(
@@ -85,27 +85,27 @@ FAULTS = [
         file="src/ambidex/report/study/repair.py",
         before='train: {{learning_rate: 0.003}}}}"',
         after='train: {{learning_rate: 0.003}}}}}}"',
-        caught_by="tests/unit/test_suggestions.py::test_braces_and_brackets_close",
+        caught_by="tests/configuration/test_suggestions.py::test_braces_and_brackets_close",
     ),
     Fault(
         name="power: seeds that agree by chance are not held against the study",
         file="src/ambidex/report/study/power_of_tests.py",
         before="a, b = np.maximum(of_seed, rest), np.maximum(of_sample - rest, 0)",
         after="a, b = of_seed, np.maximum(of_sample - rest, 0)",
-        caught_by="tests/unit/test_power.py::test_simulated_studies_find_it_in_four_of_five",
+        caught_by="tests/house/test_power.py::test_simulated_studies_find_it_in_four_of_five",
     ),
     Fault(
         name="power: the correction of marks is forgotten",
         file="src/ambidex/report/study/power.py",
         before="compare.significance / len(known)",
         after="compare.significance",
-        caught_by="tests/unit/test_power.py::test_the_study_measures_its_main_rows_against_the_reference",
+        caught_by="tests/house/test_power.py::test_the_study_measures_its_main_rows_against_the_reference",
     ),
     Fault(
         name="metrics.json: every allocator stands in it again",
         file="src/ambidex/report/result.py",
         before='        "samples": details["samples"],\n    }',
         after='        "samples": details["samples"],\n        "allocators": details["allocators"],\n    }',
-        caught_by="tests/unit/test_headline_numbers.py::test_evaluate_has_the_same_numbers_for_any_modalities_and_classes",
+        caught_by="tests/report/test_headline_numbers.py::test_evaluate_has_the_same_numbers_for_any_modalities_and_classes",
     ),
 ]

@@ -123,4 +123,4 @@ class Card:
     needs: str = ""
     """what `Method.needs` cannot say: needs of the data, or of some options"""
     guards: tuple[str, ...] | None = None
-    """test files other than tests/unit/test_method_NAME.py; None: that one"""
+    """test files other than tests/learn/test_method_NAME.py; None: that one"""

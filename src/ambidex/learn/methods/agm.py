@@ -137,7 +137,7 @@ class AGM(Method):
                 joint=61.59,
             ),
         ),
-        guards=("tests/unit/test_method_agm.py", "tests/unit/test_method_agm_steps.py"),
+        guards=("tests/learn/test_method_agm.py", "tests/learn/test_method_agm_steps.py"),
     )
     presets: ClassVar = {
         "cremad": _preset(1.5, 1500),

@@ -74,7 +74,7 @@ class Greedy(Method):
             "MMTM after all four layers of ResNet-18; here, as published, two heads, and MMTM after layers 2, 3 and 4.",
         ),
         published=(*toolkit(66.48, 66.82), *inforeg_table(67.82, 66.54)),
-        guards=("tests/unit/test_method_greedy.py", "tests/unit/test_exchange.py"),
+        guards=("tests/learn/test_method_greedy.py", "tests/net/test_exchange.py"),
     )
     presets: ClassVar = {
         "modelnet40": Preset(

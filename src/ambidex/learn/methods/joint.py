@@ -13,6 +13,6 @@ class Joint(Method):
     card = Card(
         intervenes=(),
         cost=Cost(words="the reference: every other cost is given relative to it"),
-        guards=("tests/unit/test_engine.py",),
+        guards=("tests/learn/test_engine.py",),
     )
     needs = Needs(missing=True)

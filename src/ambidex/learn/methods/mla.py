@@ -106,8 +106,8 @@ class MLA(Method):
             ),
         ),
         guards=(
-            "tests/unit/test_method_mla.py",
-            "tests/unit/test_fusion_shared_entropy.py",
+            "tests/learn/test_method_mla.py",
+            "tests/net/test_fusion_shared_entropy.py",
             "tests/stages/test_mla.py",
         ),
     )

@@ -119,9 +119,9 @@ class ReconBoost(Method):
             *toolkit(74.01, 68.38),
         ),
         guards=(
-            "tests/unit/test_method_reconboost.py",
-            "tests/unit/test_method_reconboost_turns.py",
-            "tests/unit/test_fusion_boosted.py",
+            "tests/learn/test_method_reconboost.py",
+            "tests/learn/test_method_reconboost_turns.py",
+            "tests/net/test_fusion_boosted.py",
         ),
     )
     presets: ClassVar = {

@@ -12,6 +12,8 @@ MOST_AT_THE_TOP = 10
 LONGEST_FILE, LONGEST_FUNCTION = 350, 50
 LONGER = {"src/ambidex/learn/engine.py": 440}
 """the one loop, which is read as one text"""
+ACROSS = {"chaos", "contract", "house", "images", "mutations", "pipelines"}
+"""folders of tests that belong to no room: they hold the whole product, or what stands beside the library"""
 FILES = [
     file
     for folder in ("src/ambidex", "components", "pipelines", "benchmarks")
@@ -46,6 +48,11 @@ def test_no_import_circles():
 
 def test_the_top_is_nearly_empty():
     assert len([*(ROOT / "src/ambidex").glob("*.py")]) <= MOST_AT_THE_TOP
+
+
+def test_tests_stand_in_rooms_of_the_same_names():
+    folders = {file.relative_to(ROOT / "tests").parts[0] for file in (ROOT / "tests").glob("*/**/test_*.py")}
+    assert folders - ACROSS <= {*ROOMS}
 
 
 def test_files_and_functions_are_short() -> None:
