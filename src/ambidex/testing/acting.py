@@ -15,13 +15,14 @@ from ambidex.learn.method import METHODS, Step
 from ambidex.net.model import MultimodalNet
 from ambidex.testing.expect import Options, class_of, expect, expect_same, replaced, subject
 from ambidex.testing.ground import ENCODERS as USUAL
-from ambidex.testing.ground import architecture, engine, make_method
+from ambidex.testing.ground import SHAPES, architecture, engine, make_method
 from ambidex.testing.training import Given
 
 SMALL: dict[str, Options] = {
     "small_cnn": {"width": 2, "dim": 4},
     "resnet18": {"width": 4},
     "mlp": {"hidden": [6], "dim": 4},
+    "sequence_cnn": {"width": 4, "blocks": 1, "dim": 8},
     "transformer": {"patch": 8, "dim": 4, "layers": 1, "heads": 1},
 }
 """a new encoder is tested as its defaults build it"""
@@ -101,14 +102,14 @@ def waits(method: Given, options: Options, folder: Path, epochs: int = 2) -> Non
 def modalities(encoder: str) -> dict[str, Choice]:
     """Two modalities, and how each is encoded: by `encoder` wherever it can."""
     chosen: dict[str, Choice] = {}
-    for name in ("audio", "visual", "touch"):
+    for name in SHAPES:
         choice = Choice.model_validate({"name": encoder, **SMALL.get(encoder, {})})
         try:
             MultimodalNet(replace(architecture((name,)), encoders={name: choice}))
             chosen[name] = choice
         except ModelError:
             pass
-    expect(bool(chosen), f"encoder {encoder}", "one that takes a spectrogram, frames or a vector", "refusals")
+    expect(bool(chosen), f"encoder {encoder}", f"one that takes one of {[*SHAPES]}", "refusals")
     for name in ("audio", "visual"):
         if len(chosen) == 1:
             chosen.setdefault(name, USUAL[name])

@@ -19,16 +19,23 @@ from ambidex.learn.method import METHODS, Method
 from ambidex.learn.runtime import make_fabric
 from ambidex.net.model import Architecture, MultimodalNet
 
-SHAPES = {"audio": ("spectrogram", (16, 16)), "visual": ("frames", (2, 3, 16, 16)), "touch": ("vector", (8,))}
+SHAPES = {
+    "audio": ("spectrogram", (16, 16)),
+    "visual": ("frames", (2, 3, 16, 16)),
+    "touch": ("vector", (8,)),
+    "motion": ("sequence", (6, 4)),
+}
 ENCODERS = {
     "audio": Choice(name="small_cnn", width=4, dim=8),
     "visual": Choice(name="small_cnn", width=4, dim=8),
     "touch": Choice(name="mlp", hidden=[8], dim=8, dropout=0.2),
+    "motion": Choice(name="sequence_cnn", width=4, blocks=1, dim=8),
 }
 PLAIN_ENCODERS = {
     "audio": Choice(name="small_cnn", width=4, dim=8, norm="group"),
     "visual": Choice(name="small_cnn", width=4, dim=8, norm="group"),
     "touch": Choice(name="mlp", hidden=[8], dim=8),
+    "motion": ENCODERS["motion"],
 }
 """without batch norm and dropout: what they compute for a sample does not depend on the others of its batch"""
 CLASSES = ("one", "two", "three")
@@ -39,7 +46,7 @@ class MemoryStore:
     """Samples whose class shows in every modality, with noise; the interface of FeatureStore."""
 
     modalities: tuple[str, ...]
-    """any of `audio` (spectrogram), `visual` (frames) and `touch` (vector)"""
+    """any of `audio` (spectrogram), `visual` (frames), `touch` (vector) and `motion` (sequence)"""
     sizes: dict[str, int] = field(default_factory=lambda: {"train": 24, "val": 12, "test": 12})
     seed: int = 0
 
@@ -64,6 +71,8 @@ class MemoryStore:
             x = pattern[self.labels] + torch.randn((total, *shape), generator=draws)
             if in_bytes:
                 x = (x * 40 + 128).clamp(0, 255).to(torch.uint8)
+            if spec.owner.ragged:
+                x = _ragged(x)
             self.data[name] = x
             channels = len(spec.owner.moments(x[0].numpy()).mean)
             mean, std = (0.5, 0.2) if in_bytes else (0.0, 1.0)
@@ -80,6 +89,13 @@ class MemoryStore:
     def presence(self, rows: Tensor) -> dict[str, Tensor]:
         """Modality -> which of the samples at `rows` [n] have it [n], bool, of those that a sample lacks."""
         return {name: here[rows] for name, here in self.present.items()}
+
+
+def _ragged(x: Tensor) -> Tensor:
+    """Numbers [N, T, D + 1] -> packed sequences of T, T - 1 or T - 2 real steps."""
+    steps = x.shape[1] - torch.arange(len(x)) % 3
+    real = (torch.arange(x.shape[1]) < steps[:, None])[..., None]
+    return torch.where(real, torch.cat([x[..., :-1], torch.ones_like(x[..., -1:])], -1), 0)
 
 
 def architecture(modalities: tuple[str, ...], fusion: str = "concat") -> Architecture:
