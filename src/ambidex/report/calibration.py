@@ -57,12 +57,12 @@ def reliability_chart(curves: Sequence[Curve]) -> Chart:
         _panel(axes, curve)
     figure.supxlabel("confidence of the prediction (%)", fontsize=9.5)
     figure.supylabel("of these, right (%)", fontsize=9.5)
-    told = ", ".join(f"{c.label} {100 * c.ece:.1f} %" for c in curves)
+    errors = ", ".join(f"{c.label} {100 * c.ece:.1f} %" for c in curves)
     return Chart(
         "reliability",
         _title(curves),
         figure,
-        f"Reliability diagrams; expected calibration error: {told}.",
+        f"Reliability diagrams; expected calibration error: {errors}.",
         "Points on the dashed line are honest: of predictions made with 80 % confidence, 80 % are right; points below "
         "it are overconfident. The area of a point is the number of its samples; where its line (Wilson's 95 % "
         "interval) crosses the dashed one, the distance may be chance.",
@@ -81,8 +81,8 @@ def reliability_chart(curves: Sequence[Curve]) -> Chart:
 
 def _title(curves: Sequence[Curve]) -> str:
     """How far the confidence of the plain sum and of the headline is off."""
-    told = [f"{c.label.removeprefix('fused, ')} {_lean(c.excess)}" for c in curves if c.modality is None]
-    return f"Confidence against accuracy: {', '.join(told)}" if told else "Confidence against accuracy"
+    leans = [f"{c.label.removeprefix('fused, ')} {_lean(c.excess)}" for c in curves if c.modality is None]
+    return f"Confidence against accuracy: {', '.join(leans)}" if leans else "Confidence against accuracy"
 
 
 def _lean(excess: float) -> str:

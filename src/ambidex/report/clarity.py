@@ -69,19 +69,19 @@ def judge_changes(
     """
     others = {name: change for name, change in changes.items() if name != planned}
     corrected = dict(zip(others, holm([change.p for change in others.values()]), strict=True))
-    found = {}
+    judgements = {}
     for name, change in changes.items():
         up, clear = (change.difference > 0) == higher_is_better, _leaves_out_0(change.low, change.high)
         count = 1 if change == changes.get(planned) else len(others)
-        stands = count == 1 or corrected[name] < LEVEL
-        found[name] = Judgement(_clarity(clear, stands, up), count, up)
-    return found
+        significant = count == 1 or corrected[name] < LEVEL
+        judgements[name] = Judgement(_clarity(clear, significant, up), count, up)
+    return judgements
 
 
-def _clarity(clear: bool, stands: bool, up: bool) -> Clarity:
+def _clarity(clear: bool, significant: bool, up: bool) -> Clarity:
     if not clear:
         return "same"
-    if not stands:
+    if not significant:
         return "alone"
     return "better" if up else "worse"
 

@@ -23,7 +23,7 @@ def recall_chart(
     axes = figure.subplots()
     if len(branches) <= FEW:
         _recall_dots(axes, classes, fused, branches)
-        look = (
+        how = (
             "The black bar is the fused model, each marker one modality deciding alone, both with a 95 % interval "
             "(Wilson's). A marker to the right of the bar is a class that this modality would have recognised better "
             "than the fused decision did."
@@ -33,27 +33,27 @@ def recall_chart(
         heat_map(axes, values, classes, ["fused", *branches], (0, 100))
         axes.axvline(0.5, color=theme.INK, linewidth=1.5)
         axes.set_xlabel("recall on the test split (%): the fused model, then each modality deciding alone")
-        look = (
+        how = (
             "A row for each class: the fused model, then each modality deciding alone. A number above that of the "
             "first column is a class that this modality would have recognised better."
         )
-    said = {"fused": fused, **branches}
+    predictors = {"fused": fused, **branches}
     table = [
         {
             "class": c,
-            **{key: v for name, counts in said.items() for key, v in _numbers(name, counts[i]).items()},
+            **{key: v for name, counts in predictors.items() for key, v in _numbers(name, counts[i]).items()},
         }
         for i, c in enumerate(classes)
     ]
-    known = [(c, hits / samples) for c, (hits, samples) in zip(classes, fused, strict=True) if samples]
-    worst = min(known, key=lambda pair: pair[1], default=("none", 0.0))
+    recalls = [(c, hits / samples) for c, (hits, samples) in zip(classes, fused, strict=True) if samples]
+    worst = min(recalls, key=lambda pair: pair[1], default=("none", 0.0))
     return Chart(
         "recall",
         _recall_title(classes, fused, branches),
         figure,
         f"Recall by class for the fused model and each modality alone; the fused model is worst on "
         f"{worst[0]} with {100 * worst[1]:.0f} %.",
-        look,
+        how,
         table,
     )
 

@@ -32,16 +32,16 @@ def _table(result: Result, modalities: Sequence[str]) -> Html:
     evaluation = result.evaluation
     test, classes = evaluation.test, evaluation.classes
     probes = fit_probes(evaluation).own
-    known = {(row["modality"], row["class"]): row for row in result.table("capability", "capability")}
+    capabilities = {(row["modality"], row["class"]): row for row in result.table("capability", "capability")}
     weights = _weights(result)
-    signs = run_lean(evaluation).signs if known and len(evaluation.modalities) > 1 else {}
+    signs = run_lean(evaluation).signs if capabilities and len(evaluation.modalities) > 1 else {}
     fused = recalls(result.headline.logits["test"], test.labels, len(classes))
     columns = [[_recall(*r) for r in fused]]
     for m in modalities:
         for logits in (test.branches[m], probes[m].logits["test"]):
             columns.append([_recall(*r) for r in recalls(*test.own(m, logits), len(classes))])
-        columns.append([_share(known.get((m, c), {}), signs.get((m, c), 0)) for c in classes])
-        columns.append([_part(known.get((m, c), {}), "capability") for c in classes])
+        columns.append([_share(capabilities.get((m, c), {}), signs.get((m, c), 0)) for c in classes])
+        columns.append([_part(capabilities.get((m, c), {}), "capability") for c in classes])
         columns.append([weights.get((m, c), "-") for c in classes])
     counts = [str(samples) for _, samples in fused]
     rows = [[classes[i], counts[i], *(column[i] for column in columns)] for i in range(len(classes))]

@@ -89,16 +89,16 @@ def _share_panel(
 def _share_point(
     axes: Axes, row: int, s: Share, share: float, index: int, limits: tuple[float, float]
 ) -> None:
-    at = float(np.clip(share, *limits))
+    x = float(np.clip(share, *limits))
     if s.capability is not None:
-        ends = [at, float(np.clip(s.capability, *limits))]
+        ends = [x, float(np.clip(s.capability, *limits))]
         axes.plot(ends, [row, row], color=theme.colour(index), linewidth=5, alpha=0.25)
     if s.low is not None and s.high is not None:
         axes.plot(np.clip([s.low, s.high], *limits), [row, row], color=theme.colour(index), linewidth=1.2)
     look = theme.dot(index)
-    if at != share:
-        look["marker"] = ">" if share > at else "<"
-    axes.plot(at, row, markersize=6.5, clip_on=False, **look)
+    if x != share:
+        look["marker"] = ">" if share > x else "<"
+    axes.plot(x, row, markersize=6.5, clip_on=False, **look)
 
 
 def _share_legend() -> list[Line2D]:
@@ -116,13 +116,13 @@ def _limits(shares: Sequence[Share]) -> tuple[float, float]:
 
 
 def _widest(shares: Sequence[Share]) -> str:
-    known = [s for s in shares if s.share is not None and s.capability is not None]
-    if not known:
+    points = [s for s in shares if s.share is not None and s.capability is not None]
+    if not points:
         return "No share is defined."
-    wide = max(known, key=lambda s: abs((s.share or 0) - (s.capability or 0)))
+    widest = max(points, key=lambda s: abs((s.share or 0) - (s.capability or 0)))
     return (
-        f"The widest difference: {wide.modality} on class {wide.label}, share {wide.share:.2f} "
-        f"against capability {wide.capability:.2f}."
+        f"The widest difference: {widest.modality} on class {widest.label}, share {widest.share:.2f} "
+        f"against capability {widest.capability:.2f}."
     )
 
 
@@ -160,8 +160,12 @@ def contributions_chart(margins: Mapping[str, NDArray[np.float32]]) -> Chart:
         axes.axvline(0, color=theme.INK, linewidth=1)
         mean = float(margin.mean())
         axes.axvline(mean, color=theme.INK, linestyle="--", linewidth=1.2)
-        agrees = 100 * float((margin > 0).mean())
-        where = f"above 0 in {agrees:.0f} % of the samples" if columns == 1 else f"above 0 in {agrees:.0f} %"
+        agreement = 100 * float((margin > 0).mean())
+        where = (
+            f"above 0 in {agreement:.0f} % of the samples"
+            if columns == 1
+            else f"above 0 in {agreement:.0f} %"
+        )
         axes.set_title(f"{name}: mean {mean:.2f} (dashed), {where}")
         rows += [
             {"modality": name, "from": float(a), "to": float(b), "samples_percent": float(s)}
@@ -182,7 +186,7 @@ def contributions_chart(margins: Mapping[str, NDArray[np.float32]]) -> Chart:
 
 
 def _margin_title(margins: Mapping[str, NDArray[np.float32]]) -> str:
-    agrees = {name: 100 * float((margin > 0).mean()) for name, margin in margins.items()}
-    best, worst = max(agrees, key=lambda m: agrees[m]), min(agrees, key=lambda m: agrees[m])
-    told = f"{best} argues for the true class in {agrees[best]:.0f} % of the samples"
-    return told if len(agrees) == 1 else f"{told}, {worst} in {agrees[worst]:.0f} %"
+    agreement = {name: 100 * float((margin > 0).mean()) for name, margin in margins.items()}
+    best, worst = max(agreement, key=lambda m: agreement[m]), min(agreement, key=lambda m: agreement[m])
+    title = f"{best} argues for the true class in {agreement[best]:.0f} % of the samples"
+    return title if len(agreement) == 1 else f"{title}, {worst} in {agreement[worst]:.0f} %"

@@ -38,15 +38,15 @@ def disagreement(branches: dict[str, Tensor], present: Mapping[str, Tensor] | No
     A modality that is absent contradicts nobody: its confidence is 0.
     """
     p = torch.stack([z.double().softmax(dim=1) for z in branches.values()], dim=1)
-    confidence, said = p.max(dim=2)
+    confidence, answers = p.max(dim=2)
     for m, name in enumerate(branches):
         if present and name in present:
             confidence[:, m] = torch.where(present[name], confidence[:, m], 0.0)
     surest = confidence.argmax(dim=1, keepdim=True)
-    contradicts = said != said.gather(1, surest)
+    contradicts = answers != answers.gather(1, surest)
     strength = torch.where(contradicts, confidence, 0.0).amax(dim=1)
     order = [i for i in strength.argsort(descending=True, stable=True).tolist() if strength[i] > 0]
-    return Disagreement(order, said, confidence)
+    return Disagreement(order, answers, confidence)
 
 
 def disagreements(result: Result) -> Html:
@@ -55,33 +55,38 @@ def disagreements(result: Result) -> Html:
     test, classes, modalities = evaluation.test, evaluation.classes, evaluation.modalities
     if len(modalities) < 2:
         return Html("")
-    found = disagreement(test.branches, test.present)
-    if not found.order:
+    contradictions = disagreement(test.branches, test.present)
+    if not contradictions.order:
         return html.paragraph("On no test sample do two modalities name different classes.")
     fused = [a.logits["test"].double().softmax(dim=1).max(dim=1) for a in _fused(result)]
     shares = _shares(result)
 
-    def word(label: int, truth: int, sure: float, note: Text = "") -> Text:
-        if sure == 0:
+    def word(label: int, truth: int, confidence: float, note: Text = "") -> Text:
+        if confidence == 0:
             return "absent"
         mark, kind = ("✓", "better") if label == truth else ("✗", "worse")
-        text = html.tag("span", f"{mark} {classes[label]} ({100 * sure:.0f} %)", class_=kind)
+        text = html.tag("span", f"{mark} {classes[label]} ({100 * confidence:.0f} %)", class_=kind)
         return html.stacked(text, note)
 
     rows: list[list[Text]] = []
-    for i in found.order[:SHOWN]:
+    for i in contradictions.order[:SHOWN]:
         truth = int(test.labels[i])
         own = [
-            word(int(found.said[i, m]), truth, float(found.confidence[i, m]), _part(shares, i, m))
+            word(
+                int(contradictions.said[i, m]),
+                truth,
+                float(contradictions.confidence[i, m]),
+                _part(shares, i, m),
+            )
             for m in range(len(modalities))
         ]
-        together = [word(int(said[i]), truth, float(sure[i])) for sure, said in fused]
+        together = [word(int(answers[i]), truth, float(confidence[i])) for confidence, answers in fused]
         rows.append([test.sample_ids[i], classes[truth], *own, *together])
     names = ["plain sum" if a is result.uniform else a.name for a in _fused(result)]
     head = ["sample", "true class", *modalities, *names]
     caption = (
-        f"The modalities name different classes on {len(found.order)} of {len(test.labels)} test samples; these are "
-        "the sharpest contradictions. Each cell: the answer with its probability, ✓ right, ✗ wrong"
+        f"The modalities name different classes on {len(contradictions.order)} of {len(test.labels)} test samples; "
+        "these are the sharpest contradictions. Each cell: the answer with its probability, ✓ right, ✗ wrong"
         + (
             f"; below it the modality's share in the answer of {result.headline.name}."
             if shares is not None

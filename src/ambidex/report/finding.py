@@ -56,10 +56,10 @@ def evidence_of(result: Result) -> Evidence:
     recovered = {
         a.name: Comparison(**a.against_uniform["accuracy"]) for a in result.fitted if a.against_uniform
     }
-    found = result.diagnoses.get("probes")
-    if found is None:
+    probes = result.diagnoses.get("probes")
+    if probes is None:
         return Evidence(result.headline.name, recovered)
-    gaps = found.metrics
+    gaps = probes.metrics
     best = dict(gaps["best_alone"])
     return Evidence(
         result.headline.name,
@@ -126,13 +126,13 @@ class State:
         """What became of the loss at the decision layer."""
         if self.own == "better":
             return f"re-weighting ({self.headline}) wins back accuracy, without touching an encoder"
-        does = {
+        effect = {
             None: "the headline is the plain sum",
             "worse": f"re-weighting ({self.headline}) loses accuracy",
         }.get(self.own, f"re-weighting ({self.headline}) does not clearly win it back")
         if self.other:
-            return f"{does}, another allocator does better, without touching an encoder"
-        return f"probes show it; {does}" + (
+            return f"{effect}, another allocator does better, without touching an encoder"
+        return f"probes show it; {effect}" + (
             "" if self.own else ", and no allocator tried clearly wins it back"
         )
 
@@ -186,80 +186,80 @@ def _others(alike: Mapping[str, Comparison], judgement: Judgement) -> str:
     """One sentence for the other allocators of which the same may be said."""
     one = len(alike) == 1
     if judgement.clarity == "alone":
-        who = "Another allocator" if one else "Other allocators"
+        subject = "Another allocator" if one else "Other allocators"
         words = judgement.words if one else judgement.words.replace(ALONE, ALONE_MANY)
-        return f"{who}: {words} ({_largest(alike)})."
-    who = "Another allocator shows" if one else "Other allocators show"
-    pick = f"; to pick {'it' if one else 'one of them'} for that would be to pick on test"
-    return f"{who} {judgement.change} ({_largest(alike)}){pick if judgement.sign > 0 else ''}."
+        return f"{subject}: {words} ({_largest(alike)})."
+    subject = "Another allocator shows" if one else "Other allocators show"
+    warning = f"; to pick {'it' if one else 'one of them'} for that would be to pick on test"
+    return f"{subject} {judgement.change} ({_largest(alike)}){warning if judgement.sign > 0 else ''}."
 
 
 def _largest(changes: Mapping[str, Comparison]) -> str:
     """The largest changes with their intervals; of the others how many there are. The table has them all."""
     order = sorted(changes, key=lambda name: -abs(changes[name].difference))
-    told = ", ".join(f"{name} {_points(changes[name])}" for name in order[:LISTED])
-    return told + (f" and {len(order) - LISTED} more" if len(order) > LISTED else "")
+    text = ", ".join(f"{name} {_points(changes[name])}" for name in order[:LISTED])
+    return text + (f" and {len(order) - LISTED} more" if len(order) > LISTED else "")
 
 
 def _probes(evidence: Evidence) -> dict[str, Comparison]:
     """The two probes that may be better than the trained head."""
-    found = {} if evidence.joint is None else {JOINT: evidence.joint}
-    return found if evidence.best is None else {**found, evidence.best[0]: evidence.best[1]}
+    probes = {} if evidence.joint is None else {JOINT: evidence.joint}
+    return probes if evidence.best is None else {**probes, evidence.best[0]: evidence.best[1]}
 
 
-def _probed(evidence: Evidence, judged: Mapping[str, Judgement]) -> list[str]:
+def _probed(evidence: Evidence, judgements: Mapping[str, Judgement]) -> list[str]:
     """A sentence for each probe that is better than the trained head, clearly or on its own."""
-    found = []
+    sentences = []
     for name, gain in _probes(evidence).items():
-        judgement = judged[name]
+        judgement = judgements[name]
         if judgement.up and judgement.clarity in ("better", "alone"):
-            what = "A linear probe on the same features" if name == JOINT else f"A probe on {name} alone"
+            probe = "A linear probe on the same features" if name == JOINT else f"A probe on {name} alone"
             head = "the trained head" if name == JOINT else "the whole head"
-            told = "" if judgement.sign else f", {judgement.words}"
-            found.append(f"{what} gains {_points(gain)} over {head}{told}.")
-    return found
+            caveat = "" if judgement.sign else f", {judgement.words}"
+            sentences.append(f"{probe} gains {_points(gain)} over {head}{caveat}.")
+    return sentences
 
 
-def _encoders(evidence: Evidence, judged: Mapping[str, Judgement]) -> list[str]:
+def _encoders(evidence: Evidence, judgements: Mapping[str, Judgement]) -> list[str]:
     if not evidence.representation:
         return ["Whether the encoders fall short was not measured: classifiers trained alone were not given."]
-    found = [
+    sentences = [
         f"A probe on features trained on {m} alone gains {_points(evidence.representation[m])} over one on this "
         f"model's features of {m}: that part needs other training of the encoder."
-        for m, judgement in judged.items()
+        for m, judgement in judgements.items()
         if judgement.clarity == "better"
     ]
-    alone = [m for m, judgement in judged.items() if judgement.clarity == "alone" and judgement.up]
+    alone = [m for m, judgement in judgements.items() if judgement.clarity == "alone" and judgement.up]
     if alone:
         gaps = {m: evidence.representation[m] for m in alone}
-        found.append(
-            f"A deficit of features against training alone that is {judged[alone[0]].words}: {_listed(gaps)}."
+        sentences.append(
+            f"A deficit of features against training alone that is {judgements[alone[0]].words}: {_listed(gaps)}."
         )
     rest = {
         m: gap
         for m, gap in evidence.representation.items()
-        if judged[m].clarity != "better" and m not in alone
+        if judgements[m].clarity != "better" and m not in alone
     }
     if rest:
-        found.append(f"No clear deficit of features against training alone: {_listed(rest)}.")
-    return found
+        sentences.append(f"No clear deficit of features against training alone: {_listed(rest)}.")
+    return sentences
 
 
 def _caveats(evidence: Evidence) -> list[str]:
     """What a reader may take for evidence and is none."""
-    found = []
+    sentences = []
     if evidence.joint is not None and evidence.joint.high < 0:
-        found.append(
+        sentences.append(
             f"That the joint probe is {_points(evidence.joint)} against the trained head shows nothing: a probe "
             "fitted on few samples, or on features trained together with their head, over-fits."
         )
-    judged = judge_changes(evidence.slices, "")
-    if dependent := {m: gap for m, gap in evidence.slices.items() if judged[m].clarity == "better"}:
-        found.append(
+    judgements = judge_changes(evidence.slices, "")
+    if dependent := {m: gap for m, gap in evidence.slices.items() if judgements[m].clarity == "better"}:
+        sentences.append(
             "The head's own part for a modality is a worse classifier than a probe on the same features "
             f"({_listed(dependent)}): it does not stand alone, which by itself is no loss of the sum."
         )
-    return found
+    return sentences
 
 
 def _nothing_missed(evidence: Evidence) -> bool:

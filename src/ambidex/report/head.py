@@ -107,13 +107,13 @@ def _title(norms: Values, evidence: Values, classes: int) -> str:
     if len(evidence) < 2:
         return f"What {next(iter(evidence))} adds to the true class"
     loud, often = _leader(evidence)
-    told = f"{loud} speaks loudest for the true class in {often} of {classes} classes"
+    voice = f"{loud} speaks loudest for the true class in {often} of {classes} classes"
     if not norms:
-        return told
+        return voice
     large, count = _leader(norms)
     if large == loud:
         return f"{large} has the largest weights in {count} and the loudest voice in {often} of {classes} classes"
-    return f"{large} has the largest weights in {count} of {classes} classes, {told}"
+    return f"{large} has the largest weights in {count} of {classes} classes, {voice}"
 
 
 def _leader(values: Values) -> tuple[str, int]:

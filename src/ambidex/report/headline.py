@@ -22,23 +22,23 @@ def headline(result: Result, details: Mapping[str, Any]) -> str:
     other = trained[modality].logits["test"] if trained else test.branches[modality]
     ours, theirs = (correct(*test.own(modality, z)) for z in (result.headline.logits["test"], other))
     gain = paired_bootstrap(ours, theirs, params.resamples, params.seed)
-    told = f"{fused:.1f} % right, against {100 * alone:.1f} % by {modality} {how}"
+    numbers = f"{fused:.1f} % right, against {100 * alone:.1f} % by {modality} {how}"
     if gain.low > 0:
-        return f"Fusing pays: {told}."
+        return f"Fusing pays: {numbers}."
     if gain.high < 0:
-        return f"Fusing does harm: {told}."
-    return f"Fusing makes no clear difference: {told}."
+        return f"Fusing does harm: {numbers}."
+    return f"Fusing makes no clear difference: {numbers}."
 
 
 def tiles(result: Result, details: Mapping[str, Any]) -> list[Tile]:
     """(value, what it is, a line of explanation): at most five."""
-    found = [(f"{100 * details['accuracy']:.1f} %", "accuracy, fused", f"allocator {details['allocator']}")]
+    numbers = [(f"{100 * details['accuracy']:.1f} %", "accuracy, fused", f"allocator {details['allocator']}")]
     if (best := best_alone(details)) is not None and len(result.evaluation.modalities) > 1:
-        found.append((f"{100 * best[1]:.1f} %", "best modality alone", f"{best[0]}, {best[2]}"))
-    found += [tile for tile in (_repair(result), _imbalance(details)) if tile]
+        numbers.append((f"{100 * best[1]:.1f} %", "best modality alone", f"{best[0]}, {best[2]}"))
+    numbers += [tile for tile in (_repair(result), _imbalance(details)) if tile]
     note = f"ECE, fused: how far its confidence is off; NLL {details['nll']:.2f} nats"
-    found.append((f"{100 * details['ece']:.1f} %", "calibration error", note))
-    return found
+    numbers.append((f"{100 * details['ece']:.1f} %", "calibration error", note))
+    return numbers
 
 
 def _repair(result: Result) -> Tile | None:
@@ -56,5 +56,5 @@ def _imbalance(details: Mapping[str, Any]) -> Tile | None:
     if before is None:
         return None
     after = details.get("decision_imbalance")
-    told = "" if after is None or details["allocator"] == "uniform" else f"; {after:.2f} after repair"
-    return f"{before:.2f}", "decision imbalance", f"0: each decides as much as it can{told}"
+    change = "" if after is None or details["allocator"] == "uniform" else f"; {after:.2f} after repair"
+    return f"{before:.2f}", "decision imbalance", f"0: each decides as much as it can{change}"

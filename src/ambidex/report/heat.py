@@ -35,8 +35,8 @@ def heat_map(
     rows, columns = [theme.short(name) for name in rows], [theme.short(name) for name in columns]
     axes.set_yticks(range(len(rows)), rows)
     axes.tick_params(axis="y", length=0)
-    turned = 90 if max(map(len, columns), default=0) * 0.08 > width / max(len(columns), 1) - 0.05 else 0
-    axes.set_xticks(range(len(columns)), columns, rotation=turned)
+    rotation = 90 if max(map(len, columns), default=0) * 0.08 > width / max(len(columns), 1) - 0.05 else 0
+    axes.set_xticks(range(len(columns)), columns, rotation=rotation)
     if len(columns) <= NUMBERED:
         numbers = values if shown is None else shown
         for (row, column), value in np.ndenumerate(numbers):

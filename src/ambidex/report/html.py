@@ -29,11 +29,11 @@ def join(pieces: Iterable[Html], between: str = "\n") -> Html:
 
 def tag(name: str, *content: Text, **attributes: str) -> Html:
     """`<name attribute="value">content</name>`; write `class_` for the attribute class."""
-    given = "".join(
+    markup = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(value, quote=True)}"'
         for key, value in attributes.items()
     )
-    return Html(f"<{name}{given}>{''.join(safe(part) for part in content)}</{name}>")
+    return Html(f"<{name}{markup}>{''.join(safe(part) for part in content)}</{name}>")
 
 
 def paragraph(text: Text, class_: str = "") -> Html:
@@ -50,15 +50,15 @@ def section(anchor: str, title: str, *blocks: Html) -> Html:
 
 def bullets(items: Iterable[Text], class_: str = "findings") -> Html:
     """A list; empty where there are no items."""
-    found = [tag("li", item) for item in items]
-    return tag("ul", join(found), class_=class_) if found else Html("")
+    entries = [tag("li", item) for item in items]
+    return tag("ul", join(entries), class_=class_) if entries else Html("")
 
 
 def notice(text: Text, level: str = "warning") -> Html:
     """A box that must not be overlooked; `level` is `danger`, `warning` or `note`. Commands stand in backticks."""
     word = {"danger": "Caution", "warning": "Check", "note": "Note"}[level]
-    marked = Html(re.sub(r"`([^`]+)`", r"<code>\1</code>", safe(text)))
-    return tag("div", tag("strong", f"{word}: "), marked, class_=f"notice {level}", role="note")
+    markup = Html(re.sub(r"`([^`]+)`", r"<code>\1</code>", safe(text)))
+    return tag("div", tag("strong", f"{word}: "), markup, class_=f"notice {level}", role="note")
 
 
 def tiles(items: Sequence[tuple[str, str, str]]) -> Html:

@@ -125,9 +125,9 @@ def judge_lean(drawn: Sequence[Draws], modalities: Sequence[str], classes: Seque
     by_modality = dict(zip(modalities, estimates(point, draws, level_of_one(len(modalities))), strict=True))
     leading = max(modalities, key=lambda m: by_modality[m]["value"] or 0.0)
     point, draws = over_seeds([d.difference for d in drawn], seed)
-    found = estimates(point, draws, level_of_one(len(modalities), len(classes)))
+    differences = estimates(point, draws, level_of_one(len(modalities), len(classes)))
     places = [(m, label) for m in modalities for label in classes]
-    signs = {place: _sign(e) for place, e in zip(places, found, strict=True)}
+    signs = {place: _sign(e) for place, e in zip(places, differences, strict=True)}
     return Lean(answer(by_modality, leading), leading, by_modality, signs)
 
 
@@ -158,14 +158,14 @@ def over_seeds(drawn: Sequence[Tensor], seed: int) -> tuple[Tensor, Tensor]:
     stacked = torch.stack(list(drawn))
     count, rows = stacked.shape[0], stacked.shape[1] - 1
     generator = torch.Generator().manual_seed(seed)
-    chosen = torch.randint(count, (max(count - 1, 1), rows), generator=generator)
-    draws = stacked[chosen, torch.arange(1, rows + 1)]
+    indices = torch.randint(count, (max(count - 1, 1), rows), generator=generator)
+    draws = stacked[indices, torch.arange(1, rows + 1)]
     return stacked[:, 0].nanmean(dim=0), draws.nanmean(dim=0)
 
 
 def estimates(point: Tensor, draws: Tensor, level: float) -> list[Estimate]:
     """Each of `point` [K] with the interval of its `draws` [R, K]."""
-    return [estimate(*found) for found in zip(point.tolist(), interval(draws, level), strict=True)]
+    return [estimate(*numbers) for numbers in zip(point.tolist(), interval(draws, level), strict=True)]
 
 
 def estimate(value: float, ends: Interval) -> Estimate:

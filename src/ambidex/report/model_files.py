@@ -36,12 +36,12 @@ def write_model(folder: Path, params: Params, result: Result, trained: Path, fac
     before = saved_spec(trained)
     save_repaired(model, folder, features=result.store["fingerprint"], extract=result.store.get("extract"))
     metrics = {"epoch": evaluation.card.get("epoch"), "test": allocation.metrics}
-    fitted = _fitted(evaluation, allocation, model.layer.spec)
-    fitted["replaced"] = None if before is None else before.allocator
-    write_records(folder, "evaluate", params, metrics, **facts, decision=fitted)
+    decision = _fitted(evaluation, allocation, model.layer.spec)
+    decision["replaced"] = None if before is None else before.allocator
+    write_records(folder, "evaluate", params, metrics, **facts, decision=decision)
     if (trained / PARAMS_FILE).exists():
-        known = read_yaml(trained / PARAMS_FILE) | {"evaluate": params.evaluate.model_dump(mode="json")}
-        write_text(folder / PARAMS_FILE, yaml.safe_dump(known, sort_keys=False))
+        parameters = read_yaml(trained / PARAMS_FILE) | {"evaluate": params.evaluate.model_dump(mode="json")}
+        write_text(folder / PARAMS_FILE, yaml.safe_dump(parameters, sort_keys=False))
 
 
 def keep_saved_model(before: Path, report: Path) -> None:
@@ -85,7 +85,7 @@ def _linked(source: str, target: str) -> None:
 def _fitted(evaluation: Evaluation, allocation: Allocation, spec: DecisionSpec) -> dict[str, Any]:
     """What the card says of the decision layer."""
     crossed = evaluation.held_out
-    seen = evaluation.val if crossed is None else crossed
+    split = evaluation.val if crossed is None else crossed
     return {
         **spec.to_json(),
         "asked": allocation.name,
@@ -93,7 +93,7 @@ def _fitted(evaluation: Evaluation, allocation: Allocation, spec: DecisionSpec) 
         "record": allocation.record,
         "fitted_on": {
             "split": "val" if crossed is None else "train, cross-fitted",
-            "samples": len(seen.labels),
-            "groups": len(set(seen.groups)),
+            "samples": len(split.labels),
+            "groups": len(set(split.groups)),
         },
     }

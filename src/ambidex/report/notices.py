@@ -24,9 +24,9 @@ FALLBACK = "fallback_classes"
 def notices(result: Result, details: Mapping[str, Any]) -> list[Html]:
     """Boxes for the top of the page, the gravest first; often there is none."""
     card = result.evaluation.card
-    found: list[Html] = []
+    boxes: list[Html] = []
     if result.store.get("leaky"):
-        found.append(
+        boxes.append(
             notice(
                 f"leaky protocol ({result.store.get('protocol') or 'not described'}): the same groups stand on both "
                 "sides of the split, so every accuracy here is higher than it would be on unseen ones.",
@@ -34,26 +34,26 @@ def notices(result: Result, details: Mapping[str, Any]) -> list[Html]:
             )
         )
     if card.get("selection") == "oracle":
-        found.append(
+        boxes.append(
             notice(
                 "oracle selection: the epoch that was kept was chosen by looking at the test split. "
                 "Such a number is an upper bound and must not be compared with honest ones.",
                 "danger",
             )
         )
-    found += _far_apart(details)
+    boxes += _far_apart(details)
     if refusal := result.allocation(result.asked).refusal:
-        found.append(
+        boxes.append(
             notice(
                 f"the allocator '{result.asked}' was refused, the headline is the plain sum: it {refusal}."
             )
         )
     if any(allocation is not result.uniform for allocation in result.fitted):
-        found += _not_on_validation(result)
+        boxes += _not_on_validation(result)
     if line := few_groups_line(result):
-        found.append(notice(f"{line}."))
-    found += _fallbacks(result)
-    return found
+        boxes.append(notice(f"{line}."))
+    boxes += _fallbacks(result)
+    return boxes
 
 
 def _far_apart(details: Mapping[str, Any]) -> list[Html]:
@@ -80,13 +80,13 @@ def _far_apart(details: Mapping[str, Any]) -> list[Html]:
 
 def _not_on_validation(result: Result) -> list[Html]:
     """Where allocators were fitted on a cross-fitted training split."""
-    given = held_out(result.evaluation)
-    if given.origin == VALIDATION:
+    samples = held_out(result.evaluation)
+    if samples.origin == VALIDATION:
         return []
     text = (
-        f"the allocators were fitted on {given.origin} ({len(given.labels)} samples, {_groups(given.groups)}), not on "
-        "validation: what is said there about a sample comes from a model that never saw its group, trained on fewer "
-        "samples than the one that is judged here."
+        f"the allocators were fitted on {samples.origin} ({len(samples.labels)} samples, {_groups(samples.groups)}), "
+        "not on validation: what is said there about a sample comes from a model that never saw its group, trained on "
+        "fewer samples than the one that is judged here."
     )
     return [notice(text, "note")]
 
@@ -95,10 +95,10 @@ def few_groups_line(result: Result) -> str | None:
     """One line where what allocators were fitted on is of one or two groups; None also where none was fitted."""
     if all(allocation is result.uniform for allocation in result.fitted):
         return None
-    given = held_out(result.evaluation)
+    samples = held_out(result.evaluation)
     keeps = any(allocation.record.get("chosen") == REFERENCE for allocation in result.fitted)
-    of_training = result.evaluation.train.groups if given.origin == VALIDATION else None
-    return few_groups(given.origin, given.groups, of_training, keeps)
+    of_training = result.evaluation.train.groups if samples.origin == VALIDATION else None
+    return few_groups(samples.origin, samples.groups, of_training, keeps)
 
 
 def _groups(groups: Sequence[str]) -> str:
@@ -126,8 +126,8 @@ def _fallbacks(result: Result) -> list[Html]:
 
 def _fallback_classes(record: Mapping[str, Any]) -> set[int]:
     """The classes named anywhere in the record of a fit, also in that of an allocator that another one chose."""
-    found = set(record.get(FALLBACK, ()))
+    classes = set(record.get(FALLBACK, ()))
     for value in record.values():
         if isinstance(value, Mapping):
-            found |= _fallback_classes(value)
-    return found
+            classes |= _fallback_classes(value)
+    return classes

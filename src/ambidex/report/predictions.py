@@ -46,17 +46,17 @@ class Predictions:
         write_csv(folder / SAMPLES_FILE, self._rows(headline))
 
     def _rows(self, headline: str) -> list[dict[str, object]]:
-        said = {name: p.argmax(dim=1).tolist() for name, p in self.probabilities.items()}
+        answers = {name: p.argmax(dim=1).tolist() for name, p in self.probabilities.items()}
         confidence = self.probabilities[headline].amax(dim=1).tolist()
         return [
             {
                 "sample_id": self.sample_ids[i],
                 "group": self.groups[i],
                 "label": self.classes[label],
-                "predicted": self.classes[said[headline][i]],
-                "correct": int(said[headline][i] == label),
+                "predicted": self.classes[answers[headline][i]],
+                "correct": int(answers[headline][i] == label),
                 "confidence": round(confidence[i], 6),
-                **{name: self.classes[found[i]] for name, found in said.items()},
+                **{name: self.classes[column[i]] for name, column in answers.items()},
             }
             for i, label in enumerate(self.labels.tolist())
         ]

@@ -52,12 +52,12 @@ def gains_chart(gains: Sequence[Gain]) -> Chart:
         for clarity, (tone, shape, label) in LOOKS.items()
     ]
     theme.legend_above(figure, handles)
-    told = [f"{g.name} {100 * g.accuracy[0]:+.1f}" for g in gains if g.accuracy]
+    changes = [f"{g.name} {100 * g.accuracy[0]:+.1f}" for g in gains if g.accuracy]
     return Chart(
         "allocators",
         _gains_title(gains),
         figure,
-        f"Accuracy gained over the plain sum in points: {', '.join(told) or 'no allocator was fitted'}.",
+        f"Accuracy gained over the plain sum in points: {', '.join(changes) or 'no allocator was fitted'}.",
         "Each row is one way to weight the modalities, fitted on held-out samples and judged on test against the "
         "plain sum; the line is the difference's own 95 % interval. A half marker is clear on its own, not after "
         "correction for all the allocators that a reader could pick; a hollow one may be chance.",

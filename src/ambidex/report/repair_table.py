@@ -32,9 +32,9 @@ SOURCES = {
 def allocator_table(result: Result) -> Html:
     """A row for each allocator, best values underlined, clear differences marked; the notes stand below."""
     best = {
-        name: (max if high else min)(known)
+        name: (max if high else min)(values)
         for name, (_, _, _, high) in COLUMNS.items()
-        if (known := [v for a in result.fitted if (v := a.metrics.get(name)) is not None])
+        if (values := [v for a in result.fitted if (v := a.metrics.get(name)) is not None])
     }
     rows = [_row(allocation, result, best) for allocation in result.allocations]
     head = [
@@ -113,23 +113,23 @@ def choice(result: Result) -> str:
     if chosen is None:
         return ""
     best = min(rows, key=lambda row: float(row["nll"]))
-    told = (
+    text = (
         f"auto chose {chosen['name']} among {len(rows)} candidates, by cross-validation on held-out samples."
     )
-    told += f" There its NLL is {chosen['nll']:.3f}"
+    text += f" There its NLL is {chosen['nll']:.3f}"
     if chosen["name"] != "uniform":
         error = chosen.get("nll_standard_error")
         spread = "" if error is None else f" with a standard error of {error:.3f}"
-        told += f", {chosen['nll_difference']:+.3f} against the plain sum{spread}"
+        text += f", {chosen['nll_difference']:+.3f} against the plain sum{spread}"
     if auto.record.get("decided_by") == "bayes factor":
-        favour = math.exp(auto.record["log_bayes_factor"])
+        factor = math.exp(auto.record["log_bayes_factor"])
         return (
-            f"{told}. Cross-validation would keep the plain sum; but a softer or louder one makes the held-out answers "
-            f"{favour:.3g} times as likely (Bayes factor), and changes no prediction."
+            f"{text}. Cross-validation would keep the plain sum; but a softer or louder one makes the held-out answers "
+            f"{factor:.3g} times as likely (Bayes factor), and changes no prediction."
         )
     if best["name"] == chosen["name"]:
-        return f"{told}: the lowest of all."
+        return f"{text}: the lowest of all."
     return (
-        f"{told}. {best['name']} reached {best['nll']:.3f}, but {chosen['name']} is simpler and within one standard "
+        f"{text}. {best['name']} reached {best['nll']:.3f}, but {chosen['name']} is simpler and within one standard "
         "error of it."
     )

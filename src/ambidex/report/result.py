@@ -36,8 +36,8 @@ class Result:
     @property
     def headline(self) -> Allocation:
         """The allocation whose result is the model's: the one asked for, or `uniform` where that was refused."""
-        asked = self.allocation(self.asked)
-        return self.uniform if asked.refusal else asked
+        allocation = self.allocation(self.asked)
+        return self.uniform if allocation.refusal else allocation
 
     @property
     def uniform(self) -> Allocation:
@@ -55,13 +55,13 @@ class Result:
 
     def table(self, diagnostic: str, name: str) -> TableRows:
         """Rows of one table; empty where that diagnostic did not run."""
-        found = self.diagnoses.get(diagnostic)
-        return found.tables.get(name, []) if found else []
+        diagnosis = self.diagnoses.get(diagnostic)
+        return diagnosis.tables.get(name, []) if diagnosis else []
 
     def metric(self, diagnostic: str, *path: str) -> Any:
         """One value of a diagnostic's metrics by its path; None where it is not there."""
-        found = self.diagnoses.get(diagnostic)
-        value: Any = found.metrics if found else None
+        diagnosis = self.diagnoses.get(diagnostic)
+        value: Any = diagnosis.metrics if diagnosis else None
         for key in path:
             value = value.get(key) if isinstance(value, Mapping) else None
         return value
@@ -75,25 +75,25 @@ class Result:
         test = self.evaluation.test
         alone = {m: u.logits["test"] for m, u in self.evaluation.unimodal.items()}
         fused = {allocation.name: allocation.logits["test"] for allocation in self.fitted}
-        possible = {m: probe.logits["test"] for m, probe in fit_probes(self.evaluation).own.items()}
-        said = {
+        probes = {m: probe.logits["test"] for m, probe in fit_probes(self.evaluation).own.items()}
+        by_predictor = {
             **probabilities(fused, "allocator"),
             **probabilities(test.branches, "branch"),
-            **probabilities(possible, "probe"),
+            **probabilities(probes, "probe"),
             **probabilities(alone, "unimodal"),
         }
-        return Predictions(test.sample_ids, test.groups, self.evaluation.classes, test.labels, said)
+        return Predictions(test.sample_ids, test.groups, self.evaluation.classes, test.labels, by_predictor)
 
 
 def run_metrics(details: Mapping[str, Any]) -> dict[str, Any]:
     """metrics.json: the headline numbers out of `run_details`, as many for any number of modalities and classes."""
     headline = details["allocators"][details["allocator"]]
-    plain, gained = details["allocators"][REFERENCE], (headline.get("against_uniform") or {}).get("accuracy")
+    plain, gain = details["allocators"][REFERENCE], (headline.get("against_uniform") or {}).get("accuracy")
     alone = best_alone(details)
     return {
         **{name: value for name, value in details.items() if not isinstance(value, Mapping)},
         "plain_sum": {name: plain.get(name) for name in PLAIN},
-        "recovered": {end: gained[end] if gained else None for end in ("difference", "low", "high")},
+        "recovered": {end: gain[end] if gain else None for end in ("difference", "low", "high")},
         "best_alone": {"modality": alone[0], "accuracy": alone[1]} if alone else None,
         "samples": details["samples"],
     }
@@ -113,7 +113,7 @@ def run_details(result: Result) -> dict[str, Any]:
     """details.json: the headline first, then every predictor. The same model gives the same numbers, always."""
     evaluation = result.evaluation
     gap, bins = result.metric("probes", "decision_gap"), evaluation.params.bins
-    judged = evaluation.judged
+    splits = evaluation.judged
 
     def by_split(logits: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Any]:
         """Split -> name -> logits, turned into name -> split -> numbers."""
@@ -121,12 +121,12 @@ def run_details(result: Result) -> dict[str, Any]:
         return {
             name: {
                 split: summary(*evaluation.splits[split].own(name, logits[split][name]), bins)
-                for split in judged
+                for split in splits
             }
             for name in names
         }
 
-    alone = {split: {m: u.logits[split] for m, u in evaluation.unimodal.items()} for split in judged}
+    alone = {split: {m: u.logits[split] for m, u in evaluation.unimodal.items()} for split in splits}
     return {
         **result.headline.metrics,
         "allocator": result.headline.name,
@@ -136,12 +136,12 @@ def run_details(result: Result) -> dict[str, Any]:
         "decision_gap_high": gap["high"] if gap else None,
         "joint_probe_accuracy": result.metric("probes", "probes", "joint", "accuracy"),
         "representation_gap": {
-            m: found["difference"]
-            for m, found in (result.metric("probes", "representation_gap") or {}).items()
+            m: deficit["difference"]
+            for m, deficit in (result.metric("probes", "representation_gap") or {}).items()
         },
         "oracle_choice": result.metric("performance", "oracle_choice"),
         "allocators": {a.name: _allocated(a, evaluation) for a in result.allocations},
-        "branches": by_split({split: evaluation.splits[split].branches for split in judged}),
+        "branches": by_split({split: evaluation.splits[split].branches for split in splits}),
         "unimodal": by_split(alone),
         "override": {row["modality"]: row["override"] for row in result.table("logits", "overrides")},
         "shapley": {row["modality"]: row["phi"] for row in result.table("shapley", "shapley")},
@@ -153,8 +153,8 @@ def _allocated(allocation: Allocation, evaluation: Evaluation) -> dict[str, Any]
     """One allocator on test; `val` is what a choice between models may look at."""
     if allocation.refusal:
         return {"refused": allocation.refusal}
-    found = {**allocation.metrics, "against_uniform": allocation.against_uniform}
+    numbers = {**allocation.metrics, "against_uniform": allocation.against_uniform}
     if "val" in evaluation.judged:
         logits, labels = allocation.logits["val"], evaluation.val.labels
-        found["val"] = {"accuracy": accuracy(logits, labels), "nll": nll(logits, labels)}
-    return {**found, "source": allocation.source, "note": allocation.note}
+        numbers["val"] = {"accuracy": accuracy(logits, labels), "nll": nll(logits, labels)}
+    return {**numbers, "source": allocation.source, "note": allocation.note}

@@ -30,7 +30,7 @@ from ambidex.report.run_judge import judge_allocators, run_lean
 
 def run_charts(result: Result) -> list[Chart]:
     """Every chart that the diagnostics which ran allow for, in the order of the page."""
-    found = [
+    charts = [
         accuracy(result),
         shares(result),
         contributions(result),
@@ -44,22 +44,22 @@ def run_charts(result: Result) -> list[Chart]:
         *confusions(result),
         history(result),
     ]
-    return [chart for chart in found if chart is not None]
+    return [chart for chart in charts if chart is not None]
 
 
 def accuracy(result: Result) -> Chart:
     """Fused by the headline and by the plain sum, each branch, each classifier trained alone, probe and bound."""
     evaluation = result.evaluation
     test, modalities = evaluation.test, evaluation.modalities
-    said = [(f"fused, {result.headline.name}", result.headline.logits["test"], "fused")]
+    predictors = [(f"fused, {result.headline.name}", result.headline.logits["test"], "fused")]
     if result.headline is not result.uniform:
-        said.append(("fused, plain sum", result.uniform.logits["test"], "fused"))
+        predictors.append(("fused, plain sum", result.uniform.logits["test"], "fused"))
     for m in modalities:
-        said.append((m, test.branches[m], "branch"))
+        predictors.append((m, test.branches[m], "branch"))
         if m in evaluation.unimodal:
-            said.append((m, evaluation.unimodal[m].logits["test"], "unimodal"))
+            predictors.append((m, evaluation.unimodal[m].logits["test"], "unimodal"))
     scores = []
-    for row, logits, kind in said:
+    for row, logits, kind in predictors:
         right = correct(*test.own(row, logits))
         low, high = bootstrap_interval(right, None, evaluation.params.resamples, evaluation.params.seed)[0]
         index = None if kind == "fused" else modalities.index(row)
@@ -87,8 +87,8 @@ def shares(result: Result) -> Chart | None:
 def contributions(result: Result) -> Chart:
     """Distribution of each modality's margin on test."""
     test = result.evaluation.test
-    found = margins(test.stacked(), test.labels).numpy()
-    return decision.contributions_chart({m: found[:, i] for i, m in enumerate(result.evaluation.modalities)})
+    values = margins(test.stacked(), test.labels).numpy()
+    return decision.contributions_chart({m: values[:, i] for i, m in enumerate(result.evaluation.modalities)})
 
 
 def preference(result: Result) -> Chart | None:
@@ -104,10 +104,10 @@ def preference(result: Result) -> Chart | None:
 
 
 def _by_modality(rows: list[dict[str, Any]], key: str) -> dict[str, list[float | None]]:
-    found: dict[str, list[float | None]] = {}
+    values: dict[str, list[float | None]] = {}
     for row in rows:
-        found.setdefault(row["modality"], []).append(row[key])
-    return found
+        values.setdefault(row["modality"], []).append(row[key])
+    return values
 
 
 def shapley(result: Result) -> Chart | None:
@@ -146,22 +146,22 @@ def _curve(label: str, logits: Tensor, result: Result, modality: int | None) -> 
 def gains(result: Result) -> Chart | None:
     """Each allocator against the plain sum; None where there is no other."""
     others = [a for a in result.allocations if a is not result.uniform]
-    judged = judge_allocators(result)
-    return repair.gains_chart([_gain(a, result, judged) for a in others]) if others else None
+    judgements = judge_allocators(result)
+    return repair.gains_chart([_gain(a, result, judgements) for a in others]) if others else None
 
 
 def _gain(
-    allocation: Allocation, result: Result, judged: Mapping[str, Mapping[str, Judgement]]
+    allocation: Allocation, result: Result, judgements: Mapping[str, Mapping[str, Judgement]]
 ) -> repair.Gain:
     def interval(metric: str) -> repair.Interval | None:
-        found: Mapping[str, float] | None = allocation.against_uniform.get(metric)
-        return (found["difference"], found["low"], found["high"]) if found else None
+        change: Mapping[str, float] | None = allocation.against_uniform.get(metric)
+        return (change["difference"], change["low"], change["high"]) if change else None
 
     note = "headline" if allocation is result.headline else ""
 
     def clarity(metric: str) -> Clarity:
-        found = judged[metric].get(allocation.name)
-        return found.clarity if found else "same"
+        judgement = judgements[metric].get(allocation.name)
+        return judgement.clarity if judgement else "same"
 
     ends = interval("accuracy"), interval("nll")
     return repair.Gain(allocation.name, *ends, note, clarity("accuracy"), clarity("nll"))
@@ -191,15 +191,15 @@ def found_weights(result: Result) -> Chart | None:
     evaluation = result.evaluation
     shape = len(evaluation.modalities), len(evaluation.classes)
     chosen = {a.record["chosen"] for a in result.fitted if a.record.get("chosen")}
-    found = {
+    by_allocator = {
         _chooser(a): np.array([row["weight"] for row in a.weights], dtype=np.float64).reshape(shape)
         for a in result.fitted
         if a.weights and a is not result.uniform and (a is result.headline or a.name not in chosen)
     }
-    if not found:
+    if not by_allocator:
         return None
     own = _chooser(result.headline)
-    return weights.weights_chart(evaluation.modalities, evaluation.classes, found, own)
+    return weights.weights_chart(evaluation.modalities, evaluation.classes, by_allocator, own)
 
 
 def _chooser(allocation: Allocation) -> str:
@@ -220,15 +220,15 @@ def recall(result: Result) -> Chart:
 def confusions(result: Result) -> list[Chart]:
     """Confusion matrix of the headline, then of each modality alone."""
     evaluation, test = result.evaluation, result.evaluation.test
-    said: list[tuple[str | None, Tensor]] = [(None, result.headline.logits["test"])]
-    said += list(test.branches.items()) if len(evaluation.modalities) > 1 else []
+    predictors: list[tuple[str | None, Tensor]] = [(None, result.headline.logits["test"])]
+    predictors += list(test.branches.items()) if len(evaluation.modalities) > 1 else []
     count = len(evaluation.classes)
     return [
         class_charts.confusion_chart(
             evaluation.classes, confusion_matrix(z.argmax(dim=1), labels, count).numpy(), modality
         )
-        for modality, given in said
-        for z, labels in [test.own(modality or "", given)]
+        for modality, logits in predictors
+        for z, labels in [test.own(modality or "", logits)]
     ]
 
 

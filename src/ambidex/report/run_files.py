@@ -51,17 +51,17 @@ def write_report(
 
 def _in_short(result: Result, details: dict[str, Any]) -> str:
     """The first lines of the page as Markdown, for where a page is too much."""
-    found, *reasons = verdict(result)
+    finding, *reasons = verdict(result)
     leaky = "Leaky protocol: groups stand on both sides of the split, so every accuracy is too high."
     oracle = "Oracle selection: the epoch was chosen on test."
-    told = [
+    paragraphs = [
         leaky if result.store.get("leaky") else "",
         oracle if result.evaluation.card.get("selection") == "oracle" else "",
         headline(result, details),
-        found and f"**{found}**",
+        finding and f"**{finding}**",
     ]
     points = [f"- {sentence}" for sentence in [*lean_sentence(result), *reasons]]
-    return "\n\n".join([*filter(None, told), "\n".join(points)]) + "\n"
+    return "\n\n".join([*filter(None, paragraphs), "\n".join(points)]) + "\n"
 
 
 def _write_tables(folder: Path, result: Result) -> None:
@@ -76,8 +76,8 @@ def _write_tables(folder: Path, result: Result) -> None:
 def _write_plot_data(folder: Path, result: Result) -> None:
     """plots/confusion.csv, a line per test sample, as the confusion template of `dvc plots` wants it."""
     classes, labels = result.evaluation.classes, result.evaluation.test.labels.tolist()
-    said = result.headline.logits["test"].argmax(dim=1).tolist()
-    pairs = zip(labels, said, strict=True)
+    predictions = result.headline.logits["test"].argmax(dim=1).tolist()
+    pairs = zip(labels, predictions, strict=True)
     write_csv(folder / CONFUSION_FILE, [{"actual": classes[a], "predicted": classes[p]} for a, p in pairs])
 
 
@@ -95,7 +95,7 @@ def _cache(result: Result) -> dict[str, Tensor]:
 
 def _write_allocator(folder: Path, allocation: Allocation, result: Result) -> None:
     """<name>.json says how the fit went, <name>.safetensors holds what was fitted (not where it was refused)."""
-    about: dict[str, Any] = {
+    content: dict[str, Any] = {
         "name": allocation.name,
         "modalities": list(result.evaluation.modalities),
         "classes": list(result.evaluation.classes),
@@ -105,9 +105,10 @@ def _write_allocator(folder: Path, allocation: Allocation, result: Result) -> No
         "record": allocation.record,
     }
     if allocation.allocator is not None:
-        about["allocator"] = allocators.ALLOCATORS.name_of(type(allocation.allocator))  # what `auto` chose
-        about["config"] = json.loads(allocation.allocator.config.model_dump_json())
+        # what `auto` chose
+        content["allocator"] = allocators.ALLOCATORS.name_of(type(allocation.allocator))
+        content["config"] = json.loads(allocation.allocator.config.model_dump_json())
         state: dict[str, Tensor] = allocation.allocator.state_dict()
-        held = {name: tensor.detach().clone().contiguous() for name, tensor in state.items()}
-        write_bytes(folder / f"{allocation.name}.safetensors", save(held or {"empty": torch.zeros(0)}))
-    write_json(folder / f"{allocation.name}.json", about)
+        tensors = {name: tensor.detach().clone().contiguous() for name, tensor in state.items()}
+        write_bytes(folder / f"{allocation.name}.safetensors", save(tensors or {"empty": torch.zeros(0)}))
+    write_json(folder / f"{allocation.name}.json", content)

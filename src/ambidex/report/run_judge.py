@@ -22,10 +22,10 @@ def run_lean(evaluation: Evaluation) -> Lean:
     own = fit_probes(evaluation).own
     right = [correct(own[m].logits["test"], test.labels) for m in evaluation.modalities]
     contributions = {m: test.contributions[m] for m in evaluation.modalities}
-    drawn = draw_lean(
+    draws = draw_lean(
         contributions, torch.stack(right, dim=1), test.labels, len(classes), params.resamples, params.seed
     )
-    return judge_lean([drawn], evaluation.modalities, classes, params.seed)
+    return judge_lean([draws], evaluation.modalities, classes, params.seed)
 
 
 def lean_sentence(result: Result) -> list[str]:

@@ -39,8 +39,8 @@ def run_page(
     blocks = _blocks(result, details, drawn, card)
     if len(result.evaluation.modalities) < 2:
         del blocks["samples"]
-    kept = {anchor: [b for b in found if b] for anchor, found in blocks.items()}
-    contents = {anchor: SECTIONS[anchor] for anchor, found in kept.items() if found}
+    kept = {anchor: [b for b in pieces if b] for anchor, pieces in blocks.items()}
+    contents = {anchor: SECTIONS[anchor] for anchor, pieces in kept.items() if pieces}
     sections = [html.section(anchor, title, *kept[anchor]) for anchor, title in contents.items()]
     return html.page(_title(result), _subtitle(result), contents, *sections)
 
@@ -104,19 +104,19 @@ def _title(result: Result) -> str:
 def _subtitle(result: Result) -> str:
     evaluation = result.evaluation
     counts = ", ".join(f"{len(split.labels)} {name}" for name, split in evaluation.splits.items())
-    seen = "train and validation" if "val" in evaluation.splits else "train"
+    splits = "train and validation" if "val" in evaluation.splits else "train"
     return (
         f"{' + '.join(evaluation.modalities)}, {len(evaluation.classes)} classes, samples: {counts}. "
-        f"Everything is fitted on {seen}; every number is measured on test."
+        f"Everything is fitted on {splits}; every number is measured on test."
     )
 
 
 def _overview(result: Result, details: Mapping[str, Any]) -> list[Html]:
-    found, *reasons = verdict(result)
+    finding, *reasons = verdict(result)
     return [
         *notices(result, details),
         html.paragraph(headline(result, details), "headline"),
-        html.paragraph(found, "verdict"),
+        html.paragraph(finding, "verdict"),
         html.tiles(tiles(result, details)),
         html.bullets([*lean_sentence(result), *reasons]),
         *_in_detail(result, "performance", "probes"),

@@ -39,14 +39,18 @@ def _rate(row: Mapping[str, Any], key: str) -> Text:
 def trust(result: Result) -> Html:
     """Confidence against accuracy of every predictor, with ECE, NLL and Brier; intervals where they are known."""
     test = result.evaluation.test
-    known = result.diagnoses["calibration"].metrics if "calibration" in result.diagnoses else {}
-    said = {"plain sum": (result.uniform.logits["test"], test.labels, known.get("fused", {}))}
+    metrics = result.diagnoses["calibration"].metrics if "calibration" in result.diagnoses else {}
+    predictors = {"plain sum": (result.uniform.logits["test"], test.labels, metrics.get("fused", {}))}
     if result.headline is not result.uniform:
-        said[result.headline.name] = (result.headline.logits["test"], test.labels, result.headline.metrics)
+        predictors[result.headline.name] = (
+            result.headline.logits["test"],
+            test.labels,
+            result.headline.metrics,
+        )
     for m, logits in test.branches.items():
-        said[f"{m}, its part"] = (*test.own(m, logits), known.get(m, {}))
+        predictors[f"{m}, its part"] = (*test.own(m, logits), metrics.get(m, {}))
     rows: list[list[Text]] = []
-    for name, (logits, labels, numbers) in said.items():
+    for name, (logits, labels, numbers) in predictors.items():
         p = logits.double().softmax(dim=1)
         confidence = p.amax(dim=1).mean().item()
         accuracy = (p.argmax(dim=1) == labels).double().mean().item()

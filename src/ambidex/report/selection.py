@@ -39,12 +39,12 @@ def selection_chart(candidates: Sequence[Candidate]) -> Chart:
     theme.rows_axis(axes, [f"{c.name} (chosen)" if c.chosen else c.name for c in candidates])
     axes.set_xlabel("NLL (nats; lower is better)")
     theme.legend_above(figure, _legend())
-    told = ", ".join(f"{c.name} {c.held_out:.3f}" for c in candidates)
+    losses = ", ".join(f"{c.name} {c.held_out:.3f}" for c in candidates)
     return Chart(
         "selection",
         _title(candidates),
         figure,
-        f"NLL on held-out samples, cross-validated: {told}.",
+        f"NLL on held-out samples, cross-validated: {losses}.",
         "Squares are what auto looked at: NLL on samples that were left out of the fit, with the standard error of the "
         "difference to the plain sum. Crosses are test, which it never sees; an arrow lies beyond the right "
         "end. The simplest candidate within one standard error of the best is chosen.",
@@ -69,16 +69,16 @@ def _edge(candidates: Sequence[Candidate]) -> float:
 
 
 def _row(axes: Axes, row: int, c: Candidate, edge: float, end: float) -> None:
-    tone, at = theme.PALETTE[0], c.held_out if c.held_out <= edge else end
+    tone, x = theme.PALETTE[0], c.held_out if c.held_out <= edge else end
     if c.error is not None and c.held_out <= edge:
-        axes.plot([at - c.error, at + c.error], [row, row], color=tone, linewidth=1.6)
+        axes.plot([x - c.error, x + c.error], [row, row], color=tone, linewidth=1.6)
     axes.plot(
-        at, row, marker="s" if c.held_out <= edge else ">", color=tone, markersize=7.5, markeredgewidth=1.4,
+        x, row, marker="s" if c.held_out <= edge else ">", color=tone, markersize=7.5, markeredgewidth=1.4,
         markerfacecolor=tone if c.chosen else "white", clip_on=False,
     )  # fmt: skip
     if c.held_out > edge:
         axes.annotate(
-            f"{c.held_out:.2f} ", (at, row), (-7, 0), textcoords="offset points", ha="right", va="center",
+            f"{c.held_out:.2f} ", (x, row), (-7, 0), textcoords="offset points", ha="right", va="center",
             fontsize=8.5,
         )  # fmt: skip
     if c.test is not None:

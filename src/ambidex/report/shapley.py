@@ -37,13 +37,13 @@ def shapley_chart(
     axes.set_xlabel(f"points of test accuracy owed to the modality; their sum starts from {100 * base:.1f} %")
     if errors:
         theme.legend_above(figure, _legend())
-    told = ", ".join(f"{m} {100 * v[0]:+.1f}" for m, v in zip(modalities, values, strict=True))
+    points = ", ".join(f"{m} {100 * v[0]:+.1f}" for m, v in zip(modalities, values, strict=True))
     largest = f"{100 * max(errors):.2f}" if errors else ""
     return Chart(
         "shapley",
         _title(modalities, values),
         figure,
-        f"Shapley values of test accuracy in points: {told}"
+        f"Shapley values of test accuracy in points: {points}"
         + (f"; standard error of the orders at most {largest}." if errors else "."),
         "The Shapley value shares the accuracy out fairly: a modality's mean gain over all orders in which "
         "modalities could join. The bars add up to the fused model's accuracy above that of no input at all."
@@ -79,8 +79,8 @@ def _bar(axes: Axes, index: int, value: float, low: float, high: float) -> None:
     axes.errorbar(
         (low + high) / 2, index, xerr=(high - low) / 2, fmt="none", color=theme.INK, linewidth=1.1, zorder=5
     )
-    at = (max(value, high), index)
-    axes.annotate(f"{value:+.1f}", at, (6, 0), textcoords="offset points", va="center")
+    place = (max(value, high), index)
+    axes.annotate(f"{value:+.1f}", place, (6, 0), textcoords="offset points", va="center")
 
 
 def _legend() -> list[Any]:
@@ -93,5 +93,5 @@ def _legend() -> list[Any]:
 def _title(modalities: Sequence[str], values: Sequence[tuple[float, float, float]]) -> str:
     points = {m: 100 * v[0] for m, v in zip(modalities, values, strict=True)}
     most, least = max(points, key=lambda m: points[m]), min(points, key=lambda m: points[m])
-    told = f"{most} is worth {points[most]:.1f} points of accuracy"
-    return told if len(points) == 1 else f"{told}, {least} {points[least]:.1f}"
+    title = f"{most} is worth {points[most]:.1f} points of accuracy"
+    return title if len(points) == 1 else f"{title}, {least} {points[least]:.1f}"

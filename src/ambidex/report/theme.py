@@ -141,11 +141,11 @@ def panels(grid: Any, used: int) -> list[Axes]:
 
 def legend_above(target: Axes | Figure, handles: Sequence[Any] | None = None, columns: int = 6) -> None:
     """A legend outside the drawing area, so that it never covers data."""
-    given = {"handles": list(handles)} if handles is not None else {}
+    options = {"handles": list(handles)} if handles is not None else {}
     if isinstance(target, Figure):
-        target.legend(loc="outside upper left", ncols=columns, **given)
+        target.legend(loc="outside upper left", ncols=columns, **options)
     else:
-        target.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, borderaxespad=0.2, **given)
+        target.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, borderaxespad=0.2, **options)
 
 
 def rows_axis(axes: Axes, labels: Sequence[str]) -> None:

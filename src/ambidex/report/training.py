@@ -15,14 +15,14 @@ FUSED = "fused"
 SAMPLES = "train/samples"
 
 
-def history_chart(history: History, modalities: Sequence[str], kept: int | None) -> Chart | None:
+def history_chart(history: History, modalities: Sequence[str], epoch: int | None) -> Chart | None:
     """Losses and accuracies by epoch, from rows of history.csv; None where there is nothing to draw.
 
-    `kept`: the epoch whose weights were kept, counted as history.csv does: from 1, in models of old from 0.
+    `epoch`: the one whose weights were kept, counted as history.csv does: from 1, in models of old from 0.
     Columns: `train/loss/<term>`, `val/nll`,
     `train|val/accuracy/<fused or modality>`, and `train/samples` where a method trains on samples more than once.
     """
-    history, kept = _from_1(history, kept)
+    history, epoch = _from_1(history, epoch)
     columns = list(history[0]) if history else []
     losses = [c for c in columns if c.startswith("train/loss/") or c == "val/nll"][:MOST]
     accuracies = [c for c in columns if "/accuracy/" in c]
@@ -44,18 +44,18 @@ def history_chart(history: History, modalities: Sequence[str], kept: int | None)
         axes.set_ylabel(unit)
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
-        if kept is not None:
-            axes.axvline(kept, color=theme.GREY, linewidth=1)
+        if epoch is not None:
+            axes.axvline(epoch, color=theme.GREY, linewidth=1)
         if any(not str(line.get_label()).startswith("_") for line in axes.lines):
             theme.legend_above(axes, columns=3)
     shown = [*losses, *accuracies, *(c for c in columns if c == SAMPLES)]
     last = history[-1]
-    told = ", ".join(f"{c} {float(last[c]):.3f}" for c in [*losses, *accuracies] if last.get(c))
+    numbers = ", ".join(f"{c} {float(last[c]):.3f}" for c in [*losses, *accuracies] if last.get(c))
     return Chart(
         "history",
-        _title(history, kept),
+        _title(history, epoch),
         figure,
-        f"Training curves over {len(history)} epochs{_lengths(history)}; at the end: {told}.",
+        f"Training curves over {len(history)} epochs{_lengths(history)}; at the end: {numbers}.",
         "Losses left, accuracies right (dashed: training split, solid: the split that selects); the vertical line "
         "marks the epoch whose weights were kept. A modality whose curve stays flat while the fused one rises has "
         "been left behind.",
@@ -63,12 +63,12 @@ def history_chart(history: History, modalities: Sequence[str], kept: int | None)
     )
 
 
-def _from_1(history: History, kept: int | None) -> tuple[History, int | None]:
+def _from_1(history: History, epoch: int | None) -> tuple[History, int | None]:
     """Epochs counted from 1."""
     if not history or history[0].get("epoch") != "0":
-        return history, kept
+        return history, epoch
     counted = [{**row, "epoch": str(int(row["epoch"]) + 1)} for row in history]
-    return counted, None if kept is None else kept + 1
+    return counted, None if epoch is None else epoch + 1
 
 
 def _lengths(history: History) -> str:
@@ -79,14 +79,14 @@ def _lengths(history: History) -> str:
     return f", {len(counts)} of them resampled to {min(counts)} to {max(counts)} samples"
 
 
-def _title(history: History, kept: int | None) -> str:
+def _title(history: History, epoch: int | None) -> str:
     """Which epoch was kept, and what the selecting split said about the fused model there."""
     rows = {row["epoch"]: row for row in history}
-    if kept is None or str(kept) not in rows:
+    if epoch is None or str(epoch) not in rows:
         return f"Training over {len(history)} epochs"
-    told = f"Epoch {kept} of {len(history)} was kept"
-    accuracy = rows[str(kept)].get(f"val/accuracy/{FUSED}")
-    return f"{told}, with {100 * float(accuracy):.1f} % right on validation" if accuracy else told
+    title = f"Epoch {epoch} of {len(history)} was kept"
+    accuracy = rows[str(epoch)].get(f"val/accuracy/{FUSED}")
+    return f"{title}, with {100 * float(accuracy):.1f} % right on validation" if accuracy else title
 
 
 def _look(name: str, modalities: Sequence[str], index: int = 0) -> dict[str, Any]:

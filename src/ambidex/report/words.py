@@ -30,9 +30,9 @@ def number(value: float, digits: int, sign: bool = False) -> str:
 
 def counted(answers: Iterable[str], order: Iterable[str] = ("yes", "no", "undecided")) -> str:
     """`yes in 5 of 6, undecided in 1`, or the answer alone where all agree."""
-    given = list(answers)
-    found = [(word, given.count(word)) for word in order if word in given]
-    if len(found) == 1:
-        return found[0][0]
-    (word, count), *others = found
-    return ", ".join([f"{word} in {count} of {len(given)}", *(f"{w} in {n}" for w, n in others)])
+    votes = list(answers)
+    counts = [(word, votes.count(word)) for word in order if word in votes]
+    if len(counts) == 1:
+        return counts[0][0]
+    (word, count), *others = counts
+    return ", ".join([f"{word} in {count} of {len(votes)}", *(f"{w} in {n}" for w, n in others)])

@@ -41,8 +41,8 @@ FAULTS = [
     Fault(
         name="study: all rows are main rows",
         file=FAMILIES,
-        before="for key in found if key in main",
-        after="for key in list(found)[:2]",
+        before="for key in family if key in main",
+        after="for key in list(family)[:2]",
         caught_by=STUDY + "test_main_rows_are_corrected_among_themselves_and_the_rest_over_all",
     ),
     Fault(
@@ -62,8 +62,8 @@ FAULTS = [
     Fault(
         name="run: allocators that a reader picks are not corrected",
         file=CLARITY,
-        before="stands = count == 1 or corrected[name] < LEVEL",
-        after="stands = True",
+        before="significant = count == 1 or corrected[name] < LEVEL",
+        after="significant = True",
         caught_by=JUDGE + "test_of_one_run_the_headline_is_one_comparison_and_the_others_are_many",
     ),
     Fault(
@@ -97,7 +97,7 @@ FAULTS = [
     Fault(
         name="power: the correction of marks is forgotten",
         file="src/ambidex/report/study/power.py",
-        before="compare.significance / len(known)",
+        before="compare.significance / len(triples)",
         after="compare.significance",
         caught_by="tests/house/test_power.py::test_the_study_measures_its_main_rows_against_the_reference",
     ),

@@ -98,38 +98,40 @@ class Bias:
 
 def biases(reports: Reports, params: Params) -> list[Bias]:
     """For every method and regime whose reports hold contributions and probes, in the order of the study."""
-    drawn = {cell: found for cell, report in reports.found.items() if (found := _draw(report, params))}
+    drawn = {cell: draws for cell, report in reports.found.items() if (draws := _draw(report, params))}
     study = params.study
-    judged: list[Bias] = []
+    bias_rows: list[Bias] = []
     for regime in study.regimes:
         for method in study.methods:
             own = {s: drawn[method, regime, s] for s in study.seeds if (method, regime, s) in drawn}
             if own:
-                there = {
+                others = {
                     "scratch": (method, "scratch"),
                     "reference": (params.compare.reference_method, regime),
                 }
                 change = {
                     name: _change(own, {s: d for (*c, s), d in drawn.items() if tuple(c) == cell}, params)
-                    for name, cell in there.items()
+                    for name, cell in others.items()
                     if cell != (method, regime)
                 }
-                known = [reports.found[method, regime, seed] for seed in own]
-                judged.append(_bias(known, own, {k: v for k, v in change.items() if v}, params))
-    return judged
+                own_reports = [reports.found[method, regime, seed] for seed in own]
+                bias_rows.append(_bias(own_reports, own, {k: v for k, v in change.items() if v}, params))
+    return bias_rows
 
 
 def _draw(report: Report, params: Params) -> Draws | None:
-    contributions, said = report.contributions(), report.predictions
-    if not contributions or any(f"probe/{m}" not in said.probabilities for m in contributions):
+    contributions, predictions = report.contributions(), report.predictions
+    if not contributions or any(f"probe/{m}" not in predictions.probabilities for m in contributions):
         return None
-    right = [said.probabilities[f"probe/{m}"].argmax(dim=1) == said.labels for m in contributions]
+    right = [
+        predictions.probabilities[f"probe/{m}"].argmax(dim=1) == predictions.labels for m in contributions
+    ]
     compare = params.compare
     return draw_lean(
         contributions,
         torch.stack(right, dim=1),
-        said.labels,
-        len(said.classes),
+        predictions.labels,
+        len(predictions.classes),
         compare.resamples,
         compare.seed,
     )
@@ -159,8 +161,8 @@ def _bias(
 
 def _follows_wrongly(reports: Sequence[Report], modality: str) -> float | None:
     values = [report.measured("logits", modality, "override", "unjustified") for report in reports]
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else None
+    rates = [value for value in values if value is not None]
+    return fmean(rates) if rates else None
 
 
 def _change(here: dict[int, Draws], there: dict[int, Draws], params: Params) -> Estimate | None:

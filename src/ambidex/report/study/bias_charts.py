@@ -11,13 +11,13 @@ from ambidex.report.study.bias import Bias
 from ambidex.report.study.grid import dodged, handles_of, main_methods, scatter_grid
 
 
-def claim_chart(found: Sequence[Bias], reference: str) -> Chart | None:
+def claim_chart(biases: Sequence[Bias], reference: str) -> Chart | None:
     """Decision share against capability share, a point for each modality and class, mean over seeds."""
-    methods = main_methods(list(dict.fromkeys(b.method for b in found)), reference)
+    methods = main_methods(list(dict.fromkeys(b.method for b in biases)), reference)
     points = [
         {"method": b.method, "regime": b.regime, **point}
         for method in methods
-        for b in found
+        for b in biases
         if b.method == method
         for point in b.points
         if point["share"] is not None and point["capability"] is not None
@@ -39,18 +39,18 @@ def claim_chart(found: Sequence[Bias], reference: str) -> Chart | None:
     )
 
 
-def bias_chart(found: Sequence[Bias]) -> Chart | None:
+def bias_chart(biases: Sequence[Bias]) -> Chart | None:
     """Bias of every modality with its interval, a panel for each regime, a row for each method."""
-    if not found:
+    if not biases:
         return None
-    regimes, methods = (list(dict.fromkeys(getattr(b, key) for b in found)) for key in ("regime", "method"))
-    modalities = list(found[0].by_modality)
+    regimes, methods = (list(dict.fromkeys(getattr(b, key) for b in biases)) for key in ("regime", "method"))
+    modalities = list(biases[0].by_modality)
     figure = theme.figure(height=1.3 + len(methods) * max(0.42, 0.15 * len(modalities)))
     panels = figure.subplots(1, len(regimes), sharex=True, sharey=True, squeeze=False)[0]
     for axes, regime in zip(panels, regimes, strict=True):
         axes.axvspan(-MARGIN, MARGIN, color=theme.PALE, alpha=0.6, linewidth=0, zorder=0)
         axes.axvline(0, color=theme.INK, linewidth=1)
-        for bias in (b for b in found if b.regime == regime):
+        for bias in (b for b in biases if b.regime == regime):
             _modalities(axes, bias, methods.index(bias.method), modalities)
         axes.set_title(regime)
         axes.grid(visible=False, axis="y")
@@ -58,15 +58,15 @@ def bias_chart(found: Sequence[Bias]) -> Chart | None:
     theme.rows_axis(panels[0], methods)
     figure.supxlabel("share in the decision less share in what can be recognised", fontsize=9.5)
     theme.legend_above(figure, handles_of(modalities), columns=7)
-    told = "; ".join(f"{b.regime} {b.method} {b.answer}, {b.words}" for b in found)
+    answers = "; ".join(f"{b.regime} {b.method} {b.answer}, {b.words}" for b in biases)
     return Chart(
         "study_bias",
         "Does the decision lean to one modality?",
         figure,
-        f"Bias of the plain sum by regime and method: {told}.",
+        f"Bias of the plain sum by regime and method: {answers}.",
         "Right of 0 a modality decides more than it can, mean over classes and seeds with its interval. Whiskers "
         "within the grey band mean no bias worth the name; a leading modality whose whiskers stay right of 0 is one.",
-        [line for bias in found for line in bias.flat()],
+        [line for bias in biases for line in bias.flat()],
     )
 
 

@@ -111,11 +111,14 @@ class Report:
         path, start = self.folder / CACHE_FILE, "test/contributions/"
         if not path.exists():
             return {}
-        found, shape = read_chosen(path, start), (len(self.predictions.labels), len(self.predictions.classes))
-        for name, z in found.items():
+        contributions, shape = (
+            read_chosen(path, start),
+            (len(self.predictions.labels), len(self.predictions.classes)),
+        )
+        for name, z in contributions.items():
             if tuple(z.shape) != shape:
                 raise DataError(f"{path}: {start}{name} is {list(z.shape)}, expected {list(shape)}; {_AGAIN}")
-        return {m: found[m] for m in self.card.get("modalities", ()) if m in found}
+        return {m: contributions[m] for m in self.card.get("modalities", ()) if m in contributions}
 
     @cached_property
     def diagnosis(self) -> dict[str, Any]:
@@ -170,24 +173,26 @@ def read_reports(folder: Path, study: Study) -> Reports:
     Raises DataError where there is none, where two stand for one cell, or where two were not made from the same
     feature store and test samples (both are named).
     """
-    wanted = cells(study)
-    found: dict[Cell, Report] = {}
+    study_cells = cells(study)
+    reports: dict[Cell, Report] = {}
     ignored: list[str] = []
     for place in sorted(p for p in folder.glob("*") if _finished(p)):
         cell = _cell(place)
-        if cell not in wanted:
+        if cell not in study_cells:
             ignored.append(place.name)
-        elif cell in found:
-            raise DataError(f"{place}: stands for the same cell {cell_name(*cell)} as {found[cell].folder}")
+        elif cell in reports:
+            raise DataError(f"{place}: stands for the same cell {cell_name(*cell)} as {reports[cell].folder}")
         else:
-            found[cell] = _read(place)
-    if not found:
+            reports[cell] = _read(place)
+    if not reports:
         names = ", ".join(ignored) or "nothing"
-        todo = "name what you want in study.methods, .regimes and .seeds" if ignored else "run evaluate first"
-        raise DataError(f"{folder}: holds no report of the study's cells, found {names}; {todo}")
-    ordered = {cell: found[cell] for cell in wanted if cell in found}
+        remedy = (
+            "name what you want in study.methods, .regimes and .seeds" if ignored else "run evaluate first"
+        )
+        raise DataError(f"{folder}: holds no report of the study's cells, found {names}; {remedy}")
+    ordered = {cell: reports[cell] for cell in study_cells if cell in reports}
     _check_same_samples(list(ordered.values()))
-    return Reports(ordered, [cell for cell in wanted if cell not in found], ignored)
+    return Reports(ordered, [cell for cell in study_cells if cell not in reports], ignored)
 
 
 def _finished(place: Path) -> bool:
@@ -196,8 +201,8 @@ def _finished(place: Path) -> bool:
 
 def _cell(place: Path) -> Cell | None:
     card = read_card(place, hint=_AGAIN)
-    found = card.get("method"), card.get("regime"), card.get("seed")
-    return None if None in found else (str(found[0]), str(found[1]), int(card["seed"]))
+    key = card.get("method"), card.get("regime"), card.get("seed")
+    return None if None in key else (str(key[0]), str(key[1]), int(card["seed"]))
 
 
 def _read(place: Path) -> Report:

@@ -27,7 +27,7 @@ def study_charts(study: Study, reports: Reports) -> list[Chart]:
     """Every chart that the study allows for, the claim first."""
     rows = main_rows(study.rows, few=2)
     reference = next((row.method for row in rows if row.reference), "")
-    found = [
+    charts = [
         claim_chart(study.biases, reference),
         bias_chart(study.biases),
         head_chart(reports),
@@ -37,24 +37,25 @@ def study_charts(study: Study, reports: Reports) -> list[Chart]:
         accuracy(rows),
         balance(rows),
     ]
-    return [chart for chart in found if chart is not None]
+    return [chart for chart in charts if chart is not None]
 
 
 def accuracy(rows: Sequence[Row]) -> Chart | None:
     """A panel for each regime, a row for each method and allocator: mean accuracy, deviation, every seed."""
     fused = [row for row in rows if row.kind == "fused"]
-    known = [v for row in fused for n in row.per_seed.values() if (v := n["accuracy"]) is not None]
-    if not known:
+    accuracies = [v for row in fused for n in row.per_seed.values() if (v := n["accuracy"]) is not None]
+    if not accuracies:
         return None
     regimes = list(dict.fromkeys(row.regime for row in fused))
     sizes = [sum(row.regime == regime for row in fused) for regime in regimes]
     figure = theme.figure(height=0.8 + sum(0.3 * size + 0.75 for size in sizes))
     panels = figure.subplots(len(regimes), 1, sharex=True, squeeze=False, height_ratios=sizes)[:, 0]
     best, other = _singles(rows)
-    other = [at for at in other if at > min(known) - FAR]  # a weak one would press the rows together
+    # a weak one would press the rows together
+    other = [mean for mean in other if mean > min(accuracies) - FAR]
     for axes, regime in zip(panels, regimes, strict=True):
-        for at in other:
-            axes.axvline(100 * at, color=theme.GREY, linestyle=":", linewidth=1)
+        for mean in other:
+            axes.axvline(100 * mean, color=theme.GREY, linestyle=":", linewidth=1)
         if best is not None:
             axes.axvline(100 * best, color=theme.INK, linestyle="--", linewidth=1.3)
         own = [row for row in fused if row.regime == regime]
@@ -64,12 +65,12 @@ def accuracy(rows: Sequence[Row]) -> Chart | None:
         axes.set_title(regime)
     panels[-1].set_xlabel("accuracy on the test split (%)")
     theme.legend_above(figure, _legend(best is not None, bool(other)), columns=4)
-    told = (f"{r.regime} {r.name} {100 * m:.1f} %" for r in fused if (m := r.mean["accuracy"]) is not None)
+    means = (f"{r.regime} {r.name} {100 * m:.1f} %" for r in fused if (m := r.mean["accuracy"]) is not None)
     return Chart(
         "study_accuracy",
         "Which training and which decision layer recognise most?",
         figure,
-        f"Mean accuracy on test by regime, method and allocator: {', '.join(told)}",
+        f"Mean accuracy on test by regime, method and allocator: {', '.join(means)}",
         "Each row is one method with one allocator: the mean over seeds with its standard deviation, a tick for "
         "every seed. Right of the dashed line the mean is above that of the best modality trained alone, left of it "
         "below; whether that is clear says the table.",
@@ -83,9 +84,9 @@ def accuracy(rows: Sequence[Row]) -> Chart | None:
 
 def _accuracy_row(axes: Axes, row: Row, place: int) -> None:
     axes.axhline(place, color=theme.PALE, linewidth=0.6, zorder=0)
-    found = judgement(row.tests, "accuracy")
-    clarity = "better" if row.reference else found.clarity if found else "same"
-    tone, shape = CLEAR.get(found.clarity if found else "", (theme.FUSED, "D" if row.reference else "o"))
+    outcome = judgement(row.tests, "accuracy")
+    clarity = "better" if row.reference else outcome.clarity if outcome else "same"
+    tone, shape = CLEAR.get(outcome.clarity if outcome else "", (theme.FUSED, "D" if row.reference else "o"))
     mean, spread = row.mean["accuracy"], row.std["accuracy"]
     if mean is None:
         axes.text(

@@ -29,15 +29,15 @@ class Verdict:
         return {"question": self.question, "answer": self.answer, "sentences": self.sentences}
 
 
-def claim(found: Sequence[Bias], params: Params) -> list[Verdict]:
+def claim(biases: Sequence[Bias], params: Params) -> list[Verdict]:
     """Three verdicts: after pre-training, after balanced optimisation, without joint optimisation at all."""
     reference = params.compare.reference_method
     plugin = {label: method_choice(params, label)[0] for label in params.study.methods}
     own = plugin.get(reference, reference)
-    pretrained = [b for b in found if b.method == reference and b.regime in PRETRAINED]
-    balanced = [b for b in found if plugin[b.method] not in (own, ENSEMBLE)]
-    independent = [b for b in found if plugin[b.method] == ENSEMBLE]
-    scratch = [b for b in found if b.method == reference and b.regime == "scratch"]
+    pretrained = [b for b in biases if b.method == reference and b.regime in PRETRAINED]
+    balanced = [b for b in biases if plugin[b.method] not in (own, ENSEMBLE)]
+    independent = [b for b in biases if plugin[b.method] == ENSEMBLE]
+    scratch = [b for b in biases if b.method == reference and b.regime == "scratch"]
     return [
         _verdict(
             "Does bias persist after pre-training?",
@@ -60,10 +60,10 @@ def claim(found: Sequence[Bias], params: Params) -> list[Verdict]:
     ]
 
 
-def _verdict(question: str, found: Sequence[Bias], sentences: list[str], remedy: str) -> Verdict:
-    if not found:
+def _verdict(question: str, biases: Sequence[Bias], sentences: list[str], remedy: str) -> Verdict:
+    if not biases:
         return Verdict(question, UNMEASURED, [f"Not measured: {remedy}."])
-    return Verdict(question, counted(b.answer for b in found), sentences)
+    return Verdict(question, counted(b.answer for b in biases), sentences)
 
 
 def _told(bias: Bias, against: str, where: str) -> str:
@@ -88,12 +88,12 @@ def _changed(change: dict[str, float | None]) -> str:
 
 def _followed(bias: Bias) -> str:
     """The rate of the leading modality, and the highest of the others; empty where the first is unknown."""
-    known = {m: rate for m, rate in bias.follows_wrongly.items() if rate is not None}
-    own = known.pop(bias.leading, None)
+    rates = {m: rate for m, rate in bias.follows_wrongly.items() if rate is not None}
+    own = rates.pop(bias.leading, None)
     if own is None:
         return ""
     text = f"{own:.0%}"
-    if known:
-        other = max(known, key=lambda m: known[m])
-        text += f" (the same for {other}: {known[other]:.0%})"
+    if rates:
+        other = max(rates, key=lambda m: rates[m])
+        text += f" (the same for {other}: {rates[other]:.0%})"
     return text

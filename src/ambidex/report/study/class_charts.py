@@ -35,25 +35,25 @@ def alone_chart(reports: Reports, reference: str) -> Chart | None:
 
 
 def _points(reports: Reports, method: str, regime: str) -> list[dict[str, Any]]:
-    known = [report for cell, report in reports.found.items() if cell[:2] == (method, regime)]
-    found = []
-    for modality in known[0].card.get("modalities", ()):
+    own = [report for cell, report in reports.found.items() if cell[:2] == (method, regime)]
+    points = []
+    for modality in own[0].card.get("modalities", ()):
         kinds = {"inside": f"branch/{modality}", "alone": f"unimodal/{modality}"}
-        if not all(name in report.predictions.probabilities for report in known for name in kinds.values()):
+        if not all(name in report.predictions.probabilities for report in own for name in kinds.values()):
             continue
-        recalls = {kind: [_recall(report, name) for report in known] for kind, name in kinds.items()}
-        for index, label in enumerate(known[0].predictions.classes):
+        recalls = {kind: [_recall(report, name) for report in own] for kind, name in kinds.items()}
+        for index, label in enumerate(own[0].predictions.classes):
             values = {kind: [recall[index] for recall in seeds] for kind, seeds in recalls.items()}
             if all(v is not None for seeds in values.values() for v in seeds):
                 numbers = {kind: fmean(v for v in seeds if v is not None) for kind, seeds in values.items()}
-                found.append(
+                points.append(
                     {"method": method, "regime": regime, "modality": modality, "class": label, **numbers}
                 )
-    return found
+    return points
 
 
 def _recall(report: Report, predictor: str) -> Sequence[float | None]:
     """Accuracy on the samples of each class; None for a class without any."""
-    said, labels = report.predictions.probabilities[predictor].argmax(dim=1), report.predictions.labels
-    own: list[Tensor] = [said[labels == c] == c for c in range(len(report.predictions.classes))]
+    answers, labels = report.predictions.probabilities[predictor].argmax(dim=1), report.predictions.labels
+    own: list[Tensor] = [answers[labels == c] == c for c in range(len(report.predictions.classes))]
     return [right.double().mean().item() if len(right) else None for right in own]

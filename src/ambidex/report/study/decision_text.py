@@ -69,7 +69,9 @@ def allocators(effects: Sequence[Mapping[str, Any]]) -> str:
     lines = [["", "cells", "points", "nats", "accuracy + = -", "NLL + = -", "refused", "weighs other"]]
     for effect in effects:
         mean, counts = effect["mean"], effect["counts"]
-        marks = {metric: " / ".join(str(found[mark]) for mark in MARKS) for metric, found in counts.items()}
+        marks = {
+            metric: " / ".join(str(by_mark[mark]) for mark in MARKS) for metric, by_mark in counts.items()
+        }
         lines.append(
             [
                 effect["allocator"],
@@ -85,10 +87,10 @@ def allocators(effects: Sequence[Mapping[str, Any]]) -> str:
     return aligned(lines) if len(lines) > 1 else ""
 
 
-def verdicts(found: Sequence[Mapping[str, Any]]) -> str:
+def verdicts(answers: Sequence[Mapping[str, Any]]) -> str:
     """Every question with its answer, in sentences."""
     parts = []
-    for verdict in found:
+    for verdict in answers:
         sentences = [
             textwrap.fill(sentence, _WIDTH, initial_indent="- ", subsequent_indent="  ")
             for sentence in verdict["sentences"]

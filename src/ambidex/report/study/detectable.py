@@ -34,30 +34,30 @@ class Power:
         return asdict(self)
 
 
-def power_words(found: Power | None) -> list[str]:
+def power_words(power: Power | None) -> list[str]:
     """In sentences, for page, terminal and pages of a cluster; empty where nothing was compared."""
-    if found is None:
+    if power is None:
         return []
-    what = "groups" if found.grouped else "samples"
-    told = (
-        f"Smallest difference to the reference that this study could have shown, with {found.seeds} "
-        f"seed{'s' * (found.seeds > 1)} and {found.units} test {what}: {_numbers(found.alone)} for one comparison by "
+    what = "groups" if power.grouped else "samples"
+    text = (
+        f"Smallest difference to the reference that this study could have shown, with {power.seeds} "
+        f"seed{'s' * (power.seeds > 1)} and {power.units} test {what}: {_numbers(power.alone)} for one comparison by "
         "itself"
     )
-    if found.comparisons > 1:
-        told += f", {_numbers(found.corrected)} after correction for {found.comparisons}, which a mark needs"
-    told += f" (found in {100 * found.share:.0f} % of such studies, level {found.level:g})."
-    return [*_few_seeds(found), f"{told} What is smaller and not marked is not refuted."]
+    if power.comparisons > 1:
+        text += f", {_numbers(power.corrected)} after correction for {power.comparisons}, which a mark needs"
+    text += f" (found in {100 * power.share:.0f} % of such studies, level {power.level:g})."
+    return [*_few_seeds(power), f"{text} What is smaller and not marked is not refuted."]
 
 
-def _few_seeds(found: Power) -> list[str]:
-    if found.seeds >= FEWEST:
+def _few_seeds(power: Power) -> list[str]:
+    if power.seeds >= FEWEST:
         return []
-    if found.seeds == 1:
+    if power.seeds == 1:
         return ["One seed: a mark is about these trained models alone; nothing is said about new seeds."]
-    least = _numbers(found.corrected)
+    least = _numbers(power.corrected)
     return [
-        f"{found.seeds} seeds cannot tell a method from the luck of a seed. Practically nothing can be marked: a "
+        f"{power.seeds} seeds cannot tell a method from the luck of a seed. Practically nothing can be marked: a "
         f"difference would have to be {least}. Take 3 seeds or more (study.seeds), better 5."
     ]
 
@@ -72,6 +72,6 @@ def _numbers(values: Mapping[str, float]) -> str:
     return " or ".join(parts)
 
 
-def power_text(found: Power | None, width: int = 110) -> str:
-    """`found` as plain text; empty where nothing was compared."""
-    return "\n".join(textwrap.fill(sentence, width) for sentence in power_words(found))
+def power_text(power: Power | None, width: int = 110) -> str:
+    """`power` as plain text; empty where nothing was compared."""
+    return "\n".join(textwrap.fill(sentence, width) for sentence in power_words(power))

@@ -62,8 +62,8 @@ def _panel(
         inside: list[list[float]] = []
         edge: list[list[float]] = []
         for p in own:
-            at = [_held(p[key], *ends) for key, ends in zip(keys, limits, strict=True)]
-            (inside if at == [p[key] for key in keys] else edge).append(at)
+            place = [_held(p[key], *ends) for key, ends in zip(keys, limits, strict=True)]
+            (inside if place == [p[key] for key in keys] else edge).append(place)
         look: dict[str, Any] = {
             "color": theme.colour(index),
             "marker": theme.marker(index),

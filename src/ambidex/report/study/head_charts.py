@@ -72,23 +72,28 @@ def _draw(axes: Axes, spread: dict[str, Any], place: float, index: int) -> None:
 
 
 def _spreads(reports: Reports, method: str, regime: str) -> list[dict[str, Any]]:
-    known = [report for cell, report in reports.found.items() if cell[:2] == (method, regime)]
-    found = []
-    for modality in known[0].card.get("modalities", ()):
-        norms = [value for report in known for value in _norms(report, modality)]
-        said = [true_class(report.contributions()[modality][:, None], report.predictions.labels).flatten().double()
-                for report in known if modality in report.contributions()]  # fmt: skip
+    own = [report for cell, report in reports.found.items() if cell[:2] == (method, regime)]
+    spreads = []
+    for modality in own[0].card.get("modalities", ()):
+        norms = [value for report in own for value in _norms(report, modality)]
+        contributions = [
+            true_class(report.contributions()[modality][:, None], report.predictions.labels)
+            .flatten()
+            .double()
+            for report in own
+            if modality in report.contributions()
+        ]
         values = {
             "weight_norm": torch.tensor(norms, dtype=torch.float64),
-            "contribution": torch.cat(said or [torch.zeros(0)]),
+            "contribution": torch.cat(contributions or [torch.zeros(0)]),
         }
         for kind, numbers in values.items():
             if len(numbers):
                 q = torch.quantile(numbers.double(), torch.tensor(QUANTILES, dtype=torch.float64)).tolist()
                 names = ("q05", "q25", "median", "q75", "q95")
                 where = {"method": method, "regime": regime, "modality": modality}
-                found.append({"quantity": kind, **where, **dict(zip(names, q, strict=True))})
-    return found
+                spreads.append({"quantity": kind, **where, **dict(zip(names, q, strict=True))})
+    return spreads
 
 
 def _norms(report: Report, modality: str) -> Sequence[float]:

@@ -54,7 +54,7 @@ def judge(reports: Reports, params: Params, encoders: Path | None) -> Study:
         replace(row, best_step=(row.method, row.regime, row.allocator) in best)
         for row in with_tests(measured, params.compare)
     ]
-    found, changed = biases(reports, params), effects(rows)
-    told = verdicts(reports, rows, found, recipe, changed, params)
+    bias_rows, allocator_effects = biases(reports, params), effects(rows)
+    answers = verdicts(reports, rows, bias_rows, recipe, allocator_effects, params)
     methods, power = method_rows(reports, rows, params), study_power(measured, params.compare)
-    return Study(rows, found, recipe, changed, told, methods, power)
+    return Study(rows, bias_rows, recipe, allocator_effects, answers, methods, power)

@@ -57,7 +57,7 @@ def measured_rows(reports: Reports, params: Params, encoders: Path | None) -> Me
 def _fused(method: str, regime: str, allocator: str, reports: Reports, params: Params) -> tuple[Row, Samples]:
     samples = Samples()
     present: dict[str, Report] = {}
-    found: dict[str, Mapping[str, Any]] = {}
+    by_seed: dict[str, Mapping[str, Any]] = {}
     missing = []
     for seed in params.study.seeds:
         report = reports.found.get((method, regime, seed))
@@ -66,10 +66,10 @@ def _fused(method: str, regime: str, allocator: str, reports: Reports, params: P
             continue
         present[str(seed)] = report
         numbers = report.details["allocators"].get(allocator, {"refused": "was not asked for"})
-        found[str(seed)] = numbers
+        by_seed[str(seed)] = numbers
         if "refused" not in numbers:
             samples.add(seed, report.predictions, f"allocator/{allocator}")
-    fitted = {seed: numbers for seed, numbers in found.items() if "refused" not in numbers}
+    fitted = {seed: numbers for seed, numbers in by_seed.items() if "refused" not in numbers}
     cards = [report.card for report in present.values()]
     other = {s: n for s, n in fitted.items() if n.get("source", "contributions") != "contributions"}
     compare = params.compare
@@ -80,7 +80,7 @@ def _fused(method: str, regime: str, allocator: str, reports: Reports, params: P
         allocator,
         {seed: _numbers(present[seed].details, numbers) for seed, numbers in fitted.items()},
         missing=missing,
-        refused={seed: numbers["refused"] for seed, numbers in found.items() if "refused" in numbers},
+        refused={seed: numbers["refused"] for seed, numbers in by_seed.items() if "refused" in numbers},
         reference=(method, allocator) == (compare.reference_method, compare.reference_allocator),
         headline=any(card.get("headline") == allocator for card in cards),
         leaky=any(bool(card.get("leaky")) for card in cards),
@@ -112,7 +112,7 @@ def _means(numbers: Sequence[Mapping[str, float | None]], names: Sequence[str]) 
 
 
 def _known(numbers: Sequence[Mapping[str, float | None]], name: str) -> list[float]:
-    return [value for found in numbers if (value := found.get(name)) is not None]
+    return [value for metrics in numbers if (value := metrics.get(name)) is not None]
 
 
 def _singles(reports: Reports, params: Params, encoders: Path | None) -> Measured:
@@ -120,19 +120,19 @@ def _singles(reports: Reports, params: Params, encoders: Path | None) -> Measure
     by_modality: dict[str, dict[str, Numbers]] = {}
     measured: dict[str, Samples] = {}
     for (_, _, seed), report in reports.found.items():
-        for modality, found in report.details.get("unimodal", {}).items():
+        for modality, by_split in report.details.get("unimodal", {}).items():
             samples = measured.setdefault(modality, Samples())
             if seed not in samples.seeds:  # the same classifiers stand in every report of a seed
-                by_modality.setdefault(modality, {})[str(seed)] = dict(found["test"])
+                by_modality.setdefault(modality, {})[str(seed)] = dict(by_split["test"])
                 samples.add(seed, report.predictions, f"unimodal/{modality}")
     oracles = set()
     for seed, modality, numbers, oracle in _pretrained(encoders, params):
         by_modality.setdefault(modality, {}).setdefault(str(seed), numbers)
         if oracle:
             oracles.add(modality)
-    known = [*reports.modalities, *sorted(by_modality)]
+    order = [*reports.modalities, *sorted(by_modality)]
     rows: Measured = []
-    for modality in sorted(by_modality, key=known.index):
+    for modality in sorted(by_modality, key=order.index):
         per_seed = by_modality[modality]
         missing = [seed for seed in params.study.seeds if str(seed) not in per_seed]
         leaky = bool(reports.any.card.get("leaky"))
@@ -145,12 +145,14 @@ def _singles(reports: Reports, params: Params, encoders: Path | None) -> Measure
 
 def _pretrained(encoders: Path | None, params: Params) -> list[tuple[int, str, Numbers, bool]]:
     """Seed, modality, test metrics and whether test selected, of every `encoders/<seed>/<modality>` there is."""
-    found: list[tuple[int, str, Numbers, bool]] = []
+    classifiers: list[tuple[int, str, Numbers, bool]] = []
     for seed in params.study.seeds if encoders is not None else []:
         assert encoders is not None
         for path in sorted((encoders / str(seed)).glob(f"*/{METRICS_FILE}")):
             if (path.parent / CARD_FILE).exists() and not is_unfinished(path.parent.name):
                 test = read_metrics(path.parent, TestMetrics).get("test", {})
                 oracle = read_card(path.parent).get("selection") == "oracle"
-                found.append((seed, path.parent.name, {name: test.get(name) for name in METRICS}, oracle))
-    return found
+                classifiers.append(
+                    (seed, path.parent.name, {name: test.get(name) for name in METRICS}, oracle)
+                )
+    return classifiers

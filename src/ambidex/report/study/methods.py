@@ -56,14 +56,14 @@ class MethodRow:
 
 def method_rows(reports: Reports, rows: Sequence[Row], params: Params) -> list[MethodRow]:
     """A row for each method and regime that has a report, in the order of the study."""
-    found = []
+    table = []
     for regime in params.study.regimes:
         reference = _step_seconds(_own(reports, params.compare.reference_method, regime))
         for method in params.study.methods:
             own, row = _own(reports, method, regime), find(rows, method, regime, PLAIN_SUM)
             if own and row is not None:
-                found.append(_method_row(own, row, reference))
-    return found
+                table.append(_method_row(own, row, reference))
+    return table
 
 
 def _own(reports: Reports, method: str, regime: str) -> list[Report]:
@@ -95,12 +95,12 @@ def _branch(report: Report, modality: str) -> Any:
 
 
 def _by_modality(own: Sequence[Report], value: Any) -> dict[str, float]:
-    found = {}
+    means = {}
     for modality in own[0].card.get("modalities", ()):
-        known = [float(v) for report in own if (v := value(report, modality)) is not None]
-        if known:
-            found[modality] = mean(known)
-    return found
+        values = [float(v) for report in own if (v := value(report, modality)) is not None]
+        if values:
+            means[modality] = mean(values)
+    return means
 
 
 def _step_seconds(own: Sequence[Report]) -> float | None:

@@ -60,7 +60,7 @@ def study_page(study: Study, drawn: Sequence[Drawn], card: Mapping[str, Any]) ->
         "methods": [methods_section(study.methods)] if study.methods else [],
         "method": [_method(card)],
     }
-    contents = {anchor: CONTENTS[anchor] for anchor, found in blocks.items() if found}
+    contents = {anchor: CONTENTS[anchor] for anchor, pieces in blocks.items() if pieces}
     sections = [html.section(anchor, CONTENTS[anchor], *blocks[anchor]) for anchor in contents]
     methods = len({row.method for row in rows if row.kind == "fused"})
     regimes = len({row.regime for row in rows if row.kind == "fused"})
@@ -75,8 +75,8 @@ def study_page(study: Study, drawn: Sequence[Drawn], card: Mapping[str, Any]) ->
 def _overview(study: Study) -> list[Html]:
     """The answers, a line each, and what bias means here."""
     answers = {verdict.question: html.tag("strong", verdict.answer) for verdict in study.verdicts}
-    told = [html.notice(sentence, "note") for sentence in power_words(study.power)]
-    return [html.facts(answers), *told, html.paragraph(DEFINITION)]
+    notices = [html.notice(sentence, "note") for sentence in power_words(study.power)]
+    return [html.facts(answers), *notices, html.paragraph(DEFINITION)]
 
 
 def _verdict(verdict: Verdict) -> Html:
@@ -91,9 +91,9 @@ def _verdict(verdict: Verdict) -> Html:
 
 
 def _notices(rows: Sequence[Row], card: Mapping[str, Any]) -> list[Html]:
-    found = []
+    boxes = []
     if card.get("leaky"):
-        found.append(
+        boxes.append(
             html.notice(
                 f"leaky protocol ({card.get('protocol') or 'not described'}): the same groups stand on both sides of "
                 "the split, so every accuracy here is higher than it would be on unseen ones.",
@@ -101,30 +101,30 @@ def _notices(rows: Sequence[Row], card: Mapping[str, Any]) -> list[Html]:
             )
         )
     if any(row.oracle for row in rows):
-        found.append(
+        boxes.append(
             html.notice(
                 "rows marked oracle kept the epoch that was best on the test split; they are upper bounds.",
                 "danger",
             )
         )
-    found += [html.notice(f"{line}.") for line in card.get("few_groups", ())]
+    boxes += [html.notice(f"{line}.") for line in card.get("few_groups", ())]
     if ignored := card.get("ignored"):
-        found.append(
+        boxes.append(
             html.notice(
                 f"reports that belong to no cell of this study were left out: {', '.join(ignored)}.", "note"
             )
         )
-    return found
+    return boxes
 
 
 def _tables(study: Study) -> list[Html]:
     """The rows worth reading first; all of them folded where there are more; why some are marked."""
     rows = study.rows
     chosen = main_rows(rows)
-    found = [_table(rows, chosen), html.bullets(footnotes(rows)), _effects(study.effects)]
+    blocks = [_table(rows, chosen), html.bullets(footnotes(rows)), _effects(study.effects)]
     if len(chosen) < len(rows):
-        found.insert(1, html.folded(f"All {len(rows)} rows", _table(rows, rows)))
-    return found
+        blocks.insert(1, html.folded(f"All {len(rows)} rows", _table(rows, rows)))
+    return blocks
 
 
 def _effects(effects: Sequence[Effect]) -> Html:
@@ -187,25 +187,25 @@ def _table(rows: Sequence[Row], chosen: Sequence[Row]) -> Html:
 
 
 def _best(rows: Sequence[Row], metric: str) -> float | None:
-    known = [value for row in rows if (value := row.mean.get(metric)) is not None]
-    if not known or metric not in HIGHER_IS_BETTER:
+    values = [value for row in rows if (value := row.mean.get(metric)) is not None]
+    if not values or metric not in HIGHER_IS_BETTER:
         return None
-    return max(known) if HIGHER_IS_BETTER[metric] else min(known)
+    return max(values) if HIGHER_IS_BETTER[metric] else min(values)
 
 
 def _cell(row: Row, metric: str, best: float | None) -> Html:
     text = cell(row, metric)
-    found = judgement(row.tests, metric)
+    outcome = judgement(row.tests, metric)
     text = text[:-2] if metric in TESTED and row.mean.get(metric) is not None else text
     shown = html.safe(text)
     if best is not None and row.mean.get(metric) == best:
         shown = html.tag("span", text, class_="best")
-    if found is None:
+    if outcome is None:
         return shown
-    symbol, look = SYMBOLS[found.clarity]
+    symbol, look = SYMBOLS[outcome.clarity]
     test = row.tests[metric]
-    told = f"{found.words}: difference {test['difference']:+.4f}, corrected p {test['p_holm']:.3f}"
-    return Html(f"{shown} {html.tag('span', symbol, class_=look, title=told)}")
+    tooltip = f"{outcome.words}: difference {test['difference']:+.4f}, corrected p {test['p_holm']:.3f}"
+    return Html(f"{shown} {html.tag('span', symbol, class_=look, title=tooltip)}")
 
 
 def _named(row: Row) -> Html:
@@ -239,10 +239,10 @@ def _against(tests: Comparison) -> Html:
 
 
 def _marked(text: str, tests: Comparison, metric: str) -> Html:
-    test, found = tests[metric], judged(tests[metric], HIGHER_IS_BETTER[metric])
-    symbol, look = SYMBOLS[found.clarity]
-    told = f"{found.words}: {test['low']:+.4f} to {test['high']:+.4f}, corrected p {test['p_holm']:.3f}"
-    return Html(f"{html.safe(text)} {html.tag('span', symbol, class_=look, title=told)}")
+    test, outcome = tests[metric], judged(tests[metric], HIGHER_IS_BETTER[metric])
+    symbol, look = SYMBOLS[outcome.clarity]
+    tooltip = f"{outcome.words}: {test['low']:+.4f} to {test['high']:+.4f}, corrected p {test['p_holm']:.3f}"
+    return Html(f"{html.safe(text)} {html.tag('span', symbol, class_=look, title=tooltip)}")
 
 
 def _single(row: Row) -> Html:
@@ -257,13 +257,13 @@ def _single(row: Row) -> Html:
 
 def _gaps(row: Row) -> Html:
     """Seeds that are missing or refused, and what an allocator weighs instead, as small notes."""
-    found = []
+    notes = []
     if row.missing:
-        found.append(f"missing seed {', '.join(map(str, row.missing))}")
+        notes.append(f"missing seed {', '.join(map(str, row.missing))}")
     if row.refused:
-        found.append(f"refused in seed {', '.join(row.refused)}")
-    found += replaced(row)
-    return html.join([Html(f"<br>{html.tag('small', text, class_='worse')}") for text in found], "")
+        notes.append(f"refused in seed {', '.join(row.refused)}")
+    notes += replaced(row)
+    return html.join([Html(f"<br>{html.tag('small', text, class_='worse')}") for text in notes], "")
 
 
 def _method(card: Mapping[str, Any]) -> Html:

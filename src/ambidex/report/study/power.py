@@ -13,16 +13,16 @@ from ambidex.report.study.units import by_unit, units
 
 def study_power(measured: Measured, compare: Compare) -> Power | None:
     """Of the main rows against the reference of their regime; None where there is no such pair."""
-    rows, samples = [row for row, _ in measured], [found for _, found in measured]
+    rows, samples = [row for row, _ in measured], [results for _, results in measured]
     main = main_places(rows)
     pairs = [(samples[i], samples[j]) for i, j in references(rows).items() if i in main]
-    known = [(a, b, seeds) for a, b in pairs if (seeds := common_seeds(a, b))]
-    if not known:
+    triples = [(a, b, seeds) for a, b in pairs if (seeds := common_seeds(a, b))]
+    if not triples:
         return None
-    fewest = min(len(seeds) for _, _, seeds in known)
-    unit = units(known[0][0].groups)
+    fewest = min(len(seeds) for _, _, seeds in triples)
+    unit = units(triples[0][0].groups)
     differences = {
-        metric: torch.stack([by_unit(paired(a, b, s[:fewest], metric), unit) for a, b, s in known], dim=-1)
+        metric: torch.stack([by_unit(paired(a, b, s[:fewest], metric), unit) for a, b, s in triples], dim=-1)
         for metric in METRICS
     }
     count = differences["accuracy"].shape[1]
@@ -30,9 +30,9 @@ def study_power(measured: Measured, compare: Compare) -> Power | None:
         return None
     alone, corrected = (
         {metric: _smallest(d, level) for metric, d in differences.items()}
-        for level in (compare.significance, compare.significance / len(known))
+        for level in (compare.significance, compare.significance / len(triples))
     )
-    return Power(fewest, count, unit is not None, len(known), compare.significance, POWER, alone, corrected)
+    return Power(fewest, count, unit is not None, len(triples), compare.significance, POWER, alone, corrected)
 
 
 def _smallest(differences: Tensor, level: float) -> float:

@@ -11,7 +11,7 @@ from ambidex.report.study.table import single_tests
 
 def reasons(reports: Reports, rows: Sequence[Row]) -> list[str]:
     """A sentence for each method and regime whose plain sum misses the best single modality in some seed."""
-    found = []
+    sentences = []
     for row in rows:
         single = row.single
         if (
@@ -22,8 +22,8 @@ def reasons(reports: Reports, rows: Sequence[Row]) -> list[str]:
             continue
         metrics = [r.details for r in reports.found.values() if r.cell[:2] == (row.method, row.regime)]
         if text := _reason(metrics, row):
-            found.append(text)
-    return found
+            sentences.append(text)
+    return sentences
 
 
 def _reason(metrics: Sequence[dict[str, Any]], row: Row) -> str | None:
@@ -34,10 +34,10 @@ def _reason(metrics: Sequence[dict[str, Any]], row: Row) -> str | None:
     if alone[best] <= row.mean["accuracy"]:
         return None
     gaps = [m["representation_gap"][best] for m in metrics if best in m.get("representation_gap", {})]
-    tested = judgement(single_tests(row), "accuracy")
+    outcome = judgement(single_tests(row), "accuracy")
     start = (
         f"Why {row.method} with the plain sum ({row.regime}) is below the best single modality"
-        f"{f' ({tested.words})' if tested else ''}: inside it {_listed(inside)} of the test samples are recognised, "
+        f"{f' ({outcome.words})' if outcome else ''}: inside it {_listed(inside)} of the test samples are recognised, "
         f"trained alone {_listed(alone)}, summed {row.mean['accuracy']:.1%}"
     )
     return (

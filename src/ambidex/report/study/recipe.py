@@ -45,15 +45,15 @@ class Recipe:
 def judge_recipe(measured: Measured, params: Params) -> Recipe:
     """Choose joint's step size in each regime and test the recipe against it and against the best single modality."""
     rows = [row for row, _ in measured]
-    samples = {(row.method, row.regime, row.allocator): found for row, found in measured}
+    samples = {(row.method, row.regime, row.allocator): results for row, results in measured}
     variants = joint_variants(params)
     best_step: dict[str, str] = {
         regime: best for regime in params.study.regimes if (best := best_variant(rows, variants, regime))
     }
     own: dict[str, Samples] = {
-        regime: found
+        regime: results
         for regime in params.study.regimes
-        if (found := samples.get((DEFAULT_METHOD, regime, DEFAULT_ALLOCATOR)))
+        if (results := samples.get((DEFAULT_METHOD, regime, DEFAULT_ALLOCATOR)))
     }
     joint = {regime: samples[method, regime, PLAIN_SUM] for regime, method in best_step.items()}
     place = best_single(rows)
@@ -69,25 +69,25 @@ def judge_recipe(measured: Measured, params: Params) -> Recipe:
 
 def joint_variants(params: Params) -> list[str]:
     """Methods of the study that are joint training and differ in nothing but the step size, if in that."""
-    found = []
+    variants = []
     for label in params.study.methods:
         plugin, _ = method_choice(params, label)
         training = (params.methods.get(label) or {}).get("train") or {}
         if plugin == JOINT and set(training) <= {"learning_rate"}:
-            found.append(label)
-    return found
+            variants.append(label)
+    return variants
 
 
 def best_variant(rows: Sequence[Row], variants: Sequence[str], regime: str) -> str | None:
     """The variant whose plain sum is best on validation; None where no report says how it did there."""
-    known = []
+    candidates = []
     for order, variant in enumerate(variants):
         for row in rows:
             if (row.method, row.regime, row.allocator) == (variant, regime, PLAIN_SUM):
                 accuracy, nll = row.validation.get("accuracy"), row.validation.get("nll")
                 if accuracy is not None and nll is not None:
-                    known.append((-accuracy, nll, order, variant))
-    return min(known)[-1] if known else None
+                    candidates.append((-accuracy, nll, order, variant))
+    return min(candidates)[-1] if candidates else None
 
 
 def _family(

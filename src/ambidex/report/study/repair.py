@@ -18,19 +18,19 @@ NEGLIGIBLE = 0.01
 """a gap to picking the right modality below this is too small to say how much of it was closed"""
 
 
-def repair(reports: Reports, rows: Sequence[Row], changed: Sequence[Effect]) -> Verdict:
+def repair(reports: Reports, rows: Sequence[Row], effects: Sequence[Effect]) -> Verdict:
     """How much the headline allocators recover at the decision layer alone, and which allocator gains most."""
     question = "How much is recovered at the decision layer alone?"
-    judged = [row for row in rows if row.headline and row.repair]
-    if not judged:
+    headline_rows = [row for row in rows if row.headline and row.repair]
+    if not headline_rows:
         remedy = "Not measured: set evaluate.allocator to one that weighs, not the plain sum."
         return Verdict(question, UNMEASURED, [remedy])
     sentences = []
-    for name in dict.fromkeys(row.name for row in judged):
-        parts = [_recovered(reports, rows, row) for row in judged if row.name == name]
+    for name in dict.fromkeys(row.name for row in headline_rows):
+        parts = [_recovered(reports, rows, row) for row in headline_rows if row.name == name]
         sentences.append(f"{name} against the plain sum of the same model: {'; '.join(parts)}.")
     return Verdict(
-        question, marks_in_words([row.repair for row in judged]), [*sentences, *_extremes(changed)]
+        question, marks_in_words([row.repair for row in headline_rows]), [*sentences, *_extremes(effects)]
     )
 
 
@@ -38,13 +38,13 @@ def _recovered(reports: Reports, rows: Sequence[Row], row: Row) -> str:
     facts = [row.regime, *_clear(row.repair)]
     plain = find(rows, row.method, row.regime, PLAIN_SUM)
     start = plain.mean["accuracy"] if plain else None
-    known = [
+    choices = [
         choice
         for cell, report in reports.found.items()
         if cell[:2] == (row.method, row.regime)
         and (choice := report.details.get("oracle_choice")) is not None
     ]
-    gap = fmean(known) - start if known and start is not None else 0.0
+    gap = fmean(choices) - start if choices and start is not None else 0.0
     if gap >= NEGLIGIBLE:
         part = row.repair["accuracy"]["difference"] / gap
         way = (
@@ -63,30 +63,30 @@ def _gain(tests: Comparison) -> str:
 
 def _clear(tests: Comparison) -> list[str]:
     """`accuracy and NLL clearly better`, or clear on their own and why not more; empty where nothing is clear."""
-    told: dict[str, list[str]] = {}
+    names_by_words: dict[str, list[str]] = {}
     for metric, name in NAMES.items():
-        found = judged(tests[metric], HIGHER_IS_BETTER[metric])
-        if found.clarity != "same":
-            told.setdefault(found.words, []).append(name)
+        outcome = judged(tests[metric], HIGHER_IS_BETTER[metric])
+        if outcome.clarity != "same":
+            names_by_words.setdefault(outcome.words, []).append(name)
     return [
         f"{listed(names)} {words if len(names) == 1 else words.replace(ALONE, ALONE_MANY)}"
-        for words, names in told.items()
+        for words, names in names_by_words.items()
     ]
 
 
-def _extremes(changed: Sequence[Effect]) -> list[str]:
+def _extremes(effects: Sequence[Effect]) -> list[str]:
     """The allocators with the highest and the lowest mean gain in accuracy, of those that were fitted everywhere."""
-    everywhere = max((effect.cells for effect in changed), default=0)
-    known = [effect for effect in changed if effect.cells == everywhere > 0]
-    if len(known) < 2:
+    cells = max((effect.cells for effect in effects), default=0)
+    candidates = [effect for effect in effects if effect.cells == cells > 0]
+    if len(candidates) < 2:
         return []
-    best, worst = (f(known, key=lambda e: (e.mean["accuracy"], -e.mean["nll"])) for f in (max, min))
+    best, worst = (f(candidates, key=lambda e: (e.mean["accuracy"], -e.mean["nll"])) for f in (max, min))
     parts = [
         f"{word} is {e.allocator} ({number(100 * e.mean['accuracy'], 1, sign=True)} points and "
         f"{number(e.mean['nll'], 3, sign=True)} nats)"
         for word, e in (("best", best), ("last", worst))
     ]
-    return [f"Of {len(known)} allocators that were fitted in {everywhere} cells, on average {listed(parts)}."]
+    return [f"Of {len(candidates)} allocators that were fitted in {cells} cells, on average {listed(parts)}."]
 
 
 def shipped(recipe: Recipe) -> Verdict:
@@ -140,9 +140,9 @@ def marks_in_words(tests: Sequence[Comparison]) -> str:
     """`accuracy clearly better in 3, worse in 0 of 9`, then NLL; or that nothing is clear, and why not."""
     parts, alone = [], 0
     for metric, name in NAMES.items():
-        found = [judged(test[metric], HIGHER_IS_BETTER[metric]).clarity for test in tests]
-        better, worse = (found.count(clarity) for clarity in ("better", "worse"))
-        alone += found.count("alone")
-        parts.append(f"{name} clearly better in {better}, worse in {worse} of {len(found)}")
+        clarities = [judged(test[metric], HIGHER_IS_BETTER[metric]).clarity for test in tests]
+        better, worse = (clarities.count(clarity) for clarity in ("better", "worse"))
+        alone += clarities.count("alone")
+        parts.append(f"{name} clearly better in {better}, worse in {worse} of {len(clarities)}")
     text = "; ".join(parts)
     return f"{text} ({alone} more {ALONE if alone == 1 else ALONE_MANY})" if alone else text

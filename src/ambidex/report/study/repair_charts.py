@@ -63,14 +63,14 @@ def repair_chart(rows: Sequence[Row]) -> Chart | None:
 
 def _told(figure: Figure, tested: Sequence[Row]) -> Chart:
     """The drawn figure with its words and numbers."""
-    told = "; ".join(
+    changes = "; ".join(
         f"{r.regime} {r.name} {100 * r.repair['accuracy']['difference']:+.1f} points" for r in tested
     )
     return Chart(
         "study_repair",
         "What does re-weighting alone repair?",
         figure,
-        f"Change against the plain sum of the same model: {told}.",
+        f"Change against the plain sum of the same model: {changes}.",
         "Each marker is one method with one allocator against its own plain sum, with its own interval. Right is "
         "better above, left is better below; full: clear after correction for all comparisons, half: clear on its own, "
         "not after correction, hollow: no clear difference. An arrow lies beyond the edge, an interval that ends there "
@@ -92,18 +92,18 @@ def _told(figure: Figure, tested: Sequence[Row]) -> Chart:
 def _draw(
     axes: Axes, row: Row, metric: str, factor: float, place: tuple[float, int], limits: tuple[float, float]
 ) -> None:
-    at, index = place
+    y, index = place
     tone = theme.colour(index)
     if not row.repair:
         if row.refused:
-            axes.plot(0, at, color=tone, marker="x", markersize=4)
+            axes.plot(0, y, color=tone, marker="x", markersize=4)
         return
     test = row.repair[metric]
     low, high, value = (float(np.clip(factor * test[key], *limits)) for key in ("low", "high", "difference"))
     beyond = value != factor * test["difference"]
     shape = (">" if factor * test["difference"] > value else "<") if beyond else theme.marker(index)
-    axes.plot([low, high], [at, at], color=tone, linewidth=1)
-    axes.plot(value, at, marker=shape, markersize=5, clip_on=False,
+    axes.plot([low, high], [y, y], color=tone, linewidth=1)
+    axes.plot(value, y, marker=shape, markersize=5, clip_on=False,
               **theme.certainty(judged(test, HIGHER_IS_BETTER[metric]).clarity, tone))  # fmt: skip
 
 

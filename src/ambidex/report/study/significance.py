@@ -39,21 +39,21 @@ Key = TypeVar("Key", bound=Hashable)
 
 def with_tests(measured: Measured, compare: Compare) -> list[Row]:
     """The rows with all three families of tests."""
-    rows, samples = [row for row, _ in measured], [found for _, found in measured]
+    rows, samples = [row for row, _ in measured], [results for _, results in measured]
     best, main = best_single(rows), main_places(rows)
     families = {
         "tests": _family(samples, references(rows), compare, main),
         "repair": _family(samples, _plain_sums(rows), compare, main),
         "single": _family(samples, _fused_against(rows, best), compare, main),
     }
-    done = []
+    tested_rows = []
     for i, row in enumerate(rows):
         single = _single(row, rows, best) if row.kind == "fused" else {}
         if i in families["single"]:
             single["tests"] = families["single"][i]
         tests, repair = families["tests"].get(i, {}), families["repair"].get(i, {})
-        done.append(replace(row, tests=tests, repair=repair, single=single))
-    return done
+        tested_rows.append(replace(row, tests=tests, repair=repair, single=single))
+    return tested_rows
 
 
 def main_places(rows: Sequence[Row]) -> set[int]:
@@ -63,8 +63,8 @@ def main_places(rows: Sequence[Row]) -> set[int]:
 
 def best_single(rows: Sequence[Row]) -> int | None:
     """Index of the single modality with the highest mean accuracy on test."""
-    known = [i for i, row in enumerate(rows) if row.kind == "single" and row.mean["accuracy"] is not None]
-    return max(known, key=lambda i: rows[i].mean["accuracy"] or 0.0) if known else None
+    singles = [i for i, row in enumerate(rows) if row.kind == "single" and row.mean["accuracy"] is not None]
+    return max(singles, key=lambda i: rows[i].mean["accuracy"] or 0.0) if singles else None
 
 
 def compare_pairs(
@@ -72,22 +72,22 @@ def compare_pairs(
 ) -> dict[Key, Comparison]:
     """One family: each pair (a, b) with a seed in common is tested for a - b, Holm-corrected over the family; those of
     `main` among themselves."""
-    known = {key: (a, b, seeds) for key, (a, b) in pairs.items() if (seeds := common_seeds(a, b))}
-    if not known:
+    triples = {key: (a, b, seeds) for key, (a, b) in pairs.items() if (seeds := common_seeds(a, b))}
+    if not triples:
         return {}
-    found: dict[Key, Comparison] = {key: {} for key in known}
-    places = [(name, key) for name in TESTED for key in known]
-    differences = [paired(*known[key], name) for name, key in places]
-    unit = units(next(iter(known.values()))[0].groups)
+    family: dict[Key, Comparison] = {key: {} for key in triples}
+    places = [(name, key) for name in TESTED for key in triples]
+    differences = [paired(*triples[key], name) for name, key in places]
+    unit = units(next(iter(triples.values()))[0].groups)
     means = torch.stack([d.mean(dim=0) for d in differences], dim=1)
-    models = _bootstrapped(means, len(known), compare, unit)
+    models = _bootstrapped(means, len(triples), compare, unit)
     for (name, key), difference, test in zip(places, differences, models, strict=True):
-        found[key][name] = {**test, **_over_seeds(by_unit(difference, unit), compare), "p_models": test["p"]}
-    for key, (a, b, seeds) in known.items():
-        found[key][MCNEMAR] = _mcnemar(a, b, seeds)
-    _correct(found, compare)
-    _correct({key: found[key] for key in found if key in main}, compare)
-    return found
+        family[key][name] = {**test, **_over_seeds(by_unit(difference, unit), compare), "p_models": test["p"]}
+    for key, (a, b, seeds) in triples.items():
+        family[key][MCNEMAR] = _mcnemar(a, b, seeds)
+    _correct(family, compare)
+    _correct({key: family[key] for key in family if key in main}, compare)
+    return family
 
 
 def paired(a: Samples, b: Samples, seeds: Sequence[int], name: str) -> Tensor:
@@ -176,10 +176,10 @@ def by_majority(p_values: Sequence[float]) -> float:
     return min(1.0, count / majority * sorted(p_values)[majority - 1])
 
 
-def _correct(found: Mapping[Key, Comparison], compare: Compare) -> None:
+def _correct(family: Mapping[Key, Comparison], compare: Compare) -> None:
     """Set `p_holm` and `comparisons` of every test, and `mark` of those of a metric, in place."""
     for name in (*TESTED, MCNEMAR):
-        tests = [comparison[name] for comparison in found.values()]
+        tests = [comparison[name] for comparison in family.values()]
         for test, p in zip(tests, holm([test["p"] for test in tests]), strict=True):
             test |= {"p_holm": p, "comparisons": len(tests)}
             if name != MCNEMAR:

@@ -34,10 +34,10 @@ def render_study(study: Path) -> str:
 
     Raises DataError where there is no comparison.
     """
-    found = read_study(study)
-    given = [one for one in (found.get("power"),) if one is not None]
-    power = "".join(power_text(one) for one in build(Power, given, source_of(study), "power"))
-    return render(_rows(study, found)) + (f"\n\n{power}" if power else "")
+    content = read_study(study)
+    powers = [power for power in (content.get("power"),) if power is not None]
+    text = "".join(power_text(power) for power in build(Power, powers, source_of(study), "power"))
+    return render(_rows(study, content)) + (f"\n\n{text}" if text else "")
 
 
 def render(rows: Sequence[Row]) -> str:
@@ -56,8 +56,8 @@ def render(rows: Sequence[Row]) -> str:
         numbers = [cell(row, metric) for metric in _SHOWN]
         lines.append([f"  {row.name}", *numbers, _short(row.repair), _short(single_tests(row)), notes(row)])
     text = aligned([head, *lines])
-    if left := len(rows) - len(chosen):
-        text += f"\n{left} more rows (other allocators) stand in {TABLE_FILE} and {PAGE_FILE}."
+    if rest := len(rows) - len(chosen):
+        text += f"\n{rest} more rows (other allocators) stand in {TABLE_FILE} and {PAGE_FILE}."
     return f"{text}\n\n{LEGEND}"
 
 
@@ -98,8 +98,8 @@ def read_rows(study: Path) -> list[Row]:
     return _rows(study, read_study(study))
 
 
-def _rows(study: Path, found: Mapping[str, Any]) -> list[Row]:
-    return build(Row, found["rows"], source_of(study), "rows")
+def _rows(study: Path, content: Mapping[str, Any]) -> list[Row]:
+    return build(Row, content["rows"], source_of(study), "rows")
 
 
 def warnings(study: Path) -> list[str]:
@@ -116,8 +116,8 @@ def cell(row: Row, metric: str) -> str:
     text = f"{factor * value:.{digits}f}"
     if spread is not None:
         text += f" ± {factor * spread:.{digits}f}"
-    found = judgement(row.tests, metric)
-    mark = SYMBOLS[found.clarity] if found else " "
+    outcome = judgement(row.tests, metric)
+    mark = SYMBOLS[outcome.clarity] if outcome else " "
     return f"{text} {mark}" if metric in TESTED else text
 
 
@@ -128,62 +128,62 @@ def title(metric: str) -> str:
 
 def single_tests(row: Row) -> Comparison:
     """The row's tests against the best single modality; empty where there are none."""
-    found: Comparison = row.single.get("tests", {})
-    return found
+    tests: Comparison = row.single.get("tests", {})
+    return tests
 
 
 def notes(row: Row) -> str:
     """What must be known about a row: reference, leaky protocol, oracle selection, missing and refused seeds."""
-    found = []
+    remarks = []
     if row.reference:
-        found.append("ref")
+        remarks.append("ref")
     if row.best_step:
-        found.append("best step")
+        remarks.append("best step")
     if row.leaky:
-        found.append("LEAKY")
+        remarks.append("LEAKY")
     if row.oracle:
-        found.append("ORACLE")
+        remarks.append("ORACLE")
     if row.missing:
-        found.append(f"missing seed {', '.join(map(str, row.missing))}")
+        remarks.append(f"missing seed {', '.join(map(str, row.missing))}")
     if row.refused:
-        found.append(f"refused in seed {', '.join(row.refused)}")
-    return "; ".join([*found, *replaced(row)])
+        remarks.append(f"refused in seed {', '.join(row.refused)}")
+    return "; ".join([*remarks, *replaced(row)])
 
 
 def replaced(row: Row) -> list[str]:
     """What the allocator weighs in place of the head's contributions, and in which seeds where not in all."""
-    found = []
+    sources = []
     for source in dict.fromkeys(row.sources.values()):
-        seeds = [seed for seed, given in row.sources.items() if given == source]
+        seeds = [seed for seed, name in row.sources.items() if name == source]
         where = "" if len(seeds) == len(row.per_seed) else f" in seed {', '.join(seeds)}"
-        found.append(_SOURCES.get(source, source) + where)
-    return found
+        sources.append(_SOURCES.get(source, source) + where)
+    return sources
 
 
 def footnotes(rows: Sequence[Row]) -> list[str]:
     """Why allocators were refused, or weigh something else than the head's contributions: a line for each."""
-    found = []
+    lines = []
     for name in dict.fromkeys(row.allocator for row in rows if row.refused or row.sources):
         own = [row for row in rows if row.allocator == name]
-        told = [(row, row.refused) for row in own if row.refused]
-        found += [f"{name} was refused in {_cells(told)}"] if told else []
-        told = [(row, row.sources_why) for row in own if row.sources]
-        found += [f"{name} does not weigh the head's contributions in {_cells(told)}"] if told else []
-    return found
+        reasons = [(row, row.refused) for row in own if row.refused]
+        lines += [f"{name} was refused in {_cells(reasons)}"] if reasons else []
+        reasons = [(row, row.sources_why) for row in own if row.sources]
+        lines += [f"{name} does not weigh the head's contributions in {_cells(reasons)}"] if reasons else []
+    return lines
 
 
-def _cells(told: Sequence[tuple[Row, Mapping[str, str]]]) -> str:
+def _cells(reasons: Sequence[tuple[Row, Mapping[str, str]]]) -> str:
     """The cells and seeds, and the reason of the first as an example."""
-    cells = "; ".join(f"{row.method} ({row.regime}) seed {', '.join(why)}" for row, why in told)
-    row, why = told[0]
+    cells = "; ".join(f"{row.method} ({row.regime}) seed {', '.join(why)}" for row, why in reasons)
+    row, why = reasons[0]
     seed, reason = next(iter(why.items()))
     return f"{cells}. {row.method} ({row.regime}), seed {seed}: {reason}." if reason else f"{cells}."
 
 
 def _short(tests: Comparison) -> str:
     """`+ =`: the marks of accuracy and NLL."""
-    found = (judgement(tests, metric) for metric in ("accuracy", "nll"))
-    return " ".join(SYMBOLS[one.clarity] for one in found if one)
+    outcomes = (judgement(tests, metric) for metric in ("accuracy", "nll"))
+    return " ".join(SYMBOLS[outcome.clarity] for outcome in outcomes if outcome)
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:

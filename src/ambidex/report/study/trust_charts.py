@@ -50,14 +50,14 @@ def reliability_chart(reports: Reports, rows: Sequence[Row], reference: str) -> 
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
     theme.legend_above(figure, [shown[name] for name in names], columns=4)
-    told = ", ".join(
+    errors = ", ".join(
         f"{r.regime} {r.name} {100 * e:.1f} %" for r in drawn if (e := r.mean["ece"]) is not None
     )
     return Chart(
         "study_reliability",
         "Can the confidence be trusted, and does repair help?",
         figure,
-        f"Reliability by regime; expected calibration error: {told}.",
+        f"Reliability by regime; expected calibration error: {errors}.",
         f"Each point is a tenth of the predictions of all seeds ({BINS} bins of equal count). On the dashed line a "
         "confidence of 80 % means right in 80 of 100 cases; below it the model is overconfident.",
         numbers,
@@ -66,12 +66,12 @@ def reliability_chart(reports: Reports, rows: Sequence[Row], reference: str) -> 
 
 def _curve(reports: Reports, row: Row) -> Curve:
     """Confidence and accuracy in percent of each bin that holds samples."""
-    said = [
+    predictions = [
         report.predictions
         for cell, report in reports.found.items()
         if cell[:2] == (row.method, row.regime) and str(cell[2]) in row.per_seed
     ]
-    logits = torch.cat([p.logits(f"allocator/{row.allocator}") for p in said])
-    bins = reliability(logits, torch.cat([p.labels for p in said]), BINS, adaptive=True)
-    kept = bins.count > 0
-    return (100 * bins.confidence[kept]).tolist(), (100 * bins.accuracy[kept]).tolist()
+    logits = torch.cat([p.logits(f"allocator/{row.allocator}") for p in predictions])
+    bins = reliability(logits, torch.cat([p.labels for p in predictions]), BINS, adaptive=True)
+    filled = bins.count > 0
+    return (100 * bins.confidence[filled]).tolist(), (100 * bins.accuracy[filled]).tolist()

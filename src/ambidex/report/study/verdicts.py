@@ -18,16 +18,16 @@ from ambidex.report.words import listed, number
 def verdicts(
     reports: Reports,
     rows: Sequence[Row],
-    found: Sequence[Bias],
+    biases: Sequence[Bias],
     recipe: Recipe,
-    changed: Sequence[Effect],
+    effects: Sequence[Effect],
     params: Params,
 ) -> list[Verdict]:
     """The paper's three questions, then repair, the shipped recipe, and the table as a whole."""
     fused = [row for row in rows if row.kind == "fused"]
     return [
-        *claim(found, params),
-        repair(reports, fused, changed),
+        *claim(biases, params),
+        repair(reports, fused, effects),
         shipped(recipe),
         Verdict(
             "Does fusing pay?",
@@ -49,50 +49,50 @@ def _pays(rows: Sequence[Row]) -> str:
 
 def _against_single(rows: Sequence[Row]) -> list[str]:
     """The reference and the headline of each method against the best single modality, seed by seed."""
-    judged = [row for row in rows if (row.reference or row.headline) and row.single.get("seeds")]
-    found = []
-    for name in dict.fromkeys(row.name for row in judged):
+    tested_rows = [row for row in rows if (row.reference or row.headline) and row.single.get("seeds")]
+    sentences = []
+    for name in dict.fromkeys(row.name for row in tested_rows):
         parts = []
-        for row in judged:
+        for row in tested_rows:
             if row.name == name:
-                won, of = row.single["seeds_at_least"], row.single["seeds"]
+                won, seeds = row.single["seeds_at_least"], row.single["seeds"]
                 difference = number(100 * row.single["mean_difference"], 1, sign=True)
                 parts.append(
-                    f"{won} of {of} seed{'s' * (of > 1)} ({row.regime}, {difference} points on average)"
+                    f"{won} of {seeds} seed{'s' * (seeds > 1)} ({row.regime}, {difference} points on average)"
                 )
-        found.append(f"{name} is at least as accurate as the best single modality in {listed(parts)}.")
-    return found
+        sentences.append(f"{name} is at least as accurate as the best single modality in {listed(parts)}.")
+    return sentences
 
 
 def _against_reference(rows: Sequence[Row], params: Params) -> list[str]:
     compare = params.compare
     name = f"{compare.reference_method} + {compare.reference_allocator}"
-    found = []
+    sentences = []
     for metric, word in (("accuracy", "accuracy"), ("nll", "NLL")):
-        marks = [one.clarity for row in rows if (one := judgement(row.tests, metric))]
+        marks = [outcome.clarity for row in rows if (outcome := judgement(row.tests, metric))]
         if marks:
             better, worse, same, alone = (marks.count(mark) for mark in ("better", "worse", "same", "alone"))
             own = f", {alone} of them {ALONE if alone == 1 else ALONE_MANY}" if alone else ""
-            found.append(
+            sentences.append(
                 f"In {word}, of {len(marks)} rows compared with {name} of the same regime, {better} are clearly "
                 f"better, {worse} clearly worse, and {same + alone} neither{own} (new seeds on new samples, "
                 f"Holm-corrected, level {compare.significance:g})."
             )
-    if without := sorted({row.regime for row in rows if row.reference and not row.per_seed}):
-        found.append(f"The reference {name} is missing in {listed(without)}, so nothing is tested there.")
+    if regimes := sorted({row.regime for row in rows if row.reference and not row.per_seed}):
+        sentences.append(f"The reference {name} is missing in {listed(regimes)}, so nothing is tested there.")
     if not any(row.reference for row in rows):
-        found.append(f"The reference {name} is not in this study, so no difference is tested.")
-    return found
+        sentences.append(f"The reference {name} is not in this study, so no difference is tested.")
+    return sentences
 
 
 def _missing(rows: Sequence[Row]) -> list[str]:
     """What is not in the table, and why."""
-    found = []
+    sentences = []
     if missing := {(r.regime, r.method, tuple(r.missing)) for r in rows if r.missing}:
         parts = "; ".join(f"{m} ({r}) seed {', '.join(map(str, seeds))}" for r, m, seeds in sorted(missing))
-        found.append(f"The study is unfinished; missing: {parts}.")
+        sentences.append(f"The study is unfinished; missing: {parts}.")
     if refused := sum(bool(row.refused) for row in rows):
-        found.append(
+        sentences.append(
             f"Allocators were refused in {refused} of {len(rows)} rows; the reasons stand below the table."
         )
-    return found
+    return sentences
