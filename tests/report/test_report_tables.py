@@ -273,9 +273,9 @@ def test_weights_that_auto_chose_are_drawn_once(result):
     auto = replace(result.headline, name="auto", record={"chosen": "modality"})
     changed = replace(result, allocations=[*result.allocations, auto], asked="auto")
     with theme.style():
-        chart = run_charts.found_weights(changed)
+        chart = run_charts.fitted_weights(changed)
         assert {row["allocator"] for row in chart.rows} == {"auto (modality)"}
-        assert {row["allocator"] for row in run_charts.found_weights(result).rows} == {"modality"}
+        assert {row["allocator"] for row in run_charts.fitted_weights(result).rows} == {"modality"}
         assert (
-            run_charts.found_weights(replace(result, allocations=[result.uniform], asked="uniform")) is None
+            run_charts.fitted_weights(replace(result, allocations=[result.uniform], asked="uniform")) is None
         )

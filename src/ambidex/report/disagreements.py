@@ -26,7 +26,7 @@ class Disagreement:
 
     order: list[int]
     """the sharpest first: by the confidence of the second surest opinion of another class"""
-    said: Tensor
+    answers: Tensor
     """[N, M] int64"""
     confidence: Tensor
     """[N, M]"""
@@ -73,7 +73,7 @@ def disagreements(result: Result) -> Html:
         truth = int(test.labels[i])
         own = [
             word(
-                int(contradictions.said[i, m]),
+                int(contradictions.answers[i, m]),
                 truth,
                 float(contradictions.confidence[i, m]),
                 _part(shares, i, m),

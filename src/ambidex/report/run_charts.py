@@ -39,7 +39,7 @@ def run_charts(result: Result) -> list[Chart]:
         reliabilities(result),
         gains(result),
         choice(result),
-        found_weights(result),
+        fitted_weights(result),
         recall(result),
         *confusions(result),
         history(result),
@@ -186,7 +186,7 @@ def choice(result: Result) -> Chart | None:
     )  # fmt: skip
 
 
-def found_weights(result: Result) -> Chart | None:
+def fitted_weights(result: Result) -> Chart | None:
     """Weights of every allocator that has some, apart from the plain sum; what `auto` chose is shown once."""
     evaluation = result.evaluation
     shape = len(evaluation.modalities), len(evaluation.classes)

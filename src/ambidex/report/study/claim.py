@@ -42,19 +42,19 @@ def claim(biases: Sequence[Bias], params: Params) -> list[Verdict]:
         _verdict(
             "Does bias persist after pre-training?",
             pretrained,
-            [_told(b, "scratch", "from scratch") for b in [*scratch, *pretrained]],
+            [_sentence(b, "scratch", "from scratch") for b in [*scratch, *pretrained]],
             f"add {reference} to study.methods, and pretrained and frozen to study.regimes",
         ),
         _verdict(
             "Does bias persist after balanced optimisation?",
             balanced,
-            [_told(b, "reference", f"with {reference}") for b in balanced],
+            [_sentence(b, "reference", f"with {reference}") for b in balanced],
             "add a method that balances training to study.methods",
         ),
         _verdict(
             "Does bias persist without any joint optimisation?",
             independent,
-            [_told(b, "reference", f"with {reference}") for b in independent],
+            [_sentence(b, "reference", f"with {reference}") for b in independent],
             f"add {ENSEMBLE} (encoders trained apart, logits summed) to study.methods",
         ),
     ]
@@ -66,7 +66,7 @@ def _verdict(question: str, biases: Sequence[Bias], sentences: list[str], remedy
     return Verdict(question, counted(b.answer for b in biases), sentences)
 
 
-def _told(bias: Bias, against: str, where: str) -> str:
+def _sentence(bias: Bias, against: str, where: str) -> str:
     """One cell: who leads by how much, DI and its change, who is followed where it is wrong."""
     sentence = (
         f"{bias.method} ({bias.regime}): {bias.answer}, {bias.words}; "

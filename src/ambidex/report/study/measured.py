@@ -102,16 +102,16 @@ def _numbers(details: Mapping[str, Any], allocated: Mapping[str, Any]) -> Number
 
 def _summarised(row: Row) -> Row:
     numbers = list(row.per_seed.values())
-    spread = {name: _known(numbers, name) for name in METRICS}
+    spread = {name: _values(numbers, name) for name in METRICS}
     deviations = {name: stdev(values) if len(values) > 1 else None for name, values in spread.items()}
     return replace(row, mean=_means(numbers, METRICS), std=deviations)
 
 
 def _means(numbers: Sequence[Mapping[str, float | None]], names: Sequence[str]) -> Numbers:
-    return {name: mean(values) if (values := _known(numbers, name)) else None for name in names}
+    return {name: mean(values) if (values := _values(numbers, name)) else None for name in names}
 
 
-def _known(numbers: Sequence[Mapping[str, float | None]], name: str) -> list[float]:
+def _values(numbers: Sequence[Mapping[str, float | None]], name: str) -> list[float]:
     return [value for metrics in numbers if (value := metrics.get(name)) is not None]
 
 

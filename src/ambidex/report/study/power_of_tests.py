@@ -55,24 +55,24 @@ def spread_from(seed: float, sample: float, rest: float, design: Design) -> Spre
 def power(difference: float, spread: Spread, design: Design, level: float = 0.05) -> float:
     """How often a study finds a true `difference` (two-sided, of either sign) at `level`."""
     limits, deviation = _limits(spread, design, level)
-    return _found(difference, limits, deviation)
+    return _power(difference, limits, deviation)
 
 
-def detectable(spread: Spread, design: Design, level: float = 0.05, wanted: float = POWER) -> float:
-    """The smallest true difference that a share `wanted` of studies finds at `level`; 0 where nothing varies."""
+def detectable(spread: Spread, design: Design, level: float = 0.05, share: float = POWER) -> float:
+    """The smallest true difference that this `share` of studies finds at `level`; 0 where nothing varies."""
     limits, deviation = _limits(spread, design, level)
     if deviation == 0:
         return 0.0
     most = float(limits.max()) + 10 * deviation
-    return float(brentq(lambda d: _found(d, limits, deviation) - wanted, 0, most, xtol=1e-6 * most))
+    return float(brentq(lambda d: _power(d, limits, deviation) - share, 0, most, xtol=1e-6 * most))
 
 
-def detectable_alone(deviation: float, samples: int, level: float = 0.05, wanted: float = POWER) -> float:
+def detectable_alone(deviation: float, samples: int, level: float = 0.05, share: float = POWER) -> float:
     """The same for the models of one seed as they are, of differences with that standard deviation over samples."""
-    return float((norm.isf(level / 2) + norm.ppf(wanted)) * deviation / samples**0.5)
+    return float((norm.isf(level / 2) + norm.ppf(share)) * deviation / samples**0.5)
 
 
-def _found(difference: float, limits: Grid, deviation: float) -> float:
+def _power(difference: float, limits: Grid, deviation: float) -> float:
     if deviation == 0:
         return float(difference != 0)
     beyond = norm.sf((limits - difference) / deviation) + norm.cdf((-limits - difference) / deviation)

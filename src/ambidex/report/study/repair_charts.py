@@ -58,10 +58,10 @@ def repair_chart(rows: Sequence[Row]) -> Chart | None:
         grid[line, len(regimes) // 2].set_xlabel(label)
         theme.rows_axis(grid[line, 0], allocators)
     theme.legend_above(figure, _handles(methods), columns=6)
-    return _told(figure, tested)
+    return _chart(figure, tested)
 
 
-def _told(figure: Figure, tested: Sequence[Row]) -> Chart:
+def _chart(figure: Figure, tested: Sequence[Row]) -> Chart:
     """The drawn figure with its words and numbers."""
     changes = "; ".join(
         f"{r.regime} {r.name} {100 * r.repair['accuracy']['difference']:+.1f} points" for r in tested
