@@ -1,7 +1,7 @@
 """The one judge of a difference: every mark, colour and word of pages, tables and terminal comes from here.
 
 A difference is `better` or `worse` where it is clear after correction for the comparisons that it is one of, `alone`
-where only its own interval leaves 0 out, and `same` where not even that does.
+where only its own interval leaves 0 out, and `same` where its own interval holds 0.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class Judgement:
 
     clarity: Clarity
     comparisons: int = 1
-    """that it was corrected over"""
+    """how many comparisons it was corrected for"""
     up: bool = True
     """whether the difference, clear or not, is to the better"""
 
@@ -51,7 +51,7 @@ class Judgement:
 
 
 def judged(test: Mapping[str, Any], higher_is_better: bool = True) -> Judgement:
-    """Of a test that a study made: `mark`, `difference`, `low`, `high`, `comparisons` (see `study.rows.Comparison`)."""
+    """Judge a test of a study: `mark`, `difference`, `low`, `high`, `comparisons` (see `study.rows.Comparison`)."""
     up = (float(test["difference"]) > 0) == higher_is_better
     count = int(test.get("comparisons", 1))
     if test["mark"] != "same":
@@ -62,10 +62,11 @@ def judged(test: Mapping[str, Any], higher_is_better: bool = True) -> Judgement:
 def judge_changes(
     changes: Mapping[str, Comparison], planned: str, higher_is_better: bool = True
 ) -> dict[str, Judgement]:
-    """Of one run, allocator -> its change judged.
+    """Judge every change of one run: allocator -> judgement.
 
-    `planned` was named before test was looked at: it is one comparison, also where another allocator does the very
-    same (the one that `auto` chose). The others, of which a reader picks, are corrected among themselves (Holm).
+    `planned` was named before anyone looked at test, so it is one comparison by itself, and so is an allocator that
+    does the very same (the one that `auto` chose). The others, of which a reader picks, are corrected among
+    themselves (Holm).
     """
     others = {name: change for name, change in changes.items() if name != planned}
     corrected = dict(zip(others, holm([change.p for change in others.values()]), strict=True))

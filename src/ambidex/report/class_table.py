@@ -13,7 +13,7 @@ from ambidex.report.result import Result
 from ambidex.report.run_judge import run_lean
 
 TOGETHER = 2
-"""modalities beside each other in one table; of more, a table for each so many"""
+"""modalities beside each other in one table; more of them take more tables"""
 OWN = ("its part %", "probe %", "decides %", "could %", "weight")
 
 

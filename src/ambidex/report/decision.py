@@ -13,7 +13,7 @@ from ambidex.report import theme
 from ambidex.report.chart import Chart
 
 MANY_CLASSES = 12
-"""above this, narrow panels stand side by side: the chart would be too tall"""
+"""above this, narrow panels stand side by side, for else the chart would be too tall"""
 LOWEST, HIGHEST = -0.75, 1.75
 """shares beyond are drawn at the edge: a single class may have a tiny sum to divide by"""
 
@@ -110,7 +110,7 @@ def _share_legend() -> list[Line2D]:
 
 
 def _limits(shares: Sequence[Share]) -> tuple[float, float]:
-    """Just what is needed: with many modalities every part is small."""
+    """No wider than the values need: with many modalities every part is small."""
     values = [v for s in shares for v in (s.share, s.low, s.high, s.capability) if v is not None]
     return max(min([0.0, *values]), LOWEST), min(max([0.2, *values]), HIGHEST)
 

@@ -22,7 +22,7 @@ SMALL = 0.02
 """an interval that ends below this says that nothing that matters was missed"""
 JOINT = "joint probe"
 LISTED = 3
-"""so many allocators are named in one sentence"""
+"""the most allocators that one sentence names"""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def verdict(result: Result) -> list[str]:
 
 @dataclass(frozen=True)
 class State:
-    """All that the finding hangs on: what is clear, each family of comparisons corrected. Its words come from here."""
+    """What the finding depends on: what is clear after correction in each family of comparisons. Its words are here."""
 
     headline: str
     own: Clarity | None = None

@@ -83,7 +83,7 @@ class Lean:
 
 
 def lean_words(answer: str, leading: str, lead: Mapping[str, float | None]) -> str:
-    """`left decides more than it can on average, by 0.12 (0.05 to 0.19) of the decision`, wherever that is told."""
+    """The answer as a clause: `left decides more than it can on average, by 0.12 (0.05 to 0.19) of the decision`."""
     if lead["value"] is None:
         return "no modality's share in the decision is defined"
     by = f"by {within(lead)} of the decision"
@@ -103,7 +103,10 @@ def draw_lean(
     resamples: int,
     seed: int,
 ) -> Draws:
-    """Of one model: `contributions` [N, C] of each of M modalities, `right` [N, M] where its linear probe is right."""
+    """Bias and DI of one model, as a point and as resamples of its test samples.
+
+    `contributions`: [N, C] of each of M modalities; `right`: [N, M], whether the modality's linear probe is right.
+    """
     values = (true_class(torch.stack(list(contributions.values()), dim=1), labels), right)
     spread = torch.cat([spread_by_class(value, labels, classes).flatten(1) for value in values], dim=1)
     means = bootstrap_means(spread, resamples, seed)
@@ -120,7 +123,7 @@ def draw_lean(
 
 
 def judge_lean(drawn: Sequence[Draws], modalities: Sequence[str], classes: Sequence[str], seed: int) -> Lean:
-    """Of the models of all seeds, one or more."""
+    """The answer for the models of all seeds, one or more."""
     point, draws = over_seeds([d.bias for d in drawn], seed)
     by_modality = dict(zip(modalities, estimates(point, draws, level_of_one(len(modalities))), strict=True))
     leading = max(modalities, key=lambda m: by_modality[m]["value"] or 0.0)
@@ -146,7 +149,7 @@ def answer(by_modality: dict[str, Estimate], leading: str) -> str:
 
 
 def level_of_one(modalities: int, classes: int = 1) -> float:
-    """Of one interval, so that all hold together in 95 %; two modalities mirror each other."""
+    """The level of one interval with which all hold together in 95 %; two modalities mirror each other: one number."""
     return 1 - 0.05 / (classes * (modalities if modalities > 2 else 1))
 
 

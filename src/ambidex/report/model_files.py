@@ -28,7 +28,7 @@ _SHARED = ("code", "inputs", "headline", "fit_on", "weights", "features")
 def write_model(folder: Path, params: Params, result: Result, trained: Path, facts: dict[str, Any]) -> None:
     """Write the model that predicts with the allocator asked for; `trained` is the folder of the evaluated one.
 
-    params.yaml says how it was trained, with the `evaluate` of now; card.json what was fitted, and on what.
+    params.yaml says how it was trained, with this run's section `evaluate`; card.json what was fitted, and on what.
     Raises ModelError, with nothing written, where there is no such model.
     """
     evaluation, allocation = result.evaluation, result.allocation(result.asked)
@@ -45,9 +45,9 @@ def write_model(folder: Path, params: Params, result: Result, trained: Path, fac
 
 
 def keep_saved_model(before: Path, report: Path) -> None:
-    """Take the model that was saved into the report `before` over into the new `report`, which has none of its own.
+    """Carry the saved model of the report `before` into the new `report`, where that has none of its own.
 
-    It is the user's: only another save replaces it. A line says that it is not this report's.
+    It is the user's: only another save replaces it. A printed line says that an earlier evaluation saved it.
     """
     saved = before / MODEL_FOLDER
     if not os.path.lexists(saved) or os.path.lexists(report / MODEL_FOLDER):
@@ -68,7 +68,7 @@ def is_of_report(report: Path) -> bool:
 
 
 def kept_note(model: Path) -> str:
-    """What to know of a saved model whose report was made anew without it; empty where there is nothing."""
+    """A line for a saved model that is older than the report around it; else empty."""
     report = model.parent
     if model.name != MODEL_FOLDER or read_card(report).get("stage") != "evaluate" or is_of_report(report):
         return ""

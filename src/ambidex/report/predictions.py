@@ -68,7 +68,7 @@ def probabilities(logits: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
 
 
 def read_predictions(folder: Path, classes: Sequence[str]) -> Predictions:
-    """What `Predictions.write` wrote. Raises DataError where a file is missing or damaged, or a number is none."""
+    """What `Predictions.write` wrote. Raises DataError where a file is missing or damaged, or a value is impossible."""
     source = Source(str(folder / PREDICTIONS_FILE), hint=_AGAIN)
     tensors = read_tensors(folder / PREDICTIONS_FILE, hint=_AGAIN)
     rows = read_rows(folder / SAMPLES_FILE, ("sample_id", "group"), hint=_AGAIN)

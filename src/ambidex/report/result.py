@@ -15,7 +15,7 @@ from ambidex.report.predictions import Predictions, probabilities
 
 TableRows = list[dict[str, Any]]
 PLAIN = ("accuracy", "nll", "ece", "decision_imbalance")
-"""of the plain sum, what stands beside the headline's"""
+"""metrics of the plain sum that stand beside the headline's"""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ METRICS = {"accuracy": True, "nll": False}
 
 @once_per_evaluation
 def run_lean(evaluation: Evaluation) -> Lean:
-    """Of the plain sum on test, by the rule of `ambidex.report.lean`, which a study has too."""
+    """The lean of the plain sum on test, by the rule of `ambidex.report.lean`; a study follows the same rule."""
     test, params, classes = evaluation.test, evaluation.params, evaluation.classes
     own = fit_probes(evaluation).own
     right = [correct(own[m].logits["test"], test.labels) for m in evaluation.modalities]

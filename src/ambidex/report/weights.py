@@ -11,11 +11,11 @@ from ambidex.report.chart import Chart
 from ambidex.report.heat import heat_map
 
 MOST = 4
-"""allocators with weights by class that are drawn, fewer of many modalities; the CSV holds the numbers of all"""
+"""allocators with weights by class that are drawn; fewer where there are many modalities; the CSV holds them all"""
 SILENT = 0.05
-"""a weight below this much of the mean leaves a modality without a say"""
+"""a weight below this part of the mean weight silences a modality"""
 ROWS = 12
-"""rows that these may take together"""
+"""rows of modalities that these allocators may take together"""
 Weights = NDArray[np.float64]
 TICKS = {-2: "1/4", -1: "1/2", 0: "1", 1: "2", 2: "4"}
 

@@ -87,7 +87,7 @@ def _columns(pairs: Sequence[Sequence[float]]) -> tuple[list[float], list[float]
 
 
 def _limits(values: Sequence[float]) -> tuple[float, float]:
-    """0 to the largest value up to 1, wider for what lies beyond, but not for single wild values."""
+    """From 0 to the largest value up to 1; wider where values lie beyond, but not for single wild ones."""
     low, high = map(float, np.quantile(values, [0.02, 0.98]))
     low, high = min(low, 0.0), max([high, *(value for value in values if value <= 1)])
     space = 0.06 * max(high - low, 0.1)

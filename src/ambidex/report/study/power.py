@@ -12,7 +12,7 @@ from ambidex.report.study.units import by_unit, units
 
 
 def study_power(measured: Measured, compare: Compare) -> Power | None:
-    """Of the main rows against the reference of their regime; None where there is no such pair."""
+    """Power of the main rows against the reference of their regime; None where there is no such pair."""
     rows, samples = [row for row, _ in measured], [results for _, results in measured]
     main = main_places(rows)
     pairs = [(samples[i], samples[j]) for i, j in references(rows).items() if i in main]
@@ -36,7 +36,7 @@ def study_power(measured: Measured, compare: Compare) -> Power | None:
 
 
 def _smallest(differences: Tensor, level: float) -> float:
-    """Of differences [S, N, K]; with one seed for new samples alone, as the test is then."""
+    """Smallest detectable difference, from differences [S, N, K]; with one seed for new samples alone, as the test."""
     seeds, samples, _ = differences.shape
     if seeds < 2:
         deviation = float(differences[0].var(dim=0).mean().sqrt())

@@ -3,7 +3,7 @@
 The test is `statistics.crossed`: differences of S seeds on the same N samples, d[s, n] = delta + seed + sample + rest,
 all normal. Its mean squares are then independent, each its expectation times chi-squared over its degrees of freedom,
 and independent of the mean. So the power for a true delta is an average over the mean squares, taken on a grid of
-their quantiles: exact but for the grid, the seeds-agree-by-chance rule and the degrees of freedom included.
+their quantiles. It is exact but for the grid; the seeds-agree-by-chance rule and the degrees of freedom are included.
 """
 
 from typing import NamedTuple
@@ -23,7 +23,7 @@ Grid = NDArray[np.float64]
 
 
 class Spread(NamedTuple):
-    """Expected mean squares of a difference: of seeds, of samples, of what is left; the first two never below it."""
+    """Expected mean squares of a difference: of seeds, of samples, of the rest; the first two are never below it."""
 
     seed: float
     sample: float
@@ -38,7 +38,7 @@ class Design(NamedTuple):
 
 
 def spread_of(values: Tensor) -> Spread:
-    """Measured on differences [S, N, K]; the mean over the K comparisons, as a single one's is a guess of few seeds.
+    """The spread of differences [S, N, K]: a mean over the K comparisons, for few seeds say little about a single one.
 
     Raises ValueError below two seeds or two samples.
     """
@@ -68,7 +68,7 @@ def detectable(spread: Spread, design: Design, level: float = 0.05, share: float
 
 
 def detectable_alone(deviation: float, samples: int, level: float = 0.05, share: float = POWER) -> float:
-    """The same for the models of one seed as they are, of differences with that standard deviation over samples."""
+    """The same for the trained models of one seed; `deviation`: of their differences, over samples."""
     return float((norm.isf(level / 2) + norm.ppf(share)) * deviation / samples**0.5)
 
 

@@ -79,7 +79,7 @@ def joint_variants(params: Params) -> list[str]:
 
 
 def best_variant(rows: Sequence[Row], variants: Sequence[str], regime: str) -> str | None:
-    """The variant whose plain sum is best on validation; None where no report says how it did there."""
+    """The variant whose plain sum is best on validation; None where no report has numbers from there."""
     candidates = []
     for order, variant in enumerate(variants):
         for row in rows:

@@ -15,7 +15,7 @@ STEP_SIZE = f"joint_3: {{use: {JOINT}, train: {{learning_rate: 0.003}}}}"
 """a line of `methods`: joint training at another step size"""
 NAMES = {"accuracy": "accuracy", "nll": "NLL"}
 NEGLIGIBLE = 0.01
-"""a gap to picking the right modality below this is too small to say how much of it was closed"""
+"""below this, the gap to always picking a right modality is too small to say how much of it was closed"""
 
 
 def repair(reports: Reports, rows: Sequence[Row], effects: Sequence[Effect]) -> Verdict:

@@ -64,7 +64,7 @@ class Row:
     sources_why: dict[str, str] = field(default_factory=dict)
     """seed -> why"""
     validation: Numbers = field(default_factory=dict)
-    """mean over seeds on validation: accuracy, nll; what choices between rows are made by"""
+    """mean over seeds on validation: accuracy, nll; choices between rows use these"""
 
     @property
     def name(self) -> str:

@@ -41,7 +41,7 @@ def render_study(study: Path) -> str:
 
 
 def render(rows: Sequence[Row]) -> str:
-    """The table of `rows`: a line each, grouped by regime; missing cells and refused allocators are said so.
+    """The table of `rows`: a line each, grouped by regime; its notes name missing seeds and refused allocators.
 
     Of many allocators only the plain sum, the headline, the reference and the best one are shown.
     """

@@ -1,7 +1,7 @@
 """What may be drawn anew in a study's tests: the groups of the test split where there are enough, else its samples.
 
-Samples of one group (a speaker, a subject) are alike, so that many of them say less than as many strangers. A test over
-groups is for new groups; but of fewer than ten nothing could be told, and then samples count, for these groups alone.
+Samples of one group (a speaker, a subject) are alike: many of them say less than as many from different groups. A test
+over groups is for new groups. Fewer than ten groups show nothing; then samples count, for these groups alone.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ def units(groups: Sequence[str]) -> Tensor | None:
 
 
 def unit_words(groups: Sequence[str]) -> str:
-    """What counts as independent, for the reader."""
+    """What counts as independent, in words."""
     count = len(set(groups))
     if units(groups) is not None:
         return f"the {count} groups of the test split, so a clear difference is for new groups"
