@@ -104,6 +104,10 @@ def test_which_cells_start_from_encoders(method: str, regime: str, wanted: bool)
             "methods.slow.train.groups.heads={}",
             "methods.slow.train.groups.heads: no such group of parameters; ",
         ),
+        (
+            "methods.slow.train.learning_rate=true",
+            "methods.slow.train.learning_rate: got true, expected a number",
+        ),
         ("methods.slow.train=3", "methods.slow.train: got 3, expected a block of keys and values"),
         ("train.method=slower", "train.method: method 'slower' does not exist; "),
     ],

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from ambidex.base.errors import ParamsError
-from ambidex.configuration.mistakes import explain
+from ambidex.configuration.mistakes import explain, refuse_truth_values
 from ambidex.configuration.optimisation import Train
 from ambidex.configuration.options import plugin_config
 from ambidex.configuration.params import Params
@@ -90,8 +90,8 @@ def resolve(
     """
     given = _with_train(params, {"method": label, "regime": regime, "seed": seed})
     label = given.train.method
-    block = given.methods.get(label, {})
-    plugin, config = plugin_of(params, label), _config(params, label, block)
+    block, plugin = given.methods.get(label, {}), plugin_of(params, label)
+    config = _config(label, plugin, block)
     own = block.get("train") or {}
     if not isinstance(own, Mapping):
         raise ParamsError(f"methods.{label}.train: got {own!r}, expected a block of keys and values")
@@ -110,17 +110,19 @@ def _with_train(params: Params, values: Mapping[str, Any]) -> Params:
     return params.model_copy(update={"train": params.train.model_copy(update=changed)})
 
 
-def _config(params: Params, label: str, block: Mapping[str, Any]) -> "MethodConfig":
+def _config(label: str, plugin: str, block: Mapping[str, Any]) -> "MethodConfig":
     from ambidex.learn.method import METHODS
 
     options = {key: value for key, value in block.items() if key not in _NO_OPTIONS}
-    config: MethodConfig = plugin_config(METHODS, plugin_of(params, label), options, f"methods.{label}")
+    config: MethodConfig = plugin_config(METHODS, plugin, options, f"methods.{label}")
     return config
 
 
 def _train(shared: Train, label: str, own: Mapping[str, Any]) -> Train:
-    raw = {**shared.model_dump(mode="json"), **own, "method": label}
+    raw, path = {**shared.model_dump(mode="json"), **own, "method": label}, f"methods.{label}.train"
     try:
-        return Train.model_validate(raw)
+        train = Train.model_validate(raw)
     except ValidationError as error:
-        raise ParamsError(explain(error, Train, "", prefix=f"methods.{label}.train.")) from None
+        raise ParamsError(explain(error, Train, "", prefix=f"{path}.")) from None
+    refuse_truth_values(own, train, path)
+    return train
