@@ -27,6 +27,8 @@ from ambidex.configuration.mistakes import explain
 from ambidex.configuration.params import Params
 from ambidex.launch.distributed import run_stage
 from ambidex.resolve import apply_override, parse_params
+from ambidex.resolve.cell import Work
+from ambidex.stages import work_of
 from components._notes import note_failure, shared_folder
 
 Inputs = Mapping[str, str | Sequence[str]]
@@ -47,8 +49,8 @@ def call(
     """
     key = "-".join([stage, *(re.sub(r"\W+", "-", text) for text in (values or {}).values() if text)])
     try:
-        with placed(stage, texts, inputs, values or {}) as (params, places):
-            metrics = run_stage(stage, params, places, {name: Path(path) for name, path in outputs.items()})
+        with placed(stage, texts, inputs, values or {}) as (work, places):
+            metrics = run_stage(stage, work, places, {name: Path(path) for name, path in outputs.items()})
     except AmbidexError as error:
         if not isinstance(error, PreemptedError):
             note_failure(key, str(error))
@@ -69,13 +71,13 @@ def say(message: str) -> None:
 @contextmanager
 def placed(
     stage: str, texts: Sequence[str], inputs: Inputs, values: Mapping[str, str]
-) -> Iterator[tuple[Params, dict[str, Path]]]:
-    """The parameters of one call, and the folders it reads. Raises ParamsError."""
+) -> Iterator[tuple[Work, dict[str, Path]]]:
+    """What one call works with, and the folders it reads. Raises ParamsError."""
     params = read_params(stage, texts, values)
     with tempfile.TemporaryDirectory(prefix="ambidex-") as folder:
         given = {name: found for name, found in inputs.items() if found}
         yield (
-            params,
+            work_of(stage, params),
             {name: _place(stage, name, found, Path(folder), params) for name, found in given.items()},
         )
 

@@ -109,14 +109,14 @@ def _run(stage: str, texts: list[str], job: Job, output: Path, outcome: Outcome)
 
 def _finished(stage: str, texts: list[str], job: Job, place: Path) -> dict[str, Any]:
     """Make the output `place` and return its metrics: from the volume, where an earlier attempt left it there."""
-    with placed(stage, texts, job.inputs, job.values) as (params, inputs):
+    with placed(stage, texts, job.inputs, job.values) as (work, inputs):
         name = TABLE[stage].writes.name
-        work = shared_folder()
-        if work is None:
-            return run_stage(stage, params, inputs, {name: place})
-        kept = work / FINISHED / stage / job.name
-        if not up_to_date(stage, params, inputs, kept):
-            run_stage(stage, params, inputs, {name: kept})
+        volume = shared_folder()
+        if volume is None:
+            return run_stage(stage, work, inputs, {name: place})
+        kept = volume / FINISHED / stage / job.name
+        if not up_to_date(stage, work, inputs, kept):
+            run_stage(stage, work, inputs, {name: kept})
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(kept, place, dirs_exist_ok=True)
         metrics: dict[str, Any] = read_json(place / METRICS_FILE)

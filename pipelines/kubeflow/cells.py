@@ -23,15 +23,16 @@ def check_cells(package: Package, arguments: Mapping[str, Any]) -> None:
     given = {name: about.get("defaultValue") for name, about in package.parameters.items()} | dict(arguments)
     if not {"data", "learning"} <= set(given):
         return
+    from ambidex.resolve.cell import resolve
     from ambidex.stages._method import check_method  # imports torch
 
     raw = {**_sections(given, "data"), **_sections(given, "learning")}
     params = parse_params(raw, source="arguments data and learning")
     if "cells" not in given:
-        check_method(params)
+        check_method(resolve(params))
         return
     for method, regime in dict.fromkeys((cell.method, cell.regime) for cell in _cells(given["cells"])):
-        check_method(parse_params(_with_train(raw, method, regime), source="argument cells"))
+        check_method(resolve(parse_params(_with_train(raw, method, regime), source="argument cells")))
 
 
 def _cells(groups: Any) -> list[Cell]:

@@ -11,8 +11,7 @@ import pytest
 from ambidex.base.errors import ModelError, TrainingError
 from ambidex.cli import main
 from ambidex.commands import freshness, study
-from ambidex.configuration.params import Params
-from ambidex.resolve import method_params
+from ambidex.resolve.cell import Work, params_of
 from ambidex.resolve.run_card import write_records
 from ambidex.stages import STAGES
 
@@ -29,17 +28,17 @@ class Stages:
         """a report that is written whole, but without the model that was asked for"""
 
     def module(self, stage: str) -> SimpleNamespace:
-        def run(params: Params, inputs: Mapping[str, Path], outputs: Mapping[str, Path]) -> dict[str, Any]:
+        def run(work: Work, inputs: Mapping[str, Path], outputs: Mapping[str, Path]) -> dict[str, Any]:
+            params = params_of(work)
             (output,) = outputs.values()
             if output.name == self.broken:
                 raise TrainingError("step 3: loss is not finite")
             self.ran.append(f"{stage} {output.name}")
-            known = method_params(params, params.train.method) if stage == "train" else params
-            write_records(output, stage, known, {"accuracy": 0.5})
+            write_records(output, stage, params, {"accuracy": 0.5})
             if stage == "evaluate" and params.evaluate.save:
                 if output.name == self.unsaved:
                     raise ModelError("no model was saved")
-                write_records(output / "model", stage, known, {})
+                write_records(output / "model", stage, params, {})
             return {"accuracy": 0.5}
 
         return SimpleNamespace(run=run)

@@ -8,7 +8,8 @@ import yaml
 
 from ambidex.base.errors import ParamsError
 from ambidex.configuration.params import Params
-from ambidex.resolve import load_params, method_choice, method_params, parse_params
+from ambidex.resolve import load_params, parse_params
+from ambidex.resolve.cell import resolve
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {
@@ -221,7 +222,11 @@ def test_a_modality_may_be_called_like_a_kind(file: Path) -> None:
 def test_a_label_names_its_plugin_and_its_own_training_values(file: Path) -> None:
     tuned = "methods.slow_ogm={use: ogm_ge, alpha: 0.3, train: {learning_rate: 0.01}}"
     params = load_params(file, [tuned, "train.method=slow_ogm"])
-    assert method_choice(params, "slow_ogm") == ("ogm_ge", {"alpha": 0.3})
-    own = method_params(params, "slow_ogm")
-    assert (own.train.learning_rate, own.train.method) == (0.01, "slow_ogm")
-    assert method_params(params, "joint").train.learning_rate == params.train.learning_rate
+    cell = resolve(params)
+    assert (cell.label, cell.plugin, cell.config.model_dump(exclude_unset=True)) == (
+        "slow_ogm",
+        "ogm_ge",
+        {"alpha": 0.3},
+    )
+    assert (cell.train.learning_rate, cell.params.train.method) == (0.01, "slow_ogm")
+    assert resolve(params, "joint").train.learning_rate == params.train.learning_rate

@@ -15,7 +15,8 @@ from ambidex.configuration.params import Params
 from ambidex.report.study.claim import claim
 from ambidex.report.study.recipe import JOINT, Recipe, joint_variants
 from ambidex.report.study.repair import STEP_SIZE, shipped
-from ambidex.resolve import apply_override, load_params, method_choice, parse_params
+from ambidex.resolve import apply_override, load_params, parse_params
+from ambidex.resolve.cell import resolve
 from helpers.runs import small_params
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,8 +136,8 @@ def test_the_line_for_another_step_size_is_one():
     raw["methods"] |= line
     raw["study"]["methods"].append(label)
     params = parse_params(raw)
-    assert method_choice(params, label)[0] == JOINT
-    assert joint_variants(params) == [JOINT, label]
+    assert resolve(params, label).plugin == JOINT
+    assert joint_variants([resolve(params, name) for name in params.study.methods]) == [JOINT, label]
 
 
 TESTS = {
@@ -147,11 +148,11 @@ TESTS = {
 
 def test_the_methods_that_a_verdict_asks_for_exist():
     params = small_params(study={"methods": ["joint"], "regimes": ["scratch"]})
-    for verdict in claim([], params):
+    for verdict in claim([], params.compare.reference_method, [resolve(params, "joint")]):
         (sentence,) = verdict.sentences
         for name in re.findall(r"add (\w+) ", sentence):
             if name != "a":
                 raw = yaml.safe_load((ROOT / "params.yaml").read_text())
                 raw["study"]["methods"].append(name)
-                assert method_choice(parse_params(raw), name)[0] == name
+                assert resolve(parse_params(raw), name).plugin == name
     assert load_params(ROOT / "params.yaml").study.seeds == [0, 1, 2]  # three at least: see docs/report.md

@@ -8,9 +8,10 @@ import torch
 
 from ambidex.base.errors import AmbidexError, DataError, ModelError
 from ambidex.base.layout import Layout
-from ambidex.commands.wiring import places, with_values
+from ambidex.commands.wiring import places
 from ambidex.data.store.reading import FeatureStore
 from ambidex.net.model import load_model
+from ambidex.resolve.cell import resolve
 from ambidex.stages import run
 from helpers.memory_store import engine
 from helpers.runs import extracted, pretrained, small_params
@@ -27,7 +28,7 @@ def layout(tmp_path_factory):
 
 def _train(layout, regime="scratch", **sections):
     params = small_params(train={"method": "unimodal_ensemble", "regime": regime}, **sections)
-    inputs, outputs = places("train", params, layout)
+    inputs, outputs = places("train", resolve(params), layout)
     return outputs["model"], run("train", params, inputs, outputs)
 
 
@@ -78,7 +79,7 @@ def test_it_leaves_the_records_of_any_method_and_one_row_of_history(trained):
 
 def test_the_fusion_is_sum_whatever_was_asked_for(layout, trained, tmp_path):
     params = small_params(train={"method": "unimodal_ensemble"}, model={"fusion": {"name": "film"}})
-    inputs, _ = places("train", params, layout)
+    inputs, _ = places("train", resolve(params), layout)
     run("train", params, inputs, {"model": tmp_path / "model"})
     wanted = load_model(trained["scratch"][0]).state_dict()
     assert all(torch.equal(v, wanted[k]) for k, v in load_model(tmp_path / "model").state_dict().items())
@@ -90,14 +91,14 @@ def test_the_fusion_is_sum_whatever_was_asked_for(layout, trained, tmp_path):
 def test_without_classifiers_it_is_one_line(tmp_path, layout, regime):
     empty = Layout(tmp_path)
     params = small_params(train={"method": "unimodal_ensemble", "regime": regime})
-    inputs, outputs = places("train", params, empty)
+    inputs, outputs = places("train", resolve(params), empty)
     with pytest.raises(
         AmbidexError, match=r"^method unimodal_ensemble: .*; run pretrain with that seed first$"
     ):
         run("train", params, {**inputs, "features": layout.features}, outputs)
     empty.encoders(0).mkdir(parents=True)
     (empty.encoders(0) / "left").symlink_to(layout.encoder("left", 0))
-    inputs, outputs = places("train", params, empty)
+    inputs, outputs = places("train", resolve(params), empty)
     with pytest.raises(DataError, match="no pretrained encoder of right; run pretrain for it first"):
         run("train", params, {**inputs, "features": layout.features}, outputs)
     assert not outputs["model"].exists()
@@ -122,6 +123,6 @@ def test_only_a_method_that_asks_reads_the_encoders_from_scratch(layout):
     params = small_params(
         train={"method": "unimodal_ensemble"}, methods={"ume": {"use": "unimodal_ensemble"}}
     )
-    assert places("train", params, layout)[0]["encoders"] == layout.encoders(0)
-    assert "encoders" in places("train", with_values(params, "train", method="ume"), layout)[0]
-    assert "encoders" not in places("train", with_values(params, "train", method="joint"), layout)[0]
+    assert places("train", resolve(params), layout)[0]["encoders"] == layout.encoders(0)
+    assert "encoders" in places("train", resolve(params, "ume"), layout)[0]
+    assert "encoders" not in places("train", resolve(params, "joint"), layout)[0]

@@ -13,6 +13,7 @@ from ambidex.report.study.recipe import (
 )
 from ambidex.report.study.repair import shipped
 from ambidex.report.study.rows import Row
+from ambidex.resolve.cell import resolve
 from helpers.runs import small_params
 
 METHODS = {
@@ -27,6 +28,15 @@ METHODS = {
 def params(methods=tuple(METHODS), regimes=("scratch", "frozen")):
     study = {"methods": list(methods), "regimes": list(regimes), "seeds": [0]}
     return small_params(methods=METHODS, study=study)
+
+
+def cells(given):
+    return [resolve(given, label) for label in given.study.methods]
+
+
+def judged(rows, **study):
+    given = params(**study)
+    return judge_recipe(rows, given, cells(given))
 
 
 def measured(method, regime, allocator, test, val=None, nll=1.0, kind="fused"):
@@ -48,11 +58,11 @@ def table(regime="scratch", **changes):
 
 
 def test_variants_differ_in_the_step_size_only():
-    assert joint_variants(params()) == ["joint", "joint_3"]
+    assert joint_variants(cells(params())) == ["joint", "joint_3"]
 
 
 def test_validation_chooses_and_test_has_no_say():
-    found = judge_recipe(table(), params())
+    found = judged(table())
     assert found.best_step == {"scratch": "joint_3"}  # although joint is far better on test
     assert found.name == RECIPE
     against = found.against_joint["scratch"]["accuracy"]
@@ -63,31 +73,31 @@ def test_validation_chooses_and_test_has_no_say():
 @pytest.mark.parametrize(("nll", "wanted"), [(0.5, "joint_3"), (1.5, "joint"), (1.0, "joint")])
 def test_ties_go_to_the_lower_nll_then_to_the_order(nll, wanted):
     rows = table(joint=(0.9, 0.7, 1.0), joint_3=(0.9, 0.7, nll))
-    assert judge_recipe(rows, params()).best_step == {"scratch": wanted}
+    assert judged(rows).best_step == {"scratch": wanted}
 
 
 def test_correction_is_over_the_regimes():
-    found = judge_recipe([*table(), *table("frozen")[:-1]], params())
+    found = judged([*table(), *table("frozen")[:-1]])
     one, two = (found.against_joint[r]["accuracy"] for r in ("scratch", "frozen"))
     assert one["p_holm"] == pytest.approx(2 * one["p"]) == two["p_holm"]
 
 
 def test_the_verdict_counts_wins_nulls_and_losses():
-    verdict = shipped(judge_recipe(table(), params()))
+    verdict = shipped(judged(table()))
     assert verdict.answer == "yes: clearly better in 4 of 4, clearly worse in none"
     assert "joint_3 (scratch)" in verdict.sentences[0]
     assert "+30.0 (" in verdict.sentences[1]
-    worse = shipped(judge_recipe(table(joint_3=(0.95, 0.7, 1.0)), params()))
+    worse = shipped(judged(table(joint_3=(0.95, 0.7, 1.0))))
     assert worse.answer == "no: clearly worse in 2 of 4, clearly better in 2"
     assert "clearly worse" in worse.sentences[1]
 
 
 def test_what_is_missing_is_said():
-    nothing = shipped(judge_recipe(table()[:3], params(methods=["joint", "joint_3"])))
+    nothing = shipped(judged(table()[:3], methods=["joint", "joint_3"]))
     assert nothing.answer == "not measured"
     assert f"add {DEFAULT_METHOD}" in nothing.sentences[0]
-    single = shipped(judge_recipe(table(), params(methods=["joint", "multi_task"])))
+    single = shipped(judged(table(), methods=["joint", "multi_task"]))
     assert any("one step size only" in sentence for sentence in single.sentences)
-    old = judge_recipe(table(joint=(0.9, None, 1.0), joint_3=(0.9, None, 1.0)), params())
+    old = judged(table(joint=(0.9, None, 1.0), joint_3=(0.9, None, 1.0)))
     assert old.best_step == {}
     assert old.against_single

@@ -14,8 +14,10 @@ from ambidex.commands.freshness import relevant
 from ambidex.configuration.optimisation import Train
 from ambidex.configuration.params import Params
 from ambidex.learn.method import METHODS
-from ambidex.resolve import load_params, method_choice, method_params, parse_params
+from ambidex.resolve import load_params, parse_params
+from ambidex.resolve.cell import resolve
 from ambidex.resolve.presets import preset_note
+from ambidex.stages._method import check_method
 from helpers import runs
 
 SMALL: dict[str, Any] = {
@@ -74,11 +76,11 @@ def file(tmp_path: Path) -> Path:
 
 
 def trained(params: Params, label: str = "ogm_ge") -> Train:
-    return method_params(params, label).train
+    return resolve(params, label).train
 
 
 def options(params: Params, label: str = "ogm_ge") -> dict[str, Any]:
-    return method_choice(params, label)[1]
+    return resolve(params, label).config.model_dump(exclude_unset=True)
 
 
 @pytest.mark.parametrize(("name", "preset"), LOOPS)
@@ -126,7 +128,8 @@ def test_one_of_the_methods_own_wins_over_the_shared_loop(file: Path) -> None:
 def test_a_label_takes_the_preset_of_its_plugin() -> None:
     slow = {"use": "ogm_ge", "alpha": 0.2, "train": {"preset": "cremad"}}
     params = params_of({"slow": slow}, method="joint")
-    assert method_choice(params, "slow") == ("ogm_ge", {"alpha": 0.2, "ge": True, "start": 0, "end": 50})
+    assert resolve(params, "slow").plugin == "ogm_ge"
+    assert options(params, "slow") == {"alpha": 0.2, "ge": True, "start": 0, "end": 50}
     assert trained(params, "slow").epochs == 100
 
 
@@ -156,11 +159,11 @@ def test_null_leaves_a_method_out(file: Path) -> None:
 def test_every_door_resolves_the_same(file: Path, sets: list[str]) -> None:
     """The command line, a rank of torchrun and a Kubeflow component train with the same settings."""
     params = load_params(file, sets)
-    here = method_params(params, "ogm_ge").model_dump(mode="json")
+    here = resolve(params, "ogm_ge").params.model_dump(mode="json")
     rank = parse_params(params.model_dump(mode="json"))
     component = read_params("train", [data_text(params), learning_text(params)], {"train.method": "ogm_ge"})
     for params in (rank, component):
-        there = method_params(params, "ogm_ge").model_dump(mode="json")
+        there = resolve(params, "ogm_ge").params.model_dump(mode="json")
         assert (there["train"], there["methods"]["ogm_ge"]) == (here["train"], here["methods"]["ogm_ge"])
 
 
@@ -174,7 +177,7 @@ def test_a_preset_in_the_file_reaches_a_component_for_any_method(file: Path) -> 
 
 def test_another_preset_makes_an_output_out_of_date(file: Path) -> None:
     resolved = [
-        method_params(load_params(file, [f"train.preset={name}"]), "ogm_ge").model_dump(mode="json")
+        resolve(load_params(file, [f"train.preset={name}"])).params.model_dump(mode="json")
         for name in ("cremad", "vggsound", "cremad")
     ]
     first, second, third = (relevant("train", "ogm_ge", one) for one in resolved)
@@ -214,17 +217,15 @@ def test_a_method_of_the_study_without_the_preset_is_refused_when_it_is_trained(
     with pytest.raises(
         ParamsError, match=r"joint has no preset 'cremad'; it has none; without: methods\.joint"
     ):
-        method_params(params, "joint")
+        check_method(resolve(params, "joint"))
 
 
 def test_the_note_says_what_was_set_otherwise(file: Path) -> None:
     params = load_params(file, ["train.preset=cremad", "train.epochs=3"])
-    assert preset_note(method_params(params, "ogm_ge"), "ogm_ge") == (
-        "preset cremad of ogm_ge: set otherwise: epochs 3 instead of 100"
-    )
+    assert preset_note(resolve(params)) == ("preset cremad of ogm_ge: set otherwise: epochs 3 instead of 100")
     params = load_params(file, ["train.preset=cremad"])
-    assert preset_note(method_params(params, "ogm_ge"), "ogm_ge").endswith("all as published")
-    assert preset_note(method_params(load_params(file), "ogm_ge"), "ogm_ge") == ""
+    assert preset_note(resolve(params)).endswith("all as published")
+    assert preset_note(resolve(load_params(file))) == ""
 
 
 def test_training_says_and_records_what_it_was_done_with(

@@ -12,6 +12,7 @@ import torch
 from ambidex.commands.freshness import up_to_date
 from ambidex.learn.loop.clock import Timer
 from ambidex.learn.method import Method
+from ambidex.resolve.cell import resolve
 from ambidex.stages import run
 from helpers.memory_store import engine
 from helpers.runs import extracted, small_params, write_params
@@ -124,8 +125,9 @@ def test_how_often_makes_no_output_stale(layout, tmp_path):
     given = {"train": {"method": "joint", "epochs": 1}}
     run("train", small_params(**given, runtime={"checkpoint_minutes": 3}), inputs, {"model": output})
     assert "checkpoint_minutes" not in (output / "params.yaml").read_text()
-    assert up_to_date("train", small_params(**given), inputs, output)
-    assert up_to_date("train", small_params(**given, runtime={"checkpoint_minutes": 0}), inputs, output)
+    assert up_to_date("train", resolve(small_params(**given)), inputs, output)
+    rarely = small_params(**given, runtime={"checkpoint_minutes": 0})
+    assert up_to_date("train", resolve(rarely), inputs, output)
 
 
 def test_what_was_drawn_before_a_checkpoint_is_on_disk(tmp_path):

@@ -13,6 +13,7 @@ from ambidex.base.layout import Layout
 from ambidex.base.source import text
 from ambidex.commands.freshness import up_to_date
 from ambidex.configuration.params import Params
+from ambidex.resolve.cell import resolve
 from ambidex.stages import code, run
 from helpers.runs import extracted, small_params, write_manifest
 from helpers.stopping import same_model, sigterm_in_step
@@ -124,31 +125,31 @@ def test_a_change_in_a_report_costs_no_training(
     code._fingerprint.cache_clear()
     with sigterm_in_step(STEPS - 6 + 1):
         train(layout, params(), output)
-    assert up_to_date("train", params(), {"features": layout.features}, output)
+    assert up_to_date("train", resolve(params()), {"features": layout.features}, output)
     file = home / "ambidex/learn/loop/clock.py"
     file.write_text(file.read_text() + "NEW = 1\n")
     code.read_source.cache_clear()
     code._fingerprint.cache_clear()
-    assert not up_to_date("train", params(), {"features": layout.features}, output)
+    assert not up_to_date("train", resolve(params()), {"features": layout.features}, output)
     monkeypatch.undo()
     code._fingerprint.cache_clear()
-    assert up_to_date("train", params(), {"features": layout.features}, output)
+    assert up_to_date("train", resolve(params()), {"features": layout.features}, output)
 
 
 @pytest.mark.parametrize("found", ["0" * 16, None, "missing"])
 def test_a_card_of_before_is_stale_and_no_more(layout: Layout, tmp_path: Path, found: str | None) -> None:
     output, inputs = tmp_path / "model", {"features": layout.features}
     train(layout, params(epochs=1), output)
-    assert up_to_date("train", params(epochs=1), inputs, output)
+    assert up_to_date("train", resolve(params(epochs=1)), inputs, output)
     card = json.loads((output / "card.json").read_text())
     if found == "missing":
         del card["code"]
     else:
         card["code"] = found
     (output / "card.json").write_text(json.dumps(card))
-    assert not up_to_date("train", params(epochs=1), inputs, output)
+    assert not up_to_date("train", resolve(params(epochs=1)), inputs, output)
     train(layout, params(epochs=1), output)
-    assert up_to_date("train", params(epochs=1), inputs, output)
+    assert up_to_date("train", resolve(params(epochs=1)), inputs, output)
 
 
 def test_finished_folds_come_back(layout: Layout, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

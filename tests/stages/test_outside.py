@@ -19,6 +19,7 @@ from ambidex.cli import main
 from ambidex.commands.freshness import up_to_date
 from ambidex.net.model import load_model
 from ambidex.resolve import load_params
+from ambidex.resolve.cell import resolve
 from ambidex.testing import CheckError, check_encoder, check_method
 from ambidex.testing.ranks import ranks
 from helpers.checkout import ROOT
@@ -123,10 +124,10 @@ def test_it_is_named_in_the_card_and_its_code_counts(lion, run, tmp_path):
     assert card["plugins"]["method lion"].startswith("ambidex-lion 0.1 ")
     loaded = load_model(model)
     assert (type(loaded.encoder("left")).__name__, loaded.encoder("left").dim) == ("Cub", 5)
-    assert up_to_date("train", params, inputs, model)
+    assert up_to_date("train", resolve(params), inputs, model)
     with changed(lion):
-        assert not up_to_date("train", params, inputs, model)
-    assert up_to_date("train", params, inputs, model)
+        assert not up_to_date("train", resolve(params), inputs, model)
+    assert up_to_date("train", resolve(params), inputs, model)
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from ambidex.commands import study
 from ambidex.commands.freshness import up_to_date
 from ambidex.learn.loop.stopping import stop_on_sigterm
 from ambidex.learn.method import Phase
+from ambidex.resolve.cell import resolve
 from ambidex.stages import run
 from helpers.memory_store import engine
 from helpers.runs import extracted, small_params, write_params
@@ -156,9 +157,9 @@ def test_where_unfinished_work_stands_makes_no_output_stale(layout, tmp_path):
     _train(layout, _params(tmp_path / "volume", epochs=1), output)
     inputs = {"features": layout.features}
     assert "volume" not in (output / "params.yaml").read_text()
-    assert up_to_date("train", _params(None, epochs=1), inputs, output)
-    assert up_to_date("train", _params(tmp_path / "another", epochs=1), inputs, output)
-    assert not up_to_date("train", _params(None, epochs=2), inputs, output)
+    assert up_to_date("train", resolve(_params(None, epochs=1)), inputs, output)
+    assert up_to_date("train", resolve(_params(tmp_path / "another", epochs=1)), inputs, output)
+    assert not up_to_date("train", resolve(_params(None, epochs=2)), inputs, output)
 
 
 def test_a_study_ends_as_well(monkeypatch, tmp_path, capsys):

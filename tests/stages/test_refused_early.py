@@ -12,6 +12,7 @@ from ambidex.base.layout import Layout
 from ambidex.cli import main
 from ambidex.learn.method import METHODS
 from ambidex.resolve import load_params
+from ambidex.resolve.cell import resolve
 from ambidex.stages._method import check_method
 from helpers.runs import write_params
 
@@ -147,7 +148,7 @@ def test_the_methods_named_instead_are_those_that_work(modalities: int, file: Pa
 
     def refusal(method: str) -> str:
         try:
-            check_method(load_params(file, [*raw.values(), f"train.method={method}"]))
+            check_method(resolve(load_params(file, [*raw.values(), f"train.method={method}"])))
         except ModelError as error:
             return str(error)
         return ""
@@ -161,15 +162,15 @@ def test_the_methods_named_instead_are_those_that_work(modalities: int, file: Pa
 
 @pytest.mark.parametrize("options", ["{heads: own}", "{heads: split}"])
 def test_own_heads_work_on_any_fusion(options: str, file: Path) -> None:
-    params = load_params(file, ["train.method=multi_task", FILM, f"methods.multi_task={options}"])
+    cell = resolve(load_params(file, ["train.method=multi_task", FILM, f"methods.multi_task={options}"]))
     if "own" in options:
-        check_method(params)
+        check_method(cell)
         return
     with pytest.raises(ModelError):
-        check_method(params)
+        check_method(cell)
 
 
 def test_every_method_works_on_the_model_that_is_shipped() -> None:
     shipped = Path(__file__).resolve().parents[2] / "params.yaml"
     for name in METHODS.names():
-        check_method(load_params(shipped, [f"train.method={name}"]))
+        check_method(resolve(load_params(shipped, [f"train.method={name}"])))

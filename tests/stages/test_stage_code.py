@@ -15,7 +15,8 @@ from ambidex.base.source import graph
 from ambidex.base.source.graph import file_of
 from ambidex.base.source.text import Source, parse_source, read_source
 from ambidex.configuration.params import Evaluate, Params
-from ambidex.stages import code
+from ambidex.resolve.cell import resolve
+from ambidex.stages import code, work_of
 from ambidex.stages._chosen import chosen
 from ambidex.stages.code import CARRIES, Chosen, code_fingerprint, fingerprint_of, modules
 from ambidex.stages.table import TABLE
@@ -23,9 +24,9 @@ from helpers.checkout import ROOT
 from helpers.runs import small_params
 
 TRAIN = {"pretrain", "train", "crossfit"}
+PARAMS = small_params(train={"method": "joint"}, pretrain={"modality": "left"})
 JOINT: dict[str, Chosen] = {
-    stage: chosen(small_params(train={"method": "joint"}, pretrain={"modality": "left"}), declared.chosen)
-    for stage, declared in TABLE.items()
+    stage: chosen(work_of(stage, PARAMS), declared.chosen) for stage, declared in TABLE.items()
 }
 
 
@@ -153,7 +154,7 @@ def test_an_edit_matters_to_these_stages(copy: Copy, name: str, stages: set[str]
 
 def test_a_method_brings_what_it_imports_and_the_fusion_that_it_asks_for(copy: Copy) -> None:
     def names(method: str) -> dict[str, Chosen]:
-        return {"train": chosen(small_params(train={"method": method}), TABLE["train"].chosen)}
+        return {"train": chosen(resolve(small_params(train={"method": method})), TABLE["train"].chosen)}
 
     for method, name, matters in (
         ("agm", "learn/methods/agm.py", True),
@@ -168,10 +169,10 @@ def test_a_method_brings_what_it_imports_and_the_fusion_that_it_asks_for(copy: C
 
 def test_a_label_stands_for_the_method_that_it_uses() -> None:
     slow = {"methods": {"slow": {"use": "ogm_ge", "train": {"learning_rate": 1e-4}}}}
-    found = chosen(small_params(train={"method": "slow"}, **slow), TABLE["train"].chosen)
+    found = chosen(resolve(small_params(train={"method": "slow"}, **slow)), TABLE["train"].chosen)
     assert found["ambidex.learn.methods"] == {"ogm_ge"}
     same = [small_params(train={"method": method}, **slow) for method in ("slow", "ogm_ge")]
-    assert len({code_fingerprint("train", params) for params in same}) == 1
+    assert len({code_fingerprint("train", resolve(params)) for params in same}) == 1
 
 
 def test_a_plug_in_from_elsewhere_counts_with_what_it_imports(
@@ -248,11 +249,10 @@ def test_what_is_declared_exists() -> None:
 
 def test_each_file_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """About a tenth of a second at the first stage of a process, next to nothing at the next ones."""
-    params = small_params(train={"method": "joint"}, pretrain={"modality": "left"})
     for stage in TABLE:
-        code_fingerprint(stage, params)
+        code_fingerprint(stage, work_of(stage, PARAMS))
     before = read_source.cache_info().misses
     code._fingerprint.cache_clear()
     for stage in TABLE:
-        code_fingerprint(stage, params)
+        code_fingerprint(stage, work_of(stage, PARAMS))
     assert read_source.cache_info().misses == before

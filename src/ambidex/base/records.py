@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -55,14 +56,25 @@ class Metrics(Record):
     test: dict[str, Any] = Field(default_factory=dict)
 
 
-_running: ContextVar[tuple[Mapping[str, str], str | None]] = ContextVar("running", default=({}, None))
+@dataclass(frozen=True)
+class _Running:
+    """What the cards of a running stage say of where its outputs come from."""
+
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    code: str | None = None
+    plugins: Mapping[str, str] = field(default_factory=dict)
+
+
+_NOTHING = _Running()
+_running: ContextVar[_Running] = ContextVar("running", default=_NOTHING)
 
 
 @contextmanager
-def running(inputs: Mapping[str, Path], code: str) -> Iterator[Mapping[str, str]]:
-    """While a stage runs: the cards it writes name its `code` and the fingerprints of its inputs. Yields the latter."""
+def running(inputs: Mapping[str, Path], code: str, plugins: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+    """While a stage runs: the cards it writes name its `code`, the `plugins` of other distributions that it uses, and
+    the fingerprints of its inputs. Yields the latter."""
     fingerprints = {name: fingerprint(path) for name, path in inputs.items()}
-    token = _running.set((fingerprints, code))
+    token = _running.set(_Running(fingerprints, code, plugins))
     try:
         yield fingerprints
     finally:
@@ -71,12 +83,17 @@ def running(inputs: Mapping[str, Path], code: str) -> Iterator[Mapping[str, str]
 
 def running_inputs() -> Mapping[str, str]:
     """The fingerprints of the inputs of the running stage, by name; empty where no stage runs."""
-    return _running.get()[0]
+    return _running.get().inputs
 
 
 def running_code() -> str | None:
     """The fingerprint of the code that the running stage depends on; None where no stage runs."""
-    return _running.get()[1]
+    return _running.get().code
+
+
+def running_plugins() -> dict[str, str]:
+    """The plug-ins of other distributions that the running stage uses; empty where no stage runs."""
+    return dict(_running.get().plugins)
 
 
 def fingerprint(path: Path) -> str:

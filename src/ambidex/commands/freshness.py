@@ -5,15 +5,17 @@ from typing import Any
 
 from ambidex.base.errors import AmbidexError
 from ambidex.base.records import PARAMS_FILE, fingerprint, read_card
-from ambidex.configuration.params import Params, Runtime
-from ambidex.resolve import method_params, read_yaml
+from ambidex.configuration.params import Runtime
+from ambidex.resolve import read_yaml
+from ambidex.resolve.cell import Work, params_of
 from ambidex.stages import Paths, sources
 from ambidex.stages.code import code_fingerprint
 from ambidex.stages.table import TABLE
 
 
-def up_to_date(stage: str, params: Params, inputs: Paths, output: Path) -> bool:
-    """Whether `output` is complete and was written by this code from these inputs and parameters."""
+def up_to_date(stage: str, work: Work, inputs: Paths, output: Path) -> bool:
+    """Whether `output` is complete and was written by this code from these inputs for this work."""
+    params = params_of(work)
     if (
         stage == "evaluate" and params.evaluate.save and not _has_model(output)
     ):  # a refused one is tried again
@@ -24,15 +26,14 @@ def up_to_date(stage: str, params: Params, inputs: Paths, output: Path) -> bool:
         return False
     if any(not path.exists() for path in inputs.values()):
         return False
-    now = {name: fingerprint(path) for name, path in sources(stage, params, inputs).items()}
+    now = {name: fingerprint(path) for name, path in sources(stage, work, inputs).items()}
     same_origin = (card.get("stage"), card.get("code"), card.get("inputs")) == (
         stage,
-        code_fingerprint(stage, params),
+        code_fingerprint(stage, work),
         now,
     )
-    return same_origin and relevant(stage, params.train.method, written) == relevant(
-        stage, params.train.method, _resolved(stage, params)
-    )
+    label, now_set = params.train.method, params.model_dump(mode="json")
+    return same_origin and relevant(stage, label, written) == relevant(stage, label, now_set)
 
 
 def _has_model(report: Path) -> bool:
@@ -60,9 +61,3 @@ def relevant(stage: str, method: str, resolved: dict[str, Any]) -> dict[str, Any
     if declared.of_method:
         part["method"] = resolved.get("methods", {}).get(method) or {}
     return part
-
-
-def _resolved(stage: str, params: Params) -> dict[str, Any]:
-    """Parameters as the stage records them: training applies the method's own `train` values first."""
-    trains = TABLE[stage].of_method
-    return (method_params(params, params.train.method) if trains else params).model_dump(mode="json")

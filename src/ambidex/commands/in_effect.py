@@ -6,7 +6,8 @@ from typing import Any
 
 from ambidex.configuration.params import Params
 from ambidex.configuration.values import Choice
-from ambidex.resolve import load_params, method_choice
+from ambidex.resolve import load_params
+from ambidex.resolve.cell import resolve
 from ambidex.resolve.presets import labels
 
 
@@ -22,9 +23,11 @@ def in_effect(kind: str, name: str, file: Path, overrides: list[str]) -> list[st
 
 
 def _methods(params: Params, name: str) -> list[str]:
-    chosen = {label: method_choice(params, label) for label in labels(params)}
+    cells = [resolve(params, label) for label in labels(params)]
     return [
-        _line(f"methods.{label}", options) for label, (plugin, options) in chosen.items() if plugin == name
+        _line(f"methods.{cell.label}", cell.config.model_dump(exclude_unset=True))
+        for cell in cells
+        if cell.plugin == name
     ]
 
 

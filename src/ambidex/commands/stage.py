@@ -13,9 +13,10 @@ from ambidex.base.readers import fitting
 from ambidex.base.torchrun import first_rank
 from ambidex.commands.verbs import Verb
 from ambidex.commands.wiring import Places, calls, places
-from ambidex.configuration.params import Params
 from ambidex.launch.distributed import run_stage
 from ambidex.resolve import load_params
+from ambidex.resolve.cell import Work
+from ambidex.stages import work_of
 
 _SHOWN = 6
 _WIDEST = 2_000  # characters of a line of a table
@@ -32,8 +33,8 @@ def run(options: Namespace) -> int:
     todo = list(calls(verb.name, params))
     if len(todo) > 1 and options.out:
         raise ParamsError(f"--out: is one folder, and there are {len(todo)} modalities; add --modality NAME")
-    calls_of: list[tuple[Params, Places, Places]] = []
-    for one in todo:
+    calls_of: list[tuple[Work, Places, Places]] = []
+    for one in (work_of(verb.name, call) for call in todo):
         inputs, outputs = places(verb.name, one, layout)
         _replace(inputs, verb.reads, options)
         if options.out is not None:

@@ -3,7 +3,7 @@
 import time
 from argparse import Namespace
 from collections.abc import Iterator
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from ambidex.commands.wiring import calls, places, with_values
 from ambidex.configuration.params import Params
 from ambidex.launch.distributed import run_stage
 from ambidex.resolve import load_params
+from ambidex.resolve.cell import Cell, Work, resolve
+from ambidex.stages import work_of
 from ambidex.stages._method import check_method
 
 _CELLS = "cells"
@@ -28,13 +30,14 @@ def run(options: Namespace) -> int:
     """Run what is not up to date, print the table. A cell that fails is named at the end; the others go on."""
     params = load_params(Path(options.params), options.set)
     layout = Layout(Path(options.runs))
-    for cell in _cells(params):
+    cells = list(_cells(params))
+    for cell in cells:
         check_method(cell)
-    _check_outputs(params, layout)
+    _check_outputs(params, cells, layout)
     with locked(layout.root / _CELLS):
         for stage, one in _shared(params):
             _bring_up_to_date(stage, one, layout)
-        failures = list(_run_cells(params, layout))
+        failures = list(_run_cells(cells, layout))
         _bring_up_to_date("compare", params, layout)
     show_study(layout.study)
     for failure in failures:
@@ -42,21 +45,21 @@ def run(options: Namespace) -> int:
     return TrainingError.exit_code if failures else 0
 
 
-def _check_outputs(params: Params, layout: Layout) -> None:
+def _check_outputs(params: Params, cells: list[Cell], layout: Layout) -> None:
     """Raise OutputError before anything starts, where any output of the study would replace what is not its own."""
-    stages = list(_shared(params))
-    stages += [(stage, cell) for cell in _cells(params) for stage in _stages_of_a_cell(params)]
-    for stage, one in [*stages, ("compare", params)]:
-        check_places(stage, {}, places(stage, one, layout)[1])
+    stages = [*_shared(params), *chain.from_iterable(map(_of_cell, cells)), ("compare", params)]
+    for stage, work in stages:
+        check_places(stage, {}, places(stage, work, layout)[1])
 
 
-def _stages_of_a_cell(params: Params) -> tuple[str, ...]:
-    return (
-        ("train", "crossfit", "evaluate") if params.evaluate.fit_on == "crossfit" else ("train", "evaluate")
-    )
+def _of_cell(cell: Cell) -> Iterator[tuple[str, Work]]:
+    """The stages of one cell, in order."""
+    fits_on_folds = cell.given.evaluate.fit_on == "crossfit"
+    for stage in ("train", "crossfit", "evaluate") if fits_on_folds else ("train", "evaluate"):
+        yield stage, work_of(stage, cell)
 
 
-def _shared(params: Params) -> Iterator[tuple[str, Params]]:
+def _shared(params: Params) -> Iterator[tuple[str, Work]]:
     """The stages that all cells share, in order."""
     yield "prepare", params
     yield "extract", params
@@ -65,34 +68,33 @@ def _shared(params: Params) -> Iterator[tuple[str, Params]]:
             yield "pretrain", one
 
 
-def _run_cells(params: Params, layout: Layout) -> Iterator[str]:
+def _run_cells(cells: list[Cell], layout: Layout) -> Iterator[str]:
     """Train, cross-fit where that is asked for, and evaluate every cell; yields one line for each that failed."""
-    for one in _cells(params):
+    for cell in cells:
         try:
-            for stage in _stages_of_a_cell(params):
-                _bring_up_to_date(stage, one, layout)
+            for stage, work in _of_cell(cell):
+                _bring_up_to_date(stage, work, layout)
         except (PreemptedError, BusyError):  # the same study goes on later
             raise
         except AmbidexError as error:
-            train = one.train
+            train = cell.given.train
             yield f"{cell_name(train.method, train.regime, train.seed)} failed: {error}"
 
 
-def _cells(params: Params) -> Iterator[Params]:
-    """The parameters of each cell."""
+def _cells(params: Params) -> Iterator[Cell]:
     study = params.study
     for method, regime, seed in product(study.methods, study.regimes, study.seeds):
-        yield with_values(params, "train", method=method, regime=regime, seed=seed)
+        yield resolve(params, method, regime, seed)
 
 
-def _bring_up_to_date(stage: str, params: Params, layout: Layout) -> None:
-    inputs, outputs = places(stage, params, layout)
+def _bring_up_to_date(stage: str, work: Work, layout: Layout) -> None:
+    inputs, outputs = places(stage, work, layout)
     (output,) = outputs.values()
-    if up_to_date(stage, params, inputs, output):
+    if up_to_date(stage, work, inputs, output):
         print(f"{stage}: {output} is up to date", flush=True)
         return
     start = time.monotonic()
-    metrics: dict[str, Any] = run_stage(stage, params, inputs, outputs)
+    metrics: dict[str, Any] = run_stage(stage, work, inputs, outputs)
     print(f"{stage}: wrote {output} in {time.monotonic() - start:.1f} s", flush=True)
     if stage != "compare":
         print_numbers(metrics)

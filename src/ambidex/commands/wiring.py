@@ -5,18 +5,19 @@ from pathlib import Path
 
 from ambidex.base.layout import Layout
 from ambidex.configuration.params import Params
+from ambidex.resolve.cell import Work, given_by
 from ambidex.stages.table import TABLE
 
 Places = dict[str, Path]
 
 
-def places(stage: str, params: Params, layout: Layout) -> tuple[Places, Places]:
+def places(stage: str, work: Work, layout: Layout) -> tuple[Places, Places]:
     """Inputs and outputs of one call of `stage`. Optional inputs are named only where they exist."""
-    declared = TABLE[stage]
+    declared, params = TABLE[stage], given_by(work)
     inputs = {
         read.artefact.name: place
         for read in declared.reads
-        if read.wanted(params)
+        if read.wanted(work)
         and ((place := read.artefact.place(params, layout)).exists() or not read.optional)
     }
     return inputs, {declared.writes.name: declared.writes.place(params, layout)}

@@ -24,6 +24,7 @@ from ambidex.base.torchrun import by_torchrun, processes, unmet_nodes
 from ambidex.configuration.params import Params
 from ambidex.launch import rank
 from ambidex.launch.meeting import meet
+from ambidex.resolve.cell import Work, given_by
 from ambidex.stages import Paths
 from ambidex.stages.table import TABLE
 
@@ -32,7 +33,7 @@ TRAINS = tuple(name for name, stage in TABLE.items() if stage.distributed)
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
 
-def run_stage(stage: str, params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
+def run_stage(stage: str, work: Work, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     """`stages.run`, in a process per device where the stage trains and `runtime.devices` is more than one.
 
     Returns the stage's metrics. Where torchrun started this process already, it is one of the ranks, and those of
@@ -47,11 +48,12 @@ def run_stage(stage: str, params: Params, inputs: Paths, outputs: Paths) -> dict
             f"{setting}, so this process is one of several nodes, and it would train everything by itself; start it "
             f"on each of them with `torchrun -m ambidex.cli {stage} ...`, or unset the variable"
         )
+    params = given_by(work)
     if by_torchrun() and stage in TRAINS:
         meet(params, inputs, next(iter(outputs.values())))
-        return stages.run(stage, params, inputs, outputs)
+        return stages.run(stage, work, inputs, outputs)
     if params.runtime.devices == 1 or stage not in TRAINS:
-        return stages.run(stage, params, inputs, outputs)
+        return stages.run(stage, work, inputs, outputs)
     from ambidex.learn.runtime import check_devices
 
     check_devices(params.runtime)

@@ -13,8 +13,9 @@ from ambidex.base.registry import Plugins, nearest
 from ambidex.configuration.mistakes import explain, refuse_truth_values
 from ambidex.configuration.options import choice_config, plugin_config
 from ambidex.configuration.params import Params
+from ambidex.resolve.cell import resolve
 from ambidex.resolve.groups import check_groups
-from ambidex.resolve.presets import apply_presets, check_preset, labels, names_preset
+from ambidex.resolve.presets import apply_presets, check_preset, labels
 
 
 def load_params(path: Path, overrides: Iterable[str] = ()) -> Params:
@@ -90,34 +91,6 @@ def parse_params(
     return params
 
 
-def method_choice(params: Params, label: str) -> tuple[str, dict[str, Any]]:
-    """Plug-in name and options of the method called `label` in `methods:` (`use` names the plug-in)."""
-    options = dict(params.methods.get(label) or {})
-    options.pop("train", None)
-    return str(options.pop("use", label)), options
-
-
-def method_params(params: Params, label: str) -> Params:
-    """`params` for training the method `label`: its own `train` overrides are applied (its best step size).
-
-    Raises ParamsError where it has no preset of the name that is asked for.
-    """
-    check_preset(params, label)
-    return _trained(params, label)
-
-
-def _trained(params: Params, label: str) -> Params:
-    overrides = (params.methods.get(label) or {}).get("train") or {}
-    if not isinstance(overrides, Mapping):
-        raise ParamsError(f"methods.{label}.train: got {overrides!r}, expected a block of keys and values")
-    raw = params.model_dump(mode="json")
-    raw["train"] = {**raw["train"], **overrides, "method": label}
-    try:
-        return Params.model_validate(raw)
-    except ValidationError as error:
-        raise ParamsError(explain(error, Params, "", prefix=f"methods.{label}.")) from None
-
-
 def _blame(message: str, path: Path, overrides: list[str]) -> str:
     """Name `--set` instead of the file where the key that is wrong was set there."""
     blamed, _, _ = message.removeprefix(f"{path}: ").partition(":")
@@ -153,16 +126,14 @@ def _check_methods(params: Params) -> None:
         for label in listed:
             if label not in params.methods:
                 _check_name(METHODS, label, path, also=list(params.methods))
-    used = [method_choice(params, label)[0] for label in (params.train.method, *params.study.methods)]
+    cells = {label: resolve(params, label) for label in labels(params)}
+    trained = [cells[label].plugin for label in (params.train.method, *params.study.methods)]
     check_groups(params.pretrain.groups, "pretrain.groups", params)
-    check_groups(params.train.groups, "train.groups", params, used)
-    for label in labels(params):
-        name, options = method_choice(params, label)
-        plugin_config(METHODS, name, options, f"methods.{label}")
-        trained = _trained(params, label)
-        own = "groups" in ((params.methods.get(label) or {}).get("train") or {})
-        check_groups(trained.train.groups if own else {}, f"methods.{label}.train.groups", params, [name])
-        if label == params.train.method or names_preset(params, label):
+    check_groups(params.train.groups, "train.groups", params, trained)
+    for label, cell in cells.items():
+        groups = cell.train.groups if "groups" in cell.own else {}
+        check_groups(groups, f"methods.{label}.train.groups", params, [cell.plugin])
+        if label == params.train.method or "preset" in cell.own:
             check_preset(params, label)  # the others' when they are trained
 
 

@@ -5,21 +5,20 @@ from typing import Any
 
 from ambidex.base.entry_points import any_outside
 from ambidex.base.registry import Plugins
-from ambidex.configuration.params import Params
-from ambidex.resolve import method_choice
+from ambidex.resolve.cell import Cell, Work, given_by
 
 _Named = Iterator[tuple[Plugins[Any], list[str]]]
 
 
-def outside_plugins(stage: str, params: Params) -> dict[str, str]:
-    """`method lion` -> distribution, version and a digest of its code, for all that `stage` runs with `params`.
+def outside_plugins(stage: str, work: Work) -> dict[str, str]:
+    """`method lion` -> distribution, version and a digest of its code, for all that `stage` runs for its work.
 
     Empty, and next to free, where nothing from outside is installed. Raises ParamsError for one that is broken.
     """
     if not any_outside():
         return {}
     found = {}
-    for plugins, names in _named(stage, params):
+    for plugins, names in _named(stage, work):
         own = plugins.own()
         for name in names:
             if name not in own:
@@ -29,8 +28,9 @@ def outside_plugins(stage: str, params: Params) -> dict[str, str]:
     return found
 
 
-def _named(stage: str, params: Params) -> _Named:
+def _named(stage: str, work: Work) -> _Named:
     """The registries that `stage` takes plug-ins from, and the names."""
+    params = given_by(work)
     if stage == "prepare":
         from ambidex.data.datasets import DATASETS
 
@@ -43,12 +43,12 @@ def _named(stage: str, params: Params) -> _Named:
         from ambidex.net.encoders import ENCODERS
 
         yield ENCODERS, sorted({choice.name for choice in params.model.encoders.values()})
-    if stage in ("train", "crossfit"):
+    if isinstance(work, Cell):
         from ambidex.learn.method import METHODS
         from ambidex.net.fusion import FUSIONS
 
         yield FUSIONS, [params.model.fusion.name]
-        yield METHODS, [method_choice(params, params.train.method)[0]]
+        yield METHODS, [work.plugin]
     if stage == "evaluate":
         from ambidex.decide.allocators import ALLOCATORS
         from ambidex.judge.diagnose import DIAGNOSTICS

@@ -16,6 +16,7 @@ from ambidex.base.cards.card import Preset
 from ambidex.base.errors import ParamsError
 from ambidex.base.registry import nearest
 from ambidex.configuration.params import Params
+from ambidex.resolve.cell import Cell, plugin_of
 
 
 def apply_presets(params: Params, overrides: Mapping[str, Any]) -> Params:
@@ -41,29 +42,23 @@ def check_preset(params: Params, label: str) -> None:
     raise ParamsError(message)
 
 
-def preset_note(params: Params, label: str) -> str:
-    """One line: which preset the method `label` is trained with, and where something else was set; empty without one.
-
-    `params` as `method_params` returns them.
-    """
-    preset = _asked(params, label)
+def preset_note(cell: Cell) -> str:
+    """One line: which preset the method is trained with, and where something else was set; empty without one."""
+    preset = _asked(cell.given, cell.label)
     if preset is None:
         return ""
-    found = {**_block(params.methods, label), **params.train.model_dump(mode="json")}
-    wanted = {**preset.options, **preset.train}
-    kept = [f"{key} {found[key]} instead of {value}" for key, value in wanted.items() if found[key] != value]
-    told = f"set otherwise: {', '.join(kept)}" if kept else "all as published"
-    return f"preset {params.train.preset} of {label}: {told}"
+    values = {**cell.config.model_dump(mode="json"), **cell.train.model_dump(mode="json")}
+    published = {**preset.options, **preset.train}
+    others = [
+        f"{key} {values[key]} instead of {value}" for key, value in published.items() if values[key] != value
+    ]
+    difference = f"set otherwise: {', '.join(others)}" if others else "all as published"
+    return f"preset {cell.train.preset} of {cell.label}: {difference}"
 
 
 def labels(params: Params) -> Iterator[str]:
     """Every method that the parameters speak of, once."""
     yield from dict.fromkeys([*params.methods, *params.study.methods, params.train.method])
-
-
-def names_preset(params: Params, label: str) -> bool:
-    """Whether the method's own block says which preset."""
-    return "preset" in _block(params.methods, label, "train")
 
 
 def _asked(params: Params, label: str) -> Preset | None:
@@ -74,7 +69,7 @@ def _asked(params: Params, label: str) -> Preset | None:
 
 def _named(params: Params, label: str) -> tuple[tuple[str, ...], str | None]:
     """Where the preset of a method is named, and its name; None without one."""
-    if names_preset(params, label):
+    if "preset" in _block(params.methods, label, "train"):
         return ("methods", label, "train", "preset"), params.methods[label]["train"]["preset"]
     return ("train", "preset"), params.train.preset
 
@@ -83,7 +78,7 @@ def _presets(params: Params, label: str) -> Mapping[str, Preset]:
     """The presets of the plug-in behind a label; none where there is no such plug-in, which is refused elsewhere."""
     from ambidex.learn.method import METHODS
 
-    plugin = (params.methods.get(label) or {}).get("use", label)
+    plugin = plugin_of(params, label)
     return METHODS.get(plugin).presets if plugin in METHODS.names() else {}
 
 

@@ -19,9 +19,9 @@ from ambidex.base.records import (
     PARAMS_FILE,
     running_code,
     running_inputs,
+    running_plugins,
 )
 from ambidex.configuration.params import Params, Runtime
-from ambidex.resolve.outside import outside_plugins
 
 _LIBRARIES = (
     "torch",
@@ -55,7 +55,7 @@ def write_records(
     write_json(folder / METRICS_FILE, metrics)
     if details is not None:
         write_json(folder / DETAILS_FILE, details)
-    plugins = outside_plugins(stage, params)
+    plugins = running_plugins()
     origin = {**provenance(), "inputs": running_inputs()} | ({"plugins": plugins} if plugins else {})
     write_json(folder / CARD_FILE, {"stage": stage, **origin, **facts})
 

@@ -1,48 +1,48 @@
-"""Which plug-ins the parameters choose, by the package of their registry."""
+"""Which plug-ins the work of a stage chooses, by the package of their registry."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
-from ambidex.configuration.params import Params
 from ambidex.data.kinds import KINDS
-from ambidex.resolve import method_choice
+from ambidex.resolve.cell import Cell, Work, given_by
 
 
-def chosen(params: Params, packages: Iterable[str]) -> dict[str, set[str]]:
-    """The names of the plug-ins that a run with `params` uses, for each of these registries."""
-    return {package: _CHOICES[package](params) for package in packages}
+def chosen(work: Work, packages: Iterable[str]) -> dict[str, set[str]]:
+    """The names of the plug-ins that a stage uses for `work`, for each of these registries."""
+    return {package: _CHOICES[package](work) for package in packages}
 
 
-def _datasets(params: Params) -> set[str]:
-    return {params.prepare.dataset}
+def _datasets(work: Work) -> set[str]:
+    return {given_by(work).prepare.dataset}
 
 
-def _methods(params: Params) -> set[str]:
-    return {method_choice(params, params.train.method)[0]}
+def _methods(cell: Cell) -> set[str]:
+    return {cell.plugin}
 
 
-def _kinds(params: Params) -> set[str]:
+def _kinds(work: Work) -> set[str]:
     """Kinds that make a tensor of the same name share all that is done with it: each of them may be asked."""
-    made = {kind.tensor for kind in params.extract.kinds.values()}
+    made = {kind.tensor for kind in given_by(work).extract.kinds.values()}
     return {name for name, kind in KINDS.all().items() if kind.tensor in made}
 
 
-def _encoders(params: Params) -> set[str]:
-    return {choice.name for choice in params.model.encoders.values()}
+def _encoders(work: Work) -> set[str]:
+    return {choice.name for choice in given_by(work).model.encoders.values()}
 
 
-def _fusions(params: Params) -> set[str]:
+def _fusions(cell: Cell) -> set[str]:
     """The fusion of the model that the method asks for: many replace the one that `model.fusion` names."""
     from ambidex.base.errors import AmbidexError
     from ambidex.net.fusion import FUSIONS
     from ambidex.stages._method import planned
 
     try:
-        return {planned(params).fusion.name}
+        return {planned(cell).fusion.name}
     except AmbidexError:  # a method that refuses this model: no such output can be made
         return set(FUSIONS.names())
 
 
-_CHOICES: dict[str, Callable[[Params], set[str]]] = {
+_CHOICES: dict[str, Callable[[Any], set[str]]] = {
     "ambidex.data.kinds": _kinds,
     "ambidex.data.datasets": _datasets,
     "ambidex.net.encoders": _encoders,

@@ -10,17 +10,15 @@ from ambidex.base.files import write_json
 from ambidex.base.outputs import whole_folder
 from ambidex.base.readers import Record
 from ambidex.base.statistics import accuracy
-from ambidex.configuration.params import Params
 from ambidex.data.store.reading import FeatureStore
 from ambidex.decide.crossfitted import CrossFitted, write_cross_fitted
 from ambidex.decide.fitting import sources_of
 from ambidex.judge.evaluation import Outputs, collect
 from ambidex.judge.held_out import HeldOut, Source
 from ambidex.judge.probes import fit_own_probe
-from ambidex.learn.method import METHODS
 from ambidex.learn.runtime import device
 from ambidex.net.model import MultimodalNet, load_model
-from ambidex.resolve import method_choice
+from ambidex.resolve.cell import Cell
 from ambidex.stages import pretrain, train
 
 HELD = "held_out"
@@ -36,7 +34,7 @@ class Fold(Record):
     train_accuracy: float
 
 
-def score_fold(params: Params, store: FeatureStore, rows: Tensor, number: int, place: Path) -> None:
+def score_fold(cell: Cell, store: FeatureStore, rows: Tensor, number: int, place: Path) -> None:
     """Train on all training samples but `rows` [n], and write what the model says about `rows` to `place`.
 
     A run that was stopped goes on from its last epoch; the models go when `place` is written.
@@ -46,10 +44,11 @@ def score_fold(params: Params, store: FeatureStore, rows: Tensor, number: int, p
     val = store.rows("val")
     view = store.with_splits({"train": others, HELD: rows} | ({"val": val} if len(val) else {}))
     work = place.with_name(f"{place.name}.models")
-    encoders = _encoders(params, view, work / "encoders")
+    encoders = _encoders(cell, view, work / "encoders")
     if not (work / "model").exists():
-        train.fit(params, view, encoders, work / "model")
-    model, section = load_model(work / "model"), params.evaluate
+        train.fit(cell, view, encoders, work / "model")
+    model, params = load_model(work / "model"), cell.params
+    section = params.evaluate
     splits = [split for split in ("train", "val", HELD) if len(view.rows(split))]
     shapes = (section.absent, section.permutations, section.seed)
     seen = collect(model, view, splits, section.batch_size, device(params.runtime), *shapes)
@@ -69,11 +68,11 @@ def score_fold(params: Params, store: FeatureStore, rows: Tensor, number: int, p
     shutil.rmtree(work)
 
 
-def _encoders(params: Params, view: FeatureStore, folder: Path) -> Path | None:
+def _encoders(cell: Cell, view: FeatureStore, folder: Path) -> Path | None:
     """Unimodal classifiers that never saw the fold either; None where the cell does not start from such."""
-    name, _ = method_choice(params, params.train.method)
-    if params.train.regime == "scratch" and not METHODS.get(name).needs.classifiers:
+    if not cell.starts_from_encoders:
         return None
+    params = cell.params
     for modality in params.modalities:
         if not (folder / modality).exists():
             section = params.pretrain.model_copy(update={"modality": modality, "seed": params.train.seed})

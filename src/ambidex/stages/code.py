@@ -13,7 +13,7 @@ from ambidex.resolve.outside import outside_plugins
 from ambidex.stages.table import TABLE
 
 if TYPE_CHECKING:
-    from ambidex.configuration.params import Params
+    from ambidex.resolve.cell import Work
 
 CARRIES = (
     "ambidex",
@@ -43,17 +43,17 @@ Chosen = Mapping[str, Collection[str]]
 """names of the plug-ins that count, by the package of their registry"""
 
 
-def code_fingerprint(stage: str, params: "Params") -> str:
-    """A digest of all code that can change the output of `stage` with `params`: the same on any machine.
+def code_fingerprint(stage: str, work: "Work") -> str:
+    """A digest of all code that can change what `stage` makes of `work`: the same on any machine.
 
-    Of the registries that the declaration names as `chosen` the plug-ins count that the parameters choose, and what
+    Of the registries that the declaration names as `chosen` the plug-ins count that the work chooses, and what
     these import. Takes about a tenth of a second once per process.
     """
     from ambidex.stages._chosen import chosen
 
-    names = chosen(params, TABLE[stage].chosen)
+    names = chosen(work, TABLE[stage].chosen)
     own = _fingerprint(stage, tuple((package, tuple(sorted(found))) for package, found in names.items()))
-    outside = outside_plugins(stage, params)
+    outside = outside_plugins(stage, work)
     return digest([own, outside])[:16] if outside else own
 
 

@@ -10,6 +10,7 @@ else the last one is kept. The fold itself is never looked at before its model i
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from ambidex.configuration.params import Evaluate, Params, Runtime
 from ambidex.data.store.reading import FeatureStore
 from ambidex.decide.crossfitted import CrossFitted, join, read_cross_fitted, write_cross_fitted
 from ambidex.learn.runtime import prepare_torch
-from ambidex.resolve import method_params
+from ambidex.resolve.cell import Cell
 from ambidex.resolve.run_card import write_records
 from ambidex.stages import Paths
 from ambidex.stages._fold import FOLD_FILE, Fold, score_fold
@@ -35,45 +36,45 @@ from ambidex.stages._method import check_method
 _AGAIN = "delete its folder, and run crossfit again"
 
 
-def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
+def run(cell: Cell, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     """inputs: features. outputs: crossfit.
 
     Returns held-out accuracy of the sum and of every branch. Finished folds stay beside the output for the next
     run. Raises DataError where a class would be missing from what a fold's model is trained on, ParamsError for
     a selection that looks at the fold.
     """
-    check_method(params)
-    params = method_params(params, params.train.method)
+    check_method(cell)
+    params = cell.params
     _refuse_oracle(params)
     prepare_torch(params.runtime)
     store = FeatureStore.open(inputs["features"])
     parts = _parts(store, params)
     folder = _unfinished(outputs["crossfit"], params, store)
     if not (folder / CARD_FILE).exists():  # else a run was stopped while it took the folds away
-        _score(params, store, parts, folder)
+        _score(cell, store, parts, folder)
     for left in folder.glob("fold-*"):
         shutil.rmtree(left)
     finish(folder, outputs["crossfit"])
     return read_metrics(outputs["crossfit"], hint=_AGAIN)
 
 
-def _score(params: Params, store: FeatureStore, parts: list[Tensor], folder: Path) -> None:
+def _score(cell: Cell, store: FeatureStore, parts: list[Tensor], folder: Path) -> None:
     """Bring every fold into `folder`, then what they say together; the card comes last, when all is there."""
     done = [folder / f"fold-{number}" for number in range(len(parts))]
     for number, rows in enumerate(parts):
         if not done[number].exists():
-            score_fold(_one_device(params), store, rows, number, done[number])
+            score_fold(_one_device(cell), store, rows, number, done[number])
         _report(number, len(parts), read_json(done[number] / FOLD_FILE, Fold, hint=_AGAIN))
     whole = join([read_cross_fitted(place) for place in done], torch.cat(parts))
     metrics, details = _numbers(whole, [read_json(place / FOLD_FILE, Fold, hint=_AGAIN) for place in done])
     write_cross_fitted(folder, whole)
-    write_records(folder, "crossfit", params, metrics, details, **_facts(params, store))
+    write_records(folder, "crossfit", cell.params, metrics, details, **_facts(cell, store))
 
 
-def _one_device(params: Params) -> Params:
+def _one_device(cell: Cell) -> Cell:
     """Folds run one after the other on one device, and grow inside crossfit's own unfinished folder."""
-    here = params.runtime.model_copy(update={"devices": 1, "checkpoints": None})
-    return params.model_copy(update={"runtime": here})
+    here = cell.given.runtime.model_copy(update={"devices": 1, "checkpoints": None})
+    return replace(cell, given=cell.given.model_copy(update={"runtime": here}))
 
 
 def _report(number: int, count: int, told: dict[str, Any]) -> None:
@@ -146,10 +147,10 @@ def _words(folder: Path) -> str:
     return f"{done} finished folds" if done != 1 else "1 finished fold"
 
 
-def _facts(params: Params, store: FeatureStore) -> dict[str, Any]:
-    cell = params.train.model_dump(include={"method", "regime", "seed", "selection"})
+def _facts(cell: Cell, store: FeatureStore) -> dict[str, Any]:
+    trained = cell.train.model_dump(include={"method", "regime", "seed", "selection"})
     known = {key: value for key, value in store.info.items() if key in ("protocol", "leaky")}
-    return {"features": store.fingerprint, **cell, **known}
+    return {"features": store.fingerprint, **trained, **known}
 
 
 def _refuse_oracle(params: Params) -> None:

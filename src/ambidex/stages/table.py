@@ -7,7 +7,7 @@ fingerprint in run cards and checkpoints, and the stages of dvc.yaml. Only the s
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ambidex.base.layout import Layout
@@ -37,8 +37,8 @@ class Read:
     """An input of a stage."""
 
     artefact: Artefact
-    wanted: Callable[["Params"], bool] = lambda params: True
-    """whether these parameters ask for it"""
+    wanted: Callable[[Any], bool] = lambda work: True
+    """whether the stage's work, a cell or parameters, asks for it"""
     optional: bool = False
     """named only where it exists; the stage itself says so where it cannot do without"""
 
@@ -64,7 +64,7 @@ class Stage:
     also: tuple[str, ...] = ()
     """single keys of other sections that shape its output, `evaluate.seed`"""
     of_method: bool = False
-    """whether it trains the method of `train`: reads that method's own line of `methods`, its `train` values applied"""
+    """whether it trains the method of `train`: it works with the cell, in which that method's `train` values stand"""
     matrix: str = ""
     """what DVC runs it for: "cells" of the study, "classifiers" of all seeds; empty: once"""
     flags: tuple[tuple[str, str], ...] = ()
@@ -95,16 +95,6 @@ class _Cell:
 def _features_or_part(params: "Params", layout: "Layout") -> Path:
     part = params.extract.part
     return layout.part(part.index) if part else layout.features
-
-
-def _starts_from_encoders(params: "Params") -> bool:
-    """Whether the regime starts from them, or the method sums the classifiers that pretrain left."""
-    if params.train.regime != "scratch":
-        return True
-    from ambidex.learn.method import METHODS
-    from ambidex.resolve import method_choice
-
-    return METHODS.get(method_choice(params, params.train.method)[0]).needs.classifiers
 
 
 MANIFEST = Artefact(
@@ -210,7 +200,7 @@ TABLE: dict[str, Stage] = {
     ),
     "train": Stage(
         "one model, all modalities together",
-        reads=(Read(FEATURES), Read(ENCODERS, _starts_from_encoders, optional=True)),
+        reads=(Read(FEATURES), Read(ENCODERS, lambda cell: cell.starts_from_encoders, optional=True)),
         writes=MODEL,
         sections=("train", *_TRAINED),
         packages=_TRAINING,

@@ -8,39 +8,35 @@ from torch import nn
 from ambidex.base.errors import DataError
 from ambidex.base.files import sha256
 from ambidex.base.torchrun import first_rank
-from ambidex.configuration.params import Params
 from ambidex.data.store.reading import FeatureStore
 from ambidex.net.model import WEIGHTS_FILE, MultimodalNet
-from ambidex.resolve import method_params
+from ambidex.resolve.cell import Cell
 from ambidex.resolve.presets import preset_note
 from ambidex.stages import Paths
-from ambidex.stages._method import check_method, make_method, waiting_note
+from ambidex.stages._method import check_method, waiting_note
 from ambidex.stages._training import architecture_for, build_model, deliver, load_encoder, run_engine
 
 
-def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
+def run(cell: Cell, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     """inputs: features, encoders (a folder per modality; for scratch only if the method asks). outputs: model."""
-    check_method(params)
+    check_method(cell)
     store = FeatureStore.open(inputs["features"])
-    resolved = method_params(params, params.train.method)
-    for note in filter(None, (preset_note(resolved, params.train.method), waiting_note(resolved))):
+    for note in filter(None, (preset_note(cell), waiting_note(cell))):
         if first_rank():
             print(f"train: {note}", flush=True)
-    return fit(params, store, inputs.get("encoders"), outputs["model"])
+    return fit(cell, store, inputs.get("encoders"), outputs["model"])
 
 
-def fit(params: Params, store: FeatureStore, encoders: Path | None, output: Path) -> dict[str, Any]:
+def fit(cell: Cell, store: FeatureStore, encoders: Path | None, output: Path) -> dict[str, Any]:
     """Train on the splits of `store`, from `encoders` where they are needed; `output` is the model's folder."""
-    params = method_params(params, params.train.method)
-    train = params.train
-    name, method = make_method(params)
+    params, train, method = cell.params, cell.train, cell.build()
     architecture = architecture_for(store, params, params.modalities, params.model.fusion)
     model = build_model(method.architecture(architecture), train.seed)
-    options = {name: method.config.model_dump(mode="json")}
+    options = {cell.plugin: cell.config.model_dump(mode="json")}
     starts: dict[str, str] = {}
     ready = method.needs.classifiers
-    if ready or train.regime != "scratch":
-        asks = f"method {name}" if ready else f"train.regime '{train.regime}'"
+    if cell.starts_from_encoders:
+        asks = f"method {cell.plugin}" if ready else f"train.regime '{train.regime}'"
         starts = _load_pretrained(model, encoders, asks, ready or train.head == "classifiers")
     frozen = train.regime == "frozen"
     folder, selected, _ = run_engine(

@@ -35,6 +35,7 @@ from ambidex.report.study.cells import read_reports
 from ambidex.report.study.judge import judge
 from ambidex.report.training import history_chart
 from ambidex.resolve import load_params
+from ambidex.resolve.cell import resolve
 from ambidex.stages import evaluate
 from helpers.fuzz.corpus import SECTIONS
 from helpers.runs import small_params
@@ -92,7 +93,7 @@ def study(root: Path) -> None:
 
 def fresh(root: Path) -> None:
     layout = Layout(root)
-    up_to_date("train", PARAMS, {"features": layout.features}, root / MODEL)
+    up_to_date("train", resolve(PARAMS), {"features": layout.features}, root / MODEL)
 
 
 def reply(root: Path) -> None:

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ambidex.configuration.params import Params
 from ambidex.report.study.bias import Bias
 from ambidex.report.words import counted, within
-from ambidex.resolve import method_choice
+from ambidex.resolve.cell import Cell
 
 UNMEASURED = "not measured"
 ENSEMBLE = "unimodal_ensemble"
@@ -29,10 +28,12 @@ class Verdict:
         return {"question": self.question, "answer": self.answer, "sentences": self.sentences}
 
 
-def claim(biases: Sequence[Bias], params: Params) -> list[Verdict]:
-    """Three verdicts: after pre-training, after balanced optimisation, without joint optimisation at all."""
-    reference = params.compare.reference_method
-    plugin = {label: method_choice(params, label)[0] for label in params.study.methods}
+def claim(biases: Sequence[Bias], reference: str, methods: Sequence[Cell]) -> list[Verdict]:
+    """Three verdicts: after pre-training, after balanced optimisation, without joint optimisation at all.
+
+    `reference`: label of the method that the others are tested against; `methods`: those of the study, resolved.
+    """
+    plugin = {cell.label: cell.plugin for cell in methods}
     own = plugin.get(reference, reference)
     pretrained = [b for b in biases if b.method == reference and b.regime in PRETRAINED]
     balanced = [b for b in biases if plugin[b.method] not in (own, ENSEMBLE)]

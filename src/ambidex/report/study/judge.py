@@ -17,6 +17,7 @@ from ambidex.report.study.recipe import Recipe, judge_recipe
 from ambidex.report.study.rows import PLAIN_SUM, Row
 from ambidex.report.study.significance import with_tests
 from ambidex.report.study.verdicts import verdicts
+from ambidex.resolve.cell import resolve
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,14 @@ class Study:
 def judge(reports: Reports, params: Params, encoders: Path | None) -> Study:
     """Measure, test and put into words. `encoders`: pretrain's outputs, `<seed>/<modality>`, where there are any."""
     measured = measured_rows(reports, params, encoders)
-    recipe = judge_recipe(measured, params)
+    cells = [resolve(params, label) for label in params.study.methods]
+    recipe = judge_recipe(measured, params, cells)
     best = {(method, regime, PLAIN_SUM) for regime, method in recipe.best_step.items()}
     rows = [
         replace(row, best_step=(row.method, row.regime, row.allocator) in best)
         for row in with_tests(measured, params.compare)
     ]
     bias_rows, allocator_effects = biases(reports, params), effects(rows)
-    answers = verdicts(reports, rows, bias_rows, recipe, allocator_effects, params)
+    answers = verdicts(reports, rows, bias_rows, recipe, allocator_effects, params, cells)
     methods, power = method_rows(reports, rows, params), study_power(measured, params.compare)
     return Study(rows, bias_rows, recipe, allocator_effects, answers, methods, power)

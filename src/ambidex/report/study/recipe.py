@@ -14,7 +14,7 @@ from ambidex.configuration.params import Compare, Evaluate, Params
 from ambidex.report.study.measured import Measured, Samples
 from ambidex.report.study.rows import PLAIN_SUM, Comparison, Row
 from ambidex.report.study.significance import best_single, compare_pairs
-from ambidex.resolve import method_choice
+from ambidex.resolve.cell import Cell
 
 JOINT = "joint"
 DEFAULT_METHOD = str(Train.model_fields["method"].default)
@@ -42,11 +42,14 @@ class Recipe:
         return asdict(self)
 
 
-def judge_recipe(measured: Measured, params: Params) -> Recipe:
-    """Choose joint's step size in each regime and test the recipe against it and against the best single modality."""
+def judge_recipe(measured: Measured, params: Params, methods: Sequence[Cell]) -> Recipe:
+    """Choose joint's step size in each regime and test the recipe against it and against the best single modality.
+
+    `methods`: those of the study, resolved.
+    """
     rows = [row for row, _ in measured]
     samples = {(row.method, row.regime, row.allocator): results for row, results in measured}
-    variants = joint_variants(params)
+    variants = joint_variants(methods)
     best_step: dict[str, str] = {
         regime: best for regime in params.study.regimes if (best := best_variant(rows, variants, regime))
     }
@@ -67,15 +70,9 @@ def judge_recipe(measured: Measured, params: Params) -> Recipe:
     )
 
 
-def joint_variants(params: Params) -> list[str]:
-    """Methods of the study that are joint training and differ in nothing but the step size, if in that."""
-    variants = []
-    for label in params.study.methods:
-        plugin, _ = method_choice(params, label)
-        training = (params.methods.get(label) or {}).get("train") or {}
-        if plugin == JOINT and set(training) <= {"learning_rate"}:
-            variants.append(label)
-    return variants
+def joint_variants(methods: Sequence[Cell]) -> list[str]:
+    """Labels of those that are joint training and differ in nothing but the step size, if in that."""
+    return [cell.label for cell in methods if cell.plugin == JOINT and cell.own <= {"learning_rate"}]
 
 
 def best_variant(rows: Sequence[Row], variants: Sequence[str], regime: str) -> str | None:

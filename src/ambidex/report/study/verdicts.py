@@ -13,6 +13,7 @@ from ambidex.report.study.recipe import Recipe
 from ambidex.report.study.repair import marks_in_words, repair, shipped
 from ambidex.report.study.rows import Row, judgement
 from ambidex.report.words import listed, number
+from ambidex.resolve.cell import Cell
 
 
 def verdicts(
@@ -22,11 +23,12 @@ def verdicts(
     recipe: Recipe,
     effects: Sequence[Effect],
     params: Params,
+    methods: Sequence[Cell],
 ) -> list[Verdict]:
     """The paper's three questions, then repair, the shipped recipe, and the table as a whole."""
     fused = [row for row in rows if row.kind == "fused"]
     return [
-        *claim(biases, params),
+        *claim(biases, params.compare.reference_method, methods),
         repair(reports, fused, effects),
         shipped(recipe),
         Verdict(
