@@ -65,9 +65,9 @@ _NO_FILE = {
 }
 
 
-def _check_regular(path: Path, found: os.stat_result) -> None:
-    if not stat.S_ISREG(found.st_mode):
-        what = _NO_FILE.get(stat.S_IFMT(found.st_mode), "something else")
+def _check_regular(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        what = _NO_FILE.get(stat.S_IFMT(status.st_mode), "something else")
         raise OSError(errno.EINVAL, f"is {what}, not a regular file", str(path))
 
 

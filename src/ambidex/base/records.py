@@ -92,8 +92,8 @@ def fingerprint(path: Path) -> str:
             card.parent for card in cards if not any(map(is_unfinished, card.relative_to(path).parts))
         ]
         return digest({str(folder.relative_to(path)): _records(folder) for folder in finished})[:16]
-    found = sorted(p for p in path.rglob("*") if p.is_file())
-    return digest([(str(p.relative_to(path)), p.stat().st_size, p.stat().st_mtime_ns) for p in found])[:16]
+    files = sorted(p for p in path.rglob("*") if p.is_file())
+    return digest([(str(p.relative_to(path)), p.stat().st_size, p.stat().st_mtime_ns) for p in files])[:16]
 
 
 def read_card(folder: Path, error: type[AmbidexError] = DataError, hint: str = "") -> dict[str, Any]:

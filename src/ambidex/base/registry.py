@@ -47,8 +47,8 @@ class Plugins(Generic[T]):
         """
         package = importlib.util.find_spec(self.package)
         folders = package.submodule_search_locations if package else None
-        found = (module.name for module in pkgutil.iter_modules(folders or []))
-        return {name: f"{self.package}.{name}" for name in sorted(found) if not name.startswith("_")}
+        names = (module.name for module in pkgutil.iter_modules(folders or []))
+        return {name: f"{self.package}.{name}" for name in sorted(names) if not name.startswith("_")}
 
     def offers(self) -> list[Offer]:
         """The plug-ins of other distributions, usable or not."""
@@ -78,7 +78,7 @@ class Plugins(Generic[T]):
     def outside(self) -> dict[str, type[T]]:
         """The usable plug-ins of other distributions by name."""
         self.complaints()  # tries them all
-        return {name: found for name, found in self._loaded.items() if not isinstance(found, ParamsError)}
+        return {name: plugin for name, plugin in self._loaded.items() if not isinstance(plugin, ParamsError)}
 
     def complaints(self) -> list[str]:
         """One line for each plug-in of another distribution that cannot be used: which one, why, what was expected."""
@@ -123,20 +123,20 @@ class Plugins(Generic[T]):
                 self._loaded[name] = offered[0].load(self.base)
             except ParamsError as error:
                 self._loaded[name] = error
-        found = self._loaded[name]
-        if isinstance(found, ParamsError):
-            raise ParamsError(str(found)) from found.__cause__
-        return found
+        plugin = self._loaded[name]
+        if isinstance(plugin, ParamsError):
+            raise ParamsError(str(plugin)) from plugin.__cause__
+        return plugin
 
     def _load(self, name: str) -> type[T]:
         module = importlib.import_module(f"{self.package}.{name}")
         home, _, attribute = self.base.rpartition(".")
         base = getattr(importlib.import_module(home), attribute)
         here = [c for _, c in inspect.getmembers(module, inspect.isclass) if c.__module__ == module.__name__]
-        found = [c for c in here if issubclass(c, base) and not c.__name__.startswith("_")]
-        if len(found) != 1:
-            raise ParamsError(f"{module.__file__}: must define exactly one {attribute}, found {len(found)}")
-        return cast(type[T], found[0])
+        classes = [c for c in here if issubclass(c, base) and not c.__name__.startswith("_")]
+        if len(classes) != 1:
+            raise ParamsError(f"{module.__file__}: must define exactly one {attribute}, found {len(classes)}")
+        return cast(type[T], classes[0])
 
 
 def nearest(name: str, allowed: list[str]) -> str:
