@@ -64,14 +64,14 @@ def _originals(files: Mapping[str, MediaFile]) -> dict[str, str]:
 
 def _equal(candidates: Iterable[Sequence[str]], key: Callable[[str], Hashable]) -> list[list[str]]:
     """`candidates`, sets of names, parted by `key`; only what still has company; a key of None is nobody's."""
-    found: list[list[str]] = []
+    sets: list[list[str]] = []
     for names in candidates:
         parts: dict[Hashable, list[str]] = defaultdict(list)
         for name in names:
             if (value := key(name)) is not None:
                 parts[value].append(name)
-        found += [part for part in parts.values() if len(part) > 1]
-    return found
+        sets += [part for part in parts.values() if len(part) > 1]
+    return sets
 
 
 def _digests(
@@ -104,20 +104,20 @@ def _sample(file: MediaFile) -> bytes:
     with open_regular(file.path) as stream:
         if file.size <= 3 * _BLOCK:
             return hashlib.sha256(stream.read(3 * _BLOCK)).digest()
-        found = hashlib.sha256()
+        hasher = hashlib.sha256()
         for start in (0, (file.size - _BLOCK) // 2, file.size - _BLOCK):
-            found.update(os.pread(stream.fileno(), _BLOCK, start))
-        return found.digest()
+            hasher.update(os.pread(stream.fileno(), _BLOCK, start))
+        return hasher.digest()
 
 
 def _whole(file: MediaFile) -> bytes:
-    found = hashlib.sha256()
+    hasher = hashlib.sha256()
     with open_regular(file.path) as stream:
         left = file.size
         while left > 0 and (data := stream.read(min(_CHUNK, left))):
-            found.update(data)
+            hasher.update(data)
             left -= len(data)
-    return found.digest()
+    return hasher.digest()
 
 
 def _equal_samples(

@@ -46,8 +46,8 @@ def clean(name: str) -> str:
     if name.isascii():
         return name.strip()
     text = unicodedata.normalize("NFC", name)
-    kept = [_space(c) for place, c in enumerate(text) if not _is_invisible(text, place)]
-    return unicodedata.normalize("NFC", "".join(kept)).strip()
+    characters = [_space(c) for place, c in enumerate(text) if not _is_invisible(text, place)]
+    return unicodedata.normalize("NFC", "".join(characters)).strip()
 
 
 def merged(what: str, names: Iterable[str]) -> list[str]:
@@ -68,10 +68,10 @@ def look_alikes(what: str, names: Iterable[str]) -> list[str]:
     alike: dict[str, set[str]] = {}
     for name in set(names):
         alike.setdefault(_likeness(name), set()).add(name)
-    sets = sorted(sorted(found) for found in alike.values() if len(found) > 1)
+    sets = sorted(sorted(group) for group in alike.values() if len(group) > 1)
     if not sets:
         return []
-    shown = "; ".join(" and ".join(map(_quoted, found[:_SHOWN])) for found in sets[:_SHOWN])
+    shown = "; ".join(" and ".join(map(_quoted, group[:_SHOWN])) for group in sets[:_SHOWN])
     more = f" (and {len(sets) - _SHOWN} more such sets)" if len(sets) > _SHOWN else ""
     return [f"{what}s that look alike and stay different: {shown}{more}"]
 

@@ -156,7 +156,7 @@ def _stamps(rows: Sequence[Row], wants: Wants, root: Path) -> list[Any]:
 
 def _stamp(root: Path, cell: str, kind: Kind) -> Any:
     try:
-        found = (root / kind.file_of(cell)).stat()
-        return [cell, found.st_size, found.st_mtime_ns]
+        status = (root / kind.file_of(cell)).stat()
+        return [cell, status.st_size, status.st_mtime_ns]
     except (OSError, ValueError, MediaError):
         return [cell]
