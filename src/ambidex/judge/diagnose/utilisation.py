@@ -31,8 +31,10 @@ class Utilisation(Diagnostic):
     def run(self, evaluation: Evaluation) -> Diagnosis:
         """Metrics: `kind`, `absent` (its rule), `pairs` (`k|m` -> accuracies and u); `difference` of two modalities."""
         if len(evaluation.modalities) < 2:
-            said = "There is one modality: nothing is at hand beside it whose utilisation could be measured."
-            return Diagnosis({"kind": None, "pairs": {}}, {}, [said])
+            sentence = (
+                "There is one modality: nothing is at hand beside it whose utilisation could be measured."
+            )
+            return Diagnosis({"kind": None, "pairs": {}}, {}, [sentence])
         kind = FEATURES if evaluation.model.exchange is None else EXCHANGE
         pairs = _exchanged(evaluation) if kind == EXCHANGE else _masked(evaluation)
         rows, difference = _measured(evaluation, pairs)
@@ -52,11 +54,11 @@ def _exchanged(evaluation: Evaluation) -> list[Pair]:
     """For every stream m: told of the others, and told the average."""
     test, pairs = evaluation.test, []
     with torch.no_grad():
-        told, alone = (evaluation.model.branches(h) for h in (test.features, test.isolated))
-    assert told is not None
+        together, alone = (evaluation.model.branches(h) for h in (test.features, test.isolated))
+    assert together is not None
     assert alone is not None
     for m in evaluation.modalities:
-        right, without = (correct(said[m], test.labels) for said in (told, alone))
+        right, without = (correct(logits[m], test.labels) for logits in (together, alone))
         pairs.append((_others(evaluation, m), m, right, without))
     return pairs
 
