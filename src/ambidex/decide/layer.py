@@ -117,8 +117,8 @@ class DecisionLayer(nn.Module):
             assert own is not None
             parts.extend(own[name] for name in self.modalities)
         if self.probes is not None:
-            said = {name: probe(features[name]) for name, probe in self.probes.items()}
-            parts.extend(silenced(said, features).values())
+            logits = {name: probe(features[name]) for name, probe in self.probes.items()}
+            parts.extend(silenced(logits, features).values())
         return torch.stack(parts, dim=1)
 
     def allocate(self, head: Head, features: Features) -> Tensor:
@@ -140,9 +140,9 @@ class DecisionLayer(nn.Module):
     def probe(self, modality: str) -> "LinearProbe":
         """The probe of one modality, where there are probes."""
         assert self.probes is not None
-        found = self.probes[modality]
-        assert isinstance(found, LinearProbe)
-        return found
+        probe = self.probes[modality]
+        assert isinstance(probe, LinearProbe)
+        return probe
 
     def _contributions(self, head: Head, features: Features) -> dict[str, Tensor]:
         exact = head.contributions(features)

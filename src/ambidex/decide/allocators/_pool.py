@@ -45,6 +45,6 @@ def fit_pool(both: Likelihood, shrinkage: float) -> Pool:
     factor = np.concatenate([np.full(half, loud.x.item()), scale.factor])
     level = both.z * factor[:, None, None]
     opinions = Likelihood(np.stack([level[:half].sum(axis=0), level[half:].sum(axis=0)]), both.labels)
-    found = fit_modality_weights(opinions, shrinkage, centre=0.5)
-    parts = (loud, *scale.parts, found)
-    return Pool(factor * np.repeat(found.x, half), found.x, scale.inverse, parts)
+    minimum = fit_modality_weights(opinions, shrinkage, centre=0.5)
+    parts = (loud, *scale.parts, minimum)
+    return Pool(factor * np.repeat(minimum.x, half), minimum.x, scale.inverse, parts)

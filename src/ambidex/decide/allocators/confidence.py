@@ -51,12 +51,12 @@ class Confidence(Allocator):
         """Calibrate each modality, then two numbers on the fused likelihood."""
         likelihood = Likelihood.of(contributions, labels)
         inverse = calibrate(likelihood, config.shrinkage).inverse
-        found = _fit(likelihood, inverse, config)
+        minimum = _fit(likelihood, inverse, config)
         allocator = cls(config, *contributions.shape[1:])
         allocator.inverse.copy_(torch.from_numpy(inverse))
-        allocator.beta.fill_(float(found.x[0]))
-        allocator.scale.fill_(float(found.x[1]))
-        allocator.record = {**found.record(), "beta": float(found.x[0]), "scale": float(found.x[1])}
+        allocator.beta.fill_(float(minimum.x[0]))
+        allocator.scale.fill_(float(minimum.x[1]))
+        allocator.record = {**minimum.record(), "beta": float(minimum.x[0]), "scale": float(minimum.x[1])}
         return allocator
 
     def allocate(self, contributions: Tensor) -> Tensor:
