@@ -76,8 +76,8 @@ def examine(params: Path, runs: Path, overrides: Sequence[str] = ()) -> Iterator
     }
     for subject, check in checks.items():
         try:
-            found = check()
-            yield from found if isinstance(found, list) else [found]
+            findings = check()
+            yield from findings if isinstance(findings, list) else [findings]
         except Exception as error:  # whatever is wrong with the machine, the other checks still help
             reason = one_line(error, 200) or type(error).__name__
             yield Finding(

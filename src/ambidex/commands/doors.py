@@ -86,8 +86,8 @@ def _bug(program: str, error: Exception) -> int:
 
 
 def _out_of_memory(error: Exception) -> bool:
-    told = isinstance(error, RuntimeError) and "t allocate memory" in str(error)
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or told
+    allocation_failed = isinstance(error, RuntimeError) and "t allocate memory" in str(error)
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or allocation_failed
 
 
 @contextmanager

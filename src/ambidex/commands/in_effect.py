@@ -22,9 +22,9 @@ def in_effect(kind: str, name: str, file: Path, overrides: list[str]) -> list[st
 
 
 def _methods(params: Params, name: str) -> list[str]:
-    chosen = {label: method_choice(params, label) for label in labels(params)}
+    choices = {label: method_choice(params, label) for label in labels(params)}
     return [
-        _line(f"methods.{label}", options) for label, (plugin, options) in chosen.items() if plugin == name
+        _line(f"methods.{label}", options) for label, (plugin, options) in choices.items() if plugin == name
     ]
 
 
@@ -34,10 +34,10 @@ def _datasets(params: Params, name: str) -> list[str]:
 
 
 def _kinds(params: Params, name: str) -> list[str]:
-    given = {m: config for m, config in params.extract.modalities.items() if config.kind == name}
+    configs = {m: config for m, config in params.extract.modalities.items() if config.kind == name}
     return [
         _line(f"extract.modalities.{m}", config.model_dump(exclude={"kind"}, exclude_unset=True))
-        for m, config in given.items()
+        for m, config in configs.items()
     ]
 
 
@@ -67,12 +67,12 @@ def _allocators(params: Params, name: str) -> list[str]:
 
 
 def _diagnostics(params: Params, name: str) -> list[str]:
-    asked = params.evaluate.diagnostics
+    names = params.evaluate.diagnostics
     return (
         ["evaluate.diagnostics names it"]
-        if asked and name in asked
+        if names and name in names
         else []
-        if asked
+        if names
         else ["it runs, as all do"]
     )
 

@@ -74,9 +74,9 @@ def overrides(options: Namespace) -> list[str]:
 
 def print_numbers(metrics: Mapping[str, Any]) -> None:
     """Print the first few numbers of a stage's metrics, on one line."""
-    found = list(numbers(metrics).items())[:_SHOWN]
-    if found:
-        print("  " + ", ".join(f"{name} {value:.4g}" for name, value in found))
+    pairs = list(numbers(metrics).items())[:_SHOWN]
+    if pairs:
+        print("  " + ", ".join(f"{name} {value:.4g}" for name, value in pairs))
 
 
 def show_study(study: Path, which: str | None = None) -> None:
@@ -101,10 +101,10 @@ def show_study(study: Path, which: str | None = None) -> None:
     print(f"\n{shown}\n{lines}\nreport: {study / PAGE_FILE}")
 
 
-def _replace(found: Places, names: tuple[str, ...], options: Namespace) -> None:
+def _replace(paths: Places, names: tuple[str, ...], options: Namespace) -> None:
     for name in names:
-        if given := getattr(options, name):
-            found[name] = Path(given)
+        if path := getattr(options, name):
+            paths[name] = Path(path)
 
 
 def numbers(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
