@@ -83,13 +83,13 @@ def _digests(
     """The digest of every candidate; None where it cannot be read."""
     names = [name for part in candidates for name in part]
 
-    def batch(some: Sequence[str]) -> list[bytes | None]:
-        return [_try(digest, files[name]) for name in some]
+    def batch(part: Sequence[str]) -> list[bytes | None]:
+        return [_try(digest, files[name]) for name in part]
 
     with ThreadPoolExecutor(_THREADS) as pool:
         batches = pool.map(batch, [names[k : k + _BATCH] for k in range(0, len(names), _BATCH)])
-        done = (value for values in batches for value in values)
-        return dict(zip(names, watched(done, title, len(names), "files"), strict=True))
+        digests = (value for values in batches for value in values)
+        return dict(zip(names, watched(digests, title, len(names), "files"), strict=True))
 
 
 def _try(digest: Callable[[MediaFile], bytes], file: MediaFile) -> bytes | None:

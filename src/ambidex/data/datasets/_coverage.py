@@ -40,8 +40,8 @@ def matched(coverage: Coverage, there: int, others: Sequence[str]) -> str:
     """
     number = sum(status == FOUND for _, _, status in coverage)
     text = f"{number} of {len(coverage)} listed clips match one of the {there} clips there"
-    lost = next((clip for clip, _, status in coverage if status != FOUND), None)
-    return text + (f"; listed is '{lost}', there is '{others[0]}'" if lost and others else "")
+    missing = next((clip for clip, _, status in coverage if status != FOUND), None)
+    return text + (f"; listed is '{missing}', there is '{others[0]}'" if missing and others else "")
 
 
 def _percent(part: int, whole: int) -> str:

@@ -113,7 +113,7 @@ def _assign(
 
 def _is_fair(
     trial: NDArray[np.int64],
-    freely: NDArray[np.int64],
+    reference: NDArray[np.int64],
     counts: NDArray[np.float64],
     shares: NDArray[np.float64],
     floor: int,
@@ -123,7 +123,7 @@ def _is_fair(
     freely: the assignment without a floor, whose classes count.
     """
     sums = np.stack([counts[trial == s].sum(axis=0) for s in range(len(shares))])
-    before = counts[freely == 0].sum(axis=0)
+    before = counts[reference == 0].sum(axis=0)
     enough = _groups_of(trial, len(shares))[1:].min() >= floor
     return bool(enough and _keeps_share(sums, shares, floor) and (sums[0][before > 0] > 0).all())
 
@@ -133,10 +133,12 @@ def _groups_of(assignment: NDArray[np.int64], splits: int) -> NDArray[np.int64]:
     return np.bincount(assignment, minlength=splits)
 
 
-def _few_note(groups: Sequence[str], drawn: Sequence[str], held_out: Sequence[str], fewest: int) -> list[str]:
+def _few_note(
+    groups: Sequence[str], splits: Sequence[str], held_out: Sequence[str], fewest: int
+) -> list[str]:
     """What the rule of `prepare.min_groups` came to, where a held-out split has no more groups than it asks for."""
     members = {
-        split: len({g for g, s in zip(groups, drawn, strict=True) if s == split}) for split in held_out
+        split: len({g for g, s in zip(groups, splits, strict=True) if s == split}) for split in held_out
     }
     if min(members.values()) > fewest:
         return []

@@ -75,20 +75,20 @@ def pictures(track: Track, wants: Sequence[Any]) -> dict[Pictures, NDArray[np.ui
     if len(times) == len(track.shown):
         duration = _last_duration(track, times)
         if track.stream.codec_context.name in _SKIPPABLE:
-            taken = [_Taken(want, frame_times(times, duration, want.count)) for want in requests]
-            in_order = _serve(track, taken, {time for one in taken for time in one.times})
-            if in_order and all(one.exact for one in taken):
-                return _stacked(taken)
+            takers = [_Taken(want, frame_times(times, duration, want.count)) for want in requests]
+            in_order = _serve(track, takers, {time for one in takers for time in one.times})
+            if in_order and all(one.exact for one in takers):
+                return _stacked(takers)
             track.stream.codec_context.flush_buffers()
-        taken = [_Taken(want, centres(times, duration, want.count)) for want in requests]
-        if _serve(track, taken, None):
-            return _stacked(taken)
+        takers = [_Taken(want, centres(times, duration, want.count)) for want in requests]
+        if _serve(track, takers, None):
+            return _stacked(takers)
         track.stream.codec_context.flush_buffers()
     return _untimed(track, requests)
 
 
-def _stacked(taken: list[_Taken]) -> dict[Pictures, NDArray[np.uint8]]:
-    return {one.want: np.stack(one.pictures) for one in taken}
+def _stacked(takers: list[_Taken]) -> dict[Pictures, NDArray[np.uint8]]:
+    return {one.want: np.stack(one.pictures) for one in takers}
 
 
 def centres(times: Sequence[int], duration: int, count: int) -> list[int]:
@@ -114,13 +114,13 @@ def _untimed(track: Track, requests: list[Pictures]) -> dict[Pictures, NDArray[n
         raise MediaError(_NOTHING)
     duration = max((times[-1] - times[0]) // max(len(times) - 1, 1), 0)
     track.stream.codec_context.flush_buffers()
-    taken = [_Taken(want, centres(times, duration, want.count)) for want in requests]
-    _serve(track, taken, None, times)
-    return _stacked(taken)
+    takers = [_Taken(want, centres(times, duration, want.count)) for want in requests]
+    _serve(track, takers, None, times)
+    return _stacked(takers)
 
 
 def _serve(
-    track: Track, taken: list[_Taken], wanted: set[int] | None, times: Sequence[int] | None = None
+    track: Track, takers: list[_Taken], wanted: set[int] | None, times: Sequence[int] | None = None
 ) -> bool:
     """Decode, and give every taker the picture shown at each of its times: the last that begins at or before it.
 
@@ -135,12 +135,12 @@ def _serve(
         if times is None and (begin is None or (before is not None and begin <= before)):
             return False
         if shown is not None:
-            for one in taken:
+            for one in takers:
                 one.take(shown, source, begin)
         shown, source, before = frame, packet, begin
     if shown is None:
         raise MediaError(_NOTHING)
-    for one in taken:
+    for one in takers:
         one.take(shown, source, None)
     return True
 
