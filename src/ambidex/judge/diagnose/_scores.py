@@ -45,8 +45,8 @@ class Scored:
 @once_per_evaluation
 def scores(evaluation: Evaluation) -> dict[str, dict[str, Scored]]:
     """Split (`val` where there is one, and `test`) -> `fused` or modality -> its scores."""
-    judged = [name for name in ("val", "test") if name in evaluation.splits]
-    return {name: _scores_of(evaluation, evaluation.splits[name]) for name in judged}
+    names = [name for name in ("val", "test") if name in evaluation.splits]
+    return {name: _scores_of(evaluation, evaluation.splits[name]) for name in names}
 
 
 def sources(outputs: Outputs) -> dict[str, Tensor]:

@@ -118,8 +118,8 @@ def _vrr_sentence(vrr: dict[str, dict[str, Any]], absent: str) -> list[str]:
 
 def _sentence(name: str, numbers: dict[str, float]) -> str:
     excess = numbers["confidence"] - numbers["accuracy"]
-    lean = "well matched" if abs(excess) < MATCHED else "overconfident" if excess > 0 else "underconfident"
+    verdict = "well matched" if abs(excess) < MATCHED else "overconfident" if excess > 0 else "underconfident"
     return (
         f"{name}: mean confidence {numbers['confidence']:.1%} against accuracy {numbers['accuracy']:.1%} "
-        f"({lean}), ECE {numbers['ece']:.3f}, NLL {numbers['nll']:.3f}."
+        f"({verdict}), ECE {numbers['ece']:.3f}, NLL {numbers['nll']:.3f}."
     )

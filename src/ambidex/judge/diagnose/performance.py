@@ -100,9 +100,9 @@ def _sentences(metrics: dict[str, Any]) -> list[str]:
     ]
     if by_group := metrics["by_group"]:
         own, groups = by_group[FUSED], by_group["groups"]
-        few = "" if groups >= FEW else "; so few groups make it narrower than it should be"
+        caveat = "" if groups >= FEW else "; so few groups make it narrower than it should be"
         sentences.append(
             f"Samples of one group are not independent: resampling the {groups} groups of test instead gives the "
-            f"fused accuracy an interval of {own['accuracy_low']:.1%} to {own['accuracy_high']:.1%}{few}."
+            f"fused accuracy an interval of {own['accuracy_low']:.1%} to {own['accuracy_high']:.1%}{caveat}."
         )
     return sentences

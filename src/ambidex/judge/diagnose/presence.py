@@ -47,8 +47,8 @@ def patterns(modalities: tuple[str, ...], outputs: Outputs) -> dict[str, Tensor]
     lacking = [m for m in modalities if m in outputs.present]
     places: dict[str, list[int]] = {}
     for row in range(len(outputs.labels)):
-        gone = {m for m in lacking if not outputs.present[m][row]}
-        places.setdefault("+".join(m for m in modalities if m not in gone), []).append(row)
+        absent = {m for m in lacking if not outputs.present[m][row]}
+        places.setdefault("+".join(m for m in modalities if m not in absent), []).append(row)
     order = sorted(places, key=lambda pattern: (-pattern.count("+"), pattern))
     return {pattern: torch.tensor(places[pattern]) for pattern in order}
 

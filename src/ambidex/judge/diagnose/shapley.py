@@ -39,8 +39,10 @@ class Shapley(Diagnostic):
         right = _right(evaluation, plan)
         rows = _rows(evaluation, plan, right)
         values = [row["phi"] for row in rows]
-        shown = [s for s in right if not plan.orders or min(len(s), len(modalities) - len(s)) < 2]
-        accuracy = {name_of(s, modalities): right[s].double().mean().item() for s in sorted(shown, key=len)}
+        coalitions = [s for s in right if not plan.orders or min(len(s), len(modalities) - len(s)) < 2]
+        accuracy = {
+            name_of(s, modalities): right[s].double().mean().item() for s in sorted(coalitions, key=len)
+        }
         metrics = {
             "absent": params.absent,
             "orders": len(plan.orders),

@@ -90,8 +90,8 @@ def _measured(evaluation: Evaluation, pairs: list[Pair]) -> tuple[list[dict[str,
         rows.append({"of": k, "given": m, "accuracy": accuracy, "accuracy_without": without, **rate})
     if len(evaluation.modalities) != 2:
         return rows, {}
-    apart, draw = (u[:, :1] - u[:, 1:] for u in (at, drawn))
-    return rows, with_ends("difference", apart.item(), interval(draw)[0])
+    difference, draw = (u[:, :1] - u[:, 1:] for u in (at, drawn))
+    return rows, with_ends("difference", difference.item(), interval(draw)[0])
 
 
 def _rates(means: Tensor) -> Tensor:
@@ -133,7 +133,7 @@ def _lean(rows: list[dict[str, Any]], difference: dict[str, Any]) -> list[str]:
     value = difference["difference"]
     first, second = (row["of"] for row in rows)
     more = first if rows[0]["utilisation"] > rows[1]["utilisation"] else second
-    clear = f"{more} is relied on more" if low > 0 or high < 0 else "which is relied on more is not clear"
+    verdict = f"{more} is relied on more" if low > 0 or high < 0 else "which is relied on more is not clear"
     return [
-        f"They differ by {abs(value):.3f} (d = {value:.3f}, 95 % interval {low:.3f} to {high:.3f}): {clear}."
+        f"They differ by {abs(value):.3f} (d = {value:.3f}, 95 % interval {low:.3f} to {high:.3f}): {verdict}."
     ]
