@@ -127,9 +127,9 @@ class DecisionLayer(nn.Module):
 
     def forward(self, head: Head, features: Features) -> tuple[Tensor, Tensor]:
         """Allocated logits [N, C], and what each modality adds to them [N, M, C]."""
-        weighed = self.inputs(head, features)
-        logits: Tensor = self.allocator(weighed)
-        return logits, self.allocator.allocate(weighed)
+        inputs = self.inputs(head, features)
+        logits: Tensor = self.allocator(inputs)
+        return logits, self.allocator.allocate(inputs)
 
     def background(self) -> dict[str, Tensor]:
         """Modality -> the feature that stands for it where it is absent [1, D_m]; empty where none is needed."""

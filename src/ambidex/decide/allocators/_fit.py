@@ -60,8 +60,10 @@ def fit_modality_weights(
 
     def objective(a: Array) -> tuple[float, Array]:
         value, gradient = likelihood.value(a[:, None])
-        away = a - centre
-        return value + 0.5 * strength * float(away @ away), gradient.sum(axis=1) + strength * away
+        deviation = a - centre
+        return value + 0.5 * strength * float(deviation @ deviation), gradient.sum(
+            axis=1
+        ) + strength * deviation
 
     return minimise(objective, np.full(len(likelihood.z), centre), lower, upper)
 
@@ -82,8 +84,8 @@ def fit_category_weights(
 
     def objective(weights: Array) -> tuple[float, Array]:
         value, gradient = likelihood.value(weights)
-        away = weights - centre
-        return value + 0.5 * strength * float((away * away).sum()), gradient + strength * away
+        deviation = weights - centre
+        return value + 0.5 * strength * float((deviation * deviation).sum()), gradient + strength * deviation
 
     lower = np.where(fixed, centre, 0.0)
     upper = np.where(fixed, centre, np.inf)

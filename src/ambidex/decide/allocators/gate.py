@@ -113,8 +113,8 @@ def _train(z: Tensor, labels: Tensor, config: Any, steps: Sequence[int]) -> Iter
         for _ in range(count - done):
             optimizer.zero_grad()
             loss = nn.functional.cross_entropy(_gated(network, z).sum(dim=1), labels, reduction="sum")
-            away = network.outer.square().sum() + network.prior.square().sum()
-            (loss + config.shrinkage / 2 * away).backward()  # type: ignore[no-untyped-call]
+            penalty = network.outer.square().sum() + network.prior.square().sum()
+            (loss + config.shrinkage / 2 * penalty).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         done = count
         yield network
