@@ -161,12 +161,12 @@ def _points(lines: Iterable[str]) -> list[str]:
 
 def _wrapped(text: str, mark: str = "") -> list[str]:
     """A paragraph as lines that fit a screen."""
-    flat, after = " ".join(text.split()), " " * len(mark)
+    flat, indent = " ".join(text.split()), " " * len(mark)
     return textwrap.wrap(
         flat,
         _WIDTH,
         initial_indent=mark,
-        subsequent_indent=after,
+        subsequent_indent=indent,
         break_long_words=False,
         break_on_hyphens=False,
     )

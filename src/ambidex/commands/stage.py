@@ -97,8 +97,8 @@ def show_study(study: Path, which: str | None = None) -> None:
         else:
             table = render_study(study)
         lines = "".join(f"\nnote: {line}" for line in warnings(study))
-    shown = "\n".join(one_line(line, _WIDEST) for line in table.split("\n"))
-    print(f"\n{shown}\n{lines}\nreport: {study / PAGE_FILE}")
+    text = "\n".join(one_line(line, _WIDEST) for line in table.split("\n"))
+    print(f"\n{text}\n{lines}\nreport: {study / PAGE_FILE}")
 
 
 def _replace(paths: Places, names: tuple[str, ...], options: Namespace) -> None:
