@@ -47,8 +47,8 @@ def minimise(
     options = {"maxiter": 5_000, "maxfun": 20_000, "maxcor": 20, "ftol": 0.0, "gtol": tolerance}
     first = np.clip(start.ravel(), low, high)
     bounds = np.stack([low, high], axis=1)
-    found = minimize(flat, first, method="L-BFGS-B", jac=True, bounds=bounds, options=options)
-    value, gradient = flat(found.x)  # SciPy's own has no entries for variables that the bounds fix
-    projected = found.x - np.clip(found.x - gradient, low, high)
+    result = minimize(flat, first, method="L-BFGS-B", jac=True, bounds=bounds, options=options)
+    value, gradient = flat(result.x)  # SciPy's own has no entries for variables that the bounds fix
+    projected = result.x - np.clip(result.x - gradient, low, high)
     norm = float(np.abs(projected).max(initial=0.0))
-    return Minimum(found.x.reshape(start.shape), value, norm, int(found.get("nit", 0)))
+    return Minimum(result.x.reshape(start.shape), value, norm, int(result.get("nit", 0)))

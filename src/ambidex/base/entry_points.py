@@ -67,14 +67,14 @@ class Offer:
 
 def any_outside() -> bool:
     """Whether any installed distribution has a plug-in for this library."""
-    found = _scan()
-    return any(group.startswith(_PREFIX) for group in found.groups)
+    entries = _scan()
+    return any(group.startswith(_PREFIX) for group in entries.groups)
 
 
 def offers(kind: str, group: str) -> list[Offer]:
     """What is installed in `group` (`ambidex.methods` ...), by name, then by distribution. Nothing is imported."""
-    found = [Offer(kind, e.name, e.value, _distribution(e), e) for e in _scan().select(group=group)]
-    return sorted(found, key=lambda offer: (offer.name, offer.distribution))
+    candidates = [Offer(kind, e.name, e.value, _distribution(e), e) for e in _scan().select(group=group)]
+    return sorted(candidates, key=lambda offer: (offer.name, offer.distribution))
 
 
 def forget() -> None:
@@ -87,7 +87,9 @@ def _distribution(entry: metadata.EntryPoint) -> str:
     return "an unnamed distribution" if dist is None else f"{dist.metadata['Name']} {dist.version}"
 
 
-def _described(found: Any) -> str:
+def _described(plugin: Any) -> str:
     return (
-        f"class {found.__name__}" if isinstance(found, type) else f"an object of type {type(found).__name__}"
+        f"class {plugin.__name__}"
+        if isinstance(plugin, type)
+        else f"an object of type {type(plugin).__name__}"
     )

@@ -23,12 +23,12 @@ give val more groups"
     names = sorted(set(groups))
     if not 0 < len(names) <= FEW or len(groups) == len(names):
         return None
-    shown = " and ".join(f"'{one_line(name, 40)}'" for name in names)
+    listing = " and ".join(f"'{one_line(name, 40)}'" for name in names)
     if len(names) == 1:
-        parts = [f"{origin} holds one group ({shown}): nothing can be learnt about how groups differ"]
+        parts = [f"{origin} holds one group ({listing}): nothing can be learnt about how groups differ"]
         parts += ["auto keeps the plain sum"] if auto_keeps else []
     else:
-        parts = [f"{origin} holds two groups ({shown}): how groups differ is guessed from one difference"]
+        parts = [f"{origin} holds two groups ({listing}): how groups differ is guessed from one difference"]
     if of_training is not None:
         training = len(set(of_training))
         wider = (

@@ -65,16 +65,16 @@ _NO_FILE = {
 }
 
 
-def _check_regular(path: Path, found: os.stat_result) -> None:
-    if not stat.S_ISREG(found.st_mode):
-        what = _NO_FILE.get(stat.S_IFMT(found.st_mode), "something else")
+def _check_regular(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        what = _NO_FILE.get(stat.S_IFMT(status.st_mode), "something else")
         raise OSError(errno.EINVAL, f"is {what}, not a regular file", str(path))
 
 
 def is_utf8_like(start: bytes) -> bool:
     """Whether the first bytes of a file may be UTF-8: neither marked as UTF-16, nor full of zeros as it (and 32) is."""
-    marked = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    return not marked and start.count(0) * 4 <= len(start)
+    has_mark = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return not has_mark and start.count(0) * 4 <= len(start)
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:

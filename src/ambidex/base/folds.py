@@ -31,25 +31,25 @@ def folds(labels: Rows, groups: Sequence[str], count: int, seed: int) -> list[Ro
     Otherwise stratified: each class is dealt out over the folds in random order.
     At most `count` folds; fewer where there are fewer groups or samples.
     """
-    order = np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
     if grouped(groups):
-        place = _by_group(cluster_of(groups), count, order)
+        place = _by_group(cluster_of(groups), count, generator)
     else:
-        shuffled = order.permutation(len(labels))
-        dealt = shuffled[np.argsort(labels[shuffled], kind="stable")]
+        shuffled = generator.permutation(len(labels))
+        order = shuffled[np.argsort(labels[shuffled], kind="stable")]
         place = np.empty(len(labels), dtype=np.int64)
-        place[dealt] = np.arange(len(labels)) % count
+        place[order] = np.arange(len(labels)) % count
     return [np.flatnonzero(place == fold) for fold in range(count) if (place == fold).any()]
 
 
-def _by_group(units: Rows, count: int, order: np.random.Generator) -> Rows:
+def _by_group(units: Rows, count: int, generator: np.random.Generator) -> Rows:
     sizes = np.bincount(units)
-    shuffled = order.permutation(len(sizes))
-    filled = np.zeros(count, dtype=np.int64)
+    shuffled = generator.permutation(len(sizes))
+    totals = np.zeros(count, dtype=np.int64)
     fold_of = np.empty(len(sizes), dtype=np.int64)
     for unit in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
-        fold_of[unit] = filled.argmin()
-        filled[fold_of[unit]] += sizes[unit]
+        fold_of[unit] = totals.argmin()
+        totals[fold_of[unit]] += sizes[unit]
     return fold_of[units]
 
 

@@ -105,12 +105,10 @@ def fingerprint(path: Path) -> str:
         return sha256(path)[:16]
     cards = [path / CARD_FILE] if (path / CARD_FILE).exists() else sorted(path.glob(f"**/{CARD_FILE}"))
     if cards:
-        finished = [
-            card.parent for card in cards if not any(map(is_unfinished, card.relative_to(path).parts))
-        ]
-        return digest({str(folder.relative_to(path)): _records(folder) for folder in finished})[:16]
-    found = sorted(p for p in path.rglob("*") if p.is_file())
-    return digest([(str(p.relative_to(path)), p.stat().st_size, p.stat().st_mtime_ns) for p in found])[:16]
+        folders = [card.parent for card in cards if not any(map(is_unfinished, card.relative_to(path).parts))]
+        return digest({str(folder.relative_to(path)): _records(folder) for folder in folders})[:16]
+    files = sorted(p for p in path.rglob("*") if p.is_file())
+    return digest([(str(p.relative_to(path)), p.stat().st_size, p.stat().st_mtime_ns) for p in files])[:16]
 
 
 def read_card(folder: Path, error: type[AmbidexError] = DataError, hint: str = "") -> dict[str, Any]:

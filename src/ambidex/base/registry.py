@@ -47,8 +47,8 @@ class Plugins(Generic[T]):
         """
         package = importlib.util.find_spec(self.package)
         folders = package.submodule_search_locations if package else None
-        found = (module.name for module in pkgutil.iter_modules(folders or []))
-        return {name: f"{self.package}.{name}" for name in sorted(found) if not name.startswith("_")}
+        names = (module.name for module in pkgutil.iter_modules(folders or []))
+        return {name: f"{self.package}.{name}" for name in sorted(names) if not name.startswith("_")}
 
     def offers(self) -> list[Offer]:
         """The plug-ins of other distributions, usable or not."""
@@ -59,14 +59,14 @@ class Plugins(Generic[T]):
 
         Raises ParamsError with the nearest name where there is none, or with what is wrong with one from outside.
         """
-        offered = [offer for offer in self.offers() if offer.name == name]
+        candidates = [offer for offer in self.offers() if offer.name == name]
         if name in self.own():
-            for offer in offered:
+            for offer in candidates:
                 _warn(self._taken(offer))
             return self._load(name)
-        if not offered or offered[0].misnamed():
+        if not candidates or candidates[0].misnamed():
             raise ParamsError(f"{self.kind} '{name}' does not exist; {nearest(name, self.names())}")
-        return self._load_offered(name, offered)
+        return self._load_offered(name, candidates)
 
     def all(self) -> dict[str, type[T]]:
         """Every plug-in by name. One from outside that cannot be used is left out, with a warning of one line."""
@@ -78,7 +78,7 @@ class Plugins(Generic[T]):
     def outside(self) -> dict[str, type[T]]:
         """The usable plug-ins of other distributions by name."""
         self.complaints()  # tries them all
-        return {name: found for name, found in self._loaded.items() if not isinstance(found, ParamsError)}
+        return {name: plugin for name, plugin in self._loaded.items() if not isinstance(plugin, ParamsError)}
 
     def complaints(self) -> list[str]:
         """One line for each plug-in of another distribution that cannot be used: which one, why, what was expected."""
@@ -86,12 +86,12 @@ class Plugins(Generic[T]):
 
     def origin(self, name: str) -> str:
         """The distribution that `name` comes from, with its version; empty for this library's own."""
-        offered = [] if name in self.own() else [offer for offer in self.offers() if offer.name == name]
-        return offered[0].distribution if offered else ""
+        candidates = [] if name in self.own() else [offer for offer in self.offers() if offer.name == name]
+        return candidates[0].distribution if candidates else ""
 
     def name_of(self, plugin: type[Any]) -> str:
         """The name under which `plugin` is found: its file's, or its entry point's."""
-        outside = (name for name, loaded in self._loaded.items() if loaded is plugin)
+        outside = (name for name, candidate in self._loaded.items() if candidate is plugin)
         return next(outside, plugin.__module__.rpartition(".")[2])
 
     def forget(self) -> None:
@@ -99,13 +99,15 @@ class Plugins(Generic[T]):
         self._loaded.clear()
 
     def _complaints(self) -> Iterator[str]:
-        own, offered = self.own(), self.offers()
-        for offer in offered:
+        own, candidates = self.own(), self.offers()
+        for offer in candidates:
             if offer.misnamed():
                 yield f"{offer}: expected a name of lower-case letters, digits and _ that begins with a letter"
             elif offer.name in own:
                 yield self._taken(offer)
-        for name in {offer.name: None for offer in offered if not offer.misnamed() and offer.name not in own}:
+        for name in {
+            offer.name: None for offer in candidates if not offer.misnamed() and offer.name not in own
+        }:
             try:
                 self.get(name)
             except ParamsError as error:
@@ -114,36 +116,36 @@ class Plugins(Generic[T]):
     def _taken(self, offer: Offer) -> str:
         return f"{offer} is not used: expected a name that no {self.kind} of ambidex has"
 
-    def _load_offered(self, name: str, offered: list[Offer]) -> type[T]:
+    def _load_offered(self, name: str, candidates: list[Offer]) -> type[T]:
         if name not in self._loaded:
             try:
-                if len(offered) > 1:
-                    others = " and ".join(offer.distribution for offer in offered[1:])
-                    raise offered[0].wrong(f"{others} offers that name too; uninstall one", self.base)
-                self._loaded[name] = offered[0].load(self.base)
+                if len(candidates) > 1:
+                    others = " and ".join(offer.distribution for offer in candidates[1:])
+                    raise candidates[0].wrong(f"{others} offers that name too; uninstall one", self.base)
+                self._loaded[name] = candidates[0].load(self.base)
             except ParamsError as error:
                 self._loaded[name] = error
-        found = self._loaded[name]
-        if isinstance(found, ParamsError):
-            raise ParamsError(str(found)) from found.__cause__
-        return found
+        plugin = self._loaded[name]
+        if isinstance(plugin, ParamsError):
+            raise ParamsError(str(plugin)) from plugin.__cause__
+        return plugin
 
     def _load(self, name: str) -> type[T]:
         module = importlib.import_module(f"{self.package}.{name}")
         home, _, attribute = self.base.rpartition(".")
         base = getattr(importlib.import_module(home), attribute)
         here = [c for _, c in inspect.getmembers(module, inspect.isclass) if c.__module__ == module.__name__]
-        found = [c for c in here if issubclass(c, base) and not c.__name__.startswith("_")]
-        if len(found) != 1:
-            raise ParamsError(f"{module.__file__}: must define exactly one {attribute}, found {len(found)}")
-        return cast(type[T], found[0])
+        classes = [c for c in here if issubclass(c, base) and not c.__name__.startswith("_")]
+        if len(classes) != 1:
+            raise ParamsError(f"{module.__file__}: must define exactly one {attribute}, found {len(classes)}")
+        return cast(type[T], classes[0])
 
 
 def nearest(name: str, allowed: list[str]) -> str:
     """A hint for a misspelt name: the one it begins, else the closest allowed one; then all of them."""
     name = name[:80]  # the comparison of long names takes long
-    begun = [one for one in allowed if name and one.startswith(name)]
-    close = get_close_matches(name, begun or allowed, n=1, cutoff=0.5) or begun
+    completions = [one for one in allowed if name and one.startswith(name)]
+    close = get_close_matches(name, completions or allowed, n=1, cutoff=0.5) or completions
     hint = f"did you mean '{close[0]}'? " if close else ""
     return f"{hint}allowed: {', '.join(allowed)}"
 

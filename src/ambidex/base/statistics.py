@@ -159,10 +159,10 @@ def reflected(estimate: Tensor, draws: Tensor, level: float = 0.95, least: float
     is widened to hold the estimate where the bias is larger than the spread. For a difference of two such
     quantities, whose biases need not be equal, `least` is -infinity.
     """
-    found = []
+    intervals = []
     for e, (low, high) in zip(estimate.double().tolist(), interval(draws, level), strict=True):
-        found.append(Interval(min(e, max(least, 2 * e - high)), max(e, 2 * e - low)))
-    return found
+        intervals.append(Interval(min(e, max(least, 2 * e - high)), max(e, 2 * e - low)))
+    return intervals
 
 
 def bootstrap_interval(

@@ -21,10 +21,10 @@ def unmet_nodes() -> str:
     if by_torchrun():
         return ""
     for name in ("PET_NNODES", "WORLD_SIZE"):
-        given = os.environ.get(name, "")
-        most = given.rpartition(":")[2]  # PET_NNODES may be a range, 1:4
+        value = os.environ.get(name, "")
+        most = value.rpartition(":")[2]  # PET_NNODES may be a range, 1:4
         if most.isdecimal() and int(most) > 1:
-            return f"{name} is {given}"
+            return f"{name} is {value}"
     return ""
 
 

@@ -76,8 +76,8 @@ def examine(params: Path, runs: Path, overrides: Sequence[str] = ()) -> Iterator
     }
     for subject, check in checks.items():
         try:
-            found = check()
-            yield from found if isinstance(found, list) else [found]
+            findings = check()
+            yield from findings if isinstance(findings, list) else [findings]
         except Exception as error:  # whatever is wrong with the machine, the other checks still help
             reason = one_line(error, 200) or type(error).__name__
             yield Finding(
@@ -181,13 +181,13 @@ def _spectrogram() -> Finding:
     from ambidex.data.media.audio import Analysis, spectrogram
 
     analysis = Analysis(sample_rate=16_000, seconds=1.0, n_fft=400, hop=160, floor=1e-6, mels=64)
-    made = spectrogram(torch.zeros(16_000), analysis)
+    image = spectrogram(torch.zeros(16_000), analysis)
     extension = getattr(sys.modules.get("torchaudio._extension"), "_IS_TORCHAUDIO_EXT_AVAILABLE", False)
     path = (
         "with its compiled extension" if extension else "without its compiled extension, which is not needed"
     )
     version = metadata.version("torchaudio")
-    return Finding(OK, "spectrogram", f"torchaudio {version} {path}; one second gives {tuple(made.shape)}")
+    return Finding(OK, "spectrogram", f"torchaudio {version} {path}; one second gives {tuple(image.shape)}")
 
 
 def _plugins() -> list[Finding]:

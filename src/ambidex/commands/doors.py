@@ -86,23 +86,23 @@ def _bug(program: str, error: Exception) -> int:
 
 
 def _out_of_memory(error: Exception) -> bool:
-    told = isinstance(error, RuntimeError) and "t allocate memory" in str(error)
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or told
+    allocation_failed = isinstance(error, RuntimeError) and "t allocate memory" in str(error)
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or allocation_failed
 
 
 @contextmanager
 def _usable_streams() -> Iterator[None]:
     """Streams that were closed (`>&-`) swallow what is written; those that know no such character escape it."""
     before = sys.stdout, sys.stderr
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
-        sys.stdout, sys.stderr = (stream or nowhere for stream in before)
+    with open(os.devnull, "w") as sink:  # noqa: PTH123
+        sys.stdout, sys.stderr = (stream or sink for stream in before)
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
         try:
             yield
         finally:
-            if sys.stdout is nowhere or sys.stderr is nowhere:
+            if sys.stdout is sink or sys.stderr is sink:
                 sys.stdout, sys.stderr = before
 
 
@@ -124,6 +124,6 @@ def _warnings_in_one_line(program: str) -> Iterator[None]:
 def _forget_output() -> None:
     """Let what is still buffered for standard output go nowhere."""
     with suppress(OSError, ValueError, AttributeError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        sink = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, sys.stdout.fileno())
+        os.close(sink)

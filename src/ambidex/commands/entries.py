@@ -53,7 +53,9 @@ def blocks(model: type[BaseModel], path: str = "") -> list[Block]:
 def _blocks(schema: Schema, node: Node, path: str) -> Iterator[Block]:
     node = schema.resolve(node)
     properties = node.get("properties", {})
-    nested = {key: found for key, child in properties.items() if (found := list(_nested(schema, child)))}
+    nested = {
+        key: children for key, child in properties.items() if (children := list(_nested(schema, child)))
+    }
     entries = [
         _entry(schema, node, key, child)
         for key, child in properties.items()

@@ -48,16 +48,16 @@ def relevant(stage: str, method: str, resolved: dict[str, Any]) -> dict[str, Any
 
     `method`: the label of `train.method`, whose own line of `methods` a stage reads that trains it.
     """
-    declared = TABLE[stage]
-    part = {name: dict(resolved.get(name) or {}) for name in declared.sections}
-    for key in declared.without:
+    declaration = TABLE[stage]
+    part = {name: dict(resolved.get(name) or {}) for name in declaration.sections}
+    for key in declaration.without:
         section, _, name = key.partition(".")
         part[section].pop(name, None)
     for key in Runtime.UNFINISHED:
         part.get("runtime", {}).pop(key, None)
-    for key in declared.also:
+    for key in declaration.also:
         section, _, name = key.partition(".")
         part.setdefault(section, {})[name] = (resolved.get(section) or {}).get(name)
-    if declared.of_method:
+    if declaration.of_method:
         part["method"] = resolved.get("methods", {}).get(method) or {}
     return part

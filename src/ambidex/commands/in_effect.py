@@ -37,10 +37,10 @@ def _datasets(params: Params, name: str) -> list[str]:
 
 
 def _kinds(params: Params, name: str) -> list[str]:
-    given = {m: config for m, config in params.extract.modalities.items() if config.kind == name}
+    configs = {m: config for m, config in params.extract.modalities.items() if config.kind == name}
     return [
         _line(f"extract.modalities.{m}", config.model_dump(exclude={"kind"}, exclude_unset=True))
-        for m, config in given.items()
+        for m, config in configs.items()
     ]
 
 
@@ -70,12 +70,12 @@ def _allocators(params: Params, name: str) -> list[str]:
 
 
 def _diagnostics(params: Params, name: str) -> list[str]:
-    asked = params.evaluate.diagnostics
+    names = params.evaluate.diagnostics
     return (
         ["evaluate.diagnostics names it"]
-        if asked and name in asked
+        if names and name in names
         else []
-        if asked
+        if names
         else ["it runs, as all do"]
     )
 

@@ -30,7 +30,7 @@ _PRESETS = ("preset", "parameters", "train", "source", "how it is known", "left 
 
 def page() -> str:
     """The whole page: this library's own methods, whatever else is installed."""
-    found = {name: METHODS.get(name) for name in METHODS.own()}
+    methods = {name: METHODS.get(name) for name in METHODS.own()}
     rows = [
         (
             f"[`{name}`](#{name})",
@@ -39,9 +39,9 @@ def page() -> str:
             _passes(cls.card.cost),
             _venue(cls.card.paper),
         )
-        for name, cls in found.items()
+        for name, cls in methods.items()
     ]
-    sections = [section(name, cls) for name, cls in found.items()]
+    sections = [section(name, cls) for name, cls in methods.items()]
     return "\n".join(
         [_HEAD, *plugin_text.table(_OVERVIEW, rows), "", *"\n\n".join(sections).splitlines(), ""]
     )
@@ -76,10 +76,10 @@ def section(name: str, method: type[Method], origin: str = "") -> str:
 def guards(name: str, method: type[Method]) -> list[str]:
     """What holds a method to its words: its own tests, those of every method, and the faults that these must catch."""
     card = method.card
-    found = [f"tests/learn/test_method_{name}.py"] if card.guards is None else list(card.guards)
-    found.append(f"pytest tests/contract -k {name}")
+    checks = [f"tests/learn/test_method_{name}.py"] if card.guards is None else list(card.guards)
+    checks.append(f"pytest tests/contract -k {name}")
     acts = method.trains and card.intervenes  # in one that does not there is nothing to get wrong
-    return found + ([f"make mutations METHOD={name}"] if acts else [])
+    return checks + ([f"make mutations METHOD={name}"] if acts else [])
 
 
 def _facts(name: str, method: type[Method], card: Card, origin: str) -> list[str]:
@@ -161,12 +161,12 @@ def _points(lines: Iterable[str]) -> list[str]:
 
 def _wrapped(text: str, mark: str = "") -> list[str]:
     """A paragraph as lines that fit a screen."""
-    flat, after = " ".join(text.split()), " " * len(mark)
+    flat, indent = " ".join(text.split()), " " * len(mark)
     return textwrap.wrap(
         flat,
         _WIDTH,
         initial_indent=mark,
-        subsequent_indent=after,
+        subsequent_indent=indent,
         break_long_words=False,
         break_on_hyphens=False,
     )

@@ -22,26 +22,26 @@ def needs(plugin: type[Any]) -> str:
     """What a method needs of the model, or an allocator of what it weighs; nothing for other plug-ins."""
     if getattr(plugin, "needs_classifiers", False):
         return "classifiers"
-    found = getattr(plugin, "needs", None)
-    if found is None:
+    requirements = getattr(plugin, "needs", None)
+    if requirements is None:
         return ""
-    words = beside_modalities(found)
-    if found.max_modalities is not None:
-        words.append(f"at most {found.max_modalities} modalities")
-    if found.min_modalities > 1:
-        words.append(f"at least {found.min_modalities} modalities")
+    words = beside_modalities(requirements)
+    if requirements.max_modalities is not None:
+        words.append(f"at most {requirements.max_modalities} modalities")
+    if requirements.min_modalities > 1:
+        words.append(f"at least {requirements.min_modalities} modalities")
     return ", ".join(words)
 
 
-def beside_modalities(found: "Needs") -> list[str]:
+def beside_modalities(requirements: "Needs") -> list[str]:
     """What a method needs of the model other than a number of modalities."""
-    wanted = {
-        "additive fusion": found.additive_head,
-        "the classifiers of pretrain": found.classifiers,
-        "encoders with stages": found.stages,
-        "encoders that train": bool(found.trained),
+    parts = {
+        "additive fusion": requirements.additive_head,
+        "the classifiers of pretrain": requirements.classifiers,
+        "encoders with stages": requirements.stages,
+        "encoders that train": bool(requirements.trained),
     }
-    return [words for words, asked in wanted.items() if asked]
+    return [words for words, needed in parts.items() if needed]
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -42,8 +42,8 @@ def run(options: Namespace) -> int:
 def registry(kind: str) -> Plugins[Any]:
     """The registry behind a word of the command line (`methods`, `datasets`, ...)."""
     module, _, name = _REGISTRIES[kind].rpartition(".")
-    found: Plugins[Any] = getattr(importlib.import_module(module), name)
-    return found
+    plugins: Plugins[Any] = getattr(importlib.import_module(module), name)
+    return plugins
 
 
 def registries() -> dict[str, Plugins[Any]]:
@@ -74,11 +74,11 @@ def explanation(plugins: Plugins[Any], name: str) -> str:
     lines += [f"It comes from {origin}.", ""] if origin else []
     if needs := plugin_text.needs(plugin):
         lines += [f"Needs: {needs}", ""]
-    found = blocks(plugin.Config)
-    if not found:
+    parameters = blocks(plugin.Config)
+    if not parameters:
         return "\n".join([*lines, "It has no parameters."])
     lines.append("Parameters:")
-    for block in found:
+    for block in parameters:
         rows = [[e.key, e.type, e.default, e.allowed, e.meaning] for e in block.entries]
         lines += [f"  in {block.path}:"] if block.path else []
         lines += [f"  {line}" for line in plugin_text.aligned([list(_COLUMNS), *rows])]

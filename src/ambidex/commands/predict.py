@@ -33,7 +33,7 @@ _SOURCES = {
     "probes": "a linear probe on each modality",
     "both": "the head's contributions and a linear probe on each modality",
 }
-Said = tuple[str, Prediction | str]
+Answer = tuple[str, Prediction | str]
 """a clip as it was named; the prediction, or why there is none"""
 
 
@@ -51,15 +51,15 @@ def run(options: Namespace) -> int:
     limits = Limits(options.seconds or DEFAULT.seconds, options.megabytes or DEFAULT.megabytes)
     for line in _without(predictor, wants, options.clips):
         print(f"ambidex: {line}", file=sys.stderr, flush=True)
-    for name, said in _predict(predictor, wants, options.clips, options.workers, limits):
-        if isinstance(said, str):
+    for name, outcome in _predict(predictor, wants, options.clips, options.workers, limits):
+        if isinstance(outcome, str):
             failed += 1
-            unexpected += UNEXPECTED in said
-            complain("ambidex", f"{name}: {said}")
+            unexpected += UNEXPECTED in outcome
+            complain("ambidex", f"{name}: {outcome}")
         if options.json:
-            print(_json(name, said), file=out, flush=True)
-        elif isinstance(said, Prediction):
-            print(table.line(name, said), file=out, flush=True)
+            print(_json(name, outcome), file=out, flush=True)
+        elif isinstance(outcome, Prediction):
+            print(table.line(name, outcome), file=out, flush=True)
     if unexpected:
         print(f"ambidex: {unexpected} of them failed by an error that nobody foresaw", file=sys.stderr)
     return DataError.exit_code if failed else 0
@@ -67,22 +67,22 @@ def run(options: Namespace) -> int:
 
 def _predict(
     predictor: Predictor, wants: Wants, clips: Sequence[str], workers: int, limits: Limits
-) -> Iterator[Said]:
+) -> Iterator[Answer]:
     """What is said about each clip: first those whose name makes no sense, then the others in their order."""
-    named: list[tuple[str, Mapping[str, str]]] = []
+    entries: list[tuple[str, Mapping[str, str]]] = []
     for text in clips:
         try:
-            named.append((text, clip_cells(text, wants)))
+            entries.append((text, clip_cells(text, wants)))
         except DataError as error:
             yield text, str(error)
     start, done = time.monotonic(), 0
     with ExitStack() as stack:
         advance = None
-        for batch in read_clips([cells for _, cells in named], wants, workers, limits):
-            answers = _answers(predictor, batch, named)
+        for batch in read_clips([cells for _, cells in entries], wants, workers, limits):
+            answers = _answers(predictor, batch, entries)
             yield from answers
             done += len(answers)
-            left = len(named) - done
+            left = len(entries) - done
             if advance is not None:
                 advance(len(answers))
             elif left and (time.monotonic() - start) / done * left > _PATIENCE:
@@ -104,19 +104,19 @@ def _without(predictor: Predictor, wants: Wants, clips: Sequence[str]) -> Iterat
 
 
 def _answers(
-    predictor: Predictor, batch: Batch, named: Sequence[tuple[str, Mapping[str, str]]]
-) -> list[Said]:
+    predictor: Predictor, batch: Batch, entries: Sequence[tuple[str, Mapping[str, str]]]
+) -> list[Answer]:
     """What is said about the clips of one batch, in order; a clip's sample_id is its place in `named`."""
-    names = [text for text, _ in named]
-    found: dict[int, Prediction | str] = {}
+    names = [text for text, _ in entries]
+    outcomes: dict[int, Prediction | str] = {}
     for bad in batch.rejected:
         place = int(bad.sample_id)
-        found[place] = bad.reason if bad.path == names[place] else f"{bad.path}: {bad.reason}"
+        outcomes[place] = bad.reason if bad.path == names[place] else f"{bad.path}: {bad.reason}"
     if batch.samples:
-        cells = [named[int(accepted)][1] for accepted in batch.accepted]
-        for accepted, said in zip(batch.accepted, predictor(batch.samples, cells), strict=True):
-            found[int(accepted)] = said or "the model says nothing finite about it"
-    return [(names[place], found[place]) for place in sorted(found)]
+        cells = [entries[int(accepted)][1] for accepted in batch.accepted]
+        for accepted, prediction in zip(batch.accepted, predictor(batch.samples, cells), strict=True):
+            outcomes[int(accepted)] = prediction or "the model says nothing finite about it"
+    return [(names[place], outcomes[place]) for place in sorted(outcomes)]
 
 
 class _Table:
@@ -133,12 +133,12 @@ class _Table:
         shares = "".join(f"  {m:>6}" for m in self.modalities)
         return f"{'clip':<{self.name}}  {'class':<{self.label}}  {'p':>5}{shares}"
 
-    def line(self, name: str, said: Prediction) -> str:
+    def line(self, name: str, prediction: Prediction) -> str:
         """One clip: class, probability, each modality's share in percent, `-` where it is undefined."""
-        (label, p), *others = said.probabilities.items()
+        (label, p), *others = prediction.probabilities.items()
         shares = ""
         for m in self.modalities:
-            share = "-" if said.shares is None else f"{said.shares[m]:.0%}"
+            share = "-" if prediction.shares is None else f"{prediction.shares[m]:.0%}"
             shares += f"  {share:>{max(6, len(m))}}"
         then = ", ".join(f"{one_line(c, _LABEL)} {q:.3f}" for c, q in others[: self.top - 1])
         start = f"{one_line(name):<{self.name}}  {one_line(label, _LABEL):<{self.label}}"
@@ -149,8 +149,8 @@ def _title(predictor: Predictor) -> str:
     """Which model it is, and how it decides."""
     model, path = predictor.model, predictor.folder / CARD_FILE
     card: dict[str, Any] = read_card(path.parent, ModelError) if path.exists() else {}
-    known = [f"{key} {card[key]}" for key in ("method", "regime", "seed") if card.get(key) is not None]
-    start = f"{predictor.folder}: {', '.join(known) or 'a model without records'}"
+    facts = [f"{key} {card[key]}" for key in ("method", "regime", "seed") if card.get(key) is not None]
+    start = f"{predictor.folder}: {', '.join(facts) or 'a model without records'}"
     if not isinstance(model, Repaired):
         how = "plain sum" if model.fusion.additive else "the head as it was trained, which gives no shares"
         return f"{start}; {how}: no decision layer was fitted (ambidex evaluate --save)"
@@ -160,15 +160,15 @@ def _title(predictor: Predictor) -> str:
     return f"{start}; allocator {spec.allocator}, which weighs {_SOURCES[spec.source]}{where}"
 
 
-def _json(name: str, said: Prediction | str) -> str:
-    if isinstance(said, str):
-        return json.dumps({"clip": name, "error": said})
-    label, p = next(iter(said.probabilities.items()))
+def _json(name: str, outcome: Prediction | str) -> str:
+    if isinstance(outcome, str):
+        return json.dumps({"clip": name, "error": outcome})
+    label, p = next(iter(outcome.probabilities.items()))
     value = {
         "clip": name,
         "class": label,
         "probability": p,
-        "shares": said.shares,
-        "probabilities": said.probabilities,
+        "shares": outcome.shares,
+        "probabilities": outcome.probabilities,
     }
     return json.dumps(value, allow_nan=False)

@@ -75,9 +75,9 @@ def overrides(options: Namespace) -> list[str]:
 
 def print_numbers(metrics: Mapping[str, Any]) -> None:
     """Print the first few numbers of a stage's metrics, on one line."""
-    found = list(numbers(metrics).items())[:_SHOWN]
-    if found:
-        print("  " + ", ".join(f"{name} {value:.4g}" for name, value in found))
+    pairs = list(numbers(metrics).items())[:_SHOWN]
+    if pairs:
+        print("  " + ", ".join(f"{name} {value:.4g}" for name, value in pairs))
 
 
 def show_study(study: Path, which: str | None = None) -> None:
@@ -98,14 +98,14 @@ def show_study(study: Path, which: str | None = None) -> None:
         else:
             table = render_study(study)
         lines = "".join(f"\nnote: {line}" for line in warnings(study))
-    shown = "\n".join(one_line(line, _WIDEST) for line in table.split("\n"))
-    print(f"\n{shown}\n{lines}\nreport: {study / PAGE_FILE}")
+    text = "\n".join(one_line(line, _WIDEST) for line in table.split("\n"))
+    print(f"\n{text}\n{lines}\nreport: {study / PAGE_FILE}")
 
 
-def _replace(found: Places, names: tuple[str, ...], options: Namespace) -> None:
+def _replace(paths: Places, names: tuple[str, ...], options: Namespace) -> None:
     for name in names:
-        if given := getattr(options, name):
-            found[name] = Path(given)
+        if path := getattr(options, name):
+            paths[name] = Path(path)
 
 
 def numbers(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:

@@ -13,14 +13,14 @@ Places = dict[str, Path]
 
 def places(stage: str, work: Work, layout: Layout) -> tuple[Places, Places]:
     """Inputs and outputs of one call of `stage`. Optional inputs are named only where they exist."""
-    declared, params = TABLE[stage], given_by(work)
+    declaration, params = TABLE[stage], given_by(work)
     inputs = {
         read.artefact.name: place
-        for read in declared.reads
+        for read in declaration.reads
         if read.wanted(work)
         and ((place := read.artefact.place(params, layout)).exists() or not read.optional)
     }
-    return inputs, {declared.writes.name: declared.writes.place(params, layout)}
+    return inputs, {declaration.writes.name: declaration.writes.place(params, layout)}
 
 
 def calls(stage: str, params: Params) -> Iterator[Params]:

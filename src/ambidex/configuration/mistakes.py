@@ -45,7 +45,7 @@ def refuse_truth_values(raw: Mapping[str, Any], parsed: Any, path: str = "") -> 
 
 def _say(first: ErrorDetails, schema: Schema, keys: list[str], node: Node) -> tuple[list[str], str]:
     """The path and the message of one mistake."""
-    kind, found, context = first["type"], first["input"], first.get("ctx", {})
+    kind, value, context = first["type"], first["input"], first.get("ctx", {})
     if kind == "extra_forbidden":
         _, parent = schema.walk(first["loc"][:-1])
         return keys, f"unknown key; {nearest(keys[-1], schema.keys(parent))}"
@@ -57,16 +57,16 @@ def _say(first: ErrorDetails, schema: Schema, keys: list[str], node: Node) -> tu
         tag = str(context["tag"])
         return [*keys, "kind"], f"got {tag!r}; {nearest(tag, list(schema.variants(node)))}"
     if kind == "literal_error":
-        allowed = [str(value) for value in schema.allowed(node)]
+        allowed = [str(choice) for choice in schema.allowed(node)]
         return (
             keys,
-            f"got {shown(found)}; {nearest(found if isinstance(found, str) else shown(found), allowed)}",
+            f"got {shown(value)}; {nearest(value if isinstance(value, str) else shown(value), allowed)}",
         )
     if kind == "value_error":
         return keys, str(context["error"])
     if kind in BLOCK:
-        return keys, f"got {shown(found)}, expected a block of keys and values"
+        return keys, f"got {shown(value)}, expected a block of keys and values"
     if kind == "string_pattern_mismatch":
         pattern = context["pattern"]
-        return keys, f"got {shown(found)}, expected {_NAMES.get(pattern[:3], f'text that matches {pattern}')}"
-    return keys, f"got {shown(found)}, {expected(first['msg'])}"
+        return keys, f"got {shown(value)}, expected {_NAMES.get(pattern[:3], f'text that matches {pattern}')}"
+    return keys, f"got {shown(value)}, {expected(first['msg'])}"

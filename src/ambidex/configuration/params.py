@@ -257,12 +257,12 @@ class Params(Section):
 
     def check_modalities(self) -> None:
         """Raise ParamsError where a section speaks of a modality that `extract` does not produce."""
-        known = set(self.modalities)
+        modalities = set(self.modalities)
         for path, names in (("model.encoders", self.model.encoders), ("augment", self.augment)):
             for name in names:
-                if name not in known:
+                if name not in modalities:
                     raise ParamsError(
-                        f"{path}.{name}: no such modality; extract.modalities has {sorted(known)}"
+                        f"{path}.{name}: no such modality; extract.modalities has {sorted(modalities)}"
                     )
         for name in self.modalities:
             if name not in self.model.encoders:

@@ -18,8 +18,8 @@ def _like(pattern: str, what: str) -> AfterValidator:
 
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value):
-            found = "a value with @ in it" if "@" in value else repr(value)
-            raise ValueError(f"got {found}, expected {what}")
+            excerpt = "a value with @ in it" if "@" in value else repr(value)
+            raise ValueError(f"got {excerpt}, expected {what}")
         return value
 
     return AfterValidator(check)

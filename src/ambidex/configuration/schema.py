@@ -35,8 +35,8 @@ class Schema:
         """What stands under a free key of a mapping, or in a list; empty where neither is possible."""
         node = self.resolve(node)
         patterns = list(node.get("patternProperties", {}).values())
-        found = next(iter(patterns), None) or node.get("additionalProperties") or node.get("items")
-        return found if isinstance(found, dict) else {}
+        child = next(iter(patterns), None) or node.get("additionalProperties") or node.get("items")
+        return child if isinstance(child, dict) else {}
 
     def walk(self, location: Sequence[Any]) -> tuple[list[str], Node]:
         """The keys a user would write for a pydantic error location, and the node of the last one.

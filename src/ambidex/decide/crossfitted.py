@@ -42,19 +42,19 @@ class CrossFitted:
     """in the order of axis C"""
 
 
-def write_cross_fitted(folder: Path, found: CrossFitted) -> None:
+def write_cross_fitted(folder: Path, cross_fitted: CrossFitted) -> None:
     """Write crossfit.safetensors (labels, folds, a tensor per source) and crossfit.json (names) into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    held_out = found.held_out
+    held_out = cross_fitted.held_out
     tensors = {str(name): tensor.contiguous() for name, tensor in held_out.sources.items()}
-    held = {"labels": held_out.labels, "folds": found.folds, **tensors}
+    held = {"labels": held_out.labels, "folds": cross_fitted.folds, **tensors}
     write_bytes(folder / TENSORS_FILE, save(held))
     names = {
-        "sample_ids": found.sample_ids,
+        "sample_ids": cross_fitted.sample_ids,
         "groups": held_out.groups,
         "sources": list(held_out.sources),
         "modalities": list(held_out.modalities),
-        "classes": list(found.classes),
+        "classes": list(cross_fitted.classes),
     }
     write_json(folder / SAMPLES_FILE, names)
 
@@ -74,11 +74,11 @@ def read_cross_fitted(folder: Path) -> CrossFitted:
         held_out = HeldOut(
             tuple(names["modalities"]), tensors["labels"], names["groups"], sources, CROSS_FITTED
         )
-        found = CrossFitted(held_out, names["sample_ids"], tensors["folds"], tuple(names["classes"]))
+        cross_fitted = CrossFitted(held_out, names["sample_ids"], tensors["folds"], tuple(names["classes"]))
     except KeyError as error:
         raise DataError(f"{path}: does not fit {SAMPLES_FILE} ({error}); {_AGAIN}") from None
-    _check(found, path)
-    return found
+    _check(cross_fitted, path)
+    return cross_fitted
 
 
 def read_held_out(folder: Path) -> HeldOut:
@@ -90,34 +90,34 @@ def join(parts: Sequence[CrossFitted], rows: Tensor) -> CrossFitted:
     """All `parts` as one, in the order of the store: `rows` [N] are their samples' rows there, part after part."""
     place = rows.argsort()
     ids = [sample_id for part in parts for sample_id in part.sample_ids]
-    known = [part.held_out for part in parts]
+    sets = [part.held_out for part in parts]
     whole = HeldOut(
-        known[0].modalities,
-        torch.cat([one.labels for one in known]),
-        [group for one in known for group in one.groups],
-        {name: torch.cat([one.sources[name] for one in known]) for name in known[0].sources},
+        sets[0].modalities,
+        torch.cat([one.labels for one in sets]),
+        [group for one in sets for group in one.groups],
+        {name: torch.cat([one.sources[name] for one in sets]) for name in sets[0].sources},
         CROSS_FITTED,
     )
     folds = torch.cat([part.folds for part in parts])[place]
     return CrossFitted(whole.subset(place), [ids[i] for i in place.tolist()], folds, parts[0].classes)
 
 
-def _check(found: CrossFitted, path: Path) -> None:
+def _check(cross_fitted: CrossFitted, path: Path) -> None:
     """Raise DataError where lengths or shapes do not fit, or a number is not finite."""
-    held_out, count = found.held_out, len(found.sample_ids)
-    wanted = (count, len(held_out.modalities), len(found.classes))
+    held_out, count = cross_fitted.held_out, len(cross_fitted.sample_ids)
+    shape = (count, len(held_out.modalities), len(cross_fitted.classes))
     for name, numbers, below in (
-        ("labels", held_out.labels, len(found.classes)),
-        ("folds", found.folds, max(count, 1)),
+        ("labels", held_out.labels, len(cross_fitted.classes)),
+        ("folds", cross_fitted.folds, max(count, 1)),
     ):
         kind = numbers.dim() == 1 and numbers.dtype == torch.int64
         if not kind or (len(numbers) and not (int(numbers.min()) >= 0 and int(numbers.max()) < below)):
             raise DataError(f"{path}: {name}: expected [N] whole numbers below {below}; {_AGAIN}")
-    lengths = {len(held_out.labels), len(held_out.groups), len(found.folds), count}
+    lengths = {len(held_out.labels), len(held_out.groups), len(cross_fitted.folds), count}
     if len(lengths) > 1 or not count or "contributions" not in held_out.sources:
         raise DataError(f"{path}: does not fit {SAMPLES_FILE}; {_AGAIN}")
     for name, tensor in held_out.sources.items():
-        if tuple(tensor.shape) != wanted:
-            raise DataError(f"{path}: {name} is {list(tensor.shape)}, expected {list(wanted)}; {_AGAIN}")
+        if tuple(tensor.shape) != shape:
+            raise DataError(f"{path}: {name} is {list(tensor.shape)}, expected {list(shape)}; {_AGAIN}")
         if not tensor.isfinite().all():
             raise DataError(f"{path}: {name} holds a number that is not finite; {_AGAIN}")

@@ -88,12 +88,12 @@ def fit_allocators(evaluation: Evaluation, names: Sequence[str]) -> list[Allocat
     none, or is refused (`evaluate.standalone`).
     Raises ParamsError for an unknown name or option, DataError where there are fewer than 2 held-out samples.
     """
-    given = held_out(evaluation)
-    if (count := len(given.labels)) < MINIMUM_SAMPLES:
-        told = f"has {count} samples, allocators need {MINIMUM_SAMPLES}"
-        if given.origin == VALIDATION:
-            raise DataError(f"split 'val': {told}; see `ambidex crossfit`")
-        raise DataError(f"{given.origin}: {told}")
+    samples = held_out(evaluation)
+    if (count := len(samples.labels)) < MINIMUM_SAMPLES:
+        reason = f"has {count} samples, allocators need {MINIMUM_SAMPLES}"
+        if samples.origin == VALIDATION:
+            raise DataError(f"split 'val': {reason}; see `ambidex crossfit`")
+        raise DataError(f"{samples.origin}: {reason}")
     return [_fit(evaluation, name) for name in names]
 
 
@@ -127,8 +127,8 @@ def _metrics(evaluation: Evaluation, fitted: Fitted, logits: Tensor) -> dict[str
     with torch.no_grad():
         allocated = fitted.allocator.allocate(stack(sources(evaluation, "test"), fitted.source))
     decision = decision_share(allocated, test.labels)
-    said = {m: probe.logits["test"] for m, probe in fit_probes(evaluation).own.items()}
-    right = list(test.right(said).values())
+    probe_logits = {m: probe.logits["test"] for m, probe in fit_probes(evaluation).own.items()}
+    right = list(test.right(probe_logits).values())
     capability = shares(class_totals(torch.stack(right, dim=1), test.labels, len(evaluation.classes)))
     imbalance = decision_imbalance(decision, capability).item()
     headline = summary(logits, test.labels)
@@ -141,12 +141,12 @@ def _against_uniform(evaluation: Evaluation, logits: Tensor) -> dict[str, Any]:
         evaluation.test.labels,
         evaluation.params,
     )
-    found: dict[str, Any] = {}
+    comparison: dict[str, Any] = {}
     for name, measure in (("accuracy", correct), ("nll", sample_nll), ("brier", sample_brier)):
         ours, theirs = measure(logits, labels), measure(reference, labels)
-        found[name] = paired_bootstrap(ours, theirs, params.resamples, params.seed)._asdict()
-    found["mcnemar_p"] = mcnemar_exact(correct(logits, labels), correct(reference, labels))
-    return found
+        comparison[name] = paired_bootstrap(ours, theirs, params.resamples, params.seed)._asdict()
+    comparison["mcnemar_p"] = mcnemar_exact(correct(logits, labels), correct(reference, labels))
+    return comparison
 
 
 def _weight_rows(evaluation: Evaluation, allocator: Allocator) -> list[dict[str, Any]]:

@@ -117,8 +117,8 @@ class DecisionLayer(nn.Module):
             assert own is not None
             parts.extend(own[name] for name in self.modalities)
         if self.probes is not None:
-            said = {name: probe(features[name]) for name, probe in self.probes.items()}
-            parts.extend(silenced(said, features).values())
+            logits = {name: probe(features[name]) for name, probe in self.probes.items()}
+            parts.extend(silenced(logits, features).values())
         return torch.stack(parts, dim=1)
 
     def allocate(self, head: Head, features: Features) -> Tensor:
@@ -127,9 +127,9 @@ class DecisionLayer(nn.Module):
 
     def forward(self, head: Head, features: Features) -> tuple[Tensor, Tensor]:
         """Allocated logits [N, C], and what each modality adds to them [N, M, C]."""
-        weighed = self.inputs(head, features)
-        logits: Tensor = self.allocator(weighed)
-        return logits, self.allocator.allocate(weighed)
+        inputs = self.inputs(head, features)
+        logits: Tensor = self.allocator(inputs)
+        return logits, self.allocator.allocate(inputs)
 
     def background(self) -> dict[str, Tensor]:
         """Modality -> the feature that stands for it where it is absent [1, D_m]; empty where none is needed."""
@@ -140,9 +140,9 @@ class DecisionLayer(nn.Module):
     def probe(self, modality: str) -> "LinearProbe":
         """The probe of one modality, where there are probes."""
         assert self.probes is not None
-        found = self.probes[modality]
-        assert isinstance(found, LinearProbe)
-        return found
+        probe = self.probes[modality]
+        assert isinstance(probe, LinearProbe)
+        return probe
 
     def _contributions(self, head: Head, features: Features) -> dict[str, Tensor]:
         exact = head.contributions(features)

@@ -16,8 +16,8 @@ def allocator_config(name: str, options: Options, folds: int, seed: int) -> Any:
     The Config of one that picks among the others holds theirs as well: what `options` give them, and on top what its
     own `options` do. Raises ParamsError for an unknown name or a parameter that does not fit.
     """
-    given = {"folds": folds, "seed": seed, **options.get(name, {})}
-    config = plugin_config(ALLOCATORS, name, given, f"evaluate.options.{name}")
+    settings = {"folds": folds, "seed": seed, **options.get(name, {})}
+    config = plugin_config(ALLOCATORS, name, settings, f"evaluate.options.{name}")
     if not ALLOCATORS.get(name).picks:
         return config
     others = {other: values for other, values in options.items() if other != name}

@@ -116,8 +116,8 @@ def load_saved(folder: Path) -> MultimodalNet | Repaired:
 
 def saved_spec(folder: Path) -> DecisionSpec | None:
     """Of the decision layer that was saved in `folder`; None: there is none. Raises ModelError where it is damaged."""
-    described = describe(folder, _Description)["architecture"].get(LAYER)
-    if described is None:
+    spec = describe(folder, _Description)["architecture"].get(LAYER)
+    if spec is None:
         return None
     with building(folder):
-        return DecisionSpec.from_json(described)
+        return DecisionSpec.from_json(spec)

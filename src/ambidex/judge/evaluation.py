@@ -51,15 +51,15 @@ class Outputs:
         """Modality -> which samples have it [N], bool, of those modalities that a sample lacks."""
         return presence(self.features)
 
-    def right(self, said: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def right(self, logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Modality -> is what it says [N, C] right [N], 0 or 1 in float64; wrong where a sample lacks it."""
-        right = {m: correct(z, self.labels) for m, z in said.items()}
+        right = {m: correct(z, self.labels) for m, z in logits.items()}
         return {m: r * self.present[m] if m in self.present else r for m, r in right.items()}
 
-    def own(self, modality: str, said: Tensor) -> tuple[Tensor, Tensor]:
+    def own(self, modality: str, logits: Tensor) -> tuple[Tensor, Tensor]:
         """What `modality` says [N, C], and the labels [N], of the samples that have it; of a fused model, of all."""
         here = self.present.get(modality)
-        return (said, self.labels) if here is None else (said[here], self.labels[here])
+        return (logits, self.labels) if here is None else (logits[here], self.labels[here])
 
     def whole(self) -> Tensor:
         """Which samples have every modality [N], bool."""
@@ -147,16 +147,16 @@ def collect(
     model = model.to(device).eval()
     rows = {split: store.rows(split) for split in splits}
     features: dict[str, Features] = {}
-    heard_in_training: list[Tensor] = []
+    training_totals: list[Tensor] = []
     with progress("evaluate", sum(len(r) for r in rows.values()), "samples") as advance:
         for split in splits:
-            nothing = nullcontext(heard_in_training)
-            with nothing if model.exchange is None else model.exchange.listening() as heard:
+            nothing = nullcontext(training_totals)
+            with nothing if model.exchange is None else model.exchange.listening() as totals:
                 features[split] = encoded(model, store, rows[split], batch_size, device, advance)
-            heard_in_training = heard if split == "train" else heard_in_training
+            training_totals = totals if split == "train" else training_totals
     isolated: Features = {}
-    if model.exchange is not None and heard_in_training and "test" in rows:
-        usual = [total / len(rows["train"]) for total in heard_in_training]
+    if model.exchange is not None and training_totals and "test" in rows:
+        usual = [total / len(rows["train"]) for total in training_totals]
         inputs = batches(store, model.modalities, rows["test"], batch_size, device)
         isolated = gathered(model.isolated(x, usual) for x in inputs)
     model = model.cpu()

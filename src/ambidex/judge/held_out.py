@@ -52,10 +52,10 @@ class HeldOut:
 
     def subset(self, rows: Sequence[int] | Tensor) -> "HeldOut":
         """Some of the samples."""
-        chosen = torch.as_tensor(rows, dtype=torch.int64)
-        sources = {name: values[chosen] for name, values in self.sources.items()}
-        groups = [self.groups[i] for i in chosen.tolist()]
-        return replace(self, labels=self.labels[chosen], groups=groups, sources=sources)
+        index = torch.as_tensor(rows, dtype=torch.int64)
+        sources = {name: values[index] for name, values in self.sources.items()}
+        groups = [self.groups[i] for i in index.tolist()]
+        return replace(self, labels=self.labels[index], groups=groups, sources=sources)
 
     def branch_checks(self, source: Source) -> dict[str, BranchCheck]:
         """Modality -> is its part of `source` a classifier, by accuracy against its own linear probe."""

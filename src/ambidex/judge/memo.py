@@ -12,14 +12,14 @@ T = TypeVar("T")
 
 def once_per_evaluation(build: Callable[[Evaluation], T]) -> Callable[[Evaluation], T]:
     """Remember `build(evaluation)` by the evaluation's identity (it holds tensors, so it has no hash)."""
-    known: dict[int, T] = {}
+    results: dict[int, T] = {}
 
     @functools.wraps(build)
     def remembered(evaluation: Evaluation) -> T:
         key = id(evaluation)
-        if key not in known:
-            known[key] = build(evaluation)
-            weakref.finalize(evaluation, known.pop, key, None)
-        return known[key]
+        if key not in results:
+            results[key] = build(evaluation)
+            weakref.finalize(evaluation, results.pop, key, None)
+        return results[key]
 
     return remembered

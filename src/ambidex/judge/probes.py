@@ -86,17 +86,17 @@ def fit_own_probe(
         return fit_probe(own, labels, classes, groups)
     everyone = {name: torch.ones(len(h), dtype=torch.bool) for name, h in own.items()}
     rows = {name: presence(split).get(modality, everyone[name]) for name, split in features.items()}
-    seen = {name: h[rows[name]] for name, h in own.items()}
-    kept = (
+    inputs = {name: h[rows[name]] for name, h in own.items()}
+    own_groups = (
         [group for group, has in zip(groups, rows["train"].tolist(), strict=True) if has]
         if groups
         else groups
     )
-    probe = fit_probe(seen, {name: y[rows[name]] for name, y in labels.items()}, classes, kept)
+    probe = fit_probe(inputs, {name: y[rows[name]] for name, y in labels.items()}, classes, own_groups)
     logits = {}
-    for name, said in probe.logits.items():
-        logits[name] = said.new_zeros(len(own[name]), classes)
-        logits[name][rows[name]] = said
+    for name, values in probe.logits.items():
+        logits[name] = values.new_zeros(len(own[name]), classes)
+        logits[name][rows[name]] = values
     return replace(probe, logits=logits)
 
 
@@ -112,11 +112,11 @@ def fit_probe(
         judges = [_Judge(problem, features["val"], labels["val"])]
     else:
         judges = _inner_judges(features["train"], labels["train"], classes, groups)
-    chosen, warm = _strength(judges)
+    strength, warm = _strength(judges)
     start = warm if judges[0].problem is problem else problem.start()
-    weights, found = problem.solve(chosen, start, tolerance=1e-6)
-    said = {name: problem.say(h, weights) for name, h in features.items() if name != "train"}
-    return Probe(chosen, said, *problem.linear(weights), found.record())
+    weights, minimum = problem.solve(strength, start, tolerance=1e-6)
+    logits = {name: problem.say(h, weights) for name, h in features.items() if name != "train"}
+    return Probe(strength, logits, *problem.linear(weights), minimum.record())
 
 
 @dataclass(frozen=True)
@@ -131,19 +131,19 @@ class _Judge:
 def _inner_judges(features: Tensor, labels: Tensor, classes: int, groups: Sequence[str]) -> list[_Judge]:
     """One for each fold of the training samples."""
     units = groups or [str(i) for i in range(len(labels))]
-    found = []
+    judges = []
     for rows in folds(labels.numpy(), units, INNER_FOLDS, seed=0):
         held = torch.zeros(len(labels), dtype=torch.bool)
         held[torch.from_numpy(rows)] = True
         problem = _Problem(features[~held], labels[~held], classes)
-        found.append(_Judge(problem, features[held], labels[held]))
-    return found
+        judges.append(_Judge(problem, features[held], labels[held]))
+    return judges
 
 
 def _strength(judges: Sequence[_Judge]) -> tuple[float, Tensor]:
     """The strength with the lowest NLL over all judges, before it first rises; and the first one's weights there."""
     weights = [judge.problem.start() for judge in judges]
-    chosen, lowest, best = STRENGTHS[0], float("inf"), weights[0]
+    choice, lowest, best = STRENGTHS[0], float("inf"), weights[0]
     for strength in STRENGTHS:
         weights = [
             judge.problem.solve(strength, start, tolerance=1e-4)[0]
@@ -153,8 +153,8 @@ def _strength(judges: Sequence[_Judge]) -> tuple[float, Tensor]:
         loss = nll(torch.cat(logits), torch.cat([judge.labels for judge in judges]))
         if loss >= lowest:
             break
-        chosen, lowest, best = strength, loss, weights[0]
-    return chosen, best
+        choice, lowest, best = strength, loss, weights[0]
+    return choice, best
 
 
 class _Problem:
@@ -184,8 +184,8 @@ class _Problem:
 
     def logits(self, weights: Tensor) -> Tensor:
         """Of the training samples: [N, C]."""
-        found: Tensor = self.x @ weights[:-1] + weights[-1]
-        return found
+        logits: Tensor = self.x @ weights[:-1] + weights[-1]
+        return logits
 
     def linear(self, weights: Tensor) -> tuple[Tensor, Tensor]:
         """The same map on features as they are: weight [C, D] and bias [C]."""
@@ -221,5 +221,5 @@ class _Problem:
             value = likelihood + 0.5 * (penalty * weights.square()).sum()
             return value.item(), gradient.numpy()
 
-        found = minimise(objective, (start * ruler).numpy(), tolerance=tolerance)
-        return torch.from_numpy(np.ascontiguousarray(found.x)) / ruler, found
+        minimum = minimise(objective, (start * ruler).numpy(), tolerance=tolerance)
+        return torch.from_numpy(np.ascontiguousarray(minimum.x)) / ruler, minimum

@@ -79,11 +79,11 @@ def _torchrun(params: Params, folder: Path) -> None:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
     count = params.runtime.devices
-    given = ["--standalone", f"--nproc-per-node={count}", "--local-addr=127.0.0.1"]
-    given += ["-m", "ambidex.launch.rank", str(folder)]
+    arguments = ["--standalone", f"--nproc-per-node={count}", "--local-addr=127.0.0.1"]
+    arguments += ["-m", "ambidex.launch.rank", str(folder)]
     try:
         with _environment(params), _own_signals(), _quiet():
-            torchrun.run(torchrun.parse_args(given))  # type: ignore[no-untyped-call]
+            torchrun.run(torchrun.parse_args(arguments))  # type: ignore[no-untyped-call]
     except SignalException as stopped:
         _raise_reported(folder)
         if stopped.sigval == signal.SIGINT:
@@ -104,8 +104,8 @@ def _torchrun(params: Params, folder: Path) -> None:
 def _raise_reported(folder: Path) -> None:
     """Raise the error of the first rank that left one."""
     for report in sorted(folder.glob(rank.ERRORS), key=lambda path: path.stat().st_mtime_ns):
-        told = read_json(report)
-        raise getattr(errors, told["kind"])(told["message"]) from None
+        failure = read_json(report)
+        raise getattr(errors, failure["kind"])(failure["message"]) from None
 
 
 @contextmanager
@@ -116,11 +116,11 @@ def _environment(params: Params) -> Iterator[None]:
     """
     count = params.runtime.devices
     threads = params.runtime.threads or max(1, (os.cpu_count() or 1) // count)
-    wanted = {"OMP_NUM_THREADS": str(threads)}
+    variables = {"OMP_NUM_THREADS": str(threads)}
     if sys.platform == "linux":
-        wanted["GLOO_SOCKET_IFNAME"] = "lo"
+        variables["GLOO_SOCKET_IFNAME"] = "lo"
     before = dict(os.environ)
-    for name, value in wanted.items():
+    for name, value in variables.items():
         os.environ.setdefault(name, value)
     for name in [name for name in os.environ if name.startswith("PET_")]:
         del os.environ[name]

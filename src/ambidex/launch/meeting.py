@@ -63,37 +63,37 @@ class _Talk:
     def exchange(self, name: str, value: View) -> list[View]:
         """What every rank says under `name`; returns only when all have said and heard it."""
         self.store.set(f"{name}/{self.rank}", json.dumps(value))
-        found = [json.loads(self._get(f"{name}/{rank}", rank)) for rank in range(self.count)]
+        views = [json.loads(self._get(f"{name}/{rank}", rank)) for rank in range(self.count)]
         self.store.set(f"{name}/heard/{self.rank}", "")
         if self.rank == 0:  # it may hold the store, and must not leave before the others
             for rank in range(self.count):
                 self._get(f"{name}/heard/{rank}", rank)
-        return found
+        return views
 
     def _get(self, key: str, rank: int) -> bytes:
         try:
-            found: bytes = self.store.get(key)
+            value: bytes = self.store.get(key)
         except RuntimeError as error:  # DistStoreError, DistNetworkError
             raise TrainingError(
                 f"rank {rank} of {self.count} did not come: {one_line(error, 100)}; its own log says why"
             ) from None
-        return found
+        return value
 
 
 def _view(params: Params, inputs: Mapping[str, Path]) -> View:
     """What this rank reads, as digests of the content, or why it cannot."""
     from ambidex.resolve.run_card import library_fingerprint
 
-    kept = params.model_dump(mode="json", exclude={"platform": True, "runtime": set(Runtime.UNFINISHED)})
-    same = {"parameters": digest(kept), "code": library_fingerprint()}
+    settings = params.model_dump(mode="json", exclude={"platform": True, "runtime": set(Runtime.UNFINISHED)})
+    same = {"parameters": digest(settings), "code": library_fingerprint()}
     problem = ""
     for name, path in inputs.items():
         try:
             same[name] = _content(name, path)
         except Exception as error:  # whatever it is: the other nodes wait to be told
-            known = isinstance(error, AmbidexError)
+            ours = isinstance(error, AmbidexError)
             problem = problem or (
-                str(error) if known else f"{path}: {type(error).__name__}: {one_line(error)}"
+                str(error) if ours else f"{path}: {type(error).__name__}: {one_line(error)}"
             )
     return {"host": socket.gethostname(), "rank": os.environ["RANK"], "same": same, "problem": problem}
 

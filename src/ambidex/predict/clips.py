@@ -42,12 +42,12 @@ def wants_of(folder: Path, architecture: Architecture) -> Wants:
     if raw is None:
         raise ModelError(f"{folder}: does not say how its inputs are made from media; train it again")
     try:
-        known = Extract.model_validate(_as_recorded(raw)).kinds
+        kinds = Extract.model_validate(_as_recorded(raw)).kinds
     except ValidationError as error:
         raise ModelError(explain(error, Extract, str(file), prefix="extract.")) from None
     wants = {}
     for name, spec in architecture.inputs.items():
-        kind = known.get(name)
+        kind = kinds.get(name)
         if kind is not None and kind.tensor == spec.kind:
             kind = kind.fitted(spec.shape)
         if kind is None or (kind.tensor, kind.shape) != (spec.kind, spec.shape):
@@ -107,11 +107,11 @@ def read_clips(
 
 def _names_modalities(text: str, wants: Wants) -> bool:
     """Whether `text` is made of `modality=file` pairs. Raises DataError for a modality that the model lacks."""
-    found = _PAIR.match(text)
-    if found is None or (found[1] not in wants and Path(text).exists()):
+    match = _PAIR.match(text)
+    if match is None or (match[1] not in wants and Path(text).exists()):
         return False
-    if found[1] not in wants:
-        raise DataError(f"the model has no modality '{found[1]}'; {nearest(found[1], [*wants])}")
+    if match[1] not in wants:
+        raise DataError(f"the model has no modality '{match[1]}'; {nearest(match[1], [*wants])}")
     return True
 
 

@@ -65,10 +65,10 @@ class Predictor:
         if not logits.isfinite().all():
             return None
         p, order = logits.softmax(dim=0).sort(descending=True, stable=True)
-        found = {self.classes[c]: value for c, value in zip(order.tolist(), p.tolist(), strict=True)}
+        probabilities = {self.classes[c]: value for c, value in zip(order.tolist(), p.tolist(), strict=True)}
         if shares is None or not shares.isfinite().all():
-            return Prediction(found, None)
-        return Prediction(found, dict(zip(self.model.modalities, shares.tolist(), strict=True)))
+            return Prediction(probabilities, None)
+        return Prediction(probabilities, dict(zip(self.model.modalities, shares.tolist(), strict=True)))
 
 
 def margin_shares(logits: Tensor, parts: Tensor) -> Tensor:

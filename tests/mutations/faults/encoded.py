@@ -90,8 +90,8 @@ FAULTS = [
     Fault(
         name="missing: a probe is fitted on samples that lack its modality",
         file="src/ambidex/judge/probes.py",
-        before="seen = {name: h[rows[name]] for name, h in own.items()}",
-        after="seen, rows = own, everyone",
+        before="inputs = {name: h[rows[name]] for name, h in own.items()}",
+        after="inputs, rows = own, everyone",
         caught_by=MISSING + "test_a_probe_is_fitted_on_the_samples_that_have_its_modality",
     ),
     Fault(
@@ -111,8 +111,8 @@ FAULTS = [
     Fault(
         name="missing: a branch is judged on samples that lack its modality",
         file="src/ambidex/judge/evaluation.py",
-        before="return (said, self.labels) if here is None else (said[here], self.labels[here])",
-        after="return said, self.labels",
+        before="return (logits, self.labels) if here is None else (logits[here], self.labels[here])",
+        after="return logits, self.labels",
         caught_by=RUN + "test_the_report_counts_by_pattern",
     ),
 ]

@@ -109,8 +109,8 @@ FAULTS = [
     Fault(
         name="utilisation: the average is over validation and test too",
         file="src/ambidex/judge/evaluation.py",
-        before='heard_in_training = heard if split == "train" else heard_in_training',
-        after="heard_in_training = heard",
+        before='training_totals = totals if split == "train" else training_totals',
+        after="training_totals = totals",
         caught_by="tests/judge/test_diagnose_utilisation.py::test_of_encoders_that_exchange_it_is_that_of_the_paper",
     ),
     Fault(

@@ -64,7 +64,7 @@ FAULTS = [
     Fault(
         name="kinds: a film is a picture",
         file="src/ambidex/data/media/frames.py",
-        before="any(want.still for want in asked)",
+        before="any(want.still for want in requests)",
         after="False",
         caught_by="tests/data/test_kinds.py::test_one_picture_is_what_frames_make_of_it_and_a_film_is_refused",
     ),

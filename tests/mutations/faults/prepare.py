@@ -15,8 +15,8 @@ FAULTS = [
     Fault(
         name="prepare: a link is another file",
         file="src/ambidex/data/datasets/_paths.py",
-        before="known = (found.st_dev, found.st_ino) if found.st_ino else os.path.realpath(path)",
-        after="known = str(path)",
+        before="identity = (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(path)",
+        after="identity = str(path)",
         caught_by=TESTS + "test_only_files_of_equal_size_are_opened",
     ),
     Fault(

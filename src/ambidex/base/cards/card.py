@@ -61,8 +61,10 @@ class Cost:
 
     def passes(self, modalities: int) -> tuple[float, float]:
         """(forwards, backwards) of a batch with that many modalities."""
-        found = [given(modalities) if callable(given) else given for given in (self.forwards, self.backwards)]
-        return float(found[0]), float(found[1])
+        counts = [
+            count(modalities) if callable(count) else count for count in (self.forwards, self.backwards)
+        ]
+        return float(counts[0]), float(counts[1])
 
 
 @dataclass(frozen=True)

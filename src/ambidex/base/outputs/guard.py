@@ -42,9 +42,9 @@ def check_neighbours(path: Path) -> None:
                 f"{one_line(path, 150)}: stands inside {one_line(above, 100)}, an output of "
                 f"{one_line(card['stage'], 30)}, and would go when that is made anew; {_STEP}"
             )
-    for found in whole.glob(f"*/**/{CARD}"):
-        inner = found.parent.relative_to(whole)
-        if str(inner) != _SAVED and "stage" in read_card(found.parent):
+    for card_file in whole.glob(f"*/**/{CARD}"):
+        inner = card_file.parent.relative_to(whole)
+        if str(inner) != _SAVED and "stage" in read_card(card_file.parent):
             raise OutputError(
                 f"{one_line(path, 150)}: holds another output, {one_line(inner, 100)}; nothing was touched; move it "
                 "away, or choose another place for the output (--out FOLDER or --runs DIR)"
@@ -55,13 +55,13 @@ def in_the_way(path: Path, stage: str | None) -> str:
     """Why the output of `stage` may not take the place `path`; empty: it may."""
     if not path.name or path.name == "..":
         return "is no name for an output folder"
-    found = _look(path)
-    if found is None:
+    status = _look(path)
+    if status is None:
         return ""
-    if stat.S_ISLNK(found.st_mode):
+    if stat.S_ISLNK(status.st_mode):
         return f"is a link (to {one_line(path.readlink(), 80)}), and an output replaces no link"
-    if not stat.S_ISDIR(found.st_mode):
-        return f"is {_KINDS.get(stat.S_IFMT(found.st_mode), 'no folder')}, and an output is a folder"
+    if not stat.S_ISDIR(status.st_mode):
+        return f"is {_KINDS.get(stat.S_IFMT(status.st_mode), 'no folder')}, and an output is a folder"
     if os.path.ismount(path):
         return "is a mount point, which cannot be replaced; name a folder in it"
     first = _first_name(path)
@@ -87,10 +87,10 @@ def read_object(file: Path) -> dict[str, object]:
     """The JSON object in a small file of ours; empty where there is none that can be read."""
     try:
         with open_regular(file) as stream:
-            found = json.loads(stream.read(_LARGEST_CARD))
+            value = json.loads(stream.read(_LARGEST_CARD))
     except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _look(path: Path) -> os.stat_result | None:

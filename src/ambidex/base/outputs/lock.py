@@ -148,8 +148,8 @@ def _holder(descriptor: int) -> str:
     """Who holds the lock, in words."""
     step = "wait for it or stop it, then give the command again"
     try:
-        found = json.loads(_text(descriptor))
-        who = f"process {int(found['pid'])} on {one_line(found['host'], 60)}"
-        return f"{who} is writing it, since {one_line(found['since'], 30)}; {step}"
+        holder = json.loads(_text(descriptor))
+        who = f"process {int(holder['pid'])} on {one_line(holder['host'], 60)}"
+        return f"{who} is writing it, since {one_line(holder['since'], 30)}; {step}"
     except (ValueError, KeyError, TypeError, RecursionError):
         return f"another process is writing it; {step}"

@@ -134,9 +134,9 @@ def _difference(before: Mapping[str, Any], origin: Origin) -> str:
     if not before:
         return "of which nothing says what it was made from"
     then, now = (dict(_leaves(block)) for block in (before.get("parameters"), dict(origin.parameters)))
-    changed = [key for key in {**then, **now} if then.get(key) != now.get(key)]
-    parts = [f"{key} was {_value(then.get(key))}, is {_value(now.get(key))}" for key in changed[:_SHOWN]]
-    if more := len(changed) - _SHOWN:
+    keys = [key for key in {**then, **now} if then.get(key) != now.get(key)]
+    parts = [f"{key} was {_value(then.get(key))}, is {_value(now.get(key))}" for key in keys[:_SHOWN]]
+    if more := len(keys) - _SHOWN:
         parts += [f"{more} more parameters changed"] if more > 0 else []
     parts += ["the data changed"] if before.get("data") != dict(origin.data) else []
     parts += ["the code changed"] if before.get("code") != origin.code else []

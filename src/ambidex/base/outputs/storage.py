@@ -29,8 +29,8 @@ def is_storage(error: BaseException) -> bool:
 def reason(error: BaseException) -> str:
     """What is wrong, and with which file where that is known."""
     file = getattr(error, "filename", None)
-    told = os.strerror(_number(error) or errno.EIO)
-    return f"{one_line(file, 150)}: {told}" if isinstance(file, str) and file else told
+    message = os.strerror(_number(error) or errno.EIO)
+    return f"{one_line(file, 150)}: {message}" if isinstance(file, str) and file else message
 
 
 @contextmanager
@@ -47,6 +47,6 @@ def storage_explained(kept: Callable[[], str]) -> Iterator[None]:
 def _number(error: BaseException) -> int | None:
     if isinstance(error, OSError):
         return error.errno
-    known = type(error).__module__.partition(".")[0] in ("safetensors", "safetensors_rust", "av")
-    found = _OS_ERROR.search(str(error)) if known else None
-    return int(found[1]) if found else getattr(error, "errno", None) if known else None
+    from_library = type(error).__module__.partition(".")[0] in ("safetensors", "safetensors_rust", "av")
+    match = _OS_ERROR.search(str(error)) if from_library else None
+    return int(match[1]) if match else getattr(error, "errno", None) if from_library else None

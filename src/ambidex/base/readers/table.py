@@ -35,8 +35,8 @@ def read_rows(
             if not cells:
                 continue
             if len(cells) != len(header):
-                wanted = f"has {len(cells)} cells, the header has {len(header)}"
-                raise source.wrong(f"line {reader.line_num} {wanted}")
+                difference = f"has {len(cells)} cells, the header has {len(header)}"
+                raise source.wrong(f"line {reader.line_num} {difference}")
             rows.append({name: as_written(cell) for name, cell in zip(header, cells, strict=True)})
     except csv.Error as problem:
         raise source.wrong(f"line {reader.line_num} is not valid CSV ({problem})") from None

@@ -49,8 +49,8 @@ def read_headers(path: Path, *, error: type[AmbidexError] = DataError, hint: str
     _check_regular(path, source)
     try:
         with safe_open(path, framework="pt") as file:
-            found = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118, no mapping
-            return {name: Header(one.get_dtype(), tuple(one.get_shape())) for name, one in found.items()}
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118, no mapping
+            return {name: Header(one.get_dtype(), tuple(one.get_shape())) for name, one in slices.items()}
     except (OSError, SafetensorError, ValueError, RuntimeError) as problem:
         raise _damaged(source, problem) from None
 

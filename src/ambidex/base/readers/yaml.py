@@ -65,12 +65,12 @@ def parse_documents(text: str, source: str, error: type[AmbidexError]) -> list[A
     try:
         _check_depth(text)
         loader = _FAST(text)
-        found = []
+        documents = []
         while loader.check_node():
             node = loader.get_node()
             _weigh(node, {}, set(), MANY)
-            found.append(loader.construct_document(node))
-        return found
+            documents.append(loader.construct_document(node))
+        return documents
     except yaml.YAMLError as problem:
         raise error(f"{source}: no YAML: {' '.join(str(problem).split())[:200]}") from None
     except (ValueError, TypeError, RecursionError) as problem:

@@ -91,8 +91,8 @@ class _Reading:
             names = tuple(alias.name for alias in node.names)
             self.imports.append((node.level, node.module or "", names))
         elif isinstance(node, ast.Call) and _name(node.func) == REGISTRY:
-            given = (argument.value for argument in node.args if isinstance(argument, ast.Constant))
-            texts = tuple(text for text in given if isinstance(text, str))
+            values = (argument.value for argument in node.args if isinstance(argument, ast.Constant))
+            texts = tuple(text for text in values if isinstance(text, str))
             self.registries += [texts] if texts else []
 
 

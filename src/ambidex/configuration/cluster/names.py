@@ -117,5 +117,5 @@ def _is_dns_label(text: str, longest: int) -> bool:
 
 def _wrong(text: str, expected: str) -> ValueError:
     """The message repeats nothing that may hold a password."""
-    found = "a value with @ in it" if "@" in text else repr(text if len(text) <= 80 else f"{text[:77]}...")
-    return ValueError(f"got {found}, expected {expected}")
+    excerpt = "a value with @ in it" if "@" in text else repr(text if len(text) <= 80 else f"{text[:77]}...")
+    return ValueError(f"got {excerpt}, expected {expected}")

@@ -27,15 +27,15 @@ def parse(text: str) -> Fraction:
     >>> parse("1.5Gi"), parse("100m"), parse("2E3")
     (Fraction(1610612736, 1), Fraction(1, 10), Fraction(2000, 1))
     """
-    found = _FORM.fullmatch(text) if len(text) <= _LONGEST and text.isascii() else None
-    if found is None:
+    match = _FORM.fullmatch(text) if len(text) <= _LONGEST and text.isascii() else None
+    if match is None:
         raise ValueError(f"got {text[:_LONGEST]!r}, expected {_EXAMPLES}{_hint(text)}")
     scale: Fraction | int
-    if found["exponent"] is not None:
-        scale = Fraction(10) ** int(found["exponent"])
+    if match["exponent"] is not None:
+        scale = Fraction(10) ** int(match["exponent"])
     else:
-        scale = _BINARY.get(found["suffix"]) or _DECIMAL[found["suffix"]]
-    return Fraction(found["number"].rstrip(".")) * scale
+        scale = _BINARY.get(match["suffix"]) or _DECIMAL[match["suffix"]]
+    return Fraction(match["number"].rstrip(".")) * scale
 
 
 def cpu(text: str) -> str:

@@ -128,8 +128,8 @@ def class_order(labels: Iterable[str]) -> list[str]:
 
 def count_classes(rows: Sequence[Row], classes: Sequence[str]) -> dict[str, dict[str, int]]:
     """Number of samples by split and class, zeros included."""
-    counted = Counter((row.split, row.label) for row in rows)
-    return {split: {c: counted[split, c] for c in classes} for split in SPLITS}
+    counts = Counter((row.split, row.label) for row in rows)
+    return {split: {c: counts[split, c] for c in classes} for split in SPLITS}
 
 
 def _named(classes: Sequence[str]) -> str:

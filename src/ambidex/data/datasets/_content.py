@@ -64,14 +64,14 @@ def _originals(files: Mapping[str, MediaFile]) -> dict[str, str]:
 
 def _equal(candidates: Iterable[Sequence[str]], key: Callable[[str], Hashable]) -> list[list[str]]:
     """`candidates`, sets of names, parted by `key`; only what still has company; a key of None is nobody's."""
-    found: list[list[str]] = []
+    sets: list[list[str]] = []
     for names in candidates:
         parts: dict[Hashable, list[str]] = defaultdict(list)
         for name in names:
             if (value := key(name)) is not None:
                 parts[value].append(name)
-        found += [part for part in parts.values() if len(part) > 1]
-    return found
+        sets += [part for part in parts.values() if len(part) > 1]
+    return sets
 
 
 def _digests(
@@ -83,13 +83,13 @@ def _digests(
     """The digest of every candidate; None where it cannot be read."""
     names = [name for part in candidates for name in part]
 
-    def batch(some: Sequence[str]) -> list[bytes | None]:
-        return [_try(digest, files[name]) for name in some]
+    def batch(part: Sequence[str]) -> list[bytes | None]:
+        return [_try(digest, files[name]) for name in part]
 
     with ThreadPoolExecutor(_THREADS) as pool:
         batches = pool.map(batch, [names[k : k + _BATCH] for k in range(0, len(names), _BATCH)])
-        done = (value for values in batches for value in values)
-        return dict(zip(names, watched(done, title, len(names), "files"), strict=True))
+        digests = (value for values in batches for value in values)
+        return dict(zip(names, watched(digests, title, len(names), "files"), strict=True))
 
 
 def _try(digest: Callable[[MediaFile], bytes], file: MediaFile) -> bytes | None:
@@ -104,20 +104,20 @@ def _sample(file: MediaFile) -> bytes:
     with open_regular(file.path) as stream:
         if file.size <= 3 * _BLOCK:
             return hashlib.sha256(stream.read(3 * _BLOCK)).digest()
-        found = hashlib.sha256()
+        hasher = hashlib.sha256()
         for start in (0, (file.size - _BLOCK) // 2, file.size - _BLOCK):
-            found.update(os.pread(stream.fileno(), _BLOCK, start))
-        return found.digest()
+            hasher.update(os.pread(stream.fileno(), _BLOCK, start))
+        return hasher.digest()
 
 
 def _whole(file: MediaFile) -> bytes:
-    found = hashlib.sha256()
+    hasher = hashlib.sha256()
     with open_regular(file.path) as stream:
         left = file.size
         while left > 0 and (data := stream.read(min(_CHUNK, left))):
-            found.update(data)
+            hasher.update(data)
             left -= len(data)
-    return found.digest()
+    return hasher.digest()
 
 
 def _equal_samples(

@@ -19,16 +19,16 @@ def coverage_extra(coverage: Coverage) -> dict[str, str]:
 
 def coverage_notes(coverage: Coverage) -> list[str]:
     """One line on the whole and, where something is missing, one with the share found of each class."""
-    total, found = len(coverage), sum(status == FOUND for _, _, status in coverage)
-    if found == total:
+    total, number = len(coverage), sum(status == FOUND for _, _, status in coverage)
+    if number == total:
         return [f"all {total} clips found"]
     reasons = Counter(status for _, _, status in coverage if status != FOUND)
     why = ", ".join(f"{count} {status}" for status, count in sorted(reasons.items()))
-    listed = Counter(label for _, label, _ in coverage)
+    totals = Counter(label for _, label, _ in coverage)
     there = Counter(label for _, label, status in coverage if status == FOUND)
-    shares = ", ".join(f"{label} {_percent(there[label], listed[label])}" for label in sorted(listed))
+    shares = ", ".join(f"{label} {_percent(there[label], totals[label])}" for label in sorted(totals))
     return [
-        f"{found} of {total} clips found ({_percent(found, total)}); {why}; see {COVERAGE_FILE}",
+        f"{number} of {total} clips found ({_percent(number, total)}); {why}; see {COVERAGE_FILE}",
         f"found by class: {shares}",
     ]
 
@@ -38,10 +38,10 @@ def matched(coverage: Coverage, there: int, others: Sequence[str]) -> str:
 
     `others`: names of clips in the folder that are not listed.
     """
-    found = sum(status == FOUND for _, _, status in coverage)
-    text = f"{found} of {len(coverage)} listed clips match one of the {there} clips there"
-    lost = next((clip for clip, _, status in coverage if status != FOUND), None)
-    return text + (f"; listed is '{lost}', there is '{others[0]}'" if lost and others else "")
+    number = sum(status == FOUND for _, _, status in coverage)
+    text = f"{number} of {len(coverage)} listed clips match one of the {there} clips there"
+    missing = next((clip for clip, _, status in coverage if status != FOUND), None)
+    return text + (f"; listed is '{missing}', there is '{others[0]}'" if missing and others else "")
 
 
 def _percent(part: int, whole: int) -> str:

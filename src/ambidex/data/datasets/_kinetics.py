@@ -40,14 +40,14 @@ def read_entries(table: Table) -> list[Entry]:
     """
     table.require(["label"])
     split = table.first_of(_SPLIT_COLUMNS)
-    listed = "clip" in table.columns
-    if not listed:
+    by_clip = "clip" in table.columns
+    if not by_clip:
         table.require(["youtube_id", "time_start"])
-    return [_entry(line, split, listed) for line in table.lines]
+    return [_entry(line, split, by_clip) for line in table.lines]
 
 
-def _entry(line: Line, split_column: str | None, listed: bool) -> Entry:
-    if listed:
+def _entry(line: Line, split_column: str | None, by_clip: bool) -> Entry:
+    if by_clip:
         clip = line.get("clip")
         match = _CLIP.match(clip)
         if match is None:
@@ -81,8 +81,8 @@ class ClipFolder:
     def find(self, entry: Entry) -> Path | None:
         """The file of `entry`: <id>_<start>*, the start with or without leading zeros, or <id> alone."""
         for stem in (entry.name, f"{entry.video}_{entry.start}"):
-            if found := self._starting_with(stem):
-                return found
+            if file := self._starting_with(stem):
+                return file
         return self._by_stem.get(entry.video)
 
     def _starting_with(self, stem: str) -> Path | None:

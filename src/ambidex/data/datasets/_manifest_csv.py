@@ -24,20 +24,20 @@ def read_listing(source: Path, modalities: Sequence[str] | None, classes: Sequen
     table = read_table(path)
     table.require(REQUIRED)
     others = [c for c in table.columns if c not in (*REQUIRED, *OPTIONAL)]
-    chosen = list(modalities) if modalities is not None else others
-    if "" in chosen:
+    columns = list(modalities) if modalities is not None else others
+    if "" in columns:
         raise DataError(
             f"{path}, line 1: column {table.columns.index('') + 1} has no name, as an index column that pandas writes "
             "(to_csv(index=False) leaves it out); name it or take it away"
         )
-    if not chosen:
+    if not columns:
         raise DataError(
             f"{path}: no modality: a column of paths is missing; columns: {', '.join(table.columns)}"
         )
-    table.require(chosen)
+    table.require(columns)
     return Listing(
-        rows=[_row(line, chosen) for line in table.lines],
-        modalities=tuple(chosen),
+        rows=[_row(line, columns) for line in table.lines],
+        modalities=tuple(columns),
         root=path.parent,
         classes=None if classes is None else tuple(classes),
     )

@@ -46,8 +46,8 @@ def clean(name: str) -> str:
     if name.isascii():
         return name.strip()
     text = unicodedata.normalize("NFC", name)
-    kept = [_space(c) for place, c in enumerate(text) if not _is_invisible(text, place)]
-    return unicodedata.normalize("NFC", "".join(kept)).strip()
+    characters = [_space(c) for place, c in enumerate(text) if not _is_invisible(text, place)]
+    return unicodedata.normalize("NFC", "".join(characters)).strip()
 
 
 def merged(what: str, names: Iterable[str]) -> list[str]:
@@ -58,9 +58,9 @@ def merged(what: str, names: Iterable[str]) -> list[str]:
     several = sorted(name for name, forms in written.items() if len(forms) > 1)
     if not several:
         return []
-    shown = ", ".join(f"'{name}'" for name in several[:_SHOWN])
+    listing = ", ".join(f"'{name}'" for name in several[:_SHOWN])
     more = f" (and {len(several) - _SHOWN} more)" if len(several) > _SHOWN else ""
-    return [f"one {what} where Unicode forms, spaces or invisible characters differ: {shown}{more}"]
+    return [f"one {what} where Unicode forms, spaces or invisible characters differ: {listing}{more}"]
 
 
 def look_alikes(what: str, names: Iterable[str]) -> list[str]:
@@ -68,12 +68,12 @@ def look_alikes(what: str, names: Iterable[str]) -> list[str]:
     alike: dict[str, set[str]] = {}
     for name in set(names):
         alike.setdefault(_likeness(name), set()).add(name)
-    sets = sorted(sorted(found) for found in alike.values() if len(found) > 1)
+    sets = sorted(sorted(group) for group in alike.values() if len(group) > 1)
     if not sets:
         return []
-    shown = "; ".join(" and ".join(map(_quoted, found[:_SHOWN])) for found in sets[:_SHOWN])
+    listing = "; ".join(" and ".join(map(_quoted, group[:_SHOWN])) for group in sets[:_SHOWN])
     more = f" (and {len(sets) - _SHOWN} more such sets)" if len(sets) > _SHOWN else ""
-    return [f"{what}s that look alike and stay different: {shown}{more}"]
+    return [f"{what}s that look alike and stay different: {listing}{more}"]
 
 
 def _likeness(name: str) -> str:

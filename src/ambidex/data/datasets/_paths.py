@@ -76,19 +76,19 @@ def media_files(rows: Sequence[Row], root: Path) -> dict[str, MediaFile]:
 def _look(path: Path) -> MediaFile:
     """Raises OSError, whose `strerror` is the end of a sentence about the file, or ValueError for a NUL in the path."""
     try:
-        found = path.stat()
+        status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         raise OSError(0, f"does not exist{_other_spelling(path)}") from None
     except OSError as error:  # a name too long, a folder on the way that cannot be searched
         raise OSError(0, f"cannot be read ({error.strerror})") from None
-    if stat.S_ISDIR(found.st_mode):
+    if stat.S_ISDIR(status.st_mode):
         raise OSError(0, "is a folder, expected a file")
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise OSError(0, "is no regular file (a FIFO, device or socket)")
     if not os.access(path, os.R_OK):
         raise OSError(0, "cannot be read (no permission)")
-    known = (found.st_dev, found.st_ino) if found.st_ino else os.path.realpath(path)
-    return MediaFile(path, found.st_size, known)
+    identity = (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(path)
+    return MediaFile(path, status.st_size, identity)
 
 
 def _other_spelling(path: Path) -> str:

@@ -43,14 +43,14 @@ def settle(
     if how == "allow":
         return Settled(list(rows), keys, notes)
     if how == "drop":
-        gone = _copies(rows, _crossing(rows, keys).values())
-        notes += _drop_note(rows, gone)
-        left = [k for k in range(len(rows)) if k not in gone]
-        rows, keys = [rows[k] for k in left], [keys[k] for k in left]
+        copies = _copies(rows, _crossing(rows, keys).values())
+        notes += _drop_note(rows, copies)
+        rest = [k for k in range(len(rows)) if k not in copies]
+        rows, keys = [rows[k] for k in rest], [keys[k] for k in rest]
     crossing = _crossing(rows, keys)
     if crossing and not accepts_shared_groups:
         raise DataError(_refusal(rows, keys, crossing))
-    places = {key: found for key, found in _places(keys).items() if key not in crossing}
+    places = {key: holders for key, holders in _places(keys).items() if key not in crossing}
     joined = _joined(rows, places.values())
     note = _join_note(rows, keys, places, joined)
     settled = [replace(row, group=joined[row.group]) for row in rows]
@@ -64,54 +64,54 @@ def crosses(rows: Sequence[Row], keys: Sequence[Keys]) -> bool:
 
 def _crossing(rows: Sequence[Row], keys: Sequence[Keys]) -> dict[Key, list[int]]:
     """Key -> the rows that hold it, where these stand in several splits; rows without a split do not count."""
-    listed = {key: [k for k in found if rows[k].split] for key, found in _places(keys).items()}
-    return {key: found for key, found in listed.items() if len({rows[k].split for k in found}) > 1}
+    candidates = {key: [k for k in holders if rows[k].split] for key, holders in _places(keys).items()}
+    return {key: holders for key, holders in candidates.items() if len({rows[k].split for k in holders}) > 1}
 
 
 def _without_constants(rows: Sequence[Row], keys: Sequence[Keys]) -> tuple[list[Keys], list[str]]:
     """`keys` without those of a modality that is the same in all rows: it tells no sample from another."""
     modalities = list(rows[0].paths) if len(rows) > 1 else []
-    constant = [m for m in modalities if m in keys[0] and len({found.get(m) for found in keys}) == 1]
+    constant = [m for m in modalities if m in keys[0] and len({row_keys.get(m) for row_keys in keys}) == 1]
     notes = [
         f"column '{m}' is the same in all {len(rows)} rows ({_cell(rows[0].paths[m])}): nothing can be learnt from it, "
         "and it joins no groups"
         for m in constant
     ]
-    return [{m: key for m, key in found.items() if m not in constant} for found in keys], notes
+    return [{m: key for m, key in row_keys.items() if m not in constant} for row_keys in keys], notes
 
 
 def _places(keys: Sequence[Keys]) -> dict[Key, list[int]]:
     """Key -> the rows that hold it, where there are several."""
     places: dict[Key, list[int]] = defaultdict(list)
-    for k, found in enumerate(keys):
-        for key in set(found.values()):  # sight and sound of one row may be one file
+    for k, row_keys in enumerate(keys):
+        for key in set(row_keys.values()):  # sight and sound of one row may be one file
             places[key].append(k)
-    return {key: found for key, found in places.items() if len(found) > 1}
+    return {key: holders for key, holders in places.items() if len(holders) > 1}
 
 
 def _copies(rows: Sequence[Row], crossing: Iterable[Sequence[int]]) -> set[int]:
     """Rows whose content stands in a later split: test before val before train."""
     order = {split: place for place, split in enumerate(SPLITS)}
-    gone: set[int] = set()
-    for found in crossing:
-        last = max(order[rows[k].split] for k in found)
-        gone.update(k for k in found if order[rows[k].split] < last)
-    return gone
+    copies: set[int] = set()
+    for holders in crossing:
+        last = max(order[rows[k].split] for k in holders)
+        copies.update(k for k in holders if order[rows[k].split] < last)
+    return copies
 
 
-def _drop_note(rows: Sequence[Row], gone: set[int]) -> list[str]:
-    if not gone:
+def _drop_note(rows: Sequence[Row], copies: set[int]) -> list[str]:
+    if not copies:
         return []
-    count = f"{len(gone)} sample{'s' * (len(gone) > 1)}"
+    count = f"{len(copies)} sample{'s' * (len(copies) > 1)}"
     return [
-        f"{count} left out, as a later split holds the same content (the first: '{rows[min(gone)].sample_id}')"
+        f"{count} left out, as a later split holds the same content (the first: '{rows[min(copies)].sample_id}')"
     ]
 
 
 def _refusal(rows: Sequence[Row], keys: Sequence[Keys], crossing: Mapping[Key, Sequence[int]]) -> str:
-    key, found = min(crossing.items(), key=lambda item: item[1][0])
-    here = found[0]
-    there = next(k for k in found if rows[k].split != rows[here].split)
+    key, holders = min(crossing.items(), key=lambda item: item[1][0])
+    here = holders[0]
+    there = next(k for k in holders if rows[k].split != rows[here].split)
     first, other = rows[here], rows[there]
     what = _what(first, keys[here], key)
     if what == _what(other, keys[there], key):
@@ -144,9 +144,9 @@ def _joined(rows: Sequence[Row], places: Iterable[Sequence[int]]) -> dict[str, s
             group = above[group]
         return group
 
-    for found in places:
-        for k in found[1:]:
-            one, other = sorted((top(rows[found[0]].group), top(rows[k].group)))
+    for holders in places:
+        for k in holders[1:]:
+            one, other = sorted((top(rows[holders[0]].group), top(rows[k].group)))
             above[other] = one
     return {group: top(group) for group in above}
 
@@ -159,10 +159,10 @@ def _join_note(
     several = {group: count for group, count in sizes.items() if count > 1}
     if not several:
         return []
-    joining = {key: found for key, found in places.items() if len({rows[k].group for k in found}) > 1}
-    key, found = max(joining.items(), key=lambda item: len(item[1]))
-    example = _what(rows[found[0]], keys[found[0]], key)
+    joining = {key: holders for key, holders in places.items() if len({rows[k].group for k in holders}) > 1}
+    key, holders = max(joining.items(), key=lambda item: len(item[1]))
+    example = _what(rows[holders[0]], keys[holders[0]], key)
     return [
         f"{sum(several.values())} groups joined into {len(several)}, as they share content "
-        f"(most often {example}: in {len(found)} samples); {len(sizes)} groups remain"
+        f"(most often {example}: in {len(holders)} samples); {len(sizes)} groups remain"
     ]

@@ -34,22 +34,22 @@ def fill_splits(rows: Sequence[Row], prepare: Prepare, by_group: bool = True) ->
     protocol that shares them anyway).
     Raises DataError where some rows have a split and others have none.
     """
-    given = {row.split for row in rows} - {""}
+    splits = {row.split for row in rows} - {""}
     fractions = {"val": prepare.val_fraction, "test": prepare.test_fraction}
-    missing = {split: share for split, share in fractions.items() if share and split not in given}
-    if given and any(not row.split for row in rows):
+    missing = {split: share for split, share in fractions.items() if share and split not in splits}
+    if splits and any(not row.split for row in rows):
         empty = next(row for row in rows if not row.split)
         raise DataError(
             f"{empty.where}: column 'split' is empty, other rows have one; fill all of them or none"
         )
-    if given and "train" not in given:
-        raise DataError(f"no row has split 'train', found only {', '.join(sorted(given))}")
+    if splits and "train" not in splits:
+        raise DataError(f"no row has split 'train', found only {', '.join(sorted(splits))}")
     if not missing:
         return list(rows), []
     pool = [row for row in rows if row.split in ("", "train")]
     groups = [row.group if by_group else row.sample_id for row in pool]
     shares = {"train": 1 - sum(missing.values()), **missing}
-    found = dict(
+    split_of = dict(
         zip(
             (row.sample_id for row in pool),
             split_groups([row.label for row in pool], groups, shares, prepare.seed, prepare.min_groups),
@@ -57,12 +57,18 @@ def fill_splits(rows: Sequence[Row], prepare: Prepare, by_group: bool = True) ->
         )
     )
     names = " and ".join(missing)
-    drawn = [found[row.sample_id] for row in pool]
+    drawn = [split_of[row.sample_id] for row in pool]
     few = _few_note(groups, drawn, [split for split in shares if split != "train"], prepare.min_groups)
-    known = any(row.group != row.sample_id for row in rows)
-    how = "single samples" if not known else "whole groups" if by_group else "single samples, groups shared"
-    note = f"{names} carved out of train by {how}" if given else f"{', '.join(shares)} made by {how}"
-    return [replace(row, split=found.get(row.sample_id, row.split)) for row in rows], [note, *few]
+    has_groups = any(row.group != row.sample_id for row in rows)
+    how = (
+        "single samples"
+        if not has_groups
+        else "whole groups"
+        if by_group
+        else "single samples, groups shared"
+    )
+    note = f"{names} carved out of train by {how}" if splits else f"{', '.join(shares)} made by {how}"
+    return [replace(row, split=split_of.get(row.sample_id, row.split)) for row in rows], [note, *few]
 
 
 def split_groups(
@@ -85,13 +91,13 @@ def split_groups(
     counts = _class_counts(labels, groups, names)
     shares = np.array(list(fractions.values()))
     order = np.random.default_rng(seed).permutation(len(names))
-    found = _assign(counts, shares, order, 1)
+    assignment = _assign(counts, shares, order, 1)
     fewest = min(fewest, (len(names) - 1) // (len(shares) - 1))
-    if fewest > 1 and _groups_of(found, len(shares))[1:].min() < fewest:
+    if fewest > 1 and _groups_of(assignment, len(shares))[1:].min() < fewest:
         trials = ((floor, _assign(counts, shares, order, floor)) for floor in range(fewest, 1, -1))
-        fair = (trial for floor, trial in trials if _is_fair(trial, found, counts, shares, floor))
-        found = next(fair, found)
-    of_group = dict(zip(names, (list(fractions)[s] for s in found), strict=True))
+        fair = (trial for floor, trial in trials if _is_fair(trial, assignment, counts, shares, floor))
+        assignment = next(fair, assignment)
+    of_group = dict(zip(names, (list(fractions)[s] for s in assignment), strict=True))
     return [of_group[group] for group in groups]
 
 
@@ -107,7 +113,7 @@ def _assign(
 
 def _is_fair(
     trial: NDArray[np.int64],
-    freely: NDArray[np.int64],
+    reference: NDArray[np.int64],
     counts: NDArray[np.float64],
     shares: NDArray[np.float64],
     floor: int,
@@ -117,25 +123,27 @@ def _is_fair(
     freely: the assignment without a floor, whose classes count.
     """
     sums = np.stack([counts[trial == s].sum(axis=0) for s in range(len(shares))])
-    before = counts[freely == 0].sum(axis=0)
+    before = counts[reference == 0].sum(axis=0)
     enough = _groups_of(trial, len(shares))[1:].min() >= floor
     return bool(enough and _keeps_share(sums, shares, floor) and (sums[0][before > 0] > 0).all())
 
 
-def _groups_of(found: NDArray[np.int64], splits: int) -> NDArray[np.int64]:
+def _groups_of(assignment: NDArray[np.int64], splits: int) -> NDArray[np.int64]:
     """Groups in each split [S]."""
-    return np.bincount(found, minlength=splits)
+    return np.bincount(assignment, minlength=splits)
 
 
-def _few_note(groups: Sequence[str], drawn: Sequence[str], held_out: Sequence[str], fewest: int) -> list[str]:
+def _few_note(
+    groups: Sequence[str], splits: Sequence[str], held_out: Sequence[str], fewest: int
+) -> list[str]:
     """What the rule of `prepare.min_groups` came to, where a held-out split has no more groups than it asks for."""
     members = {
-        split: len({g for g, s in zip(groups, drawn, strict=True) if s == split}) for split in held_out
+        split: len({g for g, s in zip(groups, splits, strict=True) if s == split}) for split in held_out
     }
     if min(members.values()) > fewest:
         return []
-    told = " and ".join(f"{split} {count}" for split, count in members.items())
-    note = f"{told} of {len(set(groups))} groups"
+    counts = " and ".join(f"{split} {count}" for split, count in members.items())
+    note = f"{counts} of {len(set(groups))} groups"
     if min(members.values()) < fewest:
         more = min(members.values()) + 1
         share = "half" if more == 2 else "two thirds"
@@ -150,8 +158,8 @@ def split_cost(counts: NDArray[np.float64], shares: NDArray[np.float64]) -> NDAr
     each class that the first split lacks. Returns [...].
     """
     total = counts.sum(axis=-2, keepdims=True)
-    wanted = shares[:, None] * total
-    distance = ((counts - wanted) ** 2 / np.maximum(wanted, 1e-12)).sum(axis=(-2, -1))
+    expected = shares[:, None] * total
+    distance = ((counts - expected) ** 2 / np.maximum(expected, 1e-12)).sum(axis=(-2, -1))
     lacking = (counts[..., :1, :] == 0) & (total > 0)
     broken = (counts.sum(axis=-1) == 0).sum(axis=-1) + lacking.sum(axis=(-2, -1))
     cost: NDArray[np.float64] = distance + broken * 1e3 * total.sum(axis=(-2, -1))
@@ -203,17 +211,17 @@ def _greedy(
     """Give each group, in `order`, to the split in which it helps most; returns the split of each group [G]."""
     missing = shares[:, None] * counts.sum(axis=0)
     weight = 1 / np.maximum(missing, 1e-12)
-    found = np.zeros(len(counts), dtype=np.int64)
+    assignment = np.zeros(len(counts), dtype=np.int64)
     for group in order:
         after = (missing - counts[group]) ** 2
         gain = ((missing**2 - after) * weight).sum(axis=1)
-        found[group] = int(np.argmax(gain))
-        missing[found[group]] -= counts[group]
-    return found
+        assignment[group] = int(np.argmax(gain))
+        missing[assignment[group]] -= counts[group]
+    return assignment
 
 
 def _improve(
-    found: NDArray[np.int64],
+    assignment: NDArray[np.int64],
     counts: NDArray[np.float64],
     shares: NDArray[np.float64],
     order: NDArray[np.int64],
@@ -221,35 +229,35 @@ def _improve(
 ) -> NDArray[np.int64]:
     """Move single groups, and exchange two where they are few, while the cost falls."""
     held = np.hstack([counts, np.ones((len(counts), 1))])  # samples by class, and the group itself
-    sums = np.stack([held[found == s].sum(axis=0) for s in range(len(shares))])
+    sums = np.stack([held[assignment == s].sum(axis=0) for s in range(len(shares))])
     cost = float(_cost(sums[:, :-1], sums[:, -1], shares, floor))
     partners = order if len(order) <= _SWAP_LIMIT else order[:0]
     for _ in range(_MAX_PASSES):
         before = cost
         for group in order:
             moves = [{group: s} for s in range(len(shares))]
-            moves += [{group: found[other], other: found[group]} for other in partners]
-            trials = np.stack([_moved(sums, held, found, move) for move in moves])
+            moves += [{group: assignment[other], other: assignment[group]} for other in partners]
+            trials = np.stack([_moved(sums, held, assignment, move) for move in moves])
             costs = _cost(trials[..., :-1], trials[..., -1], shares, floor)
             best = int(costs.argmin())
             if costs[best] < cost - 1e-9:
                 for member, target in moves[best].items():
-                    found[member] = target
+                    assignment[member] = target
                 sums, cost = trials[best], float(costs[best])
         if cost == before:
             break
-    return found
+    return assignment
 
 
 def _moved(
     sums: NDArray[np.float64],
     counts: NDArray[np.float64],
-    found: NDArray[np.int64],
+    assignment: NDArray[np.int64],
     move: Mapping[int, int],
 ) -> NDArray[np.float64]:
     """Samples by split and class after the groups in `move` went to other splits."""
     after = sums.copy()
     for member, target in move.items():
-        after[found[member]] -= counts[member]
+        after[assignment[member]] -= counts[member]
         after[target] += counts[member]
     return after

@@ -34,8 +34,8 @@ def best_accuracy(informativeness: Mapping[str, Sequence[float]]) -> dict[str, f
 
     For each modality alone and for all together (`fused`), by summing over all patterns.
     """
-    shown = {m: pattern_probabilities(q) for m, q in informativeness.items()}
-    first, second = shown.values()
+    tables = {m: pattern_probabilities(q) for m, q in informativeness.items()}
+    first, second = tables.values()
     together = first[:, :, None] * second[:, None, :]
-    alone = {m: float(table.max(axis=0).sum() / len(table)) for m, table in shown.items()}
+    alone = {m: float(table.max(axis=0).sum() / len(table)) for m, table in tables.items()}
     return {**alone, "fused": float(together.max(axis=0).sum() / len(together))}

@@ -64,15 +64,15 @@ class CremaD(Dataset):
                 + (f"; {len(others)} files are named otherwise, for example '{others[0]}'" if others else "")
             )
         splits = _field_splits(Path(self.config.field_list)) if self.config.field_list else None
-        wanted = sorted(set(splits) if splits is not None else {*sounds, *videos})
-        status = {clip: _status(clip, sounds, videos) for clip in wanted}
+        names = sorted(set(splits) if splits is not None else {*sounds, *videos})
+        status = {clip: _status(clip, sounds, videos) for clip in names}
         rows = [
-            _row(clip, source, sounds[clip], videos[clip], splits) for clip in wanted if status[clip] == FOUND
+            _row(clip, source, sounds[clip], videos[clip], splits) for clip in names if status[clip] == FOUND
         ]
-        coverage = [(clip, _emotion(clip), status[clip]) for clip in wanted]
+        coverage = [(clip, _emotion(clip), status[clip]) for clip in names]
         if not rows:
             clips = {*sounds, *videos}
-            why = matched(coverage, len(clips), sorted(clips - set(wanted)))
+            why = matched(coverage, len(clips), sorted(clips - set(names)))
             raise DataError(f"{source}: {why}; each needs its sound and its video")
         return Listing(
             rows=rows,
@@ -106,8 +106,8 @@ def _video_folder(source: Path, name: str | None) -> Path | None:
     """The folder `name`, or the first Video* folder with clips (VideoFlash before all others)."""
     if name is not None:
         return source / name
-    found = sorted(source.glob("Video*"), key=lambda path: (path.name != "VideoFlash", path.name))
-    return next((folder for folder in found if _clips(folder, _VIDEO_ENDINGS)), None)
+    folders = sorted(source.glob("Video*"), key=lambda path: (path.name != "VideoFlash", path.name))
+    return next((folder for folder in folders if _clips(folder, _VIDEO_ENDINGS)), None)
 
 
 def _emotion(clip: str) -> str:

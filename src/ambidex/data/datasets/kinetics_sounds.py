@@ -57,14 +57,14 @@ class KineticsSounds(Dataset):
         path = Path(self.config.annotations)
         entries = read_entries(read_table(path))
         classes = self._classes() or class_order([entry.label for entry in entries])
-        listed = [entry for entry in entries if entry.label in set(classes)]
+        selection = [entry for entry in entries if entry.label in set(classes)]
         folder = ClipFolder(source)
-        files = [folder.find(entry) for entry in listed]
-        there = {entry.label for entry, file in zip(listed, files, strict=True) if file}
+        files = [folder.find(entry) for entry in selection]
+        there = {entry.label for entry, file in zip(selection, files, strict=True) if file}
         missing = [name for name in classes if name not in there]
         coverage = [
             (entry.name, entry.label, FOUND if file else "missing")
-            for entry, file in zip(listed, files, strict=True)
+            for entry, file in zip(selection, files, strict=True)
         ]
         if missing and not (self.config.allow_missing_classes and there):
             why = matched(coverage, len(folder), folder.others(file for file in files if file))
@@ -72,10 +72,10 @@ class KineticsSounds(Dataset):
         notes = coverage_notes(coverage)
         if missing:
             notes.append(f"dropped, no clip found: {', '.join(missing)}")
-        if len(listed) < len(entries):
-            notes.append(f"{len(entries) - len(listed)} clips of other classes left out")
+        if len(selection) < len(entries):
+            notes.append(f"{len(entries) - len(selection)} clips of other classes left out")
         return Listing(
-            rows=[self._row(e, f, source) for e, f in zip(listed, files, strict=True) if f],
+            rows=[self._row(e, f, source) for e, f in zip(selection, files, strict=True) if f],
             modalities=("audio", "visual"),
             root=source,
             classes=tuple(name for name in classes if name in there),
@@ -107,10 +107,10 @@ class KineticsSounds(Dataset):
 
 def _loss(source: Path, why: str, path: Path, missing: Sequence[str], entries: Sequence[Entry]) -> str:
     """Why classes are empty: not in the list under that name, or none of their clips in the folder."""
-    known = {entry.label for entry in entries}
-    unlisted = [name for name in missing if name not in known]
+    labels = {entry.label for entry in entries}
+    unlisted = [name for name in missing if name not in labels]
     if unlisted:
-        examples = ", ".join(class_order(known)[:5])
+        examples = ", ".join(class_order(labels)[:5])
         return f"{path}: no clip has the label {_some(unlisted)}; its labels are like: {examples}"
     return (
         f"{source}: {why}; none for {_some(missing)}; names like <id>_<start>.mp4 are looked for; "

@@ -58,14 +58,14 @@ class Npz(Dataset):
 
     def _modalities(self, source: Path, arrays: Arrays, count: int) -> tuple[str, ...]:
         if self.config.modalities is None:
-            found = [
+            names = [
                 n for n, a in arrays.items() if a.ndim == 2 and a.dtype.kind in "fiu" and len(a) == count
             ]
-            if not found:
+            if not names:
                 raise DataError(
                     f"{source}: no array of numbers of shape [{count}, D]; it has: {_shapes(arrays)}"
                 )
-            return tuple(found)
+            return tuple(names)
         for name in self.config.modalities:
             array = _array(source, arrays, name)
             if array.ndim != 2 or len(array) != count or array.dtype.kind not in "fiu":
@@ -112,11 +112,11 @@ def _array(source: Path, arrays: Arrays, name: str) -> NDArray[Any]:
 def _texts(source: Path, arrays: Arrays, name: str, count: int | None = None) -> list[str]:
     """An array [N] of whole numbers or text as text."""
     array = _array(source, arrays, name)
-    wanted = "[N]" if count is None else f"[{count}]"
+    shape = "[N]" if count is None else f"[{count}]"
     if array.ndim != 1 or array.dtype.kind not in "iuU" or (count is not None and len(array) != count):
         raise DataError(
             f"{source}: array '{name}' is {array.dtype} of shape {list(array.shape)}, expected whole numbers or "
-            f"text of shape {wanted}"
+            f"text of shape {shape}"
         )
     return [str(value) for value in array.tolist()]
 

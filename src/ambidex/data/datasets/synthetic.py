@@ -157,10 +157,10 @@ def _write_one(
     seed: list[int],
 ) -> None:
     rng = np.random.default_rng(seed)
-    heard, hum = _shown(label, worth["audio"], shortcut, rng)
-    seen, tint = _shown(label, worth["visual"], shortcut, rng)
-    sound = draw_sound(look, speaker, heard, hum, rng)
-    write_clip(path, draw_sight(look, speaker, seen, tint, rng), sound, look)
+    audio_class, hum = _shown(label, worth["audio"], shortcut, rng)
+    visual_class, tint = _shown(label, worth["visual"], shortcut, rng)
+    sound = draw_sound(look, speaker, audio_class, hum, rng)
+    write_clip(path, draw_sight(look, speaker, visual_class, tint, rng), sound, look)
 
 
 def _shown(label: int, worth: list[float], shortcut: float, rng: np.random.Generator) -> tuple[int, int]:

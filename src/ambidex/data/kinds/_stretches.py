@@ -25,6 +25,6 @@ def masked_in_time(x: Tensor, share: float, draws: Draws) -> Tensor:
     width = (numbers[0] * ((share * steps).floor() + 1)).long()
     start = (numbers[1] * (steps - width + 1)).long()
     order = real[..., 0].cumsum(1)  # the real steps, counted from 1
-    chosen = real & ((order > start) & (order <= start + width))[..., None]
+    run = real & ((order > start) & (order <= start + width))[..., None]
     mean = torch.where(real, values, 0).sum(1, keepdim=True) / steps.clamp_min(1)[..., None]
-    return torch.cat([torch.where(chosen, mean, values), x[..., -1:]], dim=-1)
+    return torch.cat([torch.where(run, mean, values), x[..., -1:]], dim=-1)

@@ -168,14 +168,14 @@ class _Shapes:
         from ambidex.data.media.reasons import reason_of
         from ambidex.data.media.sequences import sequence_shape
 
-        reason, found = "", False
+        reason, success = "", False
         for cell in watched(self.cells, f"lengths of {self.name}", len(self.cells), "samples"):
             try:
                 shape = sequence_shape(cell, self.root, self.limits.bytes)
             except Exception as error:
                 reason = reason or f"{cell}: {reason_of(error, self.limits)}"
                 continue
-            found = True
+            success = True
             yield shape
-        if not found:
+        if not success:
             raise DataError(f"{self.name}: no sequence can be read; the first: {reason}")

@@ -27,10 +27,10 @@ def decode(path: Path, wants: Sequence[Request]) -> list[NDArray[Any]]:
         missing = check_structure(path, container)
         tracks, read = read_tracks(container, sorted(kinds))
         check_whole(path, container, missing, tracks, read)
-        found: dict[Any, NDArray[Any]] = {}
+        arrays: dict[Any, NDArray[Any]] = {}
         for kind, track in tracks.items():
             ask_for_damage(track)
-            found |= (
+            arrays |= (
                 sounds(track, wants, clock_start(container)) if kind == "audio" else pictures(track, wants)
             )
-    return [found[want] for want in wants]
+    return [arrays[want] for want in wants]

@@ -68,27 +68,27 @@ def pictures(track: Track, wants: Sequence[Any]) -> dict[Pictures, NDArray[np.ui
     Raises MediaError where a picture cannot be decoded, or the decoder says that one is incomplete, and where there are
     several and one alone is wanted.
     """
-    asked = [want for want in wants if isinstance(want, Pictures)]
-    if len(track.shown) > 1 and any(want.still for want in asked):
+    requests = [want for want in wants if isinstance(want, Pictures)]
+    if len(track.shown) > 1 and any(want.still for want in requests):
         raise MediaError(f"is a film of {len(track.shown)} pictures, expected one picture")
     times = sorted(packet.pts for packet in track.shown if packet.pts is not None)
     if len(times) == len(track.shown):
         duration = _last_duration(track, times)
         if track.stream.codec_context.name in _SKIPPABLE:
-            taken = [_Taken(want, frame_times(times, duration, want.count)) for want in asked]
-            in_order = _serve(track, taken, {time for one in taken for time in one.times})
-            if in_order and all(one.exact for one in taken):
-                return _stacked(taken)
+            takers = [_Taken(want, frame_times(times, duration, want.count)) for want in requests]
+            in_order = _serve(track, takers, {time for one in takers for time in one.times})
+            if in_order and all(one.exact for one in takers):
+                return _stacked(takers)
             track.stream.codec_context.flush_buffers()
-        taken = [_Taken(want, centres(times, duration, want.count)) for want in asked]
-        if _serve(track, taken, None):
-            return _stacked(taken)
+        takers = [_Taken(want, centres(times, duration, want.count)) for want in requests]
+        if _serve(track, takers, None):
+            return _stacked(takers)
         track.stream.codec_context.flush_buffers()
-    return _untimed(track, asked)
+    return _untimed(track, requests)
 
 
-def _stacked(taken: list[_Taken]) -> dict[Pictures, NDArray[np.uint8]]:
-    return {one.want: np.stack(one.pictures) for one in taken}
+def _stacked(takers: list[_Taken]) -> dict[Pictures, NDArray[np.uint8]]:
+    return {one.want: np.stack(one.pictures) for one in takers}
 
 
 def centres(times: Sequence[int], duration: int, count: int) -> list[int]:
@@ -105,22 +105,22 @@ def frame_times(times: Sequence[int], duration: int, count: int) -> list[int]:
     return [times[max(bisect_right(times, c) - 1, 0)] for c in centres(times, duration, count)]
 
 
-def _untimed(track: Track, asked: list[Pictures]) -> dict[Pictures, NDArray[np.uint8]]:
+def _untimed(track: Track, requests: list[Pictures]) -> dict[Pictures, NDArray[np.uint8]]:
     """Where packets have no times, or wrong ones, the order of the decoded pictures counts: decode twice."""
     count = sum(1 for _ in _decoded(track, None))
-    known = sorted(time for packet in track.shown if (time := at(packet)) is not None)
-    times = known if len(known) == count else list(range(count))
+    stated = sorted(time for packet in track.shown if (time := at(packet)) is not None)
+    times = stated if len(stated) == count else list(range(count))
     if not times:
         raise MediaError(_NOTHING)
     duration = max((times[-1] - times[0]) // max(len(times) - 1, 1), 0)
     track.stream.codec_context.flush_buffers()
-    taken = [_Taken(want, centres(times, duration, want.count)) for want in asked]
-    _serve(track, taken, None, times)
-    return _stacked(taken)
+    takers = [_Taken(want, centres(times, duration, want.count)) for want in requests]
+    _serve(track, takers, None, times)
+    return _stacked(takers)
 
 
 def _serve(
-    track: Track, taken: list[_Taken], wanted: set[int] | None, times: Sequence[int] | None = None
+    track: Track, takers: list[_Taken], wanted: set[int] | None, times: Sequence[int] | None = None
 ) -> bool:
     """Decode, and give every taker the picture shown at each of its times: the last that begins at or before it.
 
@@ -135,12 +135,12 @@ def _serve(
         if times is None and (begin is None or (before is not None and begin <= before)):
             return False
         if shown is not None:
-            for one in taken:
+            for one in takers:
                 one.take(shown, source, begin)
         shown, source, before = frame, packet, begin
     if shown is None:
         raise MediaError(_NOTHING)
-    for one in taken:
+    for one in takers:
         one.take(shown, source, None)
     return True
 

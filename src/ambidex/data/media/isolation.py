@@ -99,13 +99,13 @@ def _in_order(
     tasks: Iterable[Sequence[Item]],
     ahead: int,
 ) -> Iterator[list[Any]]:
-    waiting: deque[Future[list[Any]]] = deque()
+    queue: deque[Future[list[Any]]] = deque()
     for task in tasks:
-        waiting.append(threads.submit(work, task))
-        if len(waiting) > ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+        queue.append(threads.submit(work, task))
+        if len(queue) > ahead:
+            yield queue.popleft().result()
+    while queue:
+        yield queue.popleft().result()
 
 
 class Worker(Generic[Result]):

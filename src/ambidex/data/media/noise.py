@@ -12,5 +12,5 @@ def noisy(pictures: NDArray[np.uint8], deviation: float) -> NDArray[np.uint8]:
     The noise depends on the pictures' own bytes: the same clip gets the same noise in every run and order.
     """
     generator = np.random.default_rng(zlib.crc32(pictures.tobytes()))
-    drawn = generator.standard_normal(pictures.shape, dtype=np.float32) * (255 * deviation)
-    return np.clip(np.rint(pictures + drawn), 0, 255).astype(np.uint8)
+    noise = generator.standard_normal(pictures.shape, dtype=np.float32) * (255 * deviation)
+    return np.clip(np.rint(pictures + noise), 0, 255).astype(np.uint8)

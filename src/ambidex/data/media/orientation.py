@@ -101,9 +101,9 @@ def _chunk(data: bytes, place: int, name: bytes, head: str, padded: bool) -> byt
     """The first chunk called `name` of a png or RIFF file."""
     while place + 8 <= len(data):
         first, second = struct.unpack_from(head, data, place)
-        found, size = (second, first) if isinstance(first, int) else (first, second)
+        chunk_name, size = (second, first) if isinstance(first, int) else (first, second)
         body = data[place + 8 : place + 8 + size]
-        if found == name:
+        if chunk_name == name:
             return body
         place += 8 + size + (size & 1 if padded else 4)  # a png chunk ends with its checksum
     return b""

@@ -49,15 +49,15 @@ def sounds(track: Track, wants: Sequence[Any], start: float) -> dict[Sound, NDAr
 
     `start`: second 0 of the clip on the file's clock. Raises MediaError where the sound cannot be decoded.
     """
-    asked = [want for want in wants if isinstance(want, Sound)]
+    requests = [want for want in wants if isinstance(want, Sound)]
     _check_channels(track)
-    runs = _runs(track, max(want.seconds for want in asked) + _MARGIN, start)
+    runs = _runs(track, max(want.seconds for want in requests) + _MARGIN, start)
     lengths = {
-        rate: max(w.seconds for w in asked if w.sample_rate == rate)
-        for rate in {w.sample_rate for w in asked}
+        rate: max(w.seconds for w in requests if w.sample_rate == rate)
+        for rate in {w.sample_rate for w in requests}
     }
     waveforms = {rate: _placed(runs, rate, seconds) for rate, seconds in lengths.items()}
-    return {want: waveforms[want.sample_rate][: round(want.seconds * want.sample_rate)] for want in asked}
+    return {want: waveforms[want.sample_rate][: round(want.seconds * want.sample_rate)] for want in requests}
 
 
 def _check_channels(track: Track) -> None:

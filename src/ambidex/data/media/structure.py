@@ -43,8 +43,8 @@ def _riff(stream: BinaryIO, size: int) -> int | None:
     while len(head := stream.read(8)) == 8:
         length = int.from_bytes(head[4:], "little")
         if head[:4] == b"data":
-            known = 0 < length < _UNKNOWN_RIFF
-            return max(stream.tell() + length - size, 0) if known else 0
+            has_length = 0 < length < _UNKNOWN_RIFF
+            return max(stream.tell() + length - size, 0) if has_length else 0
         stream.seek(length + (length & 1), 1)
     return 0
 

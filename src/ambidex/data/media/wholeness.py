@@ -131,8 +131,8 @@ def _check_matroska(container: Any, read: Collection[Track]) -> None:
 def _tagged_end(stream: Any) -> float:
     """The end of one stream as its tag states it (00:00:02.023000000), in seconds; 0 where there is none."""
     for name, text in stream.metadata.items():
-        if name.startswith("DURATION") and (found := _CLOCK.fullmatch(text.strip())):
-            return int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3])
+        if name.startswith("DURATION") and (match := _CLOCK.fullmatch(text.strip())):
+            return int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3])
     return 0.0
 
 

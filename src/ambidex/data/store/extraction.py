@@ -161,6 +161,6 @@ def _media(path: Path, kinds: Mapping[str, MediaKind], silent: list[str]) -> Sam
     """The samples of one file, which is decoded once; `silent` gets the modalities whose sound is muted."""
     decoded = decode(path, [kind.request() for kind in kinds.values()])
     silent += [
-        name for (name, kind), given in zip(kinds.items(), decoded, strict=True) if kind.is_silent(given)
+        name for (name, kind), array in zip(kinds.items(), decoded, strict=True) if kind.is_silent(array)
     ]
-    return {name: kind.made(given) for (name, kind), given in zip(kinds.items(), decoded, strict=True)}
+    return {name: kind.made(array) for (name, kind), array in zip(kinds.items(), decoded, strict=True)}

@@ -20,7 +20,12 @@ def accepted_rows(manifest: Manifest, shards: Sequence[Shard]) -> list[Row]:
 
 
 def write_index(
-    folder: Path, manifest: Manifest, rows: Sequence[Row], wants: Wants, shards: Sequence[Shard], kept: Any
+    folder: Path,
+    manifest: Manifest,
+    rows: Sequence[Row],
+    wants: Wants,
+    shards: Sequence[Shard],
+    parameters: Any,
 ) -> dict[str, Any]:
     """Write samples.csv and index.json. `kept`: the parameters that shaped the content.
 
@@ -45,7 +50,7 @@ def write_index(
         "samples": samples,
         "shards": [shard.entry for shard in shards if shard.accepted],
         "rejected": len(manifest.rows) - len(rows),
-        "extract": kept,
+        "extract": parameters,
         "manifest": manifest.fingerprint,
         **manifest.facts,
     }

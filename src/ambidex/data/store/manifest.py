@@ -91,10 +91,10 @@ def _row(
 
 
 def _check_rows(table: Path, rows: Sequence[Row], classes: Sequence[str]) -> None:
-    known, seen = set(classes), set[str]()
+    allowed, seen = set(classes), set[str]()
     for number, row in enumerate(rows, start=2):
         where = f"{table}:{number}"
-        if row.label not in known:
+        if row.label not in allowed:
             raise DataError(f"{where}: label '{row.label}' is not in the class list: {', '.join(classes)}")
         if row.split not in SPLITS:
             raise DataError(f"{where}: split '{row.split}', expected one of {', '.join(SPLITS)}")

@@ -73,7 +73,12 @@ class StorePart:
 
 
 def write_part(
-    folder: Path, manifest: Path, part: Part, kept: Any, wants: Wants, shards: Sequence[tuple[int, Shard]]
+    folder: Path,
+    manifest: Path,
+    part: Part,
+    parameters: Any,
+    wants: Wants,
+    shards: Sequence[tuple[int, Shard]],
 ) -> dict[str, Any]:
     """Write all but the shards of a part store into `folder`. `kept`: the parameters that shape its content.
 
@@ -87,12 +92,12 @@ def write_part(
         "version": VERSION,
         "of": part.of,
         "manifest": [sha256(copy) for copy in copies],
-        "parameters": kept,
+        "parameters": parameters,
         "measured": {name: kind.config.model_dump(mode="json") for name, kind in wants.items()},
         "code": running_code() or "",
     }
-    listed = [{"number": number, **asdict(shard)} for number, shard in shards]
-    write_json(folder / PART_FILE, {"index": part.index, "origin": origin, "shards": listed})
+    entries = [{"number": number, **asdict(shard)} for number, shard in shards]
+    write_json(folder / PART_FILE, {"index": part.index, "origin": origin, "shards": entries})
     samples = sum(len(shard.accepted) for _, shard in shards)
     rejected = sum(len(shard.rejected) for _, shard in shards)
     return {"part": part.index, "of": part.of, "samples": samples, "rejected": rejected}
@@ -109,18 +114,20 @@ def read_parts(folder: Path) -> list[StorePart]:
             f"{folder}: no folder in it holds a part of a feature store; run extract with extract.part"
         )
     parts = sorted((_read(path) for path in files), key=lambda part: part.index)
-    first, found = parts[0], dict[int, StorePart]()
+    first, by_index = parts[0], dict[int, StorePart]()
     for part in parts:
         for key, what in _ORIGIN.items():
             if part.origin[key] != first.origin[key]:
                 raise DataError(
                     f"{part.folder}: made from {what} than {first.folder}; extract the parts again"
                 )
-        if part.index in found:
+        if part.index in by_index:
             twice = f"part {part.index} of {part.origin['of']} is given twice"
-            raise DataError(f"{folder}: {twice}, in {found[part.index].folder.name} and {part.folder.name}")
-        found[part.index] = part
-    missing = [str(index) for index in range(first.origin["of"]) if index not in found]
+            raise DataError(
+                f"{folder}: {twice}, in {by_index[part.index].folder.name} and {part.folder.name}"
+            )
+        by_index[part.index] = part
+    missing = [str(index) for index in range(first.origin["of"]) if index not in by_index]
     if missing:
         raise DataError(
             f"{folder}: of {first.origin['of']} parts, missing: {', '.join(missing)} (counted from 0)"

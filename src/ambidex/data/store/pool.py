@@ -37,20 +37,20 @@ def extracted(
     """
     if not any(isinstance(kind, MediaKind) for kind in wants.values()):
         return (extract_rows(task, wants, root, limits) for task in tasks)
-    wanted = workers or min(cores(), rows // _WORTH_A_PROCESS)
-    count = max(1, min(wanted, -(-rows // TASK)))
+    processes = workers or min(cores(), rows // _WORTH_A_PROCESS)
+    count = max(1, min(processes, -(-rows // TASK)))
     return _decoded(tasks, wants, root, limits, count)
 
 
 def _decoded(
     tasks: Iterable[Sequence[Row]], wants: Wants, root: Path, limits: Limits, workers: int
 ) -> Generator[Batch, None, None]:
-    given = list(tasks)
+    task_list = list(tasks)
     own = -(-_COPIES * sample_bytes(wants) // MEBIBYTE)  # what the tensors themselves take is not the file's
     function = partial(_row, wants=wants, root=root, limits=limits)
-    answers = isolated(function, given, workers, replace(limits, megabytes=limits.megabytes + own))
+    answers = isolated(function, task_list, workers, replace(limits, megabytes=limits.megabytes + own))
     try:
-        for rows, results in zip(given, answers, strict=True):
+        for rows, results in zip(task_list, answers, strict=True):
             yield Batch.of(
                 _rejected(row, result, wants, limits) if isinstance(result, Death) else result
                 for row, result in zip(rows, results, strict=True)

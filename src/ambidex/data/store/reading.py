@@ -174,19 +174,19 @@ class FeatureStore:
 
     def _that_have(self, name: str, rows: Tensor) -> Tensor:
         """Those of `rows` that have the modality. Raises DataError where none has."""
-        chosen = rows[self.present[name][rows]] if name in self.present else rows
-        if not len(chosen):
+        own_rows = rows[self.present[name][rows]] if name in self.present else rows
+        if not len(own_rows):
             raise DataError(f"{self.path}: no sample of split 'train' has {name}")
-        return chosen
+        return own_rows
 
     def _measured(self, name: str, rows: Tensor) -> InputSpec:
         """The modality's description with mean and deviation of `rows`."""
         spec, chunks = self.inputs[name], torch.split(rows, _CHUNK)
-        found = (
+        parts = (
             Moments.total([spec.owner.moments(sample) for sample in self.gather(name, chunk).numpy()])
             for chunk in chunks
         )
-        moments = Moments.total([part for part in found if part])
+        moments = Moments.total([part for part in parts if part])
         assert moments is not None
         return replace(spec, mean=moments.mean, std=tuple(moments.std))
 
@@ -218,9 +218,11 @@ def _read_index(path: Path) -> dict[str, Any]:
     for name in info["order"]:
         if name not in info["modalities"]:
             raise DataError(f"{file}: modalities.{name}: missing; {_MEND}")
-        stated, meant = info["modalities"][name]["dtype"], owner_of(info["modalities"][name]["kind"]).dtype
-        if stated != meant:
-            raise DataError(f"{file}: modalities.{name}.dtype: got '{stated}', expected '{meant}'; {_MEND}")
+        stated, expected = info["modalities"][name]["dtype"], owner_of(info["modalities"][name]["kind"]).dtype
+        if stated != expected:
+            raise DataError(
+                f"{file}: modalities.{name}.dtype: got '{stated}', expected '{expected}'; {_MEND}"
+            )
     return info
 
 
@@ -269,8 +271,10 @@ def _map_shard(file: Path, entry: dict[str, Any], inputs: dict[str, InputSpec]) 
         if name not in headers:
             raise DataError(f"{file}: {name} is missing; {_MEND}")
         if (headers[name].dtype, headers[name].shape) != expected:
-            found = f"{list(headers[name].shape)} {headers[name].dtype}"
-            raise DataError(f"{file}: {name} is {found}, expected {list(expected[1])} {expected[0]}; {_MEND}")
+            actual = f"{list(headers[name].shape)} {headers[name].dtype}"
+            raise DataError(
+                f"{file}: {name} is {actual}, expected {list(expected[1])} {expected[0]}; {_MEND}"
+            )
     tensors = read_tensors(file, hint=_MEND)
     return {name: tensors[name] for name in inputs}
 

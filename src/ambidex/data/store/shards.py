@@ -100,11 +100,11 @@ def slices(
     With `part`: every `part.of`-th of those slices, from number `part.index` on, which are the same as without.
     """
     cuts = list(enumerate(rows[start : start + size] for start in range(0, len(rows), size)))
-    mine = cuts if part is None else cuts[part.index :: part.of]
+    own_cuts = cuts if part is None else cuts[part.index :: part.of]
     shapes = {
         name: kind.shape for name, kind in wants.items()
     }  # measured on all samples, not on the slice's own
-    return [Slice(k, cut, digest([base, shapes, _stamps(cut, wants, root)])) for k, cut in mine]
+    return [Slice(k, cut, digest([base, shapes, _stamps(cut, wants, root)])) for k, cut in own_cuts]
 
 
 def write_shard(folder: Path, part: Slice, batch: Batch, wants: Wants) -> Shard:
@@ -156,7 +156,7 @@ def _stamps(rows: Sequence[Row], wants: Wants, root: Path) -> list[Any]:
 
 def _stamp(root: Path, cell: str, kind: Kind) -> Any:
     try:
-        found = (root / kind.file_of(cell)).stat()
-        return [cell, found.st_size, found.st_mtime_ns]
+        status = (root / kind.file_of(cell)).stat()
+        return [cell, status.st_size, status.st_mtime_ns]
     except (OSError, ValueError, MediaError):
         return [cell]

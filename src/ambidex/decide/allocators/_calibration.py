@@ -31,8 +31,8 @@ class Calibration(NamedTuple):
         return {
             "temperatures": (1 / self.inverse).tolist(),
             "global_temperature": 1 / self.final,
-            "gradient_norm": max(found.gradient_norm for found in self.parts),
-            "iterations": sum(found.iterations for found in self.parts),
+            "gradient_norm": max(part.gradient_norm for part in self.parts),
+            "iterations": sum(part.iterations for part in self.parts),
         }
 
 
@@ -41,7 +41,7 @@ def calibrate(likelihood: Likelihood, shrinkage: float) -> Calibration:
     alone = [
         fit_modality_weights(Likelihood(z[None], likelihood.labels), shrinkage, *BOUNDS) for z in likelihood.z
     ]
-    inverse = np.concatenate([found.x for found in alone])
+    inverse = np.concatenate([minimum.x for minimum in alone])
     final = fit_scale(likelihood, inverse, shrinkage)
     return Calibration(inverse, final.x.item(), (*alone, final))
 

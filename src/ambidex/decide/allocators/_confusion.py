@@ -28,8 +28,8 @@ def evidence_tables(probabilities: Array, labels: NDArray[np.int64], strength: f
     counts = np.einsum("nc,mnk->mck", of_class, probabilities)
     there = heard_by_modality(probabilities)
     number = np.maximum(there.sum(axis=1), 1)
-    known = probabilities[:, np.arange(samples), labels].sum(axis=1) / number
-    own = np.clip(known, 1 / classes, _SURE)[:, None, None]
+    mean_probability = probabilities[:, np.arange(samples), labels].sum(axis=1) / number
+    own = np.clip(mean_probability, 1 / classes, _SURE)[:, None, None]
     diagonal = np.eye(classes)[None]
     plain = own * diagonal + (1 - own) / (classes - 1) * (1 - diagonal)
     size = (there @ of_class)[:, :, None]

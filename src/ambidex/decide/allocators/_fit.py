@@ -60,8 +60,10 @@ def fit_modality_weights(
 
     def objective(a: Array) -> tuple[float, Array]:
         value, gradient = likelihood.value(a[:, None])
-        away = a - centre
-        return value + 0.5 * strength * float(away @ away), gradient.sum(axis=1) + strength * away
+        deviation = a - centre
+        return value + 0.5 * strength * float(deviation @ deviation), gradient.sum(
+            axis=1
+        ) + strength * deviation
 
     return minimise(objective, np.full(len(likelihood.z), centre), lower, upper)
 
@@ -78,13 +80,13 @@ def fit_category_weights(
     Classes where `fixed` [C] keep the anchor.
     """
     strength = shrinkage / len(likelihood.rows)
-    wanted = np.repeat(anchor[:, None], likelihood.z.shape[2], axis=1)
+    centre = np.repeat(anchor[:, None], likelihood.z.shape[2], axis=1)
 
     def objective(weights: Array) -> tuple[float, Array]:
         value, gradient = likelihood.value(weights)
-        away = weights - wanted
-        return value + 0.5 * strength * float((away * away).sum()), gradient + strength * away
+        deviation = weights - centre
+        return value + 0.5 * strength * float((deviation * deviation).sum()), gradient + strength * deviation
 
-    lower = np.where(fixed, wanted, 0.0)
-    upper = np.where(fixed, wanted, np.inf)
-    return minimise(objective, wanted if start is None else start, lower, upper)
+    lower = np.where(fixed, centre, 0.0)
+    upper = np.where(fixed, centre, np.inf)
+    return minimise(objective, centre if start is None else start, lower, upper)

@@ -40,11 +40,11 @@ def fit_pool(both: Likelihood, shrinkage: float) -> Pool:
     half = len(both.z) // 2
     head = Likelihood(both.z[:half], both.labels)
     probes = Likelihood(both.z[half:], both.labels)
-    loud = fit_scale(head, np.ones(half), shrinkage)
+    loudness = fit_scale(head, np.ones(half), shrinkage)
     scale = calibrate(probes, shrinkage)
-    factor = np.concatenate([np.full(half, loud.x.item()), scale.factor])
+    factor = np.concatenate([np.full(half, loudness.x.item()), scale.factor])
     level = both.z * factor[:, None, None]
     opinions = Likelihood(np.stack([level[:half].sum(axis=0), level[half:].sum(axis=0)]), both.labels)
-    found = fit_modality_weights(opinions, shrinkage, centre=0.5)
-    parts = (loud, *scale.parts, found)
-    return Pool(factor * np.repeat(found.x, half), found.x, scale.inverse, parts)
+    minimum = fit_modality_weights(opinions, shrinkage, centre=0.5)
+    parts = (loudness, *scale.parts, minimum)
+    return Pool(factor * np.repeat(minimum.x, half), minimum.x, scale.inverse, parts)

@@ -24,9 +24,9 @@ class Chosen(NamedTuple):
 
     def record(self, strengths: Sequence[float]) -> dict[str, Any]:
         """For an allocator's record; an infinite strength is None."""
-        tried = dict(zip(map(str, strengths), self.losses.tolist(), strict=True))
+        losses = dict(zip(map(str, strengths), self.losses.tolist(), strict=True))
         strength = strengths[self.place]
-        return {"strength": None if strength == np.inf else strength, "cross_validated_nll": tried}
+        return {"strength": None if strength == np.inf else strength, "cross_validated_nll": losses}
 
 
 def choose_strength(

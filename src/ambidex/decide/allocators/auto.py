@@ -138,8 +138,8 @@ def _splits(held_out: HeldOut, config: Any) -> Iterator[tuple[Any, Any]]:
 
 def _predict(candidate: _Candidate, outside: HeldOut, inside: HeldOut) -> Tensor:
     assert candidate.source is not None
-    given = outside.stack(candidate.source)
-    allocator = candidate.kind.fit(candidate.config, given, outside.labels, outside.groups).eval()
+    contributions = outside.stack(candidate.source)
+    allocator = candidate.kind.fit(candidate.config, contributions, outside.labels, outside.groups).eval()
     with torch.no_grad():
         logits: Tensor = allocator(inside.stack(candidate.source))
     return logits

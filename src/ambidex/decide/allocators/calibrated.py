@@ -30,8 +30,8 @@ class Calibrated(WeightedSum):
         likelihood = Likelihood.of(contributions, labels)
         scale = calibrate(likelihood, config.shrinkage)
         level = Likelihood(likelihood.z * scale.factor[:, None, None], likelihood.labels)
-        found = fit_modality_weights(level, config.shrinkage)
-        record = {**scale.record(), "modality_weights": found.x.tolist()}
-        record["gradient_norm"] = max(found.gradient_norm, *(p.gradient_norm for p in scale.parts))
-        factor = np.asarray(found.x * scale.factor)
+        minimum = fit_modality_weights(level, config.shrinkage)
+        record = {**scale.record(), "modality_weights": minimum.x.tolist()}
+        record["gradient_norm"] = max(minimum.gradient_norm, *(p.gradient_norm for p in scale.parts))
+        factor = np.asarray(minimum.x * scale.factor)
         return cls.fitted(config, factor[:, None], contributions.shape, record)

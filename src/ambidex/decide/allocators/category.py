@@ -47,17 +47,17 @@ class Category(WeightedSum):
         def path(rest: Rows) -> Iterator[Judge]:
             return _path(likelihood, rest, config.shrinkage, strengths)
 
-        chosen = choose_strength(likelihood.labels, groups, config, len(strengths), path)
+        choice = choose_strength(likelihood.labels, groups, config, len(strengths), path)
         anchor = fit_modality_weights(likelihood, config.shrinkage).x
         fixed = _too_few(likelihood)
-        found = fit_category_weights(likelihood, anchor, strengths[chosen.place], fixed)
+        minimum = fit_category_weights(likelihood, anchor, strengths[choice.place], fixed)
         record = {
-            **found.record(),
-            **chosen.record(strengths),
+            **minimum.record(),
+            **choice.record(strengths),
             "modality_weights": anchor.tolist(),
             "fallback_classes": np.flatnonzero(fixed).tolist(),
         }
-        return cls.fitted(config, found.x, contributions.shape, record)
+        return cls.fitted(config, minimum.x, contributions.shape, record)
 
 
 def _path(
@@ -69,7 +69,7 @@ def _path(
     weights: Array | None = None
     for strength in strengths:
         weights = fit_category_weights(fitted_on, anchor, strength, fixed, start=weights).x
-        yield lambda held_out, found=weights: likelihood.subset(held_out).losses(found)  # type: ignore[misc]
+        yield lambda held_out, weights=weights: likelihood.subset(held_out).losses(weights)  # type: ignore[misc]
 
 
 def _too_few(likelihood: Likelihood) -> NDArray[np.bool_]:

@@ -51,12 +51,12 @@ class Confidence(Allocator):
         """Calibrate each modality, then two numbers on the fused likelihood."""
         likelihood = Likelihood.of(contributions, labels)
         inverse = calibrate(likelihood, config.shrinkage).inverse
-        found = _fit(likelihood, inverse, config)
+        minimum = _fit(likelihood, inverse, config)
         allocator = cls(config, *contributions.shape[1:])
         allocator.inverse.copy_(torch.from_numpy(inverse))
-        allocator.beta.fill_(float(found.x[0]))
-        allocator.scale.fill_(float(found.x[1]))
-        allocator.record = {**found.record(), "beta": float(found.x[0]), "scale": float(found.x[1])}
+        allocator.beta.fill_(float(minimum.x[0]))
+        allocator.scale.fill_(float(minimum.x[1]))
+        allocator.record = {**minimum.record(), "beta": float(minimum.x[0]), "scale": float(minimum.x[1])}
         return allocator
 
     def allocate(self, contributions: Tensor) -> Tensor:
@@ -95,14 +95,14 @@ def _fit(likelihood: Likelihood, inverse: Array, config: Any) -> Minimum:
         beta, scale = x
         w = there * np.exp(beta * (g - g.max(axis=1, keepdims=True)))
         w /= np.maximum(w.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
-        summed = number * np.einsum("nm,nmc->nc", w, z)
+        total = number * np.einsum("nm,nmc->nc", w, z)
         slope = number * np.einsum("nm,nmc->nc", w * (g - (w * g).sum(axis=1, keepdims=True)), z)
-        log_p = Likelihood(summed[None], likelihood.labels).log_probabilities(np.full((1, 1), scale))
+        log_p = Likelihood(total[None], likelihood.labels).log_probabilities(np.full((1, 1), scale))
         residual = np.exp(log_p)
         residual[rows, likelihood.labels] -= 1
         penalty = config.beta_shrinkage * beta**2 + config.shrinkage * (scale - 1) ** 2
         pull = np.array([config.beta_shrinkage * beta, config.shrinkage * (scale - 1)]) / count
-        gradient = np.array([(residual * scale * slope).sum(), (residual * summed).sum()]) / count
+        gradient = np.array([(residual * scale * slope).sum(), (residual * total).sum()]) / count
         value = -float(log_p[rows, likelihood.labels].mean()) + 0.5 * penalty / count
         return value, gradient + pull
 

@@ -64,9 +64,9 @@ class Confusion(Allocator):
         def path(rest: Rows) -> Iterator[Judge]:
             return _path(both, rest, config.shrinkage, strengths)
 
-        chosen = choose_strength(both.labels, groups, config, len(strengths), path)
+        choice = choose_strength(both.labels, groups, config, len(strengths), path)
         pool = fit_pool(both, config.shrinkage)
-        tables = _tables(both, pool, strengths[chosen.place])
+        tables = _tables(both, pool, strengths[choice.place])
         allocator = cls(config, len(pool.inverse), both.z.shape[2])
         allocator.factor.copy_(torch.from_numpy(pool.factor))
         allocator.scale.copy_(torch.from_numpy(pool.inverse))
@@ -74,7 +74,7 @@ class Confusion(Allocator):
         counts = np.bincount(both.labels, minlength=both.z.shape[2])
         allocator.record = {
             **pool.record(),
-            **chosen.record(strengths),
+            **choice.record(strengths),
             "fallback_classes": np.flatnonzero(counts < MINIMUM_SAMPLES).tolist(),
         }
         return allocator
@@ -84,8 +84,8 @@ class Confusion(Allocator):
         level = contributions * self.factor[:, None]
         pooled = level[:, : self.modalities] + level[:, self.modalities :]
         probes = contributions[:, self.modalities :]
-        said = (probes * self.scale[:, None]).softmax(dim=2) * heard(probes)[:, :, None]
-        return pooled + torch.einsum("nmk,mck->nmc", said, self.tables)
+        probabilities = (probes * self.scale[:, None]).softmax(dim=2) * heard(probes)[:, :, None]
+        return pooled + torch.einsum("nmk,mck->nmc", probabilities, self.tables)
 
 
 def _path(both: Likelihood, rest: Rows, shrinkage: float, strengths: Sequence[float]) -> Iterator[Judge]:
@@ -94,7 +94,7 @@ def _path(both: Likelihood, rest: Rows, shrinkage: float, strengths: Sequence[fl
     pool = fit_pool(fitted_on, shrinkage)
     for strength in strengths:
         tables = _tables(fitted_on, pool, strength)
-        yield lambda held_out, found=tables: _losses(both.subset(held_out), pool, found)  # type: ignore[misc]
+        yield lambda held_out, tables=tables: _losses(both.subset(held_out), pool, tables)  # type: ignore[misc]
 
 
 def _tables(both: Likelihood, pool: Pool, strength: float) -> Array:

@@ -32,11 +32,11 @@ class Ensemble(Allocator):
     @classmethod
     def fit(cls, config: Any, contributions: Tensor, labels: Tensor, groups: Sequence[str]) -> Self:
         """M temperatures, each by the NLL of one probe alone."""
-        found = calibrate(Likelihood.of(contributions, labels), config.shrinkage)
+        calibration = calibrate(Likelihood.of(contributions, labels), config.shrinkage)
         allocator = cls(config, *contributions.shape[1:])
-        allocator.inverse.copy_(torch.from_numpy(found.inverse))
+        allocator.inverse.copy_(torch.from_numpy(calibration.inverse))
         allocator.record = {
-            key: value for key, value in found.record().items() if key != "global_temperature"
+            key: value for key, value in calibration.record().items() if key != "global_temperature"
         }
         return allocator
 

@@ -56,13 +56,13 @@ class Gate(Allocator):
         def path(rest: Rows) -> Iterator[Judge]:
             return _path(z, labels, torch.from_numpy(rest), config, steps)
 
-        chosen = choose_strength(labels.numpy(), groups, config, len(steps), path)
+        choice = choose_strength(labels.numpy(), groups, config, len(steps), path)
         factor = _factor(z, labels, config)
-        *_, network = _train(z * factor[:, None], labels, config, [steps[chosen.place]])
+        *_, network = _train(z * factor[:, None], labels, config, [steps[choice.place]])
         allocator = cls(config, *contributions.shape[1:])
         allocator.factor.copy_(factor)
         allocator.network.load_state_dict(network.state_dict())
-        record = chosen.record(steps)
+        record = choice.record(steps)
         allocator.record = {"steps": record.pop("strength"), **record}
         return allocator
 
@@ -109,14 +109,14 @@ def _train(z: Tensor, labels: Tensor, config: Any, steps: Sequence[int]) -> Iter
     network = _network(config, *z.shape[1:])
     optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
     done = 0
-    for wanted in steps:
-        for _ in range(wanted - done):
+    for count in steps:
+        for _ in range(count - done):
             optimizer.zero_grad()
             loss = nn.functional.cross_entropy(_gated(network, z).sum(dim=1), labels, reduction="sum")
-            away = network.outer.square().sum() + network.prior.square().sum()
-            (loss + config.shrinkage / 2 * away).backward()  # type: ignore[no-untyped-call]
+            penalty = network.outer.square().sum() + network.prior.square().sum()
+            (loss + config.shrinkage / 2 * penalty).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-        done = wanted
+        done = count
         yield network
 
 

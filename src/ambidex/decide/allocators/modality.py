@@ -22,5 +22,5 @@ class Modality(WeightedSum):
     @classmethod
     def fit(cls, config: Any, contributions: Tensor, labels: Tensor, groups: Sequence[str]) -> Self:
         """One convex problem in M weights, solved to convergence."""
-        found = fit_modality_weights(Likelihood.of(contributions, labels), config.shrinkage)
-        return cls.fitted(config, found.x[:, None], contributions.shape, found.record())
+        minimum = fit_modality_weights(Likelihood.of(contributions, labels), config.shrinkage)
+        return cls.fitted(config, minimum.x[:, None], contributions.shape, minimum.record())

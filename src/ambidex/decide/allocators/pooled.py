@@ -32,10 +32,10 @@ class Pooled(Allocator):
     @classmethod
     def fit(cls, config: Any, contributions: Tensor, labels: Tensor, groups: Sequence[str]) -> Self:
         """From contributions and probes [N, 2 M, C]."""
-        found = fit_pool(Likelihood.of(contributions, labels), config.shrinkage)
+        pool = fit_pool(Likelihood.of(contributions, labels), config.shrinkage)
         allocator = cls(config, contributions.shape[1] // 2, contributions.shape[2])
-        allocator.factor.copy_(torch.from_numpy(found.factor))
-        allocator.record = found.record()
+        allocator.factor.copy_(torch.from_numpy(pool.factor))
+        allocator.record = pool.record()
         return allocator
 
     def allocate(self, contributions: Tensor) -> Tensor:

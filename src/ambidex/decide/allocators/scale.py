@@ -28,6 +28,6 @@ class Scale(WeightedSum):
         """One convex problem in one number, solved to convergence."""
         likelihood = Likelihood.of(contributions, labels)
         plain = np.ones((len(likelihood.z), 1))
-        found = fit_scale(likelihood, plain, config.shrinkage)
-        record = {**found.record(), "temperature": 1 / found.x.item()}
-        return cls.fitted(config, plain * found.x, contributions.shape, record)
+        minimum = fit_scale(likelihood, plain, config.shrinkage)
+        record = {**minimum.record(), "temperature": 1 / minimum.x.item()}
+        return cls.fitted(config, plain * minimum.x, contributions.shape, record)

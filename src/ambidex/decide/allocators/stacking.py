@@ -58,25 +58,25 @@ class Stacking(Allocator):
         def path(rest: Rows) -> Iterator[Judge]:
             return _path(likelihood, rest, config, strengths)
 
-        chosen = choose_strength(likelihood.labels, groups, config, len(strengths), path)
+        choice = choose_strength(likelihood.labels, groups, config, len(strengths), path)
         scale = calibrate(likelihood, config.shrinkage)
-        found = fit_stacking(scaled(likelihood, scale.factor), strengths[chosen.place], config.l1_ratio)
+        minimum = fit_stacking(scaled(likelihood, scale.factor), strengths[choice.place], config.l1_ratio)
         allocator = cls(config, *contributions.shape[1:])
         allocator.inverse.copy_(torch.from_numpy(scale.factor))
-        matrices, bias = _split(found.x, *contributions.shape[1:])
+        matrices, bias = _split(minimum.x, *contributions.shape[1:])
         allocator.matrices += torch.from_numpy(matrices)
         allocator.bias.copy_(torch.from_numpy(bias))
-        allocator.record = {**found.record(), **chosen.record(strengths)}
+        allocator.record = {**minimum.record(), **choice.record(strengths)}
         return allocator
 
     def allocate(self, contributions: Tensor) -> Tensor:
         """Contributions [N, M, C] through their matrices, the bias split evenly over those that the sample has."""
         z, there = contributions * self.inverse[:, None], heard(contributions)
-        said = torch.einsum("nmc,mcd->nmd", z, self.matrices)
+        products = torch.einsum("nmc,mcd->nmd", z, self.matrices)
         if there.all():
-            return said + self.bias / self.modalities
+            return products + self.bias / self.modalities
         number = there.sum(dim=1, keepdim=True).clamp_min(1)
-        return said + self.bias * (there / number)[:, :, None]
+        return products + self.bias * (there / number)[:, :, None]
 
 
 def scaled(likelihood: Likelihood, factor: Array) -> Likelihood:

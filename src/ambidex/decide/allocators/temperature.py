@@ -26,5 +26,5 @@ class Temperature(WeightedSum):
     @classmethod
     def fit(cls, config: Any, contributions: Tensor, labels: Tensor, groups: Sequence[str]) -> Self:
         """M + 1 one-dimensional problems, each solved to convergence."""
-        found = calibrate(Likelihood.of(contributions, labels), config.shrinkage)
-        return cls.fitted(config, found.factor[:, None], contributions.shape, found.record())
+        calibration = calibrate(Likelihood.of(contributions, labels), config.shrinkage)
+        return cls.fitted(config, calibration.factor[:, None], contributions.shape, calibration.record())

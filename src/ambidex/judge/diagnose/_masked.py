@@ -68,14 +68,14 @@ def exchange_sentences(evaluation: Evaluation) -> list[str]:
 
 def origin_sentences(evaluation: Evaluation) -> list[str]:
     """What `origin` says, for a head that is not additive; nothing for the others."""
-    found = origin(evaluation)
-    if found["kind"] == "blocks":
+    record = origin(evaluation)
+    if record["kind"] == "blocks":
         return []
-    said = (
+    sentence = (
         "The head is not additive: contributions are Shapley values of its logits, absent features by rule "
-        f"'{found['absent']}', {along(plan_of(evaluation))}"
+        f"'{record['absent']}', {along(plan_of(evaluation))}"
     )
-    listed = "; ".join(
-        f"{m} {e['mean']:.2g} on average, {e['largest']:.2g} at most" for m, e in found["error"].items()
+    listing = "; ".join(
+        f"{m} {e['mean']:.2g} on average, {e['largest']:.2g} at most" for m, e in record["error"].items()
     )
-    return [f"{said}; standard error of the orders: {listed}." if listed else f"{said}."]
+    return [f"{sentence}; standard error of the orders: {listing}." if listing else f"{sentence}."]

@@ -45,8 +45,8 @@ class Scored:
 @once_per_evaluation
 def scores(evaluation: Evaluation) -> dict[str, dict[str, Scored]]:
     """Split (`val` where there is one, and `test`) -> `fused` or modality -> its scores."""
-    judged = [name for name in ("val", "test") if name in evaluation.splits]
-    return {name: _scores_of(evaluation, evaluation.splits[name]) for name in judged}
+    names = [name for name in ("val", "test") if name in evaluation.splits]
+    return {name: _scores_of(evaluation, evaluation.splits[name]) for name in names}
 
 
 def sources(outputs: Outputs) -> dict[str, Tensor]:
@@ -56,22 +56,22 @@ def sources(outputs: Outputs) -> dict[str, Tensor]:
 
 def _scores_of(evaluation: Evaluation, outputs: Outputs) -> dict[str, Scored]:
     params, classes = evaluation.params, evaluation.classes
-    said = sources(outputs)
-    columns = [_columns_of(name, z, outputs, len(classes), params.bins) for name, z in said.items()]
+    logits = sources(outputs)
+    columns = [_columns_of(name, z, outputs, len(classes), params.bins) for name, z in logits.items()]
     samples = torch.cat(columns, dim=1)
     widths = [c.shape[1] for c in columns]
     points = torch.split(samples.mean(dim=0, keepdim=True), widths, dim=1)
     draws = torch.split(bootstrap_means(samples, params.resamples, params.seed), widths, dim=1)
-    found = {}
-    for name, point, draw in zip(said, points, draws, strict=True):
+    by_source = {}
+    for name, point, draw in zip(logits, points, draws, strict=True):
         if name in outputs.present:  # the last column says who has the modality: means are of those
             point, draw = (means[:, :-1] / means[:, -1:] for means in (point, draw))
         at, drawn = (_quantities(means, len(classes), params.bins) for means in (point, draw))
         labels = outputs.labels[outputs.present[name]] if name in outputs.present else outputs.labels
         counts = torch.bincount(labels, minlength=len(classes)).tolist()
         rows = _class_rows(at, drawn, evaluation.classes, counts)
-        found[name] = Scored(_overall(at, drawn), rows)
-    return found
+        by_source[name] = Scored(_overall(at, drawn), rows)
+    return by_source
 
 
 def _columns_of(name: str, logits: Tensor, outputs: Outputs, classes: int, bins: int) -> Tensor:
@@ -87,10 +87,10 @@ def _columns_of(name: str, logits: Tensor, outputs: Outputs, classes: int, bins:
 
 def _columns(logits: Tensor, labels: Tensor, classes: int, bins: int) -> Tensor:
     """Per sample [N, 3 + 3 C + 2 B]: right, NLL, Brier; true positive, predicted, actual; gap in its bins."""
-    right, said = correct(logits, labels), one_hot(logits.argmax(dim=1), classes)
+    right, predicted = correct(logits, labels), one_hot(logits.argmax(dim=1), classes)
     actual = one_hot(labels, classes)
     parts = [right[:, None], sample_nll(logits, labels)[:, None], sample_brier(logits, labels)[:, None]]
-    parts += [(said * actual).double(), said.double(), actual.double()]
+    parts += [(predicted * actual).double(), predicted.double(), actual.double()]
     for adaptive in (False, True):
         confidence, place, _ = confidence_bins(logits, bins, adaptive)
         parts.append(one_hot(place, bins) * (right - confidence)[:, None])
@@ -100,8 +100,8 @@ def _columns(logits: Tensor, labels: Tensor, classes: int, bins: int) -> Tensor:
 def _quantities(means: Tensor, classes: int, bins: int) -> dict[str, Tensor]:
     """Scores [R] and scores by class [R, C] of the means [R, K] of `_columns`."""
     widths = [1, 1, 1, classes, classes, classes, bins, bins]
-    right, losses, brier, hit, said, actual, gap, adaptive_gap = torch.split(means, widths, dim=1)
-    f1 = 2 * hit / (said + actual).clamp_min(torch.finfo(torch.float64).tiny)
+    right, losses, brier, hit, predicted, actual, gap, adaptive_gap = torch.split(means, widths, dim=1)
+    f1 = 2 * hit / (predicted + actual).clamp_min(torch.finfo(torch.float64).tiny)
     return {
         "accuracy": right[:, 0],
         "macro_f1": f1.mean(dim=1),
@@ -110,18 +110,18 @@ def _quantities(means: Tensor, classes: int, bins: int) -> dict[str, Tensor]:
         "ece_adaptive": adaptive_gap.abs().sum(dim=1),
         "brier": brier[:, 0],
         "recall": hit / actual,
-        "precision": hit / said,
-        "f1": torch.where(said + actual > 0, f1, torch.nan),
+        "precision": hit / predicted,
+        "f1": torch.where(predicted + actual > 0, f1, torch.nan),
     }
 
 
 def _overall(at: Mapping[str, Tensor], drawn: Mapping[str, Tensor]) -> dict[str, float]:
-    found: dict[str, float] = {}
+    numbers: dict[str, float] = {}
     for name in SCORES:
         value, draws = at[name], drawn[name][:, None]
         low, high = (reflected(value, draws) if name in ABSOLUTE else interval(draws))[0]
-        found |= {name: value.item(), f"{name}_low": low, f"{name}_high": high}
-    return found
+        numbers |= {name: value.item(), f"{name}_low": low, f"{name}_high": high}
+    return numbers
 
 
 def _class_rows(

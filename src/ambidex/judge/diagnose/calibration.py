@@ -34,29 +34,29 @@ class Calibration(Diagnostic):
     def run(self, evaluation: Evaluation) -> Diagnosis:
         """Metrics: `fused` and modality -> ece, ece_adaptive, nll, brier, confidence; `vrr` by modality."""
         test = evaluation.test
-        said = sources(test)
+        logits = sources(test)
         metrics: dict[str, Any] = {
-            name: _numbers(evaluation, name, test.own(name, z)[0]) for name, z in said.items()
+            name: _numbers(evaluation, name, test.own(name, z)[0]) for name, z in logits.items()
         }
         rows: list[dict[str, Any]] = []
-        for name, logits in said.items():
+        for name, z in logits.items():
             for kind, adaptive in (("equal width", False), ("equal count", True)):
                 rows += [
                     {"source": name, "bins": kind} | row
-                    for row in _bins(evaluation, *test.own(name, logits), adaptive)
+                    for row in _bins(evaluation, *test.own(name, z), adaptive)
                 ]
         vrr = _confidence_rises(evaluation)
         vrr_rows = [{"modality": m, **numbers} for m, numbers in vrr.items()]
         tables = {"reliability": rows, "vrr": vrr_rows}
-        sentences = [_sentence(name, metrics[name]) for name in said]
+        sentences = [_sentence(name, metrics[name]) for name in logits]
         sentences += _vrr_sentence(vrr, evaluation.params.absent) + exchange_sentences(evaluation)
         return Diagnosis({**metrics, "vrr": vrr}, tables, sentences)
 
 
 def _numbers(evaluation: Evaluation, source: str, logits: Tensor) -> dict[str, float]:
     params = evaluation.params
-    known = scores(evaluation)["test"][source].overall
-    trust = {key: known[key] for name in TRUST for key in (name, f"{name}_low", f"{name}_high")}
+    overall = scores(evaluation)["test"][source].overall
+    trust = {key: overall[key] for name in TRUST for key in (name, f"{name}_low", f"{name}_high")}
     sure = confidence(logits)
     ends = bootstrap_interval(sure, resamples=params.resamples, seed=params.seed)[0]
     return trust | with_ends("confidence", sure.mean().item(), ends)
@@ -118,8 +118,8 @@ def _vrr_sentence(vrr: dict[str, dict[str, Any]], absent: str) -> list[str]:
 
 def _sentence(name: str, numbers: dict[str, float]) -> str:
     excess = numbers["confidence"] - numbers["accuracy"]
-    lean = "well matched" if abs(excess) < MATCHED else "overconfident" if excess > 0 else "underconfident"
+    verdict = "well matched" if abs(excess) < MATCHED else "overconfident" if excess > 0 else "underconfident"
     return (
         f"{name}: mean confidence {numbers['confidence']:.1%} against accuracy {numbers['accuracy']:.1%} "
-        f"({lean}), ECE {numbers['ece']:.3f}, NLL {numbers['nll']:.3f}."
+        f"({verdict}), ECE {numbers['ece']:.3f}, NLL {numbers['nll']:.3f}."
     )

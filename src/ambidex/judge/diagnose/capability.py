@@ -31,8 +31,8 @@ class Capability(Diagnostic):
         test, params = evaluation.test, evaluation.params
         m, c = len(evaluation.modalities), len(evaluation.classes)
         own = fit_probes(evaluation).own
-        said = {name: probe.logits["test"] for name, probe in own.items()}
-        right = torch.stack(list(test.right(said).values()), dim=1)
+        logits = {name: probe.logits["test"] for name, probe in own.items()}
+        right = torch.stack(list(test.right(logits).values()), dim=1)
         spread = [
             spread_by_class(values, test.labels, c).flatten(1)
             for values in (right, true_class(test.stacked(), test.labels))

@@ -98,12 +98,12 @@ def _means(
     m, c = len(evaluation.modalities), len(classes)
     drawn = _quantities(bootstrap_means(columns, params.resamples, params.seed), m, c)
     point = _quantities(columns.mean(dim=0, keepdim=True), m, c)
-    named: list[dict[str, Any]] = [{"modality": name} for name in evaluation.modalities]
-    overall = [row | {"samples": len(labels)} for row in named]
+    modalities: list[dict[str, Any]] = [{"modality": name} for name in evaluation.modalities]
+    overall = [row | {"samples": len(labels)} for row in modalities]
     counts = torch.bincount(labels, minlength=c).tolist()
     by_class = [
         row | {"class": label, "samples": count}
-        for row in named
+        for row in modalities
         for label, count in zip(classes, counts, strict=True)
     ]
     for rows, level in ((overall, "overall"), (by_class, "by_class")):
@@ -132,23 +132,23 @@ def _overrides(evaluation: Evaluation) -> dict[str, dict[str, float | None]]:
     """By modality: how often the decision follows it under each condition, with the number of such samples."""
     test, params = evaluation.test, evaluation.params
     rows = test.whole()  # one that is absent says nothing that could be overridden
-    said = test.stacked()[rows].argmax(dim=2)
-    followed = said == test.logits[rows].argmax(dim=1)[:, None]
-    right = said == test.labels[rows][:, None]
+    votes = test.stacked()[rows].argmax(dim=2)
+    followed = votes == test.logits[rows].argmax(dim=1)[:, None]
+    right = votes == test.labels[rows][:, None]
     conditions = {
-        "override": (said != said[:, :1]).any(dim=1, keepdim=True).expand_as(said),
+        "override": (votes != votes[:, :1]).any(dim=1, keepdim=True).expand_as(votes),
         "unjustified": ~right & right.any(dim=1, keepdim=True),
         "justified": right & (~right).any(dim=1, keepdim=True),
     }
-    found: dict[str, dict[str, float | None]] = {m: {} for m in evaluation.modalities}
+    by_modality: dict[str, dict[str, float | None]] = {m: {} for m in evaluation.modalities}
     for name, condition in conditions.items():
         columns = torch.cat([followed & condition, condition], dim=1).double()
         draws = _ratio(bootstrap_means(columns, params.resamples, params.seed))
         at = _ratio(columns.sum(dim=0, keepdim=True))[0].tolist()
         counts = condition.sum(dim=0).tolist()
-        for m, value, ends, count in zip(found, at, interval(draws), counts, strict=True):
-            found[m] |= {**with_ends(name, value, ends), f"{name}_samples": count}
-    return found
+        for m, value, ends, count in zip(by_modality, at, interval(draws), counts, strict=True):
+            by_modality[m] |= {**with_ends(name, value, ends), f"{name}_samples": count}
+    return by_modality
 
 
 def _ratio(means: Tensor) -> Tensor:

@@ -24,10 +24,10 @@ class Performance(Diagnostic):
 
     def run(self, evaluation: Evaluation) -> Diagnosis:
         """Metrics: split -> `fused` or modality -> scores; `oracle_choice`; `by_group`; all with intervals."""
-        known = scores(evaluation)
+        by_split = scores(evaluation)
         metrics: dict[str, Any] = {
             split: {source: scored.overall for source, scored in by_source.items()}
-            for split, by_source in known.items()
+            for split, by_source in by_split.items()
         }
         rows = [
             {"split": split, "source": source, **numbers}
@@ -35,7 +35,7 @@ class Performance(Diagnostic):
             for source, numbers in by_source.items()
         ]
         classes = [
-            {"source": source} | row for source, scored in known["test"].items() for row in scored.by_class
+            {"source": source} | row for source, scored in by_split["test"].items() for row in scored.by_class
         ]
         metrics |= _oracle(evaluation) | {"by_group": _by_group(evaluation)}
         tables = {"performance": rows, "classes": classes, "confusion": _confusion(evaluation)}
@@ -59,19 +59,19 @@ def _by_group(evaluation: Evaluation) -> dict[str, Any] | None:
     if not grouped(test.groups):
         return None
     units = torch.from_numpy(cluster_of(test.groups))
-    said = sources(test)
-    right = torch.stack([correct(z, test.labels) for z in said.values()], dim=1)
+    logits = sources(test)
+    right = torch.stack([correct(z, test.labels) for z in logits.values()], dim=1)
     intervals = bootstrap_interval(right, resamples=params.resamples, seed=params.seed, units=units)
-    found: dict[str, Any] = {"groups": int(units.max()) + 1}
-    for name, value, (low, high) in zip(said, right.mean(dim=0).tolist(), intervals, strict=True):
-        found[name] = {"accuracy": value, "accuracy_low": low, "accuracy_high": high}
+    metrics: dict[str, Any] = {"groups": int(units.max()) + 1}
+    for name, value, (low, high) in zip(logits, right.mean(dim=0).tolist(), intervals, strict=True):
+        metrics[name] = {"accuracy": value, "accuracy_low": low, "accuracy_high": high}
     for name, here in test.present.items():  # a modality is judged on the samples that have it
-        own = correct(*test.own(name, said[name]))
+        own = correct(*test.own(name, logits[name]))
         groups = [group for group, has in zip(test.groups, here.tolist(), strict=True) if has]
         clusters = torch.from_numpy(cluster_of(groups))
         low, high = bootstrap_interval(own, resamples=params.resamples, seed=params.seed, units=clusters)[0]
-        found[name] = {"accuracy": own.mean().item(), "accuracy_low": low, "accuracy_high": high}
-    return found
+        metrics[name] = {"accuracy": own.mean().item(), "accuracy_low": low, "accuracy_high": high}
+    return metrics
 
 
 def _confusion(evaluation: Evaluation) -> list[dict[str, Any]]:
@@ -100,9 +100,9 @@ def _sentences(metrics: dict[str, Any]) -> list[str]:
     ]
     if by_group := metrics["by_group"]:
         own, groups = by_group[FUSED], by_group["groups"]
-        few = "" if groups >= FEW else "; so few groups make it narrower than it should be"
+        caveat = "" if groups >= FEW else "; so few groups make it narrower than it should be"
         sentences.append(
             f"Samples of one group are not independent: resampling the {groups} groups of test instead gives the "
-            f"fused accuracy an interval of {own['accuracy_low']:.1%} to {own['accuracy_high']:.1%}{few}."
+            f"fused accuracy an interval of {own['accuracy_low']:.1%} to {own['accuracy_high']:.1%}{caveat}."
         )
     return sentences

@@ -47,8 +47,8 @@ def patterns(modalities: tuple[str, ...], outputs: Outputs) -> dict[str, Tensor]
     lacking = [m for m in modalities if m in outputs.present]
     places: dict[str, list[int]] = {}
     for row in range(len(outputs.labels)):
-        gone = {m for m in lacking if not outputs.present[m][row]}
-        places.setdefault("+".join(m for m in modalities if m not in gone), []).append(row)
+        absent = {m for m in lacking if not outputs.present[m][row]}
+        places.setdefault("+".join(m for m in modalities if m not in absent), []).append(row)
     order = sorted(places, key=lambda pattern: (-pattern.count("+"), pattern))
     return {pattern: torch.tensor(places[pattern]) for pattern in order}
 
@@ -57,10 +57,10 @@ def _scores(evaluation: Evaluation, outputs: Outputs, rows: Tensor) -> dict[str,
     logits, labels, params = outputs.logits[rows], outputs.labels[rows], evaluation.params
     columns = torch.stack([correct(logits, labels), sample_nll(logits, labels)], dim=1)
     ends = bootstrap_interval(columns, resamples=params.resamples, seed=params.seed)
-    found: dict[str, Any] = {"samples": len(rows)}
+    numbers: dict[str, Any] = {"samples": len(rows)}
     for name, value, end in zip(SCORES, columns.mean(dim=0).tolist(), ends, strict=True):
-        found |= with_ends(name, value, end)
-    return found
+        numbers |= with_ends(name, value, end)
+    return numbers
 
 
 def _sentences(by_pattern: dict[str, dict[str, Any]]) -> list[str]:

@@ -90,13 +90,13 @@ def _best(evaluation: Evaluation, own: dict[str, Probe]) -> str:
 
 def _gap_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
     best = metrics["best_alone"]
-    named = [("decision", "", metrics["decision_gap"]), ("best alone", best["modality"], best)]
+    gaps = [("decision", "", metrics["decision_gap"]), ("best alone", best["modality"], best)]
     for kind in ("head_slice", "representation"):
-        named += [(kind.replace("_", " "), m, gap) for m, gap in metrics[f"{kind}_gap"].items()]
+        gaps += [(kind.replace("_", " "), m, gap) for m, gap in metrics[f"{kind}_gap"].items()]
     columns = {"gap": "difference", "gap_low": "low", "gap_high": "high", "p": "p"}
     return [
         {"kind": kind, "modality": m, **{column: gap[key] for column, key in columns.items()}}
-        for kind, m, gap in named
+        for kind, m, gap in gaps
     ]
 
 
@@ -108,17 +108,17 @@ def _sentences(joint: float, metrics: dict[str, Any]) -> list[str]:
     ]
     slices = metrics["head_slice_gap"]
     if len(slices) > 1:
-        listed = "; ".join(f"{m} {in_points(gap)}" for m, gap in slices.items())
+        listing = "; ".join(f"{m} {in_points(gap)}" for m, gap in slices.items())
         sentences += [
-            f"A probe on one modality's features against the head's own part for it: {listed}.",
+            f"A probe on one modality's features against the head's own part for it: {listing}.",
             f"The best probe of one modality ({best['modality']}, chosen on held-out samples) against the whole head: "
             f"{in_points(best)}.",
         ]
     gaps = metrics["representation_gap"]
     if not gaps:
         return [*sentences, "Representation gaps need the unimodally trained encoders, which were not given."]
-    listed = "; ".join(f"{m} {in_points(gap)}" for m, gap in gaps.items())
-    return [*sentences, f"Representation gaps against unimodally trained features: {listed}."]
+    listing = "; ".join(f"{m} {in_points(gap)}" for m, gap in gaps.items())
+    return [*sentences, f"Representation gaps against unimodally trained features: {listing}."]
 
 
 def in_points(gap: Gap) -> str:

@@ -39,8 +39,10 @@ class Shapley(Diagnostic):
         right = _right(evaluation, plan)
         rows = _rows(evaluation, plan, right)
         values = [row["phi"] for row in rows]
-        shown = [s for s in right if not plan.orders or min(len(s), len(modalities) - len(s)) < 2]
-        accuracy = {name_of(s, modalities): right[s].double().mean().item() for s in sorted(shown, key=len)}
+        coalitions = [s for s in right if not plan.orders or min(len(s), len(modalities) - len(s)) < 2]
+        accuracy = {
+            name_of(s, modalities): right[s].double().mean().item() for s in sorted(coalitions, key=len)
+        }
         metrics = {
             "absent": params.absent,
             "orders": len(plan.orders),
@@ -62,10 +64,10 @@ def _right(evaluation: Evaluation, plan: Plan) -> dict[Coalition, Tensor]:
     """Coalition -> 1 where it is right about a test sample, else 0: [N] int8, for there may be a thousand of them."""
     head, labels = masked_on_test(evaluation), evaluation.test.labels
     everyone = frozenset(evaluation.modalities)
-    known = {everyone - {m}: z for m, z in without_one(evaluation).items()}
+    logits = {everyone - {m}: z for m, z in without_one(evaluation).items()}
     alone = [frozenset({m}) for m in evaluation.modalities]
-    wanted = dict.fromkeys([*plan.coalitions, *alone, *known])
-    return {s: correct(known[s] if s in known else head(s), labels).to(torch.int8) for s in wanted}
+    coalitions = dict.fromkeys([*plan.coalitions, *alone, *logits])
+    return {s: correct(logits[s] if s in logits else head(s), labels).to(torch.int8) for s in coalitions}
 
 
 def _rows(evaluation: Evaluation, plan: Plan, right: dict[Coalition, Tensor]) -> list[dict[str, Any]]:

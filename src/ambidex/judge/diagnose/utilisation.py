@@ -31,8 +31,10 @@ class Utilisation(Diagnostic):
     def run(self, evaluation: Evaluation) -> Diagnosis:
         """Metrics: `kind`, `absent` (its rule), `pairs` (`k|m` -> accuracies and u); `difference` of two modalities."""
         if len(evaluation.modalities) < 2:
-            said = "There is one modality: nothing is at hand beside it whose utilisation could be measured."
-            return Diagnosis({"kind": None, "pairs": {}}, {}, [said])
+            sentence = (
+                "There is one modality: nothing is at hand beside it whose utilisation could be measured."
+            )
+            return Diagnosis({"kind": None, "pairs": {}}, {}, [sentence])
         kind = FEATURES if evaluation.model.exchange is None else EXCHANGE
         pairs = _exchanged(evaluation) if kind == EXCHANGE else _masked(evaluation)
         rows, difference = _measured(evaluation, pairs)
@@ -52,11 +54,11 @@ def _exchanged(evaluation: Evaluation) -> list[Pair]:
     """For every stream m: told of the others, and told the average."""
     test, pairs = evaluation.test, []
     with torch.no_grad():
-        told, alone = (evaluation.model.branches(h) for h in (test.features, test.isolated))
-    assert told is not None
+        together, alone = (evaluation.model.branches(h) for h in (test.features, test.isolated))
+    assert together is not None
     assert alone is not None
     for m in evaluation.modalities:
-        right, without = (correct(said[m], test.labels) for said in (told, alone))
+        right, without = (correct(logits[m], test.labels) for logits in (together, alone))
         pairs.append((_others(evaluation, m), m, right, without))
     return pairs
 
@@ -88,8 +90,8 @@ def _measured(evaluation: Evaluation, pairs: list[Pair]) -> tuple[list[dict[str,
         rows.append({"of": k, "given": m, "accuracy": accuracy, "accuracy_without": without, **rate})
     if len(evaluation.modalities) != 2:
         return rows, {}
-    apart, draw = (u[:, :1] - u[:, 1:] for u in (at, drawn))
-    return rows, with_ends("difference", apart.item(), interval(draw)[0])
+    difference, draw = (u[:, :1] - u[:, 1:] for u in (at, drawn))
+    return rows, with_ends("difference", difference.item(), interval(draw)[0])
 
 
 def _rates(means: Tensor) -> Tensor:
@@ -131,7 +133,7 @@ def _lean(rows: list[dict[str, Any]], difference: dict[str, Any]) -> list[str]:
     value = difference["difference"]
     first, second = (row["of"] for row in rows)
     more = first if rows[0]["utilisation"] > rows[1]["utilisation"] else second
-    clear = f"{more} is relied on more" if low > 0 or high < 0 else "which is relied on more is not clear"
+    verdict = f"{more} is relied on more" if low > 0 or high < 0 else "which is relied on more is not clear"
     return [
-        f"They differ by {abs(value):.3f} (d = {value:.3f}, 95 % interval {low:.3f} to {high:.3f}): {clear}."
+        f"They differ by {abs(value):.3f} (d = {value:.3f}, 95 % interval {low:.3f} to {high:.3f}): {verdict}."
     ]

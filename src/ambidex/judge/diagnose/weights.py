@@ -87,8 +87,8 @@ def rank_interval(features: Tensor, seed: int = 0) -> Interval:
     blocks = order.tensor_split(BLOCKS)
     if h.shape[0] < h.shape[1]:
         gram = h @ h.T
-        kept = [torch.cat([other for other in blocks if other is not block]) for block in blocks]
-        ranks = [_rank(gram[rows][:, rows]) for rows in kept]
+        complements = [torch.cat([other for other in blocks if other is not block]) for block in blocks]
+        ranks = [_rank(gram[rows][:, rows]) for rows in complements]
     else:
         gram = h.T @ h
         ranks = [_rank(gram - h[rows].T @ h[rows]) for rows in blocks]
@@ -137,17 +137,17 @@ def _histogram(blocks: dict[str, Tensor]) -> list[dict[str, Any]]:
 
 
 def _spaces(features: dict[str, dict[str, float | None]]) -> str:
-    listed = "; ".join(f"{m} {f['norm']:.3g} and {f['effective_rank']:.1f}" for m, f in features.items())
-    return f"Feature norm and effective rank on test: {listed}."
+    listing = "; ".join(f"{m} {f['norm']:.3g} and {f['effective_rank']:.1f}" for m, f in features.items())
+    return f"Feature norm and effective rank on test: {listing}."
 
 
 def _compare(pair: str, log_ratios: list[float | None]) -> str:
     first, second = pair.split("/")
-    known = torch.tensor([r for r in log_ratios if r is not None])
-    if not len(known):
+    logs = torch.tensor([r for r in log_ratios if r is not None])
+    if not len(logs):
         return f"The weights of {first} and {second} cannot be compared: one block is zero."
-    larger = int((known > 0).sum())
+    larger = int((logs > 0).sum())
     return (
-        f"Weight norms of {first} are {known.mean().exp().item():.2f} times those of {second} (geometric mean "
-        f"over classes), larger in {larger} of {len(known)} classes."
+        f"Weight norms of {first} are {logs.mean().exp().item():.2f} times those of {second} (geometric mean "
+        f"over classes), larger in {larger} of {len(logs)} classes."
     )
