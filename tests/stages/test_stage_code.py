@@ -123,6 +123,7 @@ def _docstring_edit(file: Path) -> str:
         ("learn/methods/agm.py", set()),
         ("learn/methods/_scores.py", set()),
         ("learn/methods/brand_new.py", set()),
+        ("learn/methods/cards/joint.py", set()),
         ("net/encoders/mlp.py", {*TRAIN, "evaluate"}),
         ("net/encoders/resnet18.py", {"evaluate"}),
         ("net/encoders/__init__.py", {*TRAIN, "evaluate"}),
@@ -164,6 +165,15 @@ def test_a_method_brings_what_it_imports_and_the_fusion_that_it_asks_for(copy: C
         ("unimodal_ensemble", "net/fusion/sum.py", True),
     ):
         assert ("train" in copy.changed(name, "\nNEW = 1\n", names(method))) == matters, (method, name)
+
+
+def test_what_a_card_says_of_a_method_makes_nothing_anew(copy: Copy) -> None:
+    """Presets neither: they change what the parameters are, and these count by themselves."""
+    params = small_params(train={"method": "ogm_ge"}, pretrain={"modality": "left"})
+    names = {stage: chosen(params, declared.chosen) for stage, declared in TABLE.items()}
+    for folder in ("cards", "presets"):
+        assert copy.changed(f"learn/methods/{folder}/ogm_ge.py", "\nNEW = 1\n", names) == set()
+    assert copy.changed("learn/methods/ogm_ge.py", "\nNEW = 1\n", names) == {"train", "crossfit"}
 
 
 def test_a_label_stands_for_the_method_that_it_uses() -> None:

@@ -18,7 +18,6 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from ambidex.base.cards.card import Card, Cost
 from ambidex.learn.method import Method, MethodConfig, Needs, Run, Step
 from ambidex.net.fusion import sum_contributions
 from ambidex.net.model import Architecture
@@ -40,17 +39,6 @@ class AdaptiveHead(Method):
             4.0, ge=0, description="precision of the prior on a modality's mean around 1"
         )
 
-    card = Card(
-        intervenes=("objective", "head", "prediction"),
-        cost=Cost(words="a cross-entropy per modality, and one of the weighted sum"),
-        deviations=(
-            "Not from a paper: arXiv 2510.14411 asks for weights allocated at the decision layer by category and "
-            "proposes no algorithm.",
-            "Known weakness: A is fitted on training logits. They saturate as training goes on, so that the weights "
-            "see an overconfident model and little of its errors on new samples; the allocator `category` is fitted on "
-            "validation and does not have this.",
-        ),
-    )
     config: Config
     needs = Needs(additive_head=True)
     neutral = ({"rate": 0.0, "weight": 0.0},)
