@@ -49,6 +49,17 @@ def _fusions(params: Params, name: str) -> list[str]:
     return _choices({"model.fusion": params.model.fusion}, name)
 
 
+def _additions(params: Params, name: str) -> list[str]:
+    from ambidex.stages._method import planned
+
+    models = {
+        label: planned(params.model_copy(update={"train": params.train.model_copy(update={"method": label})}))
+        for label in labels(params)
+    }
+    asked = {f"for method {label}": choice for label, model in models.items() for choice in model.additions}
+    return _choices(asked, name)
+
+
 def _allocators(params: Params, name: str) -> list[str]:
     from ambidex.decide.allocators import ALLOCATORS
 
@@ -99,6 +110,7 @@ _USES: dict[str, Callable[[Params, str], list[str]]] = {
     "kinds": _kinds,
     "encoders": _encoders,
     "fusions": _fusions,
+    "additions": _additions,
     "allocators": _allocators,
     "diagnostics": _diagnostics,
     "loggers": _loggers,

@@ -10,7 +10,6 @@ cross-entropy, then the penalty's proximal step, which is stable for any strengt
 it rests with every A > 0 the stated loss is at its minimum; with some A = 0, up to an error of rate * strength / N.
 """
 
-from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -19,6 +18,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ambidex.learn.method import Method, MethodConfig, Needs, Run, Step
+from ambidex.net.additions.category_weights import CategoryWeights
 from ambidex.net.fusion import sum_contributions
 from ambidex.net.model import Architecture
 
@@ -46,7 +46,7 @@ class AdaptiveHead(Method):
 
     def architecture(self, architecture: Architecture) -> Architecture:
         """The weights stand in the model, so that a saved model alone predicts."""
-        return replace(architecture, category_weights=True)
+        return architecture.adding("category_weights")
 
     def setup(self, run: Run) -> None:
         """With rate 0 the weights stay at 1."""
@@ -84,6 +84,4 @@ class AdaptiveHead(Method):
         return centre + (weights - mean) / (1 + pull * self.config.strength)
 
     def _weights(self, run: Run) -> nn.Parameter:
-        found = run.model.category_weights
-        assert found is not None
-        return found
+        return run.model.addition(CategoryWeights).category_weights

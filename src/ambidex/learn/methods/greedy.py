@@ -1,6 +1,6 @@
 """Greedy: hold back the exchange into whichever stream learns too much through it, for a few steps at a time.
 
-Two streams with an MMTM after every stage (`ambidex.net.exchange`), each with a classifier of its own:
+Two streams with an MMTM after every stage (`ambidex.net.additions.mmtm`), each with a classifier of its own:
 L = CE(y_0, y) + CE(y_1, y), the prediction is the mean of y_0 and y_1. That is fusion `sum` with `mean`, whatever
 `model.fusion` says; a contribution is y_m / 2.
 
@@ -27,8 +27,8 @@ from torch import Tensor, nn
 
 from ambidex.configuration.values import Choice
 from ambidex.learn.method import Method, MethodConfig, Needs, Run, Step
+from ambidex.net.additions.mmtm import Mmtm
 from ambidex.net.encoders import ENCODERS, Staged
-from ambidex.net.exchange import Exchange, ExchangeSpec
 from ambidex.net.fusion.sum import SumFusion
 from ambidex.net.model import Architecture
 
@@ -60,18 +60,17 @@ class Greedy(Method):
     variants: ClassVar = ({"mode": "random"}, {"mode": "plain"}, {"steps": 2, "warm_up": 0})
 
     def architecture(self, architecture: Architecture) -> Architecture:
-        """Two streams with classifiers of their own; what cannot exchange is left as it is, and refused by `needs`."""
+        """Two streams with classifiers of their own; what cannot exchange is left without, and refused by `needs`."""
+        streams = replace(architecture, fusion=Choice(name="sum", mean=True))
         kinds = [ENCODERS.get(choice.name) for choice in architecture.encoders.values()]
         possible = len(kinds) == 2 and all(issubclass(kind, Staged) for kind in kinds)
-        exchange = ExchangeSpec(self.config.ratio) if possible else None
-        return replace(architecture, fusion=Choice(name="sum", mean=True), exchange=exchange)
+        return streams.adding("mmtm", ratio=self.config.ratio) if possible else streams
 
     def setup(self, run: Run) -> None:
         """Nothing is accumulated yet."""
         model = run.model
-        assert model.exchange is not None
         assert isinstance(model.fusion, SumFusion)
-        self.exchange: Exchange = model.exchange
+        self.exchange = model.addition(Mmtm)
         stages, heads = self.exchange.transfers(), model.fusion.linears
         names = self.exchange.names
         self.sets: list[list[nn.Parameter]] = [[*model.own(m), *heads[m].parameters()] for m in names]

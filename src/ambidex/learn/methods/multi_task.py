@@ -5,7 +5,6 @@ the fused logits, so each block of the head becomes a classifier of its own; wit
 linear head u_m on h_m, kept in the model. A sample that lacks a modality adds 0 to that modality's mean.
 """
 
-from dataclasses import replace
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -33,7 +32,7 @@ class MultiTask(Method):
 
     def architecture(self, architecture: Architecture) -> Architecture:
         """Own heads stand in the model, so that a saved model alone predicts."""
-        return replace(architecture, heads=self.config.heads == "own")
+        return architecture.adding("own_heads") if self.config.heads == "own" else architecture
 
     def check(self, architecture: Architecture, frozen: bool) -> None:
         """The split head needs a fusion that can be split."""
