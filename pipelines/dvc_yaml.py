@@ -109,8 +109,8 @@ def _place(artefact: Artefact) -> str:
 def _code(name: str) -> list[str]:
     """The code that a stage runs, as paths from the root: a folder where all of its files count.
 
-    Of the method that a cell trains its own file and what it imports; other plug-ins count whatever is chosen, since
-    DVC knows nothing of our parameters.
+    Of the method that a cell trains its own file and what it imports; other plug-ins, and all presets, count whatever
+    is chosen, since DVC knows nothing of our parameters.
     """
     stage = TABLE[name]
     if METHODS.package not in stage.chosen:
@@ -119,8 +119,8 @@ def _code(name: str) -> list[str]:
     for plugin in METHODS.modules().values():
         needed = closure([plugin], CARRIES)
         paths |= {path for module, path in needed.items() if module != plugin}
-    folder = METHODS.package.partition(".")[2].replace(".", "/")
-    own = [f"{_LIBRARY}/{folder}/${{item.method}}.py"]
+    folder = f"{_LIBRARY}/{METHODS.package.partition('.')[2].replace('.', '/')}"
+    own = [f"{folder}/${{item.method}}.py", f"{folder}/presets"]
     return sorted([*_folded(paths), *own])
 
 

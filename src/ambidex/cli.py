@@ -16,6 +16,7 @@ _LISTS = {
     "kinds": "what the samples of a modality can be",
     "encoders": "the networks that turn one modality into a feature",
     "fusions": "the decision layers that turn features into a class",
+    "additions": "what a method can have built into the model beside these",
     "allocators": "the ways to weigh modalities at the decision layer",
     "diagnostics": "the measurements that evaluate makes",
     "loggers": "the places where a training writes its numbers",

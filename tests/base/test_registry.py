@@ -31,6 +31,7 @@ def test_groups_are_the_words_of_the_command_line():
             "kinds",
             "encoders",
             "fusions",
+            "additions",
             "allocators",
             "diagnostics",
             "loggers",

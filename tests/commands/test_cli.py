@@ -23,7 +23,17 @@ from ambidex.resolve import load_params
 ROOT = Path(__file__).resolve().parents[2]
 PARAMS = str(ROOT / "params.yaml")
 HEAVY = ("torch", "numpy", "pydantic", "yaml", "av", "scipy")
-LISTS = ("methods", "datasets", "kinds", "encoders", "fusions", "allocators", "diagnostics", "loggers")
+LISTS = (
+    "methods",
+    "datasets",
+    "kinds",
+    "encoders",
+    "fusions",
+    "additions",
+    "allocators",
+    "diagnostics",
+    "loggers",
+)
 
 
 class Calls:

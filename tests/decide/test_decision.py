@@ -30,8 +30,8 @@ CELLS = [(fusion, False) for fusion in FUSIONS.names()] + [("concat", True), ("g
 def evaluate(fusion: str, heads: bool = False, absent: str = "mean") -> Evaluation:
     """An untrained model on samples in memory: whatever an allocator is fitted on, it must say the same later."""
     torch.manual_seed(0)
-    given = dataclasses.replace(architecture(("touch", "audio"), fusion), heads=heads)
-    model = MultimodalNet(given).eval()
+    plain = architecture(("touch", "audio"), fusion)
+    model = MultimodalNet(plain.adding("own_heads") if heads else plain).eval()
     params = Evaluate(resamples=100, folds=2, absent=absent)
     seen = collect(model, STORE, SPLITS, 7, torch.device("cpu"), absent)
     return Evaluation(params, model, model.architecture.classes, model.modalities, seen)

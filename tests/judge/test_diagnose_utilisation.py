@@ -10,7 +10,6 @@ from ambidex.configuration.values import Choice
 from ambidex.judge.diagnose.shapley import Shapley
 from ambidex.judge.diagnose.utilisation import Utilisation
 from ambidex.judge.evaluation import Evaluation, collect
-from ambidex.net.exchange import ExchangeSpec
 from ambidex.net.model import MultimodalNet
 from helpers.evaluations import make_evaluation
 from helpers.memory_store import PLAIN_ENCODERS, MemoryStore, architecture
@@ -24,7 +23,7 @@ SIZES = {"train": 30, "val": 12, "test": 36}
 def _exchanging(modalities=TWO, batch_size=7, splits=("train", "val", "test"), **encoders):
     """A model that exchanges, made to know something: its classifiers are fitted on its training features."""
     plan = architecture(modalities)
-    plan = replace(plan, fusion=Choice(name="sum", mean=True), exchange=ExchangeSpec(1))
+    plan = replace(plan, fusion=Choice(name="sum", mean=True)).adding("mmtm", ratio=1)
     torch.manual_seed(0)
     model = MultimodalNet(replace(plan, encoders={m: PLAIN_ENCODERS[m] for m in modalities})).eval()
     store = MemoryStore(modalities, SIZES)

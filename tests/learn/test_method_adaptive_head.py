@@ -5,9 +5,10 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
+from ambidex.net.additions.category_weights import CategoryWeights
 from ambidex.net.contributions.coalitions import coalition_logits
-from ambidex.net.model import Architecture, load_model, save_model
-from helpers.memory_store import MemoryStore, architecture, engine, make_method
+from ambidex.net.model import load_model, save_model
+from helpers.memory_store import MemoryStore, engine, make_method
 
 SAMPLES = 24
 
@@ -25,13 +26,17 @@ def _by_hand(model, features):
     return np.stack([x @ block.T + b / len(h) for x, block in zip(h, blocks, strict=True)])
 
 
+def _parameter(model):
+    return model.addition(CategoryWeights).category_weights
+
+
 def _weights(trained):
-    return trained.model.category_weights.detach().double().numpy()
+    return _parameter(trained.model).detach().double().numpy()
 
 
 def _start_from(trained, values):
     with torch.no_grad():
-        trained.model.category_weights.copy_(torch.tensor(values))
+        _parameter(trained.model).copy_(torch.tensor(values))
     return np.array(values, dtype=np.float32).astype(float)
 
 
@@ -64,7 +69,7 @@ def test_gradient_and_step_of_the_weights_by_hand(tmp_path, accumulate):
 
     def check(step):
         gradient = sum(seen) / SAMPLES
-        found = trained.model.category_weights.grad.double().numpy()
+        found = _parameter(trained.model).grad.double().numpy()
         np.testing.assert_allclose(found, gradient, rtol=1e-4, atol=1e-6)
         gradients(step)
         start = before - options["rate"] * gradient
@@ -137,7 +142,7 @@ def test_the_weights_loss_has_no_gradient_but_theirs(tmp_path):
 
     def look(step):
         terms = objective(step)
-        weights = trained.model.category_weights
+        weights = _parameter(trained.model)
         rest = [p for p in trained.model.parameters() if p is not weights]
         of_term = torch.autograd.grad(
             terms["category_weights"], [weights, *rest], retain_graph=True, allow_unused=True
@@ -157,8 +162,8 @@ def test_the_weights_loss_has_no_gradient_but_theirs(tmp_path):
 def test_rate_zero_keeps_every_weight_at_one(tmp_path):
     trained = engine(tmp_path, "adaptive_head", {"rate": 0.0}, epochs=2)
     trained.fit()
-    assert torch.equal(trained.model.category_weights, torch.ones(2, 3))
-    assert not trained.model.category_weights.requires_grad
+    assert torch.equal(_parameter(trained.model), torch.ones(2, 3))
+    assert not _parameter(trained.model).requires_grad
 
 
 def test_no_weight_is_ever_negative(tmp_path):
@@ -167,7 +172,7 @@ def test_no_weight_is_ever_negative(tmp_path):
 
     def look(step):
         gradients(step)
-        lowest.append(trained.model.category_weights.min().item())
+        lowest.append(_parameter(trained.model).min().item())
 
     trained.method.gradients = look
     trained.fit()
@@ -194,7 +199,7 @@ def test_a_saved_model_alone_predicts_with_the_weights(tmp_path):
     trained.fit()
     save_model(trained.model, tmp_path / "model")
     model = load_model(tmp_path / "model")
-    assert torch.equal(model.category_weights, trained.model.category_weights)
+    assert torch.equal(_parameter(model), _parameter(trained.model))
     store = MemoryStore(model.modalities)
     inputs = {m: store.gather(m, store.rows("test")) for m in model.modalities}
     with torch.no_grad():
@@ -204,7 +209,7 @@ def test_a_saved_model_alone_predicts_with_the_weights(tmp_path):
     np.testing.assert_allclose(torch.stack(list(contributions.values())).numpy(), z, atol=1e-5)
     np.testing.assert_allclose(logits.numpy(), z.sum(0), atol=1e-5)
     assert torch.equal(logits, contributions["audio"] + contributions["visual"])
-    share = model.fusion.linear.bias / 2 * model.category_weights
+    share = model.fusion.linear.bias / 2 * _parameter(model)
     for (m, block), bias in zip(model.blocks().items(), share, strict=True):
         torch.testing.assert_close(features[m] @ block.T + bias, contributions[m])
 
@@ -226,11 +231,5 @@ def engine_model():
 
     model = build(make_method("adaptive_head"), ("audio", "visual", "touch")).eval()
     with torch.no_grad():
-        model.category_weights.uniform_(0, 2)
+        _parameter(model).uniform_(0, 2)
     return model
-
-
-def test_a_description_from_before_the_weights_still_loads():
-    described = architecture(("audio", "visual")).to_json()
-    del described["category_weights"]
-    assert Architecture.from_json(described) == architecture(("audio", "visual"))

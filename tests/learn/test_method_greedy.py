@@ -12,7 +12,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from ambidex.base.errors import ModelError
 from ambidex.configuration.values import Choice
 from ambidex.learn.method import Phase, Run, Step
-from ambidex.net.exchange import ExchangeSpec
 from ambidex.net.model import Architecture, MultimodalNet
 from helpers.memory_store import PLAIN_ENCODERS, MemoryStore, architecture, build, engine, make_method
 from helpers.mmtm import by_hand
@@ -97,7 +96,7 @@ def _mu(known, belongs):
 def _updates(known, modality):
     """mu of bypass and of main, by parameters' names."""
     bypass = _mu(
-        known, lambda name: "exchange" in name and (".squeeze." in name or f".gates.{modality}." in name)
+        known, lambda name: "mmtm" in name and (".squeeze." in name or f".gates.{modality}." in name)
     )
     main = _mu(known, lambda name: name.startswith((f"encoders.{modality}.", f"fusion.linears.{modality}.")))
     return bypass, main
@@ -343,8 +342,7 @@ def _twins(mirrored):
         dict.fromkeys(names, PLAIN_ENCODERS["audio"]),
         Choice(name="sum", mean=True),
         plan.classes,
-        exchange=ExchangeSpec(4),
-    )
+    ).adding("mmtm", ratio=4)
     torch.manual_seed(0)
     model = MultimodalNet(plan)
     if mirrored:
@@ -474,6 +472,6 @@ def test_frozen_encoders_are_refused(tmp_path):
 
 def test_the_ratio_reaches_the_model():
     plan = make_method("greedy", {"ratio": 8}).architecture(architecture(TWO, fusion="film"))
-    assert plan == replace(
-        architecture(TWO), fusion=Choice(name="sum", mean=True), exchange=ExchangeSpec(ratio=8)
-    )
+    expected = replace(architecture(TWO), fusion=Choice(name="sum", mean=True))
+    assert plan == expected.adding("mmtm", ratio=8)
+    assert MultimodalNet(plan).exchange.stages[0].squeeze.out_features == 2 * 8 // 8

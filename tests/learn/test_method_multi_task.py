@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from ambidex.base.errors import ModelError
 from ambidex.learn.methods.multi_task import MultiTask
+from ambidex.net.additions.own_heads import OwnHeads
 from helpers.memory_store import engine
 
 
@@ -28,7 +29,8 @@ def test_terms_are_one_cross_entropy_per_modality(tmp_path, heads):
         terms = original(step)
         model, h = trained.model, step.features
         if heads == "own":
-            alone = {m: h[m] @ model.heads[m].weight.T + model.heads[m].bias for m in h}
+            own = model.addition(OwnHeads).heads
+            alone = {m: h[m] @ own[m].weight.T + own[m].bias for m in h}
         else:
             blocks = dict(zip(h, model.fusion.linear.weight.split(8, dim=1), strict=True))
             alone = {m: h[m] @ blocks[m].T + model.fusion.linear.bias / 2 for m in h}
@@ -50,11 +52,12 @@ def test_own_heads_do_not_feel_the_fused_loss(tmp_path):
 
     def spy(step):
         terms = original(step)
-        heads = list(trained.model.heads.parameters())
+        own = trained.model.addition(OwnHeads).heads
+        heads = list(own.parameters())
         assert all(
             g is None for g in torch.autograd.grad(terms["task"], heads, retain_graph=True, allow_unused=True)
         )
-        head = list(trained.model.heads["audio"].parameters())
+        head = list(own["audio"].parameters())
         other = torch.autograd.grad(terms["visual"], head, retain_graph=True, allow_unused=True)
         assert all(g is None for g in other)
         return terms

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from ambidex.base.errors import ModelError
 from ambidex.configuration.values import Choice
 from ambidex.data.kinds import InputSpec
+from ambidex.net.additions.mmtm import Mmtm
 from ambidex.net.encoders import ENCODERS, Staged, staged_names
-from ambidex.net.exchange import ExchangeSpec
-from ambidex.net.model import MODEL_FILE, Architecture, MultimodalNet, load_model, save_model
+from ambidex.net.model import MODEL_FILE, MultimodalNet, load_model, save_model
 from helpers.memory_store import PLAIN_ENCODERS, MemoryStore, architecture
 from helpers.mmtm import by_hand
 
@@ -23,8 +23,8 @@ def _model(modalities=TWO, plain=True, **encoders):
     plan = architecture(modalities)
     chosen = (PLAIN_ENCODERS if plain else plan.encoders) | encoders
     torch.manual_seed(0)
-    plan = replace(plan, encoders={m: chosen[m] for m in modalities}, exchange=ExchangeSpec(4))
-    return MultimodalNet(plan)
+    plan = replace(plan, encoders={m: chosen[m] for m in modalities})
+    return MultimodalNet(plan.adding("mmtm", ratio=4))
 
 
 def _inputs(count=5, modalities=TWO):
@@ -127,25 +127,22 @@ def test_a_saved_model_predicts_bit_for_bit_and_has_the_means(tmp_path):
     model.exchange.count(lambda value: value, 5)
     save_model(model, tmp_path)
     loaded = load_model(tmp_path)
-    assert loaded.architecture.exchange == ExchangeSpec(4)
+    assert loaded.architecture.additions == (Choice(name="mmtm", ratio=4),)
     assert torch.equal(loaded(_inputs()), model.eval()(_inputs()))
     assert loaded.exchange.steps == 1
     assert torch.equal(loaded.exchange.transfers()[1].means, model.exchange.transfers()[1].means)
 
 
-def test_a_model_without_an_exchange_says_so_and_older_ones_are_read():
-    told = architecture(TWO).to_json()
-    assert told.pop("exchange") is None
-    assert Architecture.from_json(told) == architecture(TWO)
-
-
 @pytest.mark.parametrize(
-    "exchange", [{"name": "mmtm"}, {"name": "mmtm", "ratio": 0}, {"name": "x", "ratio": 4}, 3]
+    "exchange", [{"ratio": 4}, {"name": "mmtm", "ratio": 0}, {"name": "x", "ratio": 4}, 3]
 )
-def test_an_exchange_that_makes_no_sense_is_refused(exchange, tmp_path):
+@pytest.mark.parametrize("earlier", [False, True])
+def test_an_exchange_that_makes_no_sense_is_refused(exchange, earlier, tmp_path):
     save_model(_model(TWO), tmp_path)
     described = json.loads((tmp_path / MODEL_FILE).read_text())
-    described["architecture"]["exchange"] = exchange
+    if earlier:
+        del described["architecture"]["additions"]
+    described["architecture"] |= {"exchange": exchange} if earlier else {"additions": [exchange]}
     (tmp_path / MODEL_FILE).write_text(json.dumps(described))
     with pytest.raises(ModelError, match=MODEL_FILE):
         load_model(tmp_path)
@@ -165,7 +162,7 @@ def test_encoders_of_two_kinds_exchange_where_they_have_equally_many_stages():
     encoders = {m: mixed.encoder(m) for m in TWO}
     encoders["visual"].widths = (4, 8)
     with pytest.raises(ModelError, match="equally many stages, found audio 3, visual 2"):
-        type(mixed.exchange)(ExchangeSpec(), encoders)
+        Mmtm(Mmtm.Config(), encoders, 3)
 
 
 def test_isolated_streams_know_nothing_of_each_other():

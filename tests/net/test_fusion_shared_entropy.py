@@ -8,6 +8,7 @@ from scipy.stats import entropy
 from ambidex.base.errors import ModelError
 from ambidex.configuration.values import Choice
 from ambidex.learn.method import METHODS
+from ambidex.net.additions.own_heads import OwnHeads
 from ambidex.net.contributions.coalitions import MaskedHead, absent_features, shapley_contributions
 from ambidex.net.fusion.shared_entropy import SharedEntropy, entropy_weights
 from ambidex.net.model import MultimodalNet, load_model, save_model
@@ -189,7 +190,7 @@ def test_own_heads_stand_before_what_the_head_says():
     built = build(method, ("audio", "visual"), fusion="shared_entropy")
     h = built.encode({m: MemoryStore(("audio", "visual")).data[m][:4] for m in ("audio", "visual")})
     for m, said in built.branches(h).items():
-        torch.testing.assert_close(said, built.heads[m](h[m]))
+        torch.testing.assert_close(said, built.addition(OwnHeads).heads[m](h[m]))
 
 
 def test_the_fusion_can_be_asked_for_by_name():

@@ -1,12 +1,11 @@
 """Head: coalitions and Shapley values ask a head for nothing else than what the protocol says."""
 
-import dataclasses
-
 import pytest
 import torch
 
 from ambidex.decide.layer import DecisionLayer, DecisionSpec
 from ambidex.decide.repaired import Repaired
+from ambidex.net.additions.own_heads import OwnHeads
 from ambidex.net.contributions.coalitions import MaskedHead, shapley_contributions
 from ambidex.net.fusion import FUSIONS
 from ambidex.net.head import Head
@@ -36,9 +35,10 @@ def features(dim=8, count=5, seed=0):
     return {m: torch.randn(count, dim, generator=draws) for m in NAMES}
 
 
-def net(fusion="concat", **given):
+def net(fusion="concat", heads=False):
     torch.manual_seed(0)
-    return MultimodalNet(dataclasses.replace(architecture(NAMES, fusion), **given)).eval()
+    plain = architecture(NAMES, fusion)
+    return MultimodalNet(plain.adding("own_heads") if heads else plain).eval()
 
 
 def test_shapley_values_of_a_head_that_is_no_model_by_hand():
@@ -77,7 +77,8 @@ def test_a_repaired_net_is_a_head_whose_contributions_are_the_allocated_ones():
     layer = DecisionLayer(DecisionSpec("modality", {}, "own_heads"), model.fusion.dims, model.classes)
     layer.allocator.factor.copy_(torch.tensor([[2.0], [0.5]]).expand(2, model.classes))
     head: Head = Repaired(model, layer)
-    own = {m: h[m] @ model.heads[m].weight.T + model.heads[m].bias for m in NAMES}
+    heads = model.addition(OwnHeads).heads
+    own = {m: h[m] @ heads[m].weight.T + heads[m].bias for m in NAMES}
     logits, parts = head.fuse(h)
     torch.testing.assert_close(logits, 2 * own["touch"] + 0.5 * own["audio"])
     torch.testing.assert_close(parts["audio"], 0.5 * own["audio"])

@@ -188,9 +188,7 @@ def test_methods_say_whether_they_can(name: str):
 
 def test_encoders_that_exchange_need_all_modalities():
     shape = ground.architecture(("audio", "visual"))
-    from ambidex.net.exchange import ExchangeSpec
-
-    model, store = MultimodalNet(replace(shape, exchange=ExchangeSpec())), store_of(("audio", "visual"))
+    model, store = MultimodalNet(shape.adding("mmtm")), store_of(("audio", "visual"))
     rows = torch.arange(6)
     x = {m: store.gather(m, rows) for m in model.modalities}
     with pytest.raises(

@@ -31,7 +31,8 @@ FUSION_OPTIONS = {"shared_entropy": {"dim": 5}}  # it takes features of unequal 
 
 def architecture(fusion: str = "concat", heads: bool = False, **encoders: Choice) -> Architecture:
     chosen = Choice.model_validate({"name": fusion, **FUSION_OPTIONS.get(fusion, {})})
-    return Architecture(INPUTS, {**ENCODERS, **encoders}, chosen, ("cat", "dog"), heads)
+    plain = Architecture(INPUTS, {**ENCODERS, **encoders}, chosen, ("cat", "dog"))
+    return plain.adding("own_heads") if heads else plain
 
 
 def build(*args: Any, **kwargs: Any) -> MultimodalNet:
@@ -60,7 +61,8 @@ def test_every_modality_owns_its_encoder_and_nothing_else():
     model = build(heads=True)
     owned = {id(p) for name in model.modalities for p in model.own(name)}
     assert len(owned) == sum(len(model.own(name)) for name in model.modalities)
-    rest = [*model.fusion.parameters(), *(model.heads or {}).parameters()]
+    rest = [*model.fusion.parameters(), *model.additions.parameters()]
+    assert len(rest) == 2 + 2 * len(model.modalities)
     assert not owned & {id(p) for p in rest}
     assert len(owned) + len(rest) == len(list(model.parameters()))
     x, before = stored(), {name: h.detach() for name, h in build().eval().encode(stored()).items()}

@@ -154,13 +154,24 @@ def test_a_stage_is_what_it_was_when_people_wrote_it(definition: dict, stage: st
     assert list(definition["stages"]) == list(AS_DESIGNED)
 
 
-def test_an_allocator_a_diagnostic_and_a_page_retrain_nothing(definition: dict) -> None:
+def test_an_allocator_a_diagnostic_a_page_and_a_card_retrain_nothing(definition: dict) -> None:
     for stage in ("pretrain", "train"):
         for dep in definition["stages"][stage]["deps"]:
-            for other in ("decide/allocators/gate.py", "judge/diagnose/probes.py", "report/html.py"):
+            for other in (
+                "decide/allocators/gate.py",
+                "judge/diagnose/probes.py",
+                "report/html.py",
+                "learn/methods/cards/ogm_ge.py",
+            ):
                 path = f"src/ambidex/{other}"
                 assert (ROOT / path).exists()
                 assert not f"{path}/".startswith(f"{dep}/"), f"{stage} depends on {path}"
+
+
+def test_a_preset_trains_again(definition: dict) -> None:
+    """DVC reads params.yaml alone, where a preset is no more than a name."""
+    assert "src/ambidex/learn/methods/presets" in definition["stages"]["train"]["deps"]
+    assert "src/ambidex/learn/methods/presets" not in definition["stages"]["pretrain"]["deps"]
 
 
 def test_what_a_person_edits_stays_and_what_is_ours_comes_back(tmp_path: Path) -> None:

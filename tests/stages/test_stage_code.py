@@ -124,9 +124,12 @@ def _docstring_edit(file: Path) -> str:
         ("learn/methods/agm.py", set()),
         ("learn/methods/_scores.py", set()),
         ("learn/methods/brand_new.py", set()),
+        ("learn/methods/cards/joint.py", set()),
         ("net/encoders/mlp.py", {*TRAIN, "evaluate"}),
         ("net/encoders/resnet18.py", {"evaluate"}),
         ("net/encoders/__init__.py", {*TRAIN, "evaluate"}),
+        ("net/additions/__init__.py", {*TRAIN, "evaluate"}),
+        ("net/additions/own_heads.py", {"evaluate"}),
         ("net/fusion/concat.py", {*TRAIN, "evaluate"}),
         ("net/fusion/film.py", {"evaluate"}),
         ("decide/allocators/gate.py", {"evaluate"}),
@@ -152,9 +155,12 @@ def test_an_edit_matters_to_these_stages(copy: Copy, name: str, stages: set[str]
     assert copy.changed(name, edit) == stages
 
 
-def test_a_method_brings_what_it_imports_and_the_fusion_that_it_asks_for(copy: Copy) -> None:
+def test_a_method_brings_what_it_imports_and_what_it_has_built_into_the_model(copy: Copy) -> None:
     def names(method: str) -> dict[str, Chosen]:
-        return {"train": chosen(resolve(small_params(train={"method": method})), TABLE["train"].chosen)}
+        params = small_params(
+            train={"method": method}, methods={"own": {"use": "multi_task", "heads": "own"}}
+        )
+        return {"train": chosen(resolve(params), TABLE["train"].chosen)}
 
     for method, name, matters in (
         ("agm", "learn/methods/agm.py", True),
@@ -163,8 +169,21 @@ def test_a_method_brings_what_it_imports_and_the_fusion_that_it_asks_for(copy: C
         ("mla", "net/fusion/shared_entropy.py", True),
         ("mla", "net/fusion/film.py", False),
         ("unimodal_ensemble", "net/fusion/sum.py", True),
+        ("multi_task", "net/additions/own_heads.py", False),
+        ("own", "net/additions/own_heads.py", True),
+        ("own", "net/additions/mmtm.py", False),
+        ("greedy", "net/additions/mmtm.py", True),
     ):
         assert ("train" in copy.changed(name, "\nNEW = 1\n", names(method))) == matters, (method, name)
+
+
+def test_what_a_card_says_of_a_method_makes_nothing_anew(copy: Copy) -> None:
+    """Presets neither: they change what the parameters are, and these count by themselves."""
+    params = small_params(train={"method": "ogm_ge"}, pretrain={"modality": "left"})
+    names = {stage: chosen(work_of(stage, params), declared.chosen) for stage, declared in TABLE.items()}
+    for folder in ("cards", "presets"):
+        assert copy.changed(f"learn/methods/{folder}/ogm_ge.py", "\nNEW = 1\n", names) == set()
+    assert copy.changed("learn/methods/ogm_ge.py", "\nNEW = 1\n", names) == {"train", "crossfit"}
 
 
 def test_a_label_stands_for_the_method_that_it_uses() -> None:

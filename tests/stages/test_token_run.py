@@ -11,6 +11,7 @@ from safetensors.numpy import load_file
 
 from ambidex.cli import main
 from ambidex.data.store.reading import FeatureStore
+from ambidex.net.additions.own_heads import OwnHeads
 from ambidex.net.model import load_model
 from helpers.small import small_params
 
@@ -76,11 +77,11 @@ def test_own_heads_read_the_pooled_feature(project: Path) -> None:
     features = model.encode(x)
     branches = model.branches(features)
     assert branches is not None
-    assert model.heads is not None
+    heads = model.addition(OwnHeads).heads
     for name, said in branches.items():
         tokens = model.encoder(name).encode(model.normalise[name](x[name])).tokens
         assert tokens is not None
-        assert torch.allclose(said, model.heads[name](tokens.mean(1)), atol=1e-5)
+        assert torch.allclose(said, heads[name](tokens.mean(1)), atol=1e-5)
 
 
 @pytest.mark.slow

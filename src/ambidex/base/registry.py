@@ -18,9 +18,9 @@ T = TypeVar("T")
 class Plugins(Generic[T]):
     """All plug-ins of one kind: those of a folder of this library, and those that other distributions offer.
 
-    In the folder a plug-in's name is its file's name, and the file defines one subclass of `base`. Elsewhere the name
-    is that of an entry point of `group`. Nothing is imported before it is asked for, so listing names costs no heavy
-    import.
+    In the folder a plug-in's name is its file's name, and the file defines one subclass of `base`; folders in it are
+    none. Elsewhere the name is that of an entry point of `group`. Nothing is imported before it is asked for, so
+    listing names costs no heavy import.
     """
 
     def __init__(self, kind: str, package: str, base: str) -> None:
@@ -47,7 +47,7 @@ class Plugins(Generic[T]):
         """
         package = importlib.util.find_spec(self.package)
         folders = package.submodule_search_locations if package else None
-        names = (module.name for module in pkgutil.iter_modules(folders or []))
+        names = (module.name for module in pkgutil.iter_modules(folders or []) if not module.ispkg)
         return {name: f"{self.package}.{name}" for name in sorted(names) if not name.startswith("_")}
 
     def offers(self) -> list[Offer]:

@@ -52,6 +52,18 @@ def _fusions(params: Params, name: str) -> list[str]:
     return _choices({"model.fusion": params.model.fusion}, name)
 
 
+def _additions(params: Params, name: str) -> list[str]:
+    from ambidex.stages._method import planned
+
+    asked = {
+        f"for method {label}": choice
+        for label in labels(params)
+        for choice in planned(resolve(params, label)).additions
+        if choice.name == name
+    }
+    return _choices(asked, name)
+
+
 def _allocators(params: Params, name: str) -> list[str]:
     from ambidex.decide.allocators import ALLOCATORS
 
@@ -102,6 +114,7 @@ _USES: dict[str, Callable[[Params, str], list[str]]] = {
     "kinds": _kinds,
     "encoders": _encoders,
     "fusions": _fusions,
+    "additions": _additions,
     "allocators": _allocators,
     "diagnostics": _diagnostics,
     "loggers": _loggers,

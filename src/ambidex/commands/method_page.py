@@ -13,7 +13,8 @@ from ambidex.learn.method import METHODS, Method
 _HEAD = """\
 # Methods
 
-All methods, from the data beside their classes in `src/ambidex/learn/methods`. Written by `make docs`; do not edit.
+All methods, from the files in `src/ambidex/learn/methods` and the cards and presets beside them. Written by
+`make docs`; do not edit.
 `ambidex methods NAME` prints a section. [training.md](training.md) says how a method is chosen and how one is added.
 
 A cost counts passes of a batch through the encoders; joint training makes one forward and one backward. Measured times

@@ -17,6 +17,7 @@ _REGISTRIES = {
     "kinds": "ambidex.data.kinds.KINDS",
     "encoders": "ambidex.net.encoders.ENCODERS",
     "fusions": "ambidex.net.fusion.FUSIONS",
+    "additions": "ambidex.net.additions.ADDITIONS",
     "allocators": "ambidex.decide.allocators.ALLOCATORS",
     "diagnostics": "ambidex.judge.diagnose.DIAGNOSTICS",
     "loggers": "ambidex.learn.log.LOGGERS",

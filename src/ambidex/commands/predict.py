@@ -95,11 +95,13 @@ def _without(predictor: Predictor, wants: Wants, clips: Sequence[str]) -> Iterat
     for text in clips:
         with suppress(DataError):  # a name that makes no sense is said later, in its place
             lacking.update(set(wants) - set(clip_cells(text, wants)))
-    architecture = predictor.model.architecture
+    model = predictor.model
     for name in (name for name in wants if lacking[name]):
-        if architecture.exchange is not None:
+        if model.exchange is not None:
             raise ModelError(f"{predictor.folder}: its encoders exchange, so that every clip needs {name}")
-        trained = "" if architecture.fill else "; the model was trained on samples that have all modalities"
+        trained = (
+            "" if model.architecture.fill else "; the model was trained on samples that have all modalities"
+        )
         yield f"{lacking[name]} of {len(clips)} clips predicted without {name}{trained}"
 
 

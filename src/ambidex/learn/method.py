@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ambidex.base.cards.beside import beside
 from ambidex.base.cards.card import Card, Preset
 from ambidex.base.registry import Plugins
 from ambidex.configuration.params import Section
@@ -145,10 +146,10 @@ class Method:
     class Config(MethodConfig):
         """The method's own parameters."""
 
-    card: ClassVar[Card]
-    """what its page says beside what is derived; the contract tests ask for it"""
-    presets: ClassVar[Mapping[str, Preset]] = {}
-    """published settings by data set, for `train: {preset: NAME}`"""
+    card: ClassVar[Card] = beside("cards")
+    """what its page says beside what is derived; the contract tests ask for it. In its class, or beside its file"""
+    presets: ClassVar[Mapping[str, Preset]] = beside("presets", {})
+    """published settings by data set, for `train: {preset: NAME}`. In its class, or beside its file"""
     needs: ClassVar[Needs] = Needs()
     groups: ClassVar[tuple[str, ...]] = ()
     """names of its `parameter_groups`, so that `train.groups` may hold them"""

@@ -1,7 +1,7 @@
 """Architecture: everything needed to build a model again, apart from its weights; and what model.json says of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
@@ -10,7 +10,6 @@ from ambidex.base.readers import Record
 from ambidex.base.readers.schema import Names
 from ambidex.configuration.values import Choice
 from ambidex.data.kinds import InputSpec, TensorName
-from ambidex.net.exchange import ExchangeSpec
 from ambidex.net.fill import Rule
 
 LAYER = "decision"
@@ -29,22 +28,21 @@ class _Choice(Record):
     name: str
 
 
-class _Exchange(Record):
-    name: str
-    ratio: Annotated[int, Field(ge=1, le=1_000)]
-
-
 class ArchitectureRecord(Record):
-    """What model.json says of the net. A decision layer that was saved with it is described beside: LAYER."""
+    """What model.json says of the net. A decision layer that was saved with it is described beside: LAYER.
+
+    Files from before there were `additions` have a key for each of the first three.
+    """
 
     modalities: Names
     inputs: dict[str, _Input]
     encoders: dict[str, _Choice]
     fusion: _Choice
     classes: Names
-    heads: bool
+    additions: list[_Choice] = Field(default_factory=list)
+    heads: bool = False
     category_weights: bool = False
-    exchange: _Exchange | None = None
+    exchange: _Choice | None = None
     fill: Rule | None = None
 
 
@@ -65,14 +63,14 @@ class Architecture:
     encoders: dict[str, Choice]
     fusion: Choice
     classes: tuple[str, ...]
-    heads: bool = False
-    """own linear heads, one per modality, beside the fusion (own-head multi-task)"""
-    category_weights: bool = False
-    """a learned factor for each modality's contribution to each class (adaptive head); additive fusions only"""
-    exchange: ExchangeSpec | None = None
-    """what the encoders tell each other while they run; None: nothing, a feature is its own modality's alone"""
+    additions: tuple[Choice, ...] = ()
+    """what a method has built in beside these, in this order: plug-ins of `net.additions`"""
     fill: Rule | None = None
     """what stands for the feature of an absent modality; None: every training sample has all of them"""
+
+    def adding(self, name: str, **options: Any) -> "Architecture":
+        """The same with one addition more: the plug-in `name` of `net.additions`, with these options of its own."""
+        return replace(self, additions=(*self.additions, Choice.model_validate({"name": name, **options})))
 
     def to_json(self) -> dict[str, Any]:
         """As JSON-serialisable values."""
@@ -84,9 +82,7 @@ class Architecture:
             "encoders": {name: choice.model_dump() for name, choice in self.encoders.items()},
             "fusion": self.fusion.model_dump(),
             "classes": list(self.classes),
-            "heads": self.heads,
-            "category_weights": self.category_weights,
-            "exchange": None if self.exchange is None else self.exchange.to_json(),
+            "additions": [choice.model_dump() for choice in self.additions],
             LAYER: None,
         }
 
@@ -96,9 +92,12 @@ class Architecture:
         inputs = {name: InputSpec.from_json(value["inputs"][name]) for name in value["modalities"]}
         encoders = {name: Choice.model_validate(choice) for name, choice in value["encoders"].items()}
         fusion = Choice.model_validate(value["fusion"])
-        own, weighted = bool(value["heads"]), bool(value.get("category_weights", False))
-        given_exchange = value.get("exchange")  # models written before there was one lack the key
-        exchange = None if given_exchange is None else ExchangeSpec.from_json(given_exchange)
-        return cls(
-            inputs, encoders, fusion, tuple(value["classes"]), own, weighted, exchange, value.get("fill")
-        )
+        additions = tuple(map(Choice.model_validate, value.get("additions", _earlier(value))))
+        return cls(inputs, encoders, fusion, tuple(value["classes"]), additions, value.get("fill"))
+
+
+def _earlier(value: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The additions of a model.json that has a key for each idea: what it says by `heads`, `exchange` ..."""
+    found: list[Mapping[str, Any]] = [{"name": "own_heads"}] if value.get("heads") else []
+    found += [{"name": "category_weights"}] if value.get("category_weights") else []
+    return found + ([value["exchange"]] if value.get("exchange") else [])

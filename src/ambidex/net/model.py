@@ -1,12 +1,13 @@
-"""MultimodalNet: encoders, head, and whatever a method adds to inference.
+"""MultimodalNet: encoders, head, and whatever a method has added (`net.additions`).
 
 A saved model is a folder with model.json (architecture) and model.safetensors (weights): it alone predicts.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import save
@@ -17,14 +18,15 @@ from ambidex.base.files import write_bytes, write_json
 from ambidex.base.readers import Source, fitting, read_json
 from ambidex.base.readers.weights import read_headers, read_tensors
 from ambidex.configuration.options import choice_config
+from ambidex.configuration.values import Choice
 from ambidex.data.kinds import InputSpec
+from ambidex.net.additions import ADDITIONS, Addition, Encode, Exchange
 from ambidex.net.architecture import LAYER as LAYER
 from ambidex.net.architecture import Architecture as Architecture
 from ambidex.net.architecture import ArchitectureRecord as ArchitectureRecord
 from ambidex.net.architecture import DescriptionRecord as DescriptionRecord
 from ambidex.net.encoded import Encoded, features_of, silenced
 from ambidex.net.encoders import ENCODERS, Encoder
-from ambidex.net.exchange import Exchange
 from ambidex.net.fill import Fill
 from ambidex.net.fusion import FUSIONS, Features, Fusion, sum_contributions
 from ambidex.net.weights import check_headers, fill
@@ -32,6 +34,8 @@ from ambidex.net.weights import check_headers, fill
 MODEL_FILE = "model.json"
 WEIGHTS_FILE = "model.safetensors"
 OTHER = "the file is of another architecture"
+
+A = TypeVar("A", bound=Addition)
 
 
 class Normalise(nn.Module):
@@ -54,7 +58,7 @@ class Normalise(nn.Module):
 
 
 class MultimodalNet(nn.Module):
-    """Encoders (that may exchange), fusion (the trained head), optional own heads and category weights.
+    """Encoders, fusion (the trained head), and additions, which may change what each of these does.
 
     `encode` then `fuse` is the whole forward pass; `contributions` splits its logits by modality. A `net.head.Head`.
     """
@@ -79,16 +83,12 @@ class MultimodalNet(nn.Module):
         dims = {name: self.encoder(name).dim for name in self.modalities}
         config = choice_config(FUSIONS, architecture.fusion, "model.fusion")
         self.fusion: Fusion = FUSIONS.get(architecture.fusion.name)(config, dims, classes)
-        self.heads: nn.ModuleDict | None = None
-        if architecture.heads:
-            self.heads = nn.ModuleDict({name: nn.Linear(dim, classes) for name, dim in dims.items()})
-        self.category_weights: nn.Parameter | None = None
-        if architecture.category_weights:
-            self.category_weights = nn.Parameter(torch.ones(len(dims), classes))
-        self.exchange: Exchange | None = None
-        if architecture.exchange is not None:  # last: all else starts from the weights it has without
-            self.exchange = Exchange(architecture.exchange, self._encoders())
+        self.additions = nn.ModuleDict()
+        for choice in architecture.additions:
+            self._add(choice, classes)
         self.fill = Fill(architecture.fill or "zero", dims)
+        self.register_state_dict_post_hook(_stored_names)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(_names_here)  # type: ignore[no-untyped-call]
 
     def encoder(self, modality: str) -> Encoder:
         """The encoder phi_m."""
@@ -111,18 +111,10 @@ class MultimodalNet(nn.Module):
         `present`: of modalities that a sample may lack, which samples have them [B], bool. What stands in the inputs of
         the others is not looked at. Raises ModelError where encoders exchange and a sample lacks one.
         """
-        present = present or {}
-        if self.exchange is None:
-            return features_of(
-                {name: self.encoded(name, inputs[name], present.get(name)) for name in self.modalities}
-            )
-        for name, here in present.items():
-            if not here.all():
-                raise ModelError(
-                    f"the encoders exchange, and a sample has no {name}: such a model needs all modalities"
-                )
-        features: Features = self.exchange(self._encoders(), self.normalised(inputs))
-        return features
+        encode: Encode = self._each_encoded
+        for addition in self._added():
+            encode = partial(addition.encode, self, encode)
+        return encode(inputs, present or {})
 
     def encoded(self, modality: str, x: Tensor, present: Tensor | None = None) -> Encoded:
         """One modality's stored tensor x [B, *shape] -> its feature [B, D_m], with tokens where the head reads such.
@@ -138,11 +130,23 @@ class MultimodalNet(nn.Module):
     def isolated(self, inputs: Mapping[str, Tensor], usual: Sequence[Tensor]) -> Features:
         """As `encode`, but the exchange tells every encoder `usual` in place of the others; see Exchange.isolated."""
         assert self.exchange is not None
-        return self.exchange.isolated(self._encoders(), self.normalised(inputs), usual)
+        return self.exchange.isolated(self.encoders_by_name(), self.normalised(inputs), usual)
 
     def normalised(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Stored tensors -> what the encoders take, in the order of `modalities`."""
         return {name: self.normalise[name](inputs[name]) for name in self.modalities}
+
+    def addition(self, kind: type[A]) -> A:
+        """The addition of that class. Raises ModelError where the net was built without."""
+        for one in self._added():
+            if isinstance(one, kind):
+                return one
+        raise ModelError(f"the model was built without {kind.__name__}")
+
+    @property
+    def exchange(self) -> Exchange | None:
+        """The addition through which the encoders exchange; None: a feature is its own modality's alone."""
+        return next((one for one in self._added() if isinstance(one, Exchange)), None)
 
     def _of_some(self, modality: str, x: Tensor) -> Encoded:
         """As `encoded`; of no samples at all zeros pass the encoder in evaluation mode, so that gradients are zero."""
@@ -169,36 +173,42 @@ class MultimodalNet(nn.Module):
         return sum_contributions(contributions), contributions
 
     def start_from(self, classifiers: Mapping[str, nn.Linear]) -> bool:
-        """Head and own heads start as unimodal classifiers of the same features; False: this head cannot."""
-        if self.heads is not None:
-            for name, head in self.heads.items():
-                head.load_state_dict(classifiers[name].state_dict())
+        """Head and additions start as unimodal classifiers of the same features; False: this head cannot."""
+        for addition in self._added():
+            addition.start_from(classifiers)
         return self.fusion.start_from(classifiers)
 
     def contributions(self, features: Features) -> dict[str, Tensor] | None:
-        """What each modality adds to the logits [B, C], category weights included; None: head not additive.
+        """What each modality adds to the logits [B, C], additions included; None: head not additive.
 
         A modality adds exactly nothing to the logits of a sample that lacks it.
         """
         contributions = self.fusion.contributions(features)
-        return None if contributions is None else silenced(self._weighted(contributions), features)
+        if contributions is None:
+            return None
+        for addition in self._added():
+            contributions = addition.contributions(contributions, features)
+        return silenced(contributions, features)
 
     def blocks(self) -> dict[str, Tensor] | None:
-        """The weights [C, D_m] that make each contribution, category weights included.
+        """The weights [C, D_m] that make each contribution, additions included.
 
         None where the head is not additive or its contributions are not linear in the features.
         """
         blocks = self.fusion.blocks()
-        return None if blocks is None else self._weighted(blocks, classes_first=True)
+        for addition in self._added():
+            blocks = None if blocks is None else addition.blocks(blocks)
+        return blocks
 
     def branches(self, features: Features) -> dict[str, Tensor] | None:
-        """What each modality says by itself [B, C]: own head, else fusion with branches, else contribution.
+        """What each modality says by itself [B, C]: addition or fusion with branches, else contribution.
 
         Where the logits are a mean, a contribution is a part of what its classifier says. None where the head is
         not additive and there is nothing of the others.
         """
-        if self.heads is not None:
-            return silenced({name: self.heads[name](features[name]) for name in self.modalities}, features)
+        for addition in self._added():
+            if addition.has_branches:
+                return silenced(addition.branches(features), features)
         if self.fusion.has_branches:
             own = self.fusion.branches(features)
             return None if own is None else silenced(own, features)
@@ -206,21 +216,53 @@ class MultimodalNet(nn.Module):
 
     @property
     def has_branches(self) -> bool:
-        """Whether `branches` are classifiers of the model's own, not contributions: own heads, or the fusion's."""
-        return self.heads is not None or self.fusion.has_branches
+        """Whether `branches` are classifiers of the model's own, not contributions: an addition's, or the fusion's."""
+        return self.fusion.has_branches or any(addition.has_branches for addition in self._added())
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Stored tensors, each [B, *shape] -> logits [B, C]."""
         return self.fuse(self.encode(inputs))[0]
 
-    def _encoders(self) -> dict[str, Encoder]:
+    def encoders_by_name(self) -> dict[str, Encoder]:
+        """Every modality's encoder, in the order of `modalities`."""
         return {name: self.encoder(name) for name in self.modalities}
 
-    def _weighted(self, parts: dict[str, Tensor], classes_first: bool = False) -> dict[str, Tensor]:
-        if self.category_weights is None:
-            return parts
-        factors = self.category_weights[..., None] if classes_first else self.category_weights
-        return {name: part * factor for (name, part), factor in zip(parts.items(), factors, strict=True)}
+    def _add(self, choice: Choice, classes: int) -> None:
+        """Raises ModelError or ParamsError where there is no such addition, or it cannot be built into this net."""
+        config = choice_config(ADDITIONS, choice, "model.additions")
+        addition = ADDITIONS.get(choice.name)(config, self.encoders_by_name(), classes)
+        if choice.name in self.additions or (isinstance(addition, Exchange) and self.exchange is not None):
+            raise ModelError(f"addition '{choice.name}': the model has one of its kind already")
+        self.additions[choice.name] = addition
+
+    def _added(self) -> list[Addition]:
+        return [one for one in self.additions.values() if isinstance(one, Addition)]
+
+    def _each_encoded(self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Features:
+        return features_of(
+            {name: self.encoded(name, inputs[name], present.get(name)) for name in self.modalities}
+        )
+
+
+def _renamed(net: nn.Module, prefix: str) -> Iterator[tuple[str, str]]:
+    """Names of additions' tensors in the net and in the weights, of those that are not the same."""
+    assert isinstance(net, MultimodalNet)
+    for name, addition in net.additions.items():
+        assert isinstance(addition, Addition)
+        if (start := addition.stored_as) is not None:
+            for tensor in addition.state_dict():
+                yield f"{prefix}additions.{name}.{tensor}", f"{prefix}{start}{tensor}"
+
+
+def _stored_names(net: nn.Module, state: dict[str, Any], prefix: str, metadata: Any) -> None:
+    for here, stored in _renamed(net, prefix):
+        state[stored] = state.pop(here)
+
+
+def _names_here(net: nn.Module, state: dict[str, Any], prefix: str, *others: Any) -> None:
+    for here, stored in _renamed(net, prefix):
+        if stored in state:
+            state[here] = state.pop(stored)
 
 
 def save_model(model: MultimodalNet, folder: Path, **facts: Any) -> None:

@@ -1,10 +1,13 @@
 """Which plug-ins the work of a stage chooses, by the package of their registry."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ambidex.data.kinds import KINDS
 from ambidex.resolve.cell import Cell, Work, given_by
+
+if TYPE_CHECKING:
+    from ambidex.net.model import Architecture
 
 
 def chosen(work: Work, packages: Iterable[str]) -> dict[str, set[str]]:
@@ -32,19 +35,35 @@ def _encoders(work: Work) -> set[str]:
 
 def _fusions(cell: Cell) -> set[str]:
     """The fusion of the model that the method asks for: many replace the one that `model.fusion` names."""
-    from ambidex.base.errors import AmbidexError
     from ambidex.net.fusion import FUSIONS
+
+    model = _planned(cell)
+    return {model.fusion.name} if model else set(FUSIONS.names())
+
+
+def _additions(cell: Cell) -> set[str]:
+    """What the method has built into the model."""
+    from ambidex.net.additions import ADDITIONS
+
+    model = _planned(cell)
+    return {choice.name for choice in model.additions} if model else set(ADDITIONS.names())
+
+
+def _planned(cell: Cell) -> "Architecture | None":
+    """The model that the method asks for; None of one that refuses this model: no such output can be made."""
+    from ambidex.base.errors import AmbidexError
     from ambidex.stages._method import planned
 
     try:
-        return {planned(cell).fusion.name}
-    except AmbidexError:  # a method that refuses this model: no such output can be made
-        return set(FUSIONS.names())
+        return planned(cell)
+    except AmbidexError:
+        return None
 
 
 _CHOICES: dict[str, Callable[[Any], set[str]]] = {
     "ambidex.data.kinds": _kinds,
     "ambidex.data.datasets": _datasets,
+    "ambidex.net.additions": _additions,
     "ambidex.net.encoders": _encoders,
     "ambidex.net.fusion": _fusions,
     "ambidex.learn.methods": _methods,

@@ -154,6 +154,13 @@ _CELL = (("method", "train.method"), ("regime", "train.regime"), ("seed", "train
 _TRAINED = ("model", "augment", "runtime")
 _TRAINING = ("data", "learn", "net")
 _KINDS = ("ambidex.data.kinds",)
+_TRAINED_WITH = (
+    *_KINDS,
+    "ambidex.net.additions",
+    "ambidex.net.encoders",
+    "ambidex.net.fusion",
+    "ambidex.learn.methods",
+)
 _SHAPES = ("evaluate.absent", "evaluate.permutations", "evaluate.seed")
 
 TABLE: dict[str, Stage] = {
@@ -193,7 +200,7 @@ TABLE: dict[str, Stage] = {
         sections=("pretrain", *_TRAINED),
         packages=("base.statistics", *_TRAINING),
         chosen=(*_KINDS, "ambidex.net.encoders"),
-        unused=("ambidex.learn.methods", "ambidex.net.fusion"),
+        unused=("ambidex.learn.methods", "ambidex.net.additions", "ambidex.net.fusion"),
         matrix="classifiers",
         flags=(("modality", "pretrain.modality"), ("seed", "pretrain.seed")),
         distributed=True,
@@ -204,7 +211,7 @@ TABLE: dict[str, Stage] = {
         writes=MODEL,
         sections=("train", *_TRAINED),
         packages=_TRAINING,
-        chosen=(*_KINDS, "ambidex.net.encoders", "ambidex.net.fusion", "ambidex.learn.methods"),
+        chosen=_TRAINED_WITH,
         of_method=True,
         matrix="cells",
         flags=_CELL,
@@ -227,7 +234,7 @@ TABLE: dict[str, Stage] = {
             "judge.probes",
             *_TRAINING,
         ),
-        chosen=(*_KINDS, "ambidex.net.encoders", "ambidex.net.fusion", "ambidex.learn.methods"),
+        chosen=_TRAINED_WITH,
         unused=("ambidex.decide.allocators",),
         also=_SHAPES,
         of_method=True,

@@ -1,5 +1,6 @@
 """What a method's page is made of: a card of its own, whose facts can be checked."""
 
+from ambidex.base.cards.beside import own
 from ambidex.base.cards.card import Card
 from ambidex.base.errors import ParamsError
 from ambidex.configuration.optimisation import Optimisation
@@ -12,7 +13,8 @@ from ambidex.testing.training import Given
 def card(method: Given) -> None:
     """The class has a docstring and a card of its own; places are named once, deviations are sentences on a line."""
     cls, what = class_of(method), subject(method, {})
-    expect(isinstance(vars(cls).get("card"), Card), what, "card = Card(...) in its class", "none")
+    here = "card = Card(...) in its class, or in cards/ beside its file"
+    expect(isinstance(own(cls, "card", "cards"), Card), what, here, "none")
     expect(bool(vars(cls)["__doc__"]), what, "a docstring", "none")
     places = cls.card.intervenes
     expect(len(set(places)) == len(places), f"{what}, card.intervenes", "each place once", places)

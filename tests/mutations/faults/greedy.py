@@ -3,7 +3,7 @@
 from mutations.fault import Fault
 
 METHOD = "src/ambidex/learn/methods/greedy.py"
-EXCHANGE = "src/ambidex/net/exchange.py"
+EXCHANGE = "src/ambidex/net/additions/mmtm.py"
 TESTS = "tests/learn/test_method_greedy.py::"
 
 FAULTS = [

@@ -31,8 +31,8 @@ FAULTS = [
     Fault(
         name="multi_task: own heads are the split head",
         file=METHOD,
-        before='heads=self.config.heads == "own"',
-        after="heads=False",
+        before='architecture.adding("own_heads") if',
+        after="architecture if",
         caught_by=TESTS + "test_own_heads_do_not_feel_the_fused_loss",
     ),
     Fault(

@@ -10,6 +10,7 @@ OTHER_RUNS = "src/ambidex/base/outputs/other_runs.py"
 ON_SOURCE = "tests/base/test_source.py::"
 ON_CODE = "tests/stages/test_stage_code.py::"
 ON_OTHER_RUNS = "tests/base/test_outputs_other_runs.py::"
+ON_BESIDE = "tests/base/test_beside.py::"
 EDIT = ON_CODE + "test_an_edit_matters_to_these_stages"
 KILLED = ON_OTHER_RUNS + "test_killed_at_any_file_operation_what_is_kept_is_whole"
 IN_TRAINING = "tests/stages/test_other_runs.py::"
@@ -63,6 +64,27 @@ FAULTS = [
         before="in picked.get(plugins.package, dotted) if",
         after="in dotted if",
         caught_by=EDIT + "[methods/agm.py-stages]",
+    ),
+    Fault(
+        name="stages: a folder among the plug-ins is one of them",
+        file="src/ambidex/base/registry.py",
+        before=" if not module.ispkg)",
+        after=")",
+        caught_by=ON_BESIDE + "test_the_folders_beside_hold_no_methods",
+    ),
+    Fault(
+        name="stages: the card of the farthest class is a method's",
+        file="src/ambidex/base/cards/beside.py",
+        before="in owner.__mro__:",
+        after="in reversed(owner.__mro__):",
+        caught_by=ON_BESIDE + "test_the_nearest_class_counts",
+    ),
+    Fault(
+        name="stages: a method depends on its card",
+        file="src/ambidex/learn/methods/ogm_ge.py",
+        before="import kernels, weights\n",
+        after="import kernels, weights\nfrom ambidex.learn.methods.cards.ogm_ge import card\n",
+        caught_by=ON_CODE + "test_what_a_card_says_of_a_method_makes_nothing_anew",
     ),
     Fault(
         name="stages: style sheets do not count",

@@ -10,7 +10,6 @@ cross-entropy, then the penalty's proximal step, which is stable for any strengt
 it rests with every A > 0 the stated loss is at its minimum; with some A = 0, up to an error of rate * strength / N.
 """
 
-from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -18,8 +17,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from ambidex.base.cards.card import Card, Cost
 from ambidex.learn.method import Method, MethodConfig, Needs, Run, Step
+from ambidex.net.additions.category_weights import CategoryWeights
 from ambidex.net.fusion import sum_contributions
 from ambidex.net.model import Architecture
 
@@ -40,17 +39,6 @@ class AdaptiveHead(Method):
             4.0, ge=0, description="precision of the prior on a modality's mean around 1"
         )
 
-    card = Card(
-        intervenes=("objective", "head", "prediction"),
-        cost=Cost(words="a cross-entropy per modality, and one of the weighted sum"),
-        deviations=(
-            "Not from a paper: arXiv 2510.14411 asks for weights allocated at the decision layer by category and "
-            "proposes no algorithm.",
-            "Known weakness: A is fitted on training logits. They saturate as training goes on, so that the weights "
-            "see an overconfident model and little of its errors on new samples; the allocator `category` is fitted on "
-            "validation and does not have this.",
-        ),
-    )
     config: Config
     needs = Needs(additive_head=True)
     neutral = ({"rate": 0.0, "weight": 0.0},)
@@ -58,7 +46,7 @@ class AdaptiveHead(Method):
 
     def architecture(self, architecture: Architecture) -> Architecture:
         """The weights stand in the model, so that a saved model alone predicts."""
-        return replace(architecture, category_weights=True)
+        return architecture.adding("category_weights")
 
     def setup(self, run: Run) -> None:
         """With rate 0 the weights stay at 1."""
@@ -96,6 +84,4 @@ class AdaptiveHead(Method):
         return centre + (weights - mean) / (1 + pull * self.config.strength)
 
     def _weights(self, run: Run) -> nn.Parameter:
-        found = run.model.category_weights
-        assert found is not None
-        return found
+        return run.model.addition(CategoryWeights).category_weights

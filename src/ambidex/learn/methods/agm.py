@@ -36,8 +36,6 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from ambidex.base.cards.card import Card, Cost, Paper, Preset, Published
-from ambidex.base.cards.published import BEST_ON_TEST, CREMAD, RESNETS, inforeg_table, toolkit
 from ambidex.base.errors import ModelError
 from ambidex.learn.loop.responses import Responses, encode_resting, encode_zeros
 from ambidex.learn.method import Method, MethodConfig, Needs, Run, Step
@@ -46,18 +44,6 @@ from ambidex.net.model import Architecture, MultimodalNet
 
 LARGEST_GAP = 10.0
 """of tau - r: more does not count"""
-
-
-def _preset(alpha: float, epochs: int) -> Preset:
-    """What the authors answer when asked for their settings."""
-    train = {"epochs": epochs, "optimizer": "sgd", "momentum": 0.9, "weight_decay": 1e-4, "schedule": "step"}
-    return Preset(
-        "issues 3, 5 and 10 of the released code; optimiser and schedule: its script",
-        "stated by the authors in an issue",
-        {"alpha": alpha},
-        train | {"step_epochs": 70, "step_factor": 0.1},
-        "learning_rate, batch_size",
-    )
 
 
 class AGM(Method):
@@ -86,64 +72,6 @@ class AGM(Method):
                 raise ValueError(f"end ({self.end}) must not be before start ({self.start})")
             return self
 
-    card = Card(
-        intervenes=("objective", "gradients"),
-        cost=Cost(
-            forwards=2,
-            backwards=2,
-            words="one more sample, of zeros, and 2^M - 2 passes of the head; with micro-batches two forward passes "
-            "more; `mode: scale` 2 forwards and 1 backward, `mode: cached` 1 and 1 (zeros every `zeros_every` steps)",
-        ),
-        paper=Paper(
-            "Li, Li, Hu, Lei, Li, Zhou",
-            "Boosting Multi-modal Model Performance with Adaptive Gradient Modulation",
-            "ICCV",
-            2023,
-            "arXiv:2308.07686",
-        ),
-        modalities="any number in the paper; here up to six, all coalitions of which are valued",
-        needs="modes scale and cached: encoders that train",
-        deviations=(
-            "A modality is encoded once in evaluation mode, and zeros once: coalitions are passes of the head. The "
-            "released code runs the whole network for each; the values are the same.",
-            "The released code's defaults (alpha 1, epochs 0 to 20) are not the paper's.",
-            "Outside the window nothing is measured or scaled, and t counts the steps within. The released code keeps "
-            "the last kappa of its window and goes on scaling by it to the end.",
-            "The head's weights whose gradients decide about clipping are all weight matrices of the fusion.",
-            "The toolkit BalanceBenchmark has the ratio upside down, exp(s_m - s_others) of losses, which boosts who "
-            "leads; leaves out the empty coalition, so that responses do not sum to T; and scales encoders alone, with "
-            "alpha 0.1, an exponent of at most 7 and clipping at 5. None of that is offered here.",
-        ),
-        published=(
-            Published(
-                CREMAD,
-                78.48,
-                "late fusion",
-                "90 % of the split",
-                "the paper",
-                "from memory, not verified",
-                joint=67.47,
-            ),
-            *toolkit(71.59, 66.62),
-            *inforeg_table(69.71, 66.54),
-            Published(
-                CREMAD,
-                57.42,
-                RESNETS,
-                f"five seeds, {BEST_ON_TEST}",
-                "a public note",
-                "re-run by others",
-                spread=0.73,
-                joint=61.59,
-            ),
-        ),
-        guards=("tests/learn/test_method_agm.py", "tests/learn/test_method_agm_steps.py"),
-    )
-    presets: ClassVar = {
-        "cremad": _preset(1.5, 1500),
-        "av_mnist": _preset(2.5, 1000),
-        "ur_funny": _preset(4.0, 800),
-    }
     config: Config
     needs = Needs(min_modalities=2, max_modalities=6, pooled="values features of zeros")
     early: ClassVar = {"clip_above": 1e-6}  # clip in every step, which all ranks must agree on

@@ -20,8 +20,6 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from ambidex.base.cards.card import Card, Cost, Paper
-from ambidex.base.cards.published import midas_table, toolkit
 from ambidex.configuration.values import Choice
 from ambidex.learn.method import Method, MethodConfig, Needs, Run, Step
 from ambidex.net.fusion import Features, sum_contributions
@@ -48,31 +46,6 @@ class AMCo(Method):
         limit: float = Field(0.3, gt=0, le=1, description="l at which all of it is masked (eps)")
         weight: float = Field(1.0, ge=0, description="of each modality's own loss")
 
-    card = Card(
-        intervenes=("features", "objective", "head"),
-        cost=Cost(
-            words="one more pass of the head, without gradient; where micro-batches accumulate, of the encoders"
-        ),
-        paper=Paper(
-            "",
-            "Adaptive Mask Co-Optimization for Modal Dependence in Multimodal Learning",
-            "ICASSP",
-            2023,
-        ),
-        modalities="any number in the toolkit",
-        deviations=(
-            "A reconstruction: the paper's code is not public, and the values that it used are not known. The "
-            "defaults are the toolkit BalanceBenchmark's; l of `reading: features` is this file's.",
-            "`reading: features` is what the paper's abstract says; `reading: logits` is what the toolkit runs. There "
-            "nothing is masked in the first epoch, and soon after all of the dependent modality is: its logits and "
-            "their gradients are zero.",
-            "`threshold` is 1 / M by default; the toolkit's 0.5 may find none of three modalities dependent.",
-        ),
-        published=(
-            *toolkit(73.30, 70.54),
-            *midas_table((69.91, 3.23), (67.04, 0.68)),
-        ),
-    )
     config: Config
     needs = Needs(min_modalities=2)
     neutral = ()

@@ -1,6 +1,6 @@
 """Greedy: hold back the exchange into whichever stream learns too much through it, for a few steps at a time.
 
-Two streams with an MMTM after every stage (`ambidex.net.exchange`), each with a classifier of its own:
+Two streams with an MMTM after every stage (`ambidex.net.additions.mmtm`), each with a classifier of its own:
 L = CE(y_0, y) + CE(y_1, y), the prediction is the mean of y_0 and y_1. That is fusion `sum` with `mean`, whatever
 `model.fusion` says; a contribution is y_m / 2.
 
@@ -25,12 +25,10 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from ambidex.base.cards.card import Card, Cost, Paper, Preset
-from ambidex.base.cards.published import inforeg_table, toolkit
 from ambidex.configuration.values import Choice
 from ambidex.learn.method import Method, MethodConfig, Needs, Run, Step
+from ambidex.net.additions.mmtm import Mmtm
 from ambidex.net.encoders import ENCODERS, Staged
-from ambidex.net.exchange import Exchange, ExchangeSpec
 from ambidex.net.fusion.sum import SumFusion
 from ambidex.net.model import Architecture
 
@@ -49,52 +47,6 @@ class Greedy(Method):
         warm_up: int = Field(1, ge=0, description="epochs before the first re-balancing step")
         ratio: int = Field(4, ge=1, le=256, description="MMTM: twice the squeezed maps over what is told")
 
-    card = Card(
-        intervenes=("architecture", "features", "objective"),
-        cost=Cost(
-            words="no pass more; an MMTM per stage, and two norms per parameter in each step of mode guided"
-        ),
-        paper=Paper(
-            "Wu, Jastrzebski, Cho, Geras",
-            "Characterizing and Overcoming the Greedy Nature of Learning in Multi-modal Deep Neural Networks",
-            "ICML",
-            2022,
-        ),
-        modalities="two in the paper and here",
-        deviations=(
-            "Each running mean is of its own stream's gates; in the released code the second is of the first's.",
-            "Running means are used before the batch moves them, move in training alone and are saved; in the released "
-            "code they include the batch, move in validation too and are lost with the process.",
-            "Every step weighs the same in a running mean, with all of its samples over ranks and micro-batches.",
-            "Gates of a held stream have gradients of zero, as with older torch: weight decay and momentum move them.",
-            "Gates multiply by a sigmoid, as in the released code; the paper of MMTM has twice the sigmoid.",
-            "The tables below set it against joint training of another head; its own reference is `mode: plain`.",
-            "In mode random the step kinds are drawn from epoch `warm_up` on, whose first step is regular.",
-            "The toolkit trains one concatenated head, with a threshold of 0.001 from the first epoch on, and "
-            "MMTM after all four layers of ResNet-18; here, as published, two heads, and MMTM after layers 2, 3 and 4.",
-        ),
-        published=(*toolkit(66.48, 66.82), *inforeg_table(67.82, 66.54)),
-        guards=("tests/learn/test_method_greedy.py", "tests/net/test_exchange.py"),
-    )
-    presets: ClassVar = {
-        "modelnet40": Preset(
-            source="the released configuration for ModelNet40",
-            evidence="read in the released code",
-            options={"threshold": 0.01, "steps": 5, "warm_up": 1},
-            train={
-                "epochs": 300,
-                "batch_size": 8,
-                "optimizer": "sgd",
-                "learning_rate": 0.1,
-                "momentum": 0.0,
-                "weight_decay": 0.0,
-                "schedule": "constant",
-                "selection": "val_accuracy",
-            },
-            unknown="the rate falls to 0.3 of itself after ten epochs without progress, and training stops after five "
-            "epochs without an error on the training split; there is neither here",
-        )
-    }
     config: Config
     needs = Needs(
         min_modalities=2,
@@ -108,18 +60,17 @@ class Greedy(Method):
     variants: ClassVar = ({"mode": "random"}, {"mode": "plain"}, {"steps": 2, "warm_up": 0})
 
     def architecture(self, architecture: Architecture) -> Architecture:
-        """Two streams with classifiers of their own; what cannot exchange is left as it is, and refused by `needs`."""
+        """Two streams with classifiers of their own; what cannot exchange is left without, and refused by `needs`."""
+        streams = replace(architecture, fusion=Choice(name="sum", mean=True))
         kinds = [ENCODERS.get(choice.name) for choice in architecture.encoders.values()]
         possible = len(kinds) == 2 and all(issubclass(kind, Staged) for kind in kinds)
-        exchange = ExchangeSpec(self.config.ratio) if possible else None
-        return replace(architecture, fusion=Choice(name="sum", mean=True), exchange=exchange)
+        return streams.adding("mmtm", ratio=self.config.ratio) if possible else streams
 
     def setup(self, run: Run) -> None:
         """Nothing is accumulated yet."""
         model = run.model
-        assert model.exchange is not None
         assert isinstance(model.fusion, SumFusion)
-        self.exchange: Exchange = model.exchange
+        self.exchange = model.addition(Mmtm)
         stages, heads = self.exchange.transfers(), model.fusion.linears
         names = self.exchange.names
         self.sets: list[list[nn.Parameter]] = [[*model.own(m), *heads[m].parameters()] for m in names]

@@ -21,8 +21,6 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from ambidex.base.cards.card import Card, Cost, Paper, Preset, Published, training
-from ambidex.base.cards.published import CREMAD, INFOREG, INFOREG_STAR, RESNETS
 from ambidex.base.errors import ModelError
 from ambidex.learn.method import Method, MethodConfig, Needs, Run, Step
 from ambidex.learn.methods._scores import true_class_log_likelihoods, true_class_scores
@@ -49,47 +47,6 @@ class InfoReg(Method):
             description="growth K of the Fisher trace above which a window is open; none: 0.04, released 0.05",
         )
 
-    card = Card(
-        intervenes=("gradients",),
-        cost=Cost(
-            words="norms of the encoders' gradients, and where a window is open one more copy of that encoder"
-        ),
-        paper=Paper(
-            "Huang, Wei, Yang, Hu",
-            "Adaptive Unimodal Regulation for Balanced Multimodal Information Acquisition",
-            "CVPR",
-            2025,
-        ),
-        needs="`mode: released`: the modalities audio and visual",
-        deviations=(
-            "The paper's s is printed as a negative log-likelihood and used as if more were better; here more is "
-            "better.",
-            "The paper's s is a mean over the batch, the released code's a sum, at which tanh saturates; "
-            "`mode: released` is the sum.",
-            "The released code trains InfoReg* and regulates from the first epoch on; the paper's InfoReg begins with "
-            "the third, as here by default.",
-        ),
-        published=(
-            *INFOREG,
-            *INFOREG_STAR,
-            Published(CREMAD, 67.72, RESNETS, "five seeds", "a public note", "re-run by others", spread=0.83),
-        ),
-    )
-    presets: ClassVar = {
-        "paper": Preset(
-            "beta and K of the paper, the loop of the released script",
-            "read in the paper",
-            {"mode": "paper", "beta": 0.9, "threshold": 0.04},
-            training("sgd", 2e-3, 64, epochs=50, step_epochs=30),
-            "the paper's loop",
-        ),
-        "released": Preset(
-            "the released script",
-            "read in the released code",
-            {"mode": "released", "threshold": 0.05},
-            training("sgd", 2e-3, 64, epochs=50, step_epochs=30),
-        ),
-    }
     config: Config
     needs = Needs(additive_head=True, min_modalities=2, trained="holds the encoders back")
     early: ClassVar = {"threshold": -1e9}

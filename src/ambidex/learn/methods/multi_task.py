@@ -5,14 +5,11 @@ the fused logits, so each block of the head becomes a classifier of its own; wit
 linear head u_m on h_m, kept in the model. A sample that lacks a modality adds 0 to that modality's mean.
 """
 
-from dataclasses import replace
 from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor
 
-from ambidex.base.cards.card import Card, Cost
-from ambidex.base.cards.published import INFOREG_MULTI_TASK, mcr_table
 from ambidex.base.errors import ModelError
 from ambidex.learn.method import Method, MethodConfig, Needs, Step
 from ambidex.net.fusion import FUSIONS
@@ -28,24 +25,6 @@ class MultiTask(Method):
         heads: Literal["split", "own"] = Field("split", description="what each modality's loss is taken on")
         weight: float = Field(1.0, ge=0, description="of each modality's loss")
 
-    card = Card(
-        intervenes=("objective",),
-        cost=Cost(
-            words="a cross-entropy per modality, on logits that are there; `heads: own` adds a linear head each"
-        ),
-        needs="`heads: split`: additive fusion",
-        deviations=(
-            "The loss has M + 1 terms, so that steps are larger than joint training's at the same learning rate: "
-            "compare with joint training at its own best learning rate.",
-            "`heads: split` is the reference of InfoReg*; the own heads of most papers are `heads: own`. With frozen "
-            "encoders own heads leave the fused prediction as joint training has it; they are classifiers beside it, "
-            "which an allocator can weigh.",
-        ),
-        published=(
-            *INFOREG_MULTI_TASK,
-            *mcr_table(69.2, 1.8, "own heads"),
-        ),
-    )
     config: Config
     needs = Needs(missing=True)
     neutral = ({"weight": 0.0},)
@@ -53,7 +32,7 @@ class MultiTask(Method):
 
     def architecture(self, architecture: Architecture) -> Architecture:
         """Own heads stand in the model, so that a saved model alone predicts."""
-        return replace(architecture, heads=self.config.heads == "own")
+        return architecture.adding("own_heads") if self.config.heads == "own" else architecture
 
     def check(self, architecture: Architecture, frozen: bool) -> None:
         """The split head needs a fusion that can be split."""

@@ -13,8 +13,6 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from ambidex.base.cards.card import Card, Cost, Paper, Preset, Published, training
-from ambidex.base.cards.published import BEST_ON_TEST, CREMAD, RESNETS, inforeg_table, mcr_table, toolkit
 from ambidex.base.errors import ModelError
 from ambidex.learn.method import Method, MethodConfig, Needs, Run, Step
 from ambidex.learn.methods._scores import TINY, lead_ratios, true_class_scores
@@ -46,81 +44,6 @@ class OGMGE(Method):
                 raise ValueError(f"end ({self.end}) must not be before start ({self.start})")
             return self
 
-    card = Card(
-        intervenes=("gradients",),
-        cost=Cost(words="no pass more; scores of the batch and a scaling of weights"),
-        paper=Paper(
-            "Peng, Wei, Deng, Wang, Hu",
-            "Balanced Multimodal Learning via On-the-fly Gradient Modulation",
-            "CVPR",
-            2022,
-        ),
-        modalities="two in the paper; beyond, the mean pairwise ratio of the journal version (TPAMI 2024)",
-        deviations=(
-            "z_m is the exact contribution with bias b/M; the released code uses it in training and another split for "
-            "`sum` fusion in validation.",
-            "Noise has one standard deviation per tensor, as in the released code; the paper's text speaks of the "
-            "gradient's covariance.",
-            "Noise is drawn for every modality, also where k = 1, so that GE with alpha = 0 is not joint training.",
-            "k jumps at rho = 1, as published; `continuous` removes the jump.",
-            "The released code edits gradients of four axes, convolution kernels, and so nothing in an encoder without "
-            "any. There all tensors of more than one axis are edited here, by the same k and with their own noise, as "
-            "BalanceBenchmark does in every encoder (`weights: all`); neither edits biases, nor norms of one axis.",
-            "The released code picks parameters by name and does nothing on a model that is not wrapped for several "
-            "devices; here they belong to a modality by identity.",
-        ),
-        published=(
-            Published(
-                CREMAD,
-                61.9,
-                f"{RESNETS}, concatenation",
-                f"split 6698 / 744, {BEST_ON_TEST}",
-                "the paper, as its authors confirm",
-                "stated by the authors in an issue",
-                joint=51.7,
-            ),
-            *toolkit(67.76, 67.04),
-            *inforeg_table(68.70, 66.63),
-            *mcr_table(65.6, 3.8, "OGM"),
-            Published(
-                CREMAD,
-                69.14,
-                f"{RESNETS}, head of two layers",
-                f"five seeds, three frames, {BEST_ON_TEST}",
-                "a public note",
-                "re-run by others",
-                spread=1.13,
-                joint=61.59,
-            ),
-        ),
-    )
-    presets: ClassVar = {
-        "cremad": Preset(
-            "the released script, with the README's alpha",
-            "read in the released code",
-            {"alpha": 0.8, "ge": True, "start": 0, "end": 50},
-            training("sgd", 1e-3, 64, epochs=100, step_epochs=70),
-        ),
-        "vggsound": Preset(
-            "the released script, with the README's alpha",
-            "read in the released code",
-            {"alpha": 0.1, "ge": True, "start": 0, "end": 50},
-            training("sgd", 1e-3, 64, epochs=100, step_epochs=70),
-        ),
-        "kinetics_sounds": Preset(
-            "the script of the journal version (TPAMI 2024)",
-            "read in the released code",
-            {"ge": True, "start": 6, "end": 60},
-            training("adamw", 5e-5, 32, 0.01, epochs=100, step_epochs=40),
-            "alpha, for the code has 1.0 and 0.8",
-        ),
-        "cremad_journal": Preset(
-            "the journal version (TPAMI 2024); start: its code modulates nothing in the first six epochs",
-            "stated by the authors in an issue",
-            {"alpha": 2.6, "ge": True, "start": 6, "end": 80},
-            training("adamw", 1e-3, 32, 0.01, epochs=100, step_epochs=20),
-        ),
-    }
     config: Config
     needs = Needs(additive_head=True, min_modalities=2, trained="edits the gradients of the encoders alone")
     neutral = ({"alpha": 0.0, "ge": False}, {"start": 1_000, "end": 1_001})

@@ -12,8 +12,6 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ambidex.base.cards.card import Card, Cost, Paper, Preset, Published, training
-from ambidex.base.cards.published import BEST_ON_TEST, CREMAD, RESNETS, midas_table, toolkit
 from ambidex.learn.method import Method, MethodConfig, Needs, Run, Step
 from ambidex.learn.methods._scores import lead_ratios, true_class_scores
 from ambidex.net.encoded import scaled
@@ -33,49 +31,6 @@ class OPM(Method):
         execute: float = Field(0.7, ge=0, le=1, description="probability that a batch is modulated (p_exe)")
         warm_up: int = Field(6, ge=0, description="epochs of plain joint training before")
 
-    card = Card(
-        intervenes=("features",),
-        cost=Cost(
-            words="one more pass of the head, without gradient; where micro-batches accumulate, of the encoders"
-        ),
-        paper=Paper(
-            "Wei, Hu, Du, Wen", "On-the-fly Modulation for Balanced Multimodal Learning", "TPAMI", 2024
-        ),
-        modalities="two in the released code; beyond, the mean of pairwise ratios",
-        deviations=(
-            "The modality with the lowest score has rho <= 1 and is never dropped, so that no sample is left without "
-            "any: the removal of such samples, which the paper provides for, has nothing to do.",
-            "q jumps from 0 to `base` at rho = 1, as published.",
-            "q and theta are constants, as in the paper. The released code lets a gradient through them: its own "
-            "backward pass hands theta its value in place of a derivative, and q is a function of the features.",
-            "`base` 0.5 is the released script's; the released library says 0.4.",
-            "The released code draws the batch's coin with NumPy and the masks with torch; here both come from the "
-            "method's own numbers.",
-            "OGM-GE's gradient modulation on top (OPM + OGM) is not part of this file.",
-        ),
-        published=(
-            *toolkit(68.75, 66.89),
-            *midas_table((63.97, 1.72), (67.35, 0.67)),
-            Published(
-                CREMAD,
-                65.43,
-                RESNETS,
-                f"five seeds, {BEST_ON_TEST}",
-                "a public note",
-                "re-run by others",
-                spread=0.24,
-                joint=59.20,
-            ),
-        ),
-    )
-    presets: ClassVar = {
-        "kinetics_sounds": Preset(
-            "the released script",
-            "read in the released code",
-            {"base": 0.5, "slope": 0.5, "execute": 0.7, "warm_up": 6},
-            training("adamw", 5e-5, 32, 0.01, epochs=100, step_epochs=40),
-        ),
-    }
     config: Config
     needs = Needs(additive_head=True, min_modalities=2)
     early: ClassVar = {"warm_up": 0}

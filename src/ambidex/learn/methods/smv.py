@@ -27,8 +27,6 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ambidex.base.cards.card import Card, Cost, Paper, Preset, Published
-from ambidex.base.cards.published import midas_table, toolkit
 from ambidex.learn.loop.rehearsal import evaluating
 from ambidex.learn.loop.resample import Resample
 from ambidex.learn.method import Method, MethodConfig, Needs, Run, Step
@@ -39,8 +37,6 @@ from ambidex.net.fusion import Features
 from ambidex.net.model import MultimodalNet
 
 ROUNDING = 1e-6  # phi is a sum of fractions, and 1 must count as 1
-SCRIPTS = {"epochs": 60, "batch_size": 64, "schedule": "step", "step_epochs": 30, "weight_decay": 1e-4}
-"""what both released scripts train with"""
 
 
 class SMV(Method):
@@ -68,56 +64,6 @@ class SMV(Method):
             "linear", description="level modality: how they grow with it"
         )
 
-    card = Card(
-        intervenes=("data",),
-        cost=Cost(
-            words="for each entry; after the warm-up an epoch has between N and 5 N entries with two "
-            "modalities, and ends with one evaluation pass over train and 2^M of the head"
-        ),
-        paper=Paper(
-            "Wei, Feng, Wang, Hu",
-            "Enhancing Multimodal Cooperation via Sample-level Modality Valuation",
-            "CVPR",
-            2024,
-        ),
-        modalities="two in the released code; the valuation is defined for any number, all 2^M coalitions are asked",
-        deviations=(
-            "Samples are drawn without replacement, and p is at most 1, a probability as in the paper; the released "
-            "code draws with replacement.",
-            "Valuation is without augmentation; the released code crops and picks frames at random.",
-            "`square` has the exponent 1.5, as in the released code.",
-            "The released code's n is 0 from phi = 0.9 on, not from 1; for two modalities that is the same.",
-            "At modality level all samples are valued and `part_ratio` of them are used, as in the released code.",
-            "The toolkit BalanceBenchmark values every right coalition 1, so that easy samples are copied, zeroes "
-            "inputs in place of features, and keeps the first batch's valuation for all; none of that is done here.",
-        ),
-        published=(
-            Published(
-                "UCF-101",
-                82.92,
-                "encoders pretrained on ImageNet",
-                "level modality, one run",
-                "a reader in an issue of the authors' repository, who quotes the paper with 83.46 over 81.15",
-                "re-run by others",
-                joint=82.54,
-            ),
-            *toolkit(75.85, 68.01),
-            *midas_table((67.94, 1.73), (65.76, 1.48)),
-        ),
-    )
-    presets: ClassVar = {
-        "kinetics_sounds": Preset(
-            "the released script sample_level.py",
-            "read in the released code",
-            train=SCRIPTS | {"optimizer": "adam", "learning_rate": 5e-5},
-        ),
-        "kinetics_sounds_modality": Preset(
-            "the released script modality_level.py as it is today; its first version had SGD at 1e-3",
-            "read in the released code",
-            options={"level": "modality"},
-            train=SCRIPTS | {"optimizer": "adam", "learning_rate": 5e-5},
-        ),
-    }
     config: Config
     needs = Needs(
         min_modalities=2,

@@ -43,7 +43,7 @@ class Encoder(nn.Module):
 
 
 class Staged(Encoder):
-    """An encoder that runs in stages, between which encoders can exchange what they see (`ambidex.net.exchange`).
+    """An encoder that runs in stages, between which encoders can exchange what they see (`net.additions.Exchange`).
 
     `forward` is `begin`, every `stage` in turn, `finish`. Frames are folded into the batch: n is B, or B * N.
     """

@@ -1,4 +1,4 @@
-"""What encoders tell each other while they run: the multimodal transfer module (MMTM), after every stage.
+"""MMTM, the multimodal transfer module: what encoders tell each other while they run, after every stage.
 
 Paper: Joze, Shaban, Iuzzolino, Koishida, "MMTM: Multimodal Transfer Module for CNN Fusion", CVPR 2020, the section on
 the module. With s_m [B, C_m] the mean of m's maps over frames and positions,
@@ -14,37 +14,19 @@ modalities stand in alphabetical order, so that the module is the same in whatev
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from ambidex.base.errors import ModelError
+from ambidex.configuration.params import Section
+from ambidex.net.additions import Exchange
 from ambidex.net.encoders import Encoder, Staged, staged_names
 
 
-@dataclass(frozen=True)
-class ExchangeSpec:
-    """Which exchange: MMTM, the only one there is."""
-
-    ratio: int = 4
-    """how many times shorter e is than twice the squeezed maps together"""
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON-serialisable values."""
-        return {"name": "mmtm", "ratio": self.ratio}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "ExchangeSpec":
-        """The inverse of to_json. Raises KeyError, TypeError or ValueError where it makes no sense."""
-        if value["name"] != "mmtm" or int(value["ratio"]) < 1:
-            raise ValueError(f"no such exchange: {value}")
-        return cls(int(value["ratio"]))
-
-
-class Mmtm(nn.Module):
+class Transfer(nn.Module):
     """The exchange after one stage."""
 
     means: Tensor
@@ -74,7 +56,7 @@ class Mmtm(nn.Module):
         return {name: torch.sigmoid(self.gates[name](told)) for name in self.names}
 
     def forward(self, maps: dict[str, Tensor], samples: int, held: Tensor | None) -> dict[str, Tensor]:
-        """Maps [n, C_m, height, width] of `samples` B, gated; `held`: see Exchange."""
+        """Maps [n, C_m, height, width] of `samples` B, gated; `held`: see Mmtm."""
         gates = self.open(self.squeezed(maps, samples))
         if self.training:
             self.sums += torch.cat([gate.detach().float().sum(0) for gate in gates.values()])
@@ -100,15 +82,23 @@ class Mmtm(nn.Module):
         }
 
 
-class Exchange(nn.Module):
+class Mmtm(Exchange):
     """An MMTM after every stage of the encoders."""
 
+    class Config(Section):
+        """Its size."""
+
+        ratio: int = Field(
+            4, ge=1, le=1_000, description="how many times shorter e is than twice the squeezed maps together"
+        )
+
+    stored_as = "exchange."
     steps: Tensor
     """how many training steps the running means are of"""
 
-    def __init__(self, spec: ExchangeSpec, encoders: Mapping[str, Encoder]) -> None:
-        """For these encoders. Raises ModelError where one has no stages, or they have not equally many."""
-        super().__init__()
+    def __init__(self, config: Config, encoders: Mapping[str, Encoder], classes: int) -> None:
+        """Raises ModelError where an encoder has no stages, or they have not equally many."""
+        super().__init__(config, encoders, classes)
         widths = {name: _widths(name, encoder) for name, encoder in encoders.items()}
         counts = {name: len(own) for name, own in widths.items()}
         if len(set(counts.values())) != 1:
@@ -116,18 +106,18 @@ class Exchange(nn.Module):
             raise ModelError(f"exchange mmtm: needs encoders with equally many stages, found {told}")
         self.names = sorted(encoders)
         self.stages = nn.ModuleList(
-            Mmtm({name: own[number] for name, own in widths.items()}, spec.ratio)
+            Transfer({name: own[number] for name, own in widths.items()}, config.ratio)
             for number in range(next(iter(counts.values())))
         )
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
         self.held: Tensor | None = None
         """whose gates stand at their running means in training: [M] bool, in the order of `names`; None: no one's"""
 
-    def transfers(self) -> list[Mmtm]:
+    def transfers(self) -> list[Transfer]:
         """The module of each stage."""
-        return [stage for stage in self.stages if isinstance(stage, Mmtm)]
+        return [stage for stage in self.stages if isinstance(stage, Transfer)]
 
-    def forward(self, encoders: Mapping[str, Encoder], inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def exchanged(self, encoders: Mapping[str, Encoder], inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Normalised inputs [B, *shape] -> features h_m [B, D_m], in the order of the inputs."""
         return self._run(encoders, inputs, self._ordinary)
 
@@ -154,7 +144,7 @@ class Exchange(nn.Module):
     ) -> dict[str, Tensor]:
         """Features where every modality is told `usual` (by stage, [sum of C_m]) in place of the others' maps."""
 
-        def alone(number: int, stage: Mmtm, maps: dict[str, Tensor], samples: int) -> dict[str, Tensor]:
+        def alone(number: int, stage: Transfer, maps: dict[str, Tensor], samples: int) -> dict[str, Tensor]:
             actual = stage.squeezed(maps, samples)
             average = torch.split(usual[number].to(actual).expand_as(actual), stage.sizes, dim=1)
             gates = {}
@@ -183,7 +173,9 @@ class Exchange(nn.Module):
         for stage in self.transfers():
             stage.sums.zero_()
 
-    def _ordinary(self, number: int, stage: Mmtm, maps: dict[str, Tensor], samples: int) -> dict[str, Tensor]:
+    def _ordinary(
+        self, number: int, stage: Transfer, maps: dict[str, Tensor], samples: int
+    ) -> dict[str, Tensor]:
         gated: dict[str, Tensor] = stage(maps, samples, self.held)
         return gated
 
@@ -191,7 +183,7 @@ class Exchange(nn.Module):
         self,
         encoders: Mapping[str, Encoder],
         inputs: Mapping[str, Tensor],
-        between: Callable[[int, Mmtm, dict[str, Tensor], int], dict[str, Tensor]],
+        between: Callable[[int, Transfer, dict[str, Tensor], int], dict[str, Tensor]],
     ) -> dict[str, Tensor]:
         staged = {name: encoder for name, encoder in encoders.items() if isinstance(encoder, Staged)}
         samples = len(next(iter(inputs.values())))

@@ -1,0 +1,9 @@
+"""Joint training: what its page says beside the mathematics."""
+
+from ambidex.base.cards.card import Card, Cost
+
+card = Card(
+    intervenes=(),
+    cost=Cost(words="the reference: every other cost is given relative to it"),
+    guards=("tests/learn/test_engine.py",),
+)
