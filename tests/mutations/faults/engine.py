@@ -63,8 +63,8 @@ FAULTS = [
     Fault(
         name="engine: a stand-in counts as a sample",
         file=ENGINE,
-        before="batch.stand_in or batch.inputs, batch.stand_in is None",
-        after="batch.stand_in or batch.inputs, True",
+        before="self.norm.counts = batch.stand_in is None",
+        after="self.norm.counts = True",
         caught_by=RANKS + "test_batch_norm_with_a_rank_without_samples[joint]",
     ),
     Fault(
@@ -122,8 +122,8 @@ FAULTS = [
     ),
     Fault(
         name="engine: the checkpoint forgets the loss scale",
-        file=ENGINE,
-        before='self.scale.load_state_dict(state["scale"])',
+        file="src/ambidex/learn/loop/state.py",
+        before='self.scale.load_state_dict(kept["scale"])',
         after="pass",
         caught_by=PRECISION + "test_a_resumed_run_goes_on_with_its_scale",
     ),
