@@ -13,8 +13,8 @@ for epoch in epochs:
                     h = features(h)         method.features
                     z = fuse(h)
                     terms = objective       method.objective
-                    backward(sum of terms)  method.backward
-                sum gradients over ranks, unscale
+                    backward(sum of terms)  method.backward; the last one's gradients leave for the other ranks
+                wait for the ranks' mean, unscale
                 edit gradients              method.gradients
                 clip, optimiser step
             asked to stop: checkpoint, leave; `checkpoint_minutes` over: checkpoint
@@ -40,6 +40,7 @@ from ambidex.configuration.params import Runtime
 from ambidex.configuration.values import Choice
 from ambidex.learn.log import Training
 from ambidex.learn.loop.batches import Batch, Batches, generator
+from ambidex.learn.loop.buckets import Buckets
 from ambidex.learn.loop.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from ambidex.learn.loop.clock import Clock, Timer
 from ambidex.learn.loop.encode import check_tokens, encode
@@ -100,6 +101,7 @@ class Engine:
         self.monitor = Monitor(training, self.loggers if self.ranks.first else (), self.state.history)
         with (
             self.norm.installed(self.model),
+            self.buckets.installed(),
             stop_on_sigterm() as self.stop,
             progress(title, self.run.epochs, "epochs", self.ranks.first) as advance,
         ):
@@ -174,11 +176,13 @@ class Engine:
             loss = self._forward(step, batch, encoded)
             # uneven micro-batches and ranks together give the gradient of the whole batch's mean
             part = len(batch.labels) * self.batches.ranks / whole
+            if batch is micro_batches[-1]:
+                self.buckets.begin()
             self.method.backward(step, self.scale.scaled(loss if part == 1 else loss * part))
             seen.append(detached(step))
         step.labels, step.logits, step.features, step.contributions = joined(seen)
         step.place = joined_place(micro_batches)
-        self.ranks.average_gradients(self.model.parameters())
+        self.buckets.finish()
         if not self.scale.unscale(self.optimizer):
             return  # a gradient overflowed: this step is left out, and the next is scaled less
         if self.logging:
@@ -258,6 +262,9 @@ class Engine:
         groups = group_parameters(self.model, self.trained, own, self.params)
         self.optimizer = build_optimizer(groups, self.params)
         self.schedule = Schedule(self.optimizer, self.params)
+        # a backward pass of the method's own may be several: their gradients are ready after the last one
+        single = getattr(self.method.backward, "__func__", None) is Method.backward
+        self.buckets = Buckets(self.trained, self.ranks, overlaps=single)
         self.guard = FiniteGuard(self.folder)
         self.state = TrainingState(
             self.model, self.method, self.optimizer, self.schedule, self.scale, self.clock, self.run.rng
