@@ -187,7 +187,7 @@ def _run(case: Case, store: FeatureStore, trained: Trained, output: Path) -> Tim
     engine.fit()
     taken = np.array(batches.taken)
     numbers = (
-        engine.number - len(taken) + np.arange(len(taken))
+        engine.state.number - len(taken) + np.arange(len(taken))
     )  # the engine logs by the steps of the whole run
     logs = numbers % params.log_every == 0
     ordinary = ~logs & (np.arange(len(taken)) >= WARM_UP)

@@ -149,7 +149,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_term_and_checkpoint(tmp_path,
 
     def poisoned(step):
         terms = original(step)
-        if trained.number == 4:  # second epoch: 24 samples are 3 steps of 8
+        if trained.state.number == 4:  # second epoch: 24 samples are 3 steps of 8
             terms["visual"] = terms["visual"] * bad
         return terms
 
@@ -195,7 +195,9 @@ def test_the_selected_epoch_is_the_best_by_its_rule(tmp_path, rule, column, best
     rows = _history(tmp_path / "a")
     values = [float(row[column]) for row in rows]
     assert selected["epoch"] == values.index(best(values))
-    assert trained.score("val")["nll"] == pytest.approx(float(rows[selected["epoch"]]["val/nll"]), abs=1e-6)
+    assert trained.passes.score("val")["nll"] == pytest.approx(
+        float(rows[selected["epoch"]]["val/nll"]), abs=1e-6
+    )
 
 
 def test_of_equally_good_epochs_the_first_is_kept(tmp_path):
@@ -217,7 +219,7 @@ def test_scores_agree_with_scikit_learn(tmp_path):
         logits = trained.model({m: store.gather(m, rows) for m in TWO})
         features = trained.model.encode({m: store.gather(m, rows) for m in TWO})
         audio = trained.model.fusion.contributions(features)["audio"]
-    scores = trained.score("val")
+    scores = trained.passes.score("val")
     assert scores["nll"] == pytest.approx(
         log_loss(store.labels[rows], logits.double().softmax(1), labels=[0, 1, 2]), rel=1e-4
     )

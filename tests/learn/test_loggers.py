@@ -235,7 +235,7 @@ def test_a_stopped_training_goes_on_in_its_run(tmp_path, store):
 
     def asked(step):
         original(step)
-        if cut.number + 1 == STEPS + 1:
+        if cut.state.number + 1 == STEPS + 1:
             os.kill(os.getpid(), signal.SIGTERM)
 
     cut.method.step = asked

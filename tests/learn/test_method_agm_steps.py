@@ -47,7 +47,7 @@ def test_statistics_and_random_state_are_those_of_joint_training(tmp_path, mode,
         trained = engine(tmp_path / name, name, options, THREE, batch_size=24, accumulate=accumulate)
         trained.select_split = None
         trained.fit()
-        assert trained.number == 1
+        assert trained.state.number == 1
         found.append((dict(trained.model.named_buffers()), torch.get_rng_state(), trained.model.state_dict()))
     (before, random, weights), (after, random_after, weights_after) = found
     assert any("running_var" in name for name in before)

@@ -200,9 +200,9 @@ def test_a_part_is_masked_alike_in_whatever_order_the_modalities_stand(tmp_path,
 def test_prediction_masks_nothing(tmp_path):
     trained = engine(tmp_path, "amco", epochs=2, selection="last")
     trained.fit()
-    scored = trained.score("val")
+    scored = trained.passes.score("val")
     trained.method.masks = {m: torch.zeros(8) for m in TWO}
-    assert trained.score("val") == scored
+    assert trained.passes.score("val") == scored
 
 
 @pytest.mark.parametrize("reading", READINGS)
@@ -211,7 +211,7 @@ def test_encoders_run_once_a_step(tmp_path, reading):
     trained.select_split, calls = None, []
     trained.model.encoders["audio"].register_forward_hook(lambda *given: calls.append(1))
     trained.fit()
-    assert len(calls) == trained.number == 3
+    assert len(calls) == trained.state.number == 3
 
 
 @pytest.mark.parametrize("reading", READINGS)

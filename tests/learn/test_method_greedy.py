@@ -326,9 +326,9 @@ def test_validation_holds_nothing_and_counts_nothing(tmp_path):
     assert trained.method.left > 0
     assert exchange.steps == 6
     before = {name: value.clone() for name, value in exchange.named_buffers()}
-    scored = trained.score("val")
+    scored = trained.passes.score("val")
     exchange.held = None
-    assert trained.score("val") == scored
+    assert trained.passes.score("val") == scored
     assert _same(dict(exchange.named_buffers()), before)
 
 
@@ -408,7 +408,7 @@ def test_one_pass_a_step(tmp_path, options):
         trained.model.exchange.stages[number].register_forward_hook(lambda *given: calls.append(1))
     trained.method.backward = lambda step, loss: (losses.append(1), backward(step, loss))
     trained.fit()
-    assert len(calls) / 3 == len(losses) == trained.number == 6
+    assert len(calls) / 3 == len(losses) == trained.state.number == 6
 
 
 class _Synchronisations(TorchDispatchMode):

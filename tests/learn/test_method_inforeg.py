@@ -240,7 +240,7 @@ def test_one_forward_and_one_backward_a_step(tmp_path):
     trained.model.encoders["audio"].register_forward_hook(lambda *given: calls.append(1))
     trained.method.backward = lambda step, loss: (losses.append(F.relu(loss).item()), backward(step, loss))
     trained.fit()
-    assert len(calls) == len(losses) == trained.number == 9
+    assert len(calls) == len(losses) == trained.state.number == 9
 
 
 def test_a_window_that_has_shut_pulls_no_more(tmp_path):

@@ -251,7 +251,7 @@ def test_each_encoder_runs_once_a_batch_and_the_engine_counts_batches(tmp_path):
     method.gradients = lambda step: (steps.append(1), gradients(step))
     method.backward = lambda step, loss: (backward.extend(step.features), step_back(step, loss))
     trained.fit()
-    assert trained.number == 2 * STEPS
+    assert trained.state.number == 2 * STEPS
     assert forward == backward == sorted(THREE) * 2 * STEPS
     assert len(steps) == 3 * 2 * STEPS
 

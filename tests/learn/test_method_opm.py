@@ -156,7 +156,7 @@ def test_six_epochs_are_plain(tmp_path, epoch, active):
 def test_prediction_is_modulated_by_nothing(tmp_path):
     trained = engine(tmp_path, "opm", ALWAYS, selection="last")
     trained.fit()
-    scored = trained.score("val")
+    scored = trained.passes.score("val")
     plain = engine(tmp_path / "joint", model=trained.model, epochs=1)
     plain.run = trained.run
     assert plain.score("val") == scored

@@ -7,6 +7,7 @@ from scipy.spatial.distance import cdist
 from scipy.special import softmax
 
 from ambidex.base.errors import ModelError
+from ambidex.learn.loop.passes import Passes
 from ambidex.learn.methods.pmr import balanced_part, distance
 from helpers.memory_store import MemoryStore, engine, make_method
 
@@ -49,7 +50,7 @@ def _watched(tmp_path, options=None, modalities=TWO, **settings):
         seen.append(
             {
                 "epoch": step.run.epoch,
-                "number": trained.number,
+                "number": trained.state.number,
                 "features": {m: h.detach().float() for m, h in step.features.items()},
                 "labels": step.labels,
                 "prototypes": dict(method.prototypes),
@@ -129,10 +130,15 @@ def test_momentum_one_keeps_prototypes_to_the_bit(tmp_path):
     assert _same(before, method.prototypes)
 
 
-def test_prototypes_are_of_a_part_of_train_in_evaluation_mode(tmp_path):
+def test_prototypes_are_of_a_part_of_train_in_evaluation_mode(tmp_path, monkeypatch):
     trained = engine(tmp_path, "pmr", {"fraction": 0.5})
-    run_rows, original = [], trained.sweep
-    trained.sweep = lambda split, rows=None: (run_rows.append((split, rows)), original(split, rows))[1]
+    run_rows, original = [], Passes.sweep
+
+    def seen(self, split, rows=None):
+        run_rows.append((split, rows))
+        return original(self, split, rows)
+
+    monkeypatch.setattr(Passes, "sweep", seen)
     model, store, found = trained.model, MemoryStore(TWO), []
     start = trained.method.epoch_start
 
@@ -352,7 +358,7 @@ def test_after_the_window_nothing_is_encoded_beside_training(tmp_path):
     trained.select_split, calls = None, []
     trained.model.encoders["audio"].register_forward_hook(lambda *given: calls.append(1))
     trained.fit()
-    assert trained.number == 9
+    assert trained.state.number == 9
     assert len(calls) == 9 + 1
 
 

@@ -206,7 +206,7 @@ def test_passes_of_a_stage_are_those_of_the_card(tmp_path, modalities):
 
     trained.method.gradients = count
     trained.fit()
-    whole = len(modalities) * trained.number
+    whole = len(modalities) * trained.state.number
     assert (len(forward) / whole, len(backward) / whole) == pytest.approx(
         trained.method.card.cost.passes(len(modalities))
     )

@@ -210,14 +210,14 @@ def test_the_epochs_length_follows_from_who_is_right(tmp_path):
             alone = [game[frozenset({m})] for m in TWO]
             length += (alone[0] != alone[1]) if game[frozenset(TWO)] else 4
         assert len(rows[epoch + 1]) == length
-        assert trained.history[epoch + 1]["train/samples"] == length
-    assert "train/samples" not in trained.history[0]
+        assert trained.state.history[epoch + 1]["train/samples"] == length
+    assert "train/samples" not in trained.state.history[0]
     with (tmp_path / "history.csv").open() as stream:
         assert [row["train/samples"] for row in csv.DictReader(stream)] == [
             "",
             *[str(len(rows[e])) for e in (1, 2)],
         ]
-    assert trained.number == sum(len(split_batches(torch.arange(len(rows[e])), 8)) for e in range(3))
+    assert trained.state.number == sum(len(split_batches(torch.arange(len(rows[e])), 8)) for e in range(3))
 
 
 @pytest.mark.parametrize("modalities", [TWO, THREE])
@@ -395,7 +395,7 @@ def test_it_costs_one_still_pass_an_epoch_and_one_pass_per_step(tmp_path):
         lambda *given: calls.append(torch.is_grad_enabled())
     )
     trained.fit()
-    assert (sum(calls), len(calls) - sum(calls)) == (trained.number, 3)
+    assert (sum(calls), len(calls) - sum(calls)) == (trained.state.number, 3)
 
 
 @pytest.mark.parametrize(("count", "words"), [(1, "at least 2"), (7, "works on at most 6")])

@@ -153,8 +153,8 @@ def test_a_methods_own_group_wins(tmp_path):
 def test_history_names_the_rates(tmp_path):
     trained = engine(tmp_path, epochs=2, groups={"encoders": {"learning_rate": 0.01}}, schedule="cosine")
     trained.fit()
-    assert [row["learning_rate"] for row in trained.history] == pytest.approx([0.05, 0.025])
-    assert [row["learning_rate/encoders"] for row in trained.history] == pytest.approx([0.01, 0.005])
+    assert [row["learning_rate"] for row in trained.state.history] == pytest.approx([0.05, 0.025])
+    assert [row["learning_rate/encoders"] for row in trained.state.history] == pytest.approx([0.01, 0.005])
 
 
 def test_frozen_encoders_have_no_group(tmp_path):

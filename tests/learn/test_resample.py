@@ -119,7 +119,7 @@ def test_a_run_stopped_in_any_pass_goes_on_with_the_step_after(tmp_path, stop):
 
     def asked(step):
         original(step)
-        if cut.number + 1 == stop:
+        if cut.state.number + 1 == stop:
             os.kill(os.getpid(), signal.SIGTERM)
 
     cut.method.step = asked
@@ -127,7 +127,7 @@ def test_a_run_stopped_in_any_pass_goes_on_with_the_step_after(tmp_path, stop):
         cut.fit()
     again = _two_passes(tmp_path / "cut")
     again.fit()
-    assert again.number == whole.number == 8
+    assert again.state.number == whole.state.number == 8
     expected = whole.model.state_dict()
     assert all(torch.equal(value, expected[name]) for name, value in again.model.state_dict().items())
 

@@ -239,7 +239,7 @@ def fitted(
     one = ground.engine(folder, method, modalities=THREE, model=net(), accumulate=accumulate)
     one.batches = replace(one.batches, store=store)
     one.fit()
-    return {**one.model.state_dict(), "accuracy": torch.tensor(one.history[-1]["val/accuracy/audio"])}
+    return {**one.model.state_dict(), "accuracy": torch.tensor(one.state.history[-1]["val/accuracy/audio"])}
 
 
 def test_micro_batches_and_what_stands_in_the_store_change_no_weight(tmp_path):

@@ -109,8 +109,6 @@ def test_an_error_of_the_stage_is_raised_here(layout, tmp_path, capfd):
 WATCHED = """
 import os, sys
 if os.environ.get("RANK") == "1":
-    import ambidex.learn.engine
-
     def watch(event, given):
         changes = event.startswith(("os.rename", "os.mkdir", "os.remove", "os.rmdir"))
         if changes or (event == "open" and isinstance(given[1], str) and set(given[1]) & set("wax+")):
@@ -118,7 +116,6 @@ if os.environ.get("RANK") == "1":
                 os.write(2, f"{{event}} {{given[0]}}".encode())
 
     sys.addaudithook(watch)
-    ambidex.learn.engine.save_file = lambda weights, path: os.write(2, str(path).encode())
 """
 
 
@@ -227,7 +224,7 @@ if os.environ.get("RANK") == "1":
     original = Engine.update
 
     def update(self, *given):
-        if self.number == 3:
+        if self.state.number == 3:
             {fault}
         return original(self, *given)
 

@@ -106,7 +106,7 @@ def test_the_clock_decides_when(tmp_path, monkeypatch):
         original, step = trained._checkpoint, trained.method.step
 
         def checkpoint(epoch, original=original, seen=seen, trained=trained):
-            seen.append((epoch, trained.done))
+            seen.append((epoch, trained.state.done))
             original(epoch)
 
         def slow(given, step=step):

@@ -102,7 +102,7 @@ def test_passes_of_one_epoch_are_told_apart(tmp_path, fresh):
     shutil.rmtree(tmp_path / "cut")
     whole = two_passes()
     whole.fit()
-    assert last.number == whole.number == 12
+    assert last.state.number == whole.state.number == 12
     expected = whole.model.state_dict()
     assert all(torch.equal(value, expected[name]) for name, value in last.model.state_dict().items())
 

@@ -115,6 +115,8 @@ def _docstring_edit(file: Path) -> str:
     [
         ("learn/loop/batches.py", TRAIN),
         ("learn/loop/optimise.py", TRAIN),
+        ("learn/loop/passes.py", TRAIN),
+        ("learn/loop/state.py", TRAIN),
         ("learn/engine.py", TRAIN),
         ("learn/method.py", TRAIN),
         ("stages/_training.py", TRAIN),

@@ -13,8 +13,8 @@ for epoch in epochs:
                     h = features(h)         method.features
                     z = fuse(h)
                     terms = objective       method.objective
-                    backward(sum of terms)  method.backward
-                sum gradients over ranks, unscale
+                    backward(sum of terms)  method.backward; the last one's gradients leave for the other ranks
+                wait for the ranks' mean, unscale
                 edit gradients              method.gradients
                 clip, optimiser step
             asked to stop: checkpoint, leave; `checkpoint_minutes` over: checkpoint
@@ -29,12 +29,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from safetensors.torch import save
 from torch import Tensor
 
-from ambidex.base.errors import ModelError, PreemptedError, TrainingError
-from ambidex.base.files import PARTIAL, write_bytes
+from ambidex.base.errors import PreemptedError, TrainingError
+from ambidex.base.files import PARTIAL
 from ambidex.base.progress import progress
 from ambidex.base.readers import Source, fitting
 from ambidex.configuration.optimisation import Optimisation
@@ -42,30 +40,26 @@ from ambidex.configuration.params import Runtime
 from ambidex.configuration.values import Choice
 from ambidex.learn.log import Training
 from ambidex.learn.loop.batches import Batch, Batches, generator
-from ambidex.learn.loop.checkpoint import (
-    CHECKPOINT_FILE,
-    load_checkpoint,
-    random_state,
-    restore_random_state,
-    save_checkpoint,
-)
+from ambidex.learn.loop.buckets import Buckets
+from ambidex.learn.loop.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from ambidex.learn.loop.clock import Clock, Timer
+from ambidex.learn.loop.encode import check_tokens, encode
 from ambidex.learn.loop.monitor import FiniteGuard, Monitor, Totals, gradient_norms
 from ambidex.learn.loop.optimise import Schedule, build_optimizer, group_parameters
+from ambidex.learn.loop.passes import Passes
 from ambidex.learn.loop.ranks import Ranks
-from ambidex.learn.loop.rehearsal import evaluating, rehearsal
+from ambidex.learn.loop.rehearsal import rehearsal
 from ambidex.learn.loop.resample import Resample, agreed
 from ambidex.learn.loop.scaling import LossScale
 from ambidex.learn.loop.seen import Seen, detached, joined, joined_place
+from ambidex.learn.loop.selection import BEST_FILE, candidate, save_best
 from ambidex.learn.loop.shared_norm import SharedNorm
-from ambidex.learn.loop.shares import Shares
+from ambidex.learn.loop.state import TrainingState
 from ambidex.learn.loop.stopping import Stop, stop_on_sigterm
-from ambidex.learn.method import METHODS, Method, Phase, Run, Step
-from ambidex.net.encoded import EncodedFeatures, Features, rows_of
+from ambidex.learn.method import Method, Phase, Run, Step
+from ambidex.net.encoded import Features
 from ambidex.net.encoded import joined as joined_features
 from ambidex.net.model import MultimodalNet, load_weights
-
-BEST_FILE = "best.safetensors"
 
 
 @dataclass
@@ -103,10 +97,11 @@ class Engine:
         self._build()
         first = self._resume()
         name = self.folder.name.removesuffix(PARTIAL)
-        training, title = Training(self.folder, name, self.number, self.facts), f"train {name}"
-        self.monitor = Monitor(training, self.loggers if self.ranks.first else (), self.history)
+        training, title = Training(self.folder, name, self.state.number, self.facts), f"train {name}"
+        self.monitor = Monitor(training, self.loggers if self.ranks.first else (), self.state.history)
         with (
             self.norm.installed(self.model),
+            self.buckets.installed(),
             stop_on_sigterm() as self.stop,
             progress(title, self.run.epochs, "epochs", self.ranks.first) as advance,
         ):
@@ -115,7 +110,7 @@ class Engine:
                 self.run.epoch = epoch
                 values = self._epoch()
                 self._select(values)
-                self.done = 0
+                self.state.done = 0
                 self._checkpoint(epoch + 1)
                 self.on_epoch(epoch)
                 advance(1, _note(values))
@@ -123,9 +118,9 @@ class Engine:
         return self._finish()
 
     def _epoch(self) -> dict[str, float]:
-        run, size, skip = self.run, self.params.batch_size, self.done
-        if not self.done:  # else a stopped run began this epoch
-            self.totals = Totals()
+        run, size, skip = self.run, self.params.batch_size, self.state.done
+        if not self.state.done:  # else a stopped run began this epoch
+            self.state.totals = Totals()
             self.logging = True
             self.method.epoch_start(run)
         resample = agreed(self.method.resample(run), self.ranks)
@@ -138,13 +133,13 @@ class Engine:
             for whole, micro_batches in self.batches.epoch(
                 "train", run.epoch, size, self.params.accumulate, skip, resample
             ):
-                self.schedule.at(run.epoch, self.done / length, self.number)
+                self.schedule.at(run.epoch, self.state.done / length, self.state.number)
                 step = Step(run, phase, self.ranks.sum, partial(self.update, micro_batches, whole))
                 self.method.step(step)
                 if step.modalities is not None:  # in parts: the method says what they say together
-                    self.totals.count(step)
-                self.number += 1
-                self.done += 1
+                    self.state.totals.count(step)
+                self.state.number += 1
+                self.state.done += 1
                 if self.ranks.any(self.stop.asked or self.timer.due()):
                     self._keep_steps()
             skip = max(0, skip - self.batches.steps("train", size, resample))
@@ -153,14 +148,14 @@ class Engine:
         self.logging = True  # what a method says once an epoch is always written
         self.method.epoch_end(run)
         self.guard.check()
-        values = {f"train/{k}": v for k, v in self.totals.over(self.ranks).means().items()}
+        values = {f"train/{k}": v for k, v in self.state.totals.over(self.ranks).means().items()}
         if resample is not None:
             values["train/samples"] = len(resample)
         if self.method.trains:
             values = self.schedule.values() | values
         if self.select_split is not None:
-            values |= {f"val/{k}": v for k, v in self.score(self.select_split).items()}
-        self.monitor.epoch(run.epoch, self.number, values)
+            values |= {f"val/{k}": v for k, v in self.passes.score(self.select_split).items()}
+        self.monitor.epoch(run.epoch, self.state.number, values)
         return values
 
     def _length(self, resample: Resample | None) -> int:
@@ -172,7 +167,7 @@ class Engine:
 
     def update(self, micro_batches: list[Batch], whole: int, step: Step) -> None:
         """The ordinary optimiser step over this rank's micro-batches of a batch of `whole` samples."""
-        self.logging = self.number % self.params.log_every == 0
+        self.logging = self.state.number % self.params.log_every == 0
         self.optimizer.zero_grad(set_to_none=True)
         step.whole = self.norm.samples = whole
         encoded = self._survey(step, micro_batches) if self.method.surveys(step.run) else None
@@ -181,16 +176,18 @@ class Engine:
             loss = self._forward(step, batch, encoded)
             # uneven micro-batches and ranks together give the gradient of the whole batch's mean
             part = len(batch.labels) * self.batches.ranks / whole
+            if batch is micro_batches[-1]:
+                self.buckets.begin()
             self.method.backward(step, self.scale.scaled(loss if part == 1 else loss * part))
             seen.append(detached(step))
         step.labels, step.logits, step.features, step.contributions = joined(seen)
         step.place = joined_place(micro_batches)
-        self.ranks.average_gradients(self.model.parameters())
+        self.buckets.finish()
         if not self.scale.unscale(self.optimizer):
             return  # a gradient overflowed: this step is left out, and the next is scaled less
         if self.logging:
             self.guard.check()
-            self.monitor.points(gradient_norms(self.model), self.number)
+            self.monitor.points(gradient_norms(self.model), self.state.number)
         self.method.gradients(step)
         if self.params.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.params.clip_norm)
@@ -214,18 +211,9 @@ class Engine:
         return encoded[0] if len(encoded) == 1 else None
 
     def _encode(self, batch: Batch, modalities: tuple[str, ...] | None = None) -> Features:
-        """Features of the batch's samples; of none where a stand-in runs in their place."""
-        inputs, self.norm.counts = batch.stand_in or batch.inputs, batch.stand_in is None
+        self.norm.counts = batch.stand_in is None
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            if modalities is None:
-                features: Features = self.model.encode(inputs, batch.present)
-            else:
-                features = {m: self.model.encode_one(m, inputs[m]) for m in modalities}
-        if batch.stand_in is None:
-            return features
-        if self.model.exchange is not None:
-            self.model.exchange.forget()
-        return rows_of(features, slice(0))
+            return encode(self.model, batch, modalities)
 
     def _forward(self, step: Step, batch: Batch, encoded: Features | None) -> Tensor:
         with self.fabric.autocast():
@@ -234,64 +222,20 @@ class Engine:
             if encoded is None:
                 encoded = self._encode(batch, step.modalities)
             step.features = self.method.features(step, encoded)
-            self._check_tokens(step.features)
+            check_tokens(self.model, self.method, step.features)
             step.logits, step.contributions = self.model.fuse(step.features)
             terms = self.method.objective(step)
-            self.totals.add(step, terms)
+            self.state.totals.add(step, terms)
         if len(step.labels):  # else a loss is the mean over nothing, and counts nothing
-            self.guard.watch(self.number, terms)
+            self.guard.watch(self.state.number, terms)
         if self.logging:
             self.monitor.points(
-                {f"loss/{name}": value.detach() for name, value in terms.items()}, self.number
+                {f"loss/{name}": value.detach() for name, value in terms.items()}, self.state.number
             )
         first, *others = terms.values()
         for other in others:
             first = first + other
         return first
-
-    def _check_tokens(self, features: Features) -> None:
-        """Raise ModelError where the method took away the tokens that the head reads."""
-        if self.model.fusion.reads_tokens and not isinstance(features, EncodedFeatures):
-            raise ModelError(
-                f"method {METHODS.name_of(type(self.method))}: its hook `features` leaves out the tokens that fusion "
-                f"'{self.model.architecture.fusion.name}' reads; edit them by ambidex.net.encoded.scaled"
-            )
-
-    @torch.no_grad()
-    def score(self, split: str) -> dict[str, float]:
-        """Accuracy (fused and per modality) and mean negative log-likelihood on a split, without augmentation."""
-        self.model.eval()
-        total, size = len(self.batches.store.rows(split)), 4 * self.params.batch_size
-        shares, mine = Shares(total, size, self.ranks), []
-        step = Step(self.run, Phase(), self.ranks.sum)
-        for batch in shares.batches(self.batches, split):
-            with self.fabric.autocast():
-                step.labels, step.features = batch.labels, self.model.encode(batch.inputs, batch.present)
-                step.logits, step.contributions = self.model.fuse(step.features)
-                one = Totals()
-                one.add(step, {"nll": F.cross_entropy(step.logits.float(), batch.labels)})
-            mine.append(one.sums)
-        means = Totals(shares.totals(mine), total).means()
-        return {k.replace("loss/nll", "nll"): v for k, v in means.items() if not k.startswith("share/")}
-
-    def sweep(self, split: str, rows: Tensor | None = None) -> tuple[Features, Tensor]:
-        """Features [N, D_m] and labels [N] of the split `train` or `val`, or of `rows` of it: see Run.sweep."""
-        if split not in ("train", "val"):
-            raise ValueError(f"split '{split}': methods may see train and val alone")
-        wanted = torch.arange(len(self.batches.store.rows(split))) if rows is None else rows
-        size, device = 4 * self.params.batch_size, self.fabric.device
-        shares = Shares(len(wanted), size, self.ranks)
-        parts = {m: [torch.empty(0, self.model.encoder(m).dim, device=device)] for m in self.model.modalities}
-        with evaluating(self.model):
-            for batch in shares.batches(self.batches, split, wanted):
-                with self.fabric.autocast():
-                    for m, h in self.model.encode(batch.inputs, batch.present).items():
-                        parts[m].append(h.float())
-        features = {m: torch.cat(part) for m, part in parts.items()}
-        if self.ranks.count > 1:
-            features = {m: shares.joined(h).to(device) for m, h in features.items()}
-        labels = self.batches.store.labels[self.batches.store.rows(split)[wanted]]
-        return features, labels.to(device)
 
     def _build(self) -> None:
         self.model.to(self.fabric.device)
@@ -299,16 +243,15 @@ class Engine:
             for name in self.model.modalities:
                 self.model.encoder(name).requires_grad_(False)
         seed, device = self.batches.seed, self.fabric.device
-        rank = (
-            ("rank", self.ranks.rank) if self.ranks.rank else ()
-        )  # what dropout drops differs between ranks
+        rank = ("rank", self.ranks.rank) if self.ranks.rank else ()  # each drops other features in dropout
         torch.manual_seed(generator("train", seed, *rank).initial_seed())
         rng = generator("method", seed, device=device)
         epochs = self.params.epochs if self.method.trains else 1
         samples = len(self.batches.store.rows("train"))
         held_out = len(self.batches.store.rows("val"))
         self.run = Run(self.model, self.model.modalities, epochs, samples, rng, self._log)
-        self.run.sweep, self.run.validation = self.sweep, held_out
+        self.passes = Passes(self.run, self.batches, self.ranks, self.fabric, 4 * self.params.batch_size)
+        self.run.sweep, self.run.validation = self.passes.sweep, held_out
         self.run.steps = self.batches.steps("train", self.params.batch_size)
         self.run.labels = self.batches.store.labels[self.batches.store.rows("train")]
         self.method.check(self.model.architecture, self.frozen)
@@ -319,10 +262,13 @@ class Engine:
         groups = group_parameters(self.model, self.trained, own, self.params)
         self.optimizer = build_optimizer(groups, self.params)
         self.schedule = Schedule(self.optimizer, self.params)
+        # a backward pass of the method's own may be several: their gradients are ready after the last one
+        single = getattr(self.method.backward, "__func__", None) is Method.backward
+        self.buckets = Buckets(self.trained, self.ranks, overlaps=single)
         self.guard = FiniteGuard(self.folder)
-        self.number, self.done = 0, 0  # optimiser steps in all, and of the running epoch
-        self.best: dict[str, Any] = {}
-        self.history: list[dict[str, Any]] = []
+        self.state = TrainingState(
+            self.model, self.method, self.optimizer, self.schedule, self.scale, self.clock, self.run.rng
+        )
         self.logging = False
 
     def _train_mode(self, phase: Phase) -> None:
@@ -336,18 +282,15 @@ class Engine:
 
     def _log(self, name: str, value: float | Tensor) -> None:
         if self.logging:
-            self.monitor.points({f"method/{name}": value}, self.number)
+            self.monitor.points({f"method/{name}": value}, self.state.number)
 
     def _select(self, values: dict[str, float]) -> None:
-        accuracy, nll = values.get("val/accuracy/fused"), values.get("val/nll")
-        self.guard.check_score(nll, self.run.epoch)
-        rule, score = self.params.selection, float(self.run.epoch)
-        if rule != "last" and accuracy is not None and nll is not None:
-            score = -nll if rule == "val_nll" else accuracy
-        if not self.best or score > self.best["score"]:
-            self.best = {"score": score, "epoch": self.run.epoch, "accuracy": accuracy, "nll": nll}
+        found = candidate(self.params.selection, values, self.run.epoch)
+        self.guard.check_score(found["nll"], self.run.epoch)
+        if not self.state.best or found["score"] > self.state.best["score"]:
+            self.state.best = found
             if self.ranks.first:
-                write_bytes(self.folder / BEST_FILE, save(_weights(self.model)))
+                save_best(self.model, self.folder)
 
     def _keep_steps(self) -> None:
         """A checkpoint in mid-epoch. Raises PreemptedError where it was made because of SIGTERM."""
@@ -356,75 +299,39 @@ class Engine:
         if not self.ranks.any(self.stop.asked):
             return
         self.monitor.close(complete=False)
-        where = f"step {self.number} of epoch {self.run.epoch + 1}"
+        where = f"step {self.state.number} of epoch {self.run.epoch + 1}"
         raise PreemptedError(f"stopped by SIGTERM after {where}; a rerun resumes from {self.folder}")
 
     def _checkpoint(self, epoch: int) -> None:
         """Write all that the rest of the run depends on: it goes on in `epoch` after `done` of its steps."""
-        own = random_state() | (self.totals.state() if self.done else {})
-        ranks = self.ranks.gather(own)
+        ranks = self.ranks.gather(self.state.of_rank())
         self.timer.set()
         self.guard.saved_epoch = self.run.epoch
-        if not self.ranks.first:
-            return
-        state = {
-            "fingerprint": self.fingerprint,
-            "epoch": epoch,
-            "done": self.done,
-            "number": self.number,
-            "seconds": self.clock.read(),
-            "best": self.best,
-            "history": self.history,
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.now,
-            "scale": self.scale.state_dict(),
-            "method": self.method.state_dict(),
-            "method_rng": self.run.rng.get_state(),
-            "ranks": ranks,
-        }
-        self.monitor.flush()
-        save_checkpoint(self.folder, state)
+        if self.ranks.first:
+            kept = self.state.to_checkpoint(self.fingerprint, epoch, ranks)
+            self.monitor.flush()
+            save_checkpoint(self.folder, kept)
 
     def _resume(self) -> int:
-        state = load_checkpoint(self.folder, self.fingerprint)
-        if state is None:
+        """Go back to where the checkpoint was made, if there is one. Returns the epoch to go on in."""
+        kept = load_checkpoint(self.folder, self.fingerprint)
+        if kept is None:
             return 0
-        with fitting(
-            Source(str(self.folder / CHECKPOINT_FILE), TrainingError, "delete it to start over"),
-            "a checkpoint of this run",
-        ):
-            return self._restore(state)
-
-    def _restore(self, state: dict[str, Any]) -> int:
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.now = float(state["schedule"])
-        self.scale.load_state_dict(state["scale"])
-        self.method.load_state_dict(state["method"])
-        self.run.rng.set_state(state["method_rng"])
-        self.number, self.best, self.history = state["number"], state["best"], state["history"]
-        self.done, self.clock.seconds = state["done"], state["seconds"]
-        own = state["ranks"][self.ranks.rank]
-        restore_random_state(own)
-        if self.done:
-            self.totals = Totals.from_state(own, self.fabric.device)
-        self.guard.saved_epoch = state["epoch"] - (not self.done)
-        return int(state["epoch"])
+        source = Source(str(self.folder / CHECKPOINT_FILE), TrainingError, "delete it to start over")
+        with fitting(source, "a checkpoint of this run"):
+            epoch = self.state.restore(kept, self.ranks.rank, self.fabric.device)
+        self.guard.saved_epoch = epoch - (not self.state.done)
+        return epoch
 
     def _finish(self) -> dict[str, Any]:
         load_weights(self.model, self.folder / BEST_FILE)
         self.ranks.wait()  # the first rank is about to move the folder
         self.model.cpu().eval()
-        chosen = {key: value for key, value in self.best.items() if key != "score"}
-        return chosen | {"steps": self.number, "seconds": self.clock.seconds}
+        chosen = {key: value for key, value in self.state.best.items() if key != "score"}
+        return chosen | {"steps": self.state.number, "seconds": self.clock.seconds}
 
 
 def _note(values: dict[str, float]) -> str:
     """How well it goes, in a few words: on validation, or on train where there is none."""
     key = next((key for key in ("val/accuracy/fused", "train/accuracy/fused") if key in values), None)
     return "" if key is None else f"{key.partition('/')[0]} accuracy {values[key]:.3f}"
-
-
-def _weights(model: MultimodalNet) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}

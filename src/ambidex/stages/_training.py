@@ -17,10 +17,11 @@ from ambidex.configuration.params import Params
 from ambidex.configuration.values import Choice
 from ambidex.data.kinds import InputSpec
 from ambidex.data.store.reading import FeatureStore
-from ambidex.learn.engine import BEST_FILE, Engine
+from ambidex.learn.engine import Engine
 from ambidex.learn.log import LOGGERS
 from ambidex.learn.loop.batches import Batches, derived_seed
 from ambidex.learn.loop.checkpoint import CHECKPOINT_FILE, load_checkpoint, read_checkpoint
+from ambidex.learn.loop.selection import BEST_FILE
 from ambidex.learn.method import METHODS, Method
 from ambidex.learn.runtime import make_fabric
 from ambidex.net.fusion.concat import Concat

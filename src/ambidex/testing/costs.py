@@ -34,7 +34,8 @@ def counted(
     trained = engine(folder, method, options, TWO, epochs=1 + class_of(method).acts_from)
     watched = _Passes(trained)
     trained.fit()
-    expect(len(watched.steps) == trained.number, subject(method, options), trained.number, len(watched.steps))
+    steps = trained.state.number
+    expect(len(watched.steps) == steps, subject(method, options), steps, len(watched.steps))
     return watched.steps
 
 
@@ -46,10 +47,10 @@ def waits_for_nothing(method: Given, options: Options, folder: Path) -> None:
 
     def step(given: Step) -> None:
         replaced(trained.guard, watch=lambda number, terms: None)  # looks on a CPU alone
-        if trained.number == 0:  # a logging step
+        if trained.state.number == 0:  # a logging step
             original(given)
             return
-        watched.append(trained.number)
+        watched.append(trained.state.number)
         with _Waits(f"{subject(method, options)}, a step that logs nothing"):
             original(given)
 

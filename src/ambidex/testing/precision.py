@@ -64,10 +64,10 @@ def overflow(method: Given, options: Options, folder: Path) -> None:
     trained = _engine(folder, method, options)
     trained.scale = scale = LossScale(CPU, active=True, start=2.0**10)
     original = scale.scaled
-    replaced(scale, scaled=lambda loss: original(loss) * (1 if trained.number else torch.inf))
+    replaced(scale, scaled=lambda loss: original(loss) * (1 if trained.state.number else torch.inf))
     what, edits = f"{subject(method, options)}, first step overflows", _watch(trained, method, options)
     trained.fit()
-    expect({*edits} == {*range(1, trained.number)}, what, "`gradients` in the other steps", edits)
+    expect({*edits} == {*range(1, trained.state.number)}, what, "`gradients` in the other steps", edits)
     for value in _numbers([trained.method.state_dict(), trained.model.state_dict()]):
         expect(bool(torch.isfinite(torch.as_tensor(value)).all()), what, "finite state", "NaN or infinity")
 
@@ -82,12 +82,12 @@ def _watch(trained: Engine, method: Given, options: Options) -> list[int]:
     def watched_gradients(given: Step) -> None:
         clean = all(torch.isfinite(p.grad).all() for p in trained.model.parameters() if p.grad is not None)
         expect(bool(clean), f"{what}, `gradients`", "finite gradients", "NaN or infinity")
-        edits.append(trained.number)
+        edits.append(trained.state.number)
         gradients(given)
 
     def watched_step(given: Step) -> None:
         step(given)
-        if trained.number == 0:
+        if trained.state.number == 0:
             same = all(torch.equal(p, w) for p, w in zip(trained.model.parameters(), weights, strict=True))
             expect(same, what, "the weights that it had before", "others")
 
@@ -125,7 +125,7 @@ def _logged(folder: Path, method: Given, options: Options, precision: str) -> li
     def log(name: str, value: float | Tensor) -> None:
         low = isinstance(value, Tensor) and value.dtype in LOW
         expect(not low, f"{subject(method, options)}, logs {name}", "float32", "half precision")
-        found.append((trained.number, name, float(value)))
+        found.append((trained.state.number, name, float(value)))
 
     replaced(trained, _log=log)
     trained.fit()

@@ -8,12 +8,17 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from ambidex.learn.loop import buckets
 from ambidex.testing.ranks import train
+
+_SMALL = 1024
+"""bytes: the models of the checks are small, and their gradients are to leave in several buckets"""
 
 
 def main(folder: Path) -> None:
     """Leave the weights of job N of rank R in the file N-R."""
     torch.set_num_threads(1)
+    buckets.SIZE = _SMALL
     for number, job in enumerate(json.loads((folder / "jobs.json").read_text())):
         save_file(train(folder / f"job-{number}", job), folder / f"{number}-{os.environ['RANK']}")
     torch.distributed.destroy_process_group()

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from ambidex.base.errors import PreemptedError
+from ambidex.learn.engine import Engine
 from ambidex.learn.method import Step
 from ambidex.testing.expect import Options, class_of, expect, expect_same, replaced, subject
 from ambidex.testing.ground import engine
@@ -46,9 +47,14 @@ def resumed(method: Given, options: Options, folder: Path) -> None:
     second = engine(folder / "cut", method, options, **settings)
     second.fit()
     what = f"{subject(method, options)}, resumed after 2 of 4 epochs"
-    expect(second.number == whole.number, what, f"{whole.number} optimiser steps", second.number)
+    _same_number(what, second, whole)
     expect_same(what, state(second), expected)
     _same_history(what, folder)
+
+
+def _same_number(what: str, found: Engine, whole: Engine) -> None:
+    steps, number = whole.state.number, found.state.number
+    expect(number == steps, what, f"{steps} optimiser steps", number)
 
 
 def stopped(method: Given, options: Options, folder: Path, **optimisation: Any) -> None:
@@ -73,9 +79,9 @@ def stopped(method: Given, options: Options, folder: Path, **optimisation: Any) 
         torch.manual_seed(_ANOTHER)
     last = engine(folder / "cut", method, options, **settings)
     last.fit()
-    expect(last.number == whole.number, what, f"{whole.number} optimiser steps", last.number)
+    _same_number(what, last, whole)
     least = 9 + 3 * acts  # a method may train on samples more than once
-    expect(last.number >= least, what, f"{least} optimiser steps or more", last.number)
+    expect(last.state.number >= least, what, f"{least} optimiser steps or more", last.state.number)
     expect_same(what, last.model.state_dict(), whole.model.state_dict())
     _same_history(what, folder)
 
@@ -87,7 +93,7 @@ def _stop(method: Given, options: Options, folder: Path, settings: Options, stop
 
     def asked(step: Step) -> None:
         original(step)
-        if cut.number + 1 == stop:
+        if cut.state.number + 1 == stop:
             os.kill(os.getpid(), signal.SIGTERM)
 
     replaced(cut.method, step=asked)

@@ -36,7 +36,8 @@ def neutral(method: Given, options: Options, folder: Path) -> None:
     expected = state(reference)
     trained = engine(folder / "neutral", method, options, epochs=epochs)
     trained.fit()
-    expect(trained.number >= 3, subject(method, options), "3 optimiser steps or more", trained.number)
+    steps = trained.state.number
+    expect(steps >= 3, subject(method, options), "3 optimiser steps or more", steps)
     expect_same(f"{subject(method, options)}, neutral, against joint training", state(trained), expected)
 
 
@@ -64,8 +65,8 @@ def untrained(method: Given, folder: Path) -> None:
     what = subject(method, {})
     given = engine(folder, method, epochs=4)
     expected = {k: v.clone() for k, v in given.model.state_dict().items()}
-    expect(given.fit()["epoch"] == 0, what, "the first epoch", given.best["epoch"])
-    expect(given.number == 0, what, "no optimiser step", given.number)
+    expect(given.fit()["epoch"] == 0, what, "the first epoch", given.state.best["epoch"])
+    expect(given.state.number == 0, what, "no optimiser step", given.state.number)
     expect_same(f"{what}, which trains nothing", given.model.state_dict(), expected)
     rows = list(csv.DictReader((folder / "history.csv").open()))
     expect(len(rows) == 1, f"{what}, history.csv", "one row", len(rows))

@@ -16,6 +16,8 @@ SHARED = "tests/learn/test_shared_norm.py::test_ranks_normalise_as_one"
 
 OPTIMISE = "src/ambidex/learn/loop/optimise.py"
 RATES = "tests/learn/test_optimise.py::"
+BUCKETS = "src/ambidex/learn/loop/buckets.py"
+EXCHANGE = "tests/learn/test_buckets.py::"
 
 FAULTS = [
     Fault(
@@ -63,8 +65,8 @@ FAULTS = [
     Fault(
         name="engine: a stand-in counts as a sample",
         file=ENGINE,
-        before="batch.stand_in or batch.inputs, batch.stand_in is None",
-        after="batch.stand_in or batch.inputs, True",
+        before="self.norm.counts = batch.stand_in is None",
+        after="self.norm.counts = True",
         caught_by=RANKS + "test_batch_norm_with_a_rank_without_samples[joint]",
     ),
     Fault(
@@ -73,6 +75,42 @@ FAULTS = [
         before="part = len(batch.labels) * self.batches.ranks / whole",
         after="part = 1 / len(micro_batches)",
         caught_by=RANKS + "test_two_ranks_train_as_one[joint-{}-halves]",
+    ),
+    Fault(
+        name="engine: a bucket leaves with its first gradient",
+        file=BUCKETS,
+        before="while self._next < len(self._buckets) and not self._awaited[self._next]:",
+        after="while self._next < len(self._buckets) and len(self._awaited[self._next]) < 2:",
+        caught_by=EXCHANGE + "test_two_ranks_have_the_gradients_of_one_exchange_to_the_bit[one pass]",
+    ),
+    Fault(
+        name="engine: a bucket waits for parameters that nothing trains",
+        file=BUCKETS,
+        before="{id(p) for p in bucket if p.requires_grad}",
+        after="{id(p) for p in bucket}",
+        caught_by=EXCHANGE + "test_buckets_are_sent_while_the_pass_runs[a phase]",
+    ),
+    Fault(
+        name="engine: what waits for a parameter without gradient is not exchanged",
+        file=BUCKETS,
+        before="        while self._next < len(self._buckets):  #",
+        after="        while False:  #",
+        caught_by=EXCHANGE
+        + "test_two_ranks_have_the_gradients_of_one_exchange_to_the_bit[some without gradient]",
+    ),
+    Fault(
+        name="engine: gradients leave with the first micro-batch",
+        file=ENGINE,
+        before="if batch is micro_batches[-1]:",
+        after="if batch is micro_batches[0]:",
+        caught_by=EXCHANGE + "test_a_training_is_that_of_one_exchange_to_the_bit[micro-batches and a rest]",
+    ),
+    Fault(
+        name="engine: gradients leave before the last of a method's own backward passes",
+        file=ENGINE,
+        before="overlaps=single",
+        after="overlaps=True",
+        caught_by=EXCHANGE + "test_a_training_is_that_of_one_exchange_to_the_bit[passes of its own]",
     ),
     Fault(
         name="engine: batch norm sees its own rank alone",
@@ -122,8 +160,8 @@ FAULTS = [
     ),
     Fault(
         name="engine: the checkpoint forgets the loss scale",
-        file=ENGINE,
-        before='self.scale.load_state_dict(state["scale"])',
+        file="src/ambidex/learn/loop/state.py",
+        before='self.scale.load_state_dict(kept["scale"])',
         after="pass",
         caught_by=PRECISION + "test_a_resumed_run_goes_on_with_its_scale",
     ),

@@ -4,7 +4,6 @@ from mutations.fault import Fault
 
 METHOD = "src/ambidex/learn/methods/relearning.py"
 REHEARSAL = "src/ambidex/learn/loop/rehearsal.py"
-ENGINE = "src/ambidex/learn/engine.py"
 TESTS = "tests/learn/test_method_relearning.py::"
 
 FAULTS = [
@@ -115,7 +114,7 @@ FAULTS = [
     ),
     Fault(
         name="relearning: methods may sweep test",
-        file=ENGINE,
+        file="src/ambidex/learn/loop/passes.py",
         before='if split not in ("train", "val")',
         after='if split not in ("train", "val", "test")',
         caught_by=TESTS + "test_methods_cannot_sweep_test",

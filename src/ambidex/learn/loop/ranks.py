@@ -42,9 +42,22 @@ class Ranks:
         for parts in gradients.values():
             joined = torch.cat([part.flatten() for part in parts])
             dist.all_reduce(joined)
-            joined /= self.count
-            means = torch.split(joined, [part.numel() for part in parts])
-            torch._foreach_copy_(parts, [m.view_as(p) for m, p in zip(means, parts, strict=True)])
+            self.spread_mean(joined, parts)
+
+    def sum_later(self, value: Tensor) -> Any:
+        """Begin to replace `value` by its sum over all ranks; `wait()` of what is returned ends it.
+
+        On a CPU it meets no other message that the backward pass sends. On a device all go through one queue, in the
+        order in which they were asked for.
+        """
+        group = self._talk if value.device.type == "cpu" else None
+        return dist.all_reduce(value, group=group, async_op=True)
+
+    def spread_mean(self, joined: Tensor, parts: list[Tensor]) -> None:
+        """Overwrite `parts` by the mean over all ranks, of whose flattened values `joined` is the sum."""
+        joined /= self.count
+        means = torch.split(joined, [part.numel() for part in parts])
+        torch._foreach_copy_(parts, [m.view_as(p) for m, p in zip(means, parts, strict=True)])
 
     @torch.no_grad()
     def share_buffers(self, model: nn.Module) -> None:

@@ -1,0 +1,69 @@
+"""Passes over a whole split in evaluation mode, shared by the ranks: validation, and features for a method."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ambidex.learn.loop.batches import Batches
+from ambidex.learn.loop.monitor import Totals
+from ambidex.learn.loop.ranks import Ranks
+from ambidex.learn.loop.rehearsal import evaluating
+from ambidex.learn.loop.shares import Shares
+from ambidex.learn.method import Phase, Run, Step
+from ambidex.net.encoded import Features
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Through the model of `run`, in batches of `size` samples."""
+
+    run: Run
+    batches: Batches
+    ranks: Ranks
+    fabric: Any
+    size: int
+
+    @torch.no_grad()
+    def score(self, split: str) -> dict[str, float]:
+        """Accuracy (fused and per modality) and mean negative log-likelihood on a split, without augmentation.
+
+        The model stays in evaluation mode.
+        """
+        model = self.run.model.eval()
+        total = len(self.batches.store.rows(split))
+        shares, mine = Shares(total, self.size, self.ranks), []
+        step = Step(self.run, Phase(), self.ranks.sum)
+        for batch in shares.batches(self.batches, split):
+            with self.fabric.autocast():
+                step.labels, step.features = batch.labels, model.encode(batch.inputs, batch.present)
+                step.logits, step.contributions = model.fuse(step.features)
+                one = Totals()
+                one.add(step, {"nll": F.cross_entropy(step.logits.float(), batch.labels)})
+            mine.append(one.sums)
+        means = Totals(shares.totals(mine), total).means()
+        return {k.replace("loss/nll", "nll"): v for k, v in means.items() if not k.startswith("share/")}
+
+    def sweep(self, split: str, rows: Tensor | None = None) -> tuple[Features, Tensor]:
+        """Features [N, D_m] and labels [N] of the split `train` or `val`, or of `rows` of it: see Run.sweep.
+
+        Raises ValueError for another split.
+        """
+        if split not in ("train", "val"):
+            raise ValueError(f"split '{split}': methods may see train and val alone")
+        model, device = self.run.model, self.fabric.device
+        wanted = torch.arange(len(self.batches.store.rows(split))) if rows is None else rows
+        shares = Shares(len(wanted), self.size, self.ranks)
+        parts = {m: [torch.empty(0, model.encoder(m).dim, device=device)] for m in model.modalities}
+        with evaluating(model):
+            for batch in shares.batches(self.batches, split, wanted):
+                with self.fabric.autocast():
+                    for m, h in model.encode(batch.inputs, batch.present).items():
+                        parts[m].append(h.float())
+        features = {m: torch.cat(part) for m, part in parts.items()}
+        if self.ranks.count > 1:
+            features = {m: shares.joined(h).to(device) for m, h in features.items()}
+        labels = self.batches.store.labels[self.batches.store.rows(split)[wanted]]
+        return features, labels.to(device)
