@@ -61,7 +61,7 @@ from ambidex.learn.loop.shared_norm import SharedNorm
 from ambidex.learn.loop.shares import Shares
 from ambidex.learn.loop.stopping import Stop, stop_on_sigterm
 from ambidex.learn.method import METHODS, Method, Phase, Run, Step
-from ambidex.net.encoded import EncodedFeatures, Features, rows_of
+from ambidex.net.encoded import Encoded, EncodedFeatures, Features, features_of, rows_of
 from ambidex.net.encoded import joined as joined_features
 from ambidex.net.model import MultimodalNet, load_weights
 
@@ -290,8 +290,12 @@ class Engine:
         features = {m: torch.cat(part) for m, part in parts.items()}
         if self.ranks.count > 1:
             features = {m: shares.joined(h).to(device) for m, h in features.items()}
-        labels = self.batches.store.labels[self.batches.store.rows(split)[wanted]]
-        return features, labels.to(device)
+        rows = self.batches.store.rows(split)[wanted]
+        here = self.batches.store.presence(rows)
+        parts_said = {
+            m: Encoded(h, present=here[m].to(device) if m in here else None) for m, h in features.items()
+        }
+        return features_of(parts_said), self.batches.store.labels[rows].to(device)
 
     def _build(self) -> None:
         self.model.to(self.fabric.device)
@@ -311,6 +315,9 @@ class Engine:
         self.run.sweep, self.run.validation = self.sweep, held_out
         self.run.steps = self.batches.steps("train", self.params.batch_size)
         self.run.labels = self.batches.store.labels[self.batches.store.rows("train")]
+        self.run.present = {
+            s: self.batches.store.presence(self.batches.store.rows(s)) for s in ("train", "val")
+        }
         self.method.check(self.model.architecture, self.frozen)
         self.norm.check_presence(self.model, self.batches.store.present)
         self.method.setup(self.run)

@@ -90,8 +90,8 @@ FAULTS = [
     Fault(
         name="missing: a probe is fitted on samples that lack its modality",
         file="src/ambidex/judge/probes.py",
-        before="seen = {name: h[rows[name]] for name, h in own.items()}",
-        after="seen, rows = own, everyone",
+        before="    kept = (\n        [group for",
+        after="    seen, rows = own, everyone\n    kept = (\n        [group for",
         caught_by=MISSING + "test_a_probe_is_fitted_on_the_samples_that_have_its_modality",
     ),
     Fault(
