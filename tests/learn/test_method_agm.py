@@ -102,9 +102,9 @@ def _watched(tmp_path, options, modalities=TWO, fusion="concat", plain=False, **
         parts.append((*_all_values(model, step, method.config.mode), step.labels))
         return objective(step)
 
-    def spy_coefficients(losses):
+    def spy_coefficients(losses, scored):
         now.update(losses=losses.tolist(), means=method.means.tolist())
-        now["kappas"] = coefficients(losses)
+        now["kappas"] = coefficients(losses, scored)
         return now["kappas"]
 
     def spy_gradients(step):

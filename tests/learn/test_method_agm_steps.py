@@ -110,7 +110,7 @@ def test_only_steps_within_the_window_count(tmp_path, mode):
 
     called = []
     method.gradients = spy
-    method.coefficients = lambda losses: called.append(trained.run.epoch) or coefficients(losses)
+    method.coefficients = lambda losses, scored: called.append(trained.run.epoch) or coefficients(losses)
     trained.fit()
     assert [count for _, count, _ in steps] == [0, 0, 0, 1, 2, 3, 4, 5, 6, 6, 6, 6]
     assert called == [1, 1, 1, 2, 2, 2]
@@ -218,7 +218,7 @@ def test_bf16_loses_no_gradient(tmp_path, fusion):
     for precision in ("32", "bf16"):
         model = build(make_method("agm"), TWO, fusion)
         trained = engine(tmp_path / precision, "agm", FREE, model=model, precision=precision, batch_size=24)
-        trained.method.coefficients = lambda losses: torch.tensor([0.1, 4.0])
+        trained.method.coefficients = lambda losses, scored: torch.tensor([0.1, 4.0])
         values, original = {}, trained.method.gradients
 
         def spy(step, original=original, values=values, model=model):

@@ -261,7 +261,7 @@ def test_only_who_has_an_open_window_is_pulled(tmp_path, name):
     trained = engine(tmp_path, "inforeg", epochs=1)
     method, moved, gradients = trained.method, [], trained.method.gradients
     method.growths = lambda modalities: [1.0 if m == name else -1.0 for m in modalities]
-    method.strengths = lambda scores, modalities: torch.ones(2)
+    method.strengths = lambda scores, modalities, scored: torch.ones(2)
 
     def spy(step):
         before = _gradients(step.run)

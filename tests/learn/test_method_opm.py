@@ -97,7 +97,7 @@ def test_theta_weighs_modalities_by_the_length_of_their_features(tmp_path):
     plan = architecture(TWO)
     encoders = plan.encoders | {"visual": Choice(name="small_cnn", width=4, dim=24)}
     trained = engine(tmp_path, "opm", ALWAYS, model=MultimodalNet(replace(plan, encoders=encoders)))
-    trained.method.rates = lambda scores: torch.tensor([0.0, 0.6])
+    trained.method.rates = lambda scores, present: torch.tensor([0.0, 0.6])
     found, original = set(), trained.method.survey
 
     def spy(step):
@@ -112,7 +112,7 @@ def test_theta_weighs_modalities_by_the_length_of_their_features(tmp_path):
 def test_masks_are_drawn_with_their_probability(tmp_path):
     trained = engine(tmp_path, "opm", ALWAYS, batch_size=24, epochs=1)
     method, counts = trained.method, []
-    method.rates = lambda scores: torch.tensor([0.3, 0.0])
+    method.rates = lambda scores, present: torch.tensor([0.3, 0.0])
     original = method.survey
 
     def spy(step):

@@ -180,7 +180,7 @@ def test_losses_are_of_single_precision_under_bf16(tmp_path):
     trained = engine(tmp_path, "reconboost", TURNS, epochs=3, precision="bf16")
     original, seen = trained.method.boosting_loss, []
 
-    def spy(scores, others, labels):
+    def spy(scores, others, labels, present):
         loss = original(scores, others, labels)
         seen.append((scores.dtype, others.dtype, loss.dtype))
         expected = original(scores.detach().double(), others.double(), labels)

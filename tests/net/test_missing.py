@@ -9,42 +9,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ambidex.base.errors import ModelError
+from ambidex.configuration.values import Choice
 from ambidex.judge.probes import fit_own_probe, fit_probe
 from ambidex.learn.method import METHODS, known_needs
 from ambidex.net.contributions.coalitions import absent_features, contribution_shares
 from ambidex.net.encoded import Encoded, EncodedFeatures, presence
 from ambidex.net.fill import Fill
 from ambidex.net.model import MultimodalNet, load_model, save_model
+from ambidex.predict.prediction import Predictor
 from ambidex.testing import ground, ranks
-from ambidex.testing.ground import PLAIN_ENCODERS, MemoryStore
-
-THREE = ("audio", "visual", "touch")
-GONE = {"audio": lambda i: i % 3 == 1, "touch": lambda i: i % 4 == 2}
-
-
-def store_of(modalities: tuple[str, ...] = THREE, garbage: float | None = None) -> MemoryStore:
-    """Samples of which some lack audio, some touch; `garbage` stands where they do."""
-    store = MemoryStore(modalities)
-    for name, lacks in GONE.items():
-        if name in modalities:
-            store.present[name] = torch.tensor([not lacks(i) for i in range(len(store.labels))])
-            if garbage is not None:
-                store.data[name][~store.present[name]] = garbage
-    return store
-
-
-def net(fusion: str = "concat", fill: str = "zero", modalities: tuple[str, ...] = THREE) -> MultimodalNet:
-    torch.manual_seed(0)
-    shape = replace(
-        ground.architecture(modalities, fusion), encoders={m: PLAIN_ENCODERS[m] for m in modalities}
-    )
-    return MultimodalNet(replace(shape, fill=fill))
-
-
-def encode(model: MultimodalNet, store: MemoryStore, rows: Tensor) -> EncodedFeatures:
-    features = model.encode({m: store.gather(m, rows) for m in model.modalities}, store.presence(rows))
-    assert isinstance(features, EncodedFeatures)
-    return features
+from helpers.missing import GONE, THREE, encode, net, step_of, store_of
 
 
 @pytest.mark.parametrize("fusion", ["concat", "sum", "gated", "attention"])
@@ -86,7 +60,7 @@ def test_additive_logits_are_the_sum_over_the_modalities_that_are_there():
 
 @torch.no_grad()
 def test_where_all_are_there_presence_changes_no_bit():
-    model, store, rows = net("gated").eval(), MemoryStore(THREE), torch.arange(9)
+    model, store, rows = net("gated").eval(), ground.MemoryStore(THREE), torch.arange(9)
     x = {m: store.gather(m, rows) for m in THREE}
     everyone = {m: torch.ones(9, dtype=torch.bool) for m in THREE}
     assert torch.equal(model.fuse(model.encode(x, everyone))[0], model(x))
@@ -152,36 +126,25 @@ def test_shapley_is_played_by_those_that_are_there():
 
 
 def test_own_losses_count_the_samples_that_have_the_modality():
-    model, store, rows = net(), store_of(), torch.arange(8)
-    method = METHODS.get("multi_task")(METHODS.get("multi_task").Config())
-    step = ground_step(model, store, rows)
+    method, step = step_of("multi_task", torch.arange(8))
     terms = method.objective(step)
-    logits = step.contributions["audio"]
-    expected = sum(-logits[i].log_softmax(0)[store.labels[i]] for i in range(8) if not GONE["audio"](i)) / 8
+    logits, labels = step.contributions["audio"], step.labels
+    expected = sum(-logits[i].log_softmax(0)[labels[i]] for i in range(8) if not GONE["audio"](i)) / 8
     torch.testing.assert_close(terms["audio"], expected)
-    torch.testing.assert_close(
-        terms["visual"], F.cross_entropy(step.contributions["visual"], store.labels[:8])
-    )
+    torch.testing.assert_close(terms["visual"], F.cross_entropy(step.contributions["visual"], labels))
 
 
-def ground_step(model: MultimodalNet, store: MemoryStore, rows: Tensor):
-    from ambidex.learn.method import Phase, Run, Step
-
-    run = Run(model, THREE, 1, 24, torch.Generator(), lambda name, value: None)
-    step = Step(
-        run, Phase(), lambda value: value, labels=store.labels[rows], features=encode(model, store, rows)
-    )
-    step.logits, step.contributions = model.fuse(step.features)
-    return step
+REFUSED = ("amco", "greedy", "mla")
 
 
 @pytest.mark.parametrize("name", METHODS.own())
 def test_methods_say_whether_they_can(name: str):
     shape = replace(ground.architecture(("audio", "visual")), fill="zero")
-    if name in ("joint", "multi_task", "unimodal_ensemble"):
+    if name not in REFUSED:
         METHODS.get(name).needs.check(name, shape, frozen=False, known=known_needs())
         return
-    reason = "needs samples that have every modality, and some lack one; methods for such: joint, multi_task, unimodal"
+    others = ", ".join(other for other in METHODS.own() if other not in REFUSED)
+    reason = f"needs samples that have every modality, and some lack one; methods for such: {others}"
     with pytest.raises(ModelError, match=rf"^method {name}: {reason}"):
         METHODS.get(name).needs.check(name, shape, frozen=False, known=known_needs())
 
@@ -264,8 +227,8 @@ def test_accuracy_of_a_modality_is_over_the_samples_that_have_it(tmp_path):
 
 
 def test_a_method_that_needs_all_is_stopped_before_the_first_step(tmp_path):
-    one = ground.engine(tmp_path, "ogm_ge", modalities=THREE, model=net())
-    with pytest.raises(ModelError, match=r"^method ogm_ge: needs samples that have every modality"):
+    one = ground.engine(tmp_path, "mla", modalities=THREE, model=net())
+    with pytest.raises(ModelError, match=r"^method mla: needs samples that have every modality"):
         one.fit()
 
 
@@ -275,6 +238,59 @@ def test_ranks_train_as_one_where_samples_lack_modalities(tmp_path):
         {**ranks.job("multi_task", {}), "fill": "zero", "fusion": "concat"},
         {**ranks.job("joint", {}), "fill": "learned", "fusion": "gated"},
         {**ranks.job("joint", {}), "fill": "zero", "fusion": "attention"},
+        {**ranks.job("joint", {}), "fill": "mean", "fusion": "gated"},
     ]
     for k, found in enumerate(ranks.train_in_ranks(tmp_path / "ranks", jobs, 3)):
         ranks.check_ranks(str(jobs[k]), found, ranks.train(tmp_path / f"one-{k}", jobs[k]))
+
+
+def test_one_sample_with_a_modality_passes_batch_norm_with_its_running_statistics():
+    shape = replace(ground.architecture(("audio", "visual")), fill="zero")
+    model, store, rows = MultimodalNet(shape).train(), store_of(("audio", "visual")), torch.tensor([0, 1, 4])
+    before = {name: buffer.clone() for name, buffer in model.encoder("audio").named_buffers()}
+    features = encode(model, store, rows)
+    after = dict(model.encoder("audio").named_buffers())
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    assert all(part.training for part in model.encoder("audio").modules())
+    with torch.no_grad():
+        expected = model.eval().encode_one("audio", store.gather("audio", rows[:1]))
+    torch.testing.assert_close(features["audio"][:1], expected)
+
+
+def test_a_mean_is_over_the_modalities_that_a_sample_has():
+    shape = replace(ground.architecture(THREE), fill="zero", fusion=Choice(name="sum", mean=True))
+    torch.manual_seed(0)
+    model, store, rows = MultimodalNet(shape).eval(), store_of(), torch.arange(12)
+    with torch.no_grad():
+        features = encode(model, store, rows)
+        logits, parts = model.fuse(features)
+        branches = model.branches(features)
+        for i in range(12):
+            there = [m for m in THREE if m not in GONE or not GONE[m](i)]
+            said = {m: model.fusion.linears[m](features[m][i]) for m in there}
+            torch.testing.assert_close(logits[i], sum(said.values()) / len(there))
+            for m in there:
+                torch.testing.assert_close(branches[m][i], said[m])
+                torch.testing.assert_close(parts[m][i], said[m] / len(there))
+
+
+def test_accuracy_of_a_modality_that_nobody_has_is_not_written(tmp_path):
+    store = store_of()
+    store.present["audio"][store.rows("val")] = False
+    one = ground.engine(tmp_path, "joint", modalities=THREE, model=net())
+    one.batches = replace(one.batches, store=store)
+    one.fit()
+    assert "val/accuracy/audio" not in one.history[-1]
+    assert {"train/accuracy/audio", "val/accuracy/visual"} <= one.history[-1].keys()
+
+
+def test_a_sample_without_any_modality_is_not_predicted(tmp_path):
+    model, store = net(), store_of()
+    save_model(model.eval(), tmp_path)
+    sample = {m: store.gather(m, torch.arange(1))[0].numpy() for m in THREE}
+    predictor = Predictor(tmp_path)
+    assert predictor([sample], [["visual"]])[0] is not None
+    with pytest.raises(
+        ModelError, match=r"^sample 1: has none of audio, visual, touch; a prediction needs one"
+    ):
+        predictor([sample, sample], [["visual"], []])

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from safetensors.numpy import load_file
 from safetensors.torch import load_file as load_tensors
 from safetensors.torch import save_file
 
+from ambidex.base.errors import DataError
 from ambidex.base.files import sha256
 from ambidex.cli import main
 from ambidex.data.store.reading import INDEX, FeatureStore, store_fingerprint
@@ -173,10 +175,8 @@ def test_what_stands_in_the_store_for_an_absent_modality_changes_no_weight(proje
 
 
 def test_methods_that_need_all_modalities_are_refused(project: Path, capsys: pytest.CaptureFixture[str]):
-    assert ambidex(project, "train", "--method", "ogm_ge") != 0
-    assert (
-        "method ogm_ge: needs samples that have every modality, and some lack one" in capsys.readouterr().err
-    )
+    assert ambidex(project, "train", "--method", "mla") != 0
+    assert "method mla: needs samples that have every modality, and some lack one" in capsys.readouterr().err
 
 
 def test_the_report_counts_by_pattern(project: Path):
@@ -231,3 +231,34 @@ def test_predict_without_a_modality_says_so_and_says_what_the_report_says(
         )
         if gone := lacks(90 + i):
             assert line["shares"][gone] == 0
+
+
+@pytest.mark.parametrize(
+    ("cell", "counts", "line"),
+    [
+        ("lef", None, r"samples\.csv:2: missing: got 'lef', expected names of modalities \(left, right\)"),
+        ("left right", None, r"samples\.csv:2: missing: the sample has no modality at all"),
+        (
+            "left",
+            None,
+            r"samples\.csv: lacks modalities in \{'left': \d+, 'right': \d+\} samples, the index says",
+        ),
+        ("", {"left": "many"}, r"index\.json: missing\.left: got 'many', expected an integer"),
+        ("", {"right": 3}, r"samples\.csv: lacks modalities in .* the index says \{'right': 3\}"),
+    ],
+)
+def test_a_store_that_says_nonsense_about_presence_is_refused(
+    project: Path, tmp_path: Path, cell: str, counts: dict[str, Any] | None, line: str
+):
+    folder = tmp_path / "features"
+    shutil.copytree(project / "runs/features", folder)
+    info, file = json.loads((folder / INDEX).read_text()), folder / "samples.csv"
+    head, first, *rest = file.read_text().splitlines()
+    file.write_text("\n".join([head, first.rpartition(",")[0] + "," + cell, *rest, ""]))
+    info["samples"] |= {"bytes": file.stat().st_size, "sha256": sha256(file)}
+    info["missing"] = counts or info["missing"]
+    info["fingerprint"] = store_fingerprint(info)
+    (folder / INDEX).write_text(json.dumps(info))
+    with pytest.raises(DataError, match=line) as caught:
+        FeatureStore.open(folder)
+    assert "\n" not in str(caught.value)

@@ -61,6 +61,10 @@ class Outputs:
         here = self.present.get(modality)
         return (logits, self.labels) if here is None else (logits[here], self.labels[here])
 
+    def has(self, modality: str) -> bool:
+        """Whether any sample has it: where none does there is nothing to measure."""
+        return modality not in self.present or bool(self.present[modality].any())
+
     def whole(self) -> Tensor:
         """Which samples have every modality [N], bool."""
         return torch.stack([torch.ones(len(self.labels), dtype=torch.bool), *self.present.values()]).all(

@@ -18,7 +18,7 @@ from ambidex.base.folds import folds
 from ambidex.base.statistics import nll
 from ambidex.judge.evaluation import Evaluation
 from ambidex.judge.memo import once_per_evaluation
-from ambidex.net.encoded import Features, presence
+from ambidex.net.encoded import Encoded, Features, features_of, presence
 
 STRENGTHS = (1.0, 1e-1, 1e-2, 1e-3, 1e-4)
 INNER_FOLDS = 5
@@ -65,7 +65,16 @@ def fit_probes(evaluation: Evaluation) -> Probes:
 @once_per_evaluation
 def fit_unimodal_probes(evaluation: Evaluation) -> dict[str, Probe]:
     """Probes on the features of the unimodally trained encoders, where the evaluation was given them."""
-    return {m: _fit(unimodal.features, evaluation) for m, unimodal in evaluation.unimodal.items()}
+    labels = {name: split.labels for name, split in evaluation.splits.items()}
+    count, groups = len(evaluation.classes), evaluation.train.groups
+    found = {}
+    for m, unimodal in evaluation.unimodal.items():
+        features = {
+            name: features_of({m: Encoded(h, present=evaluation.splits[name].present.get(m))})
+            for name, h in unimodal.features.items()
+        }
+        found[m] = fit_own_probe(features, m, labels, count, groups)
+    return found
 
 
 def _fit(features: dict[str, Tensor], evaluation: Evaluation) -> Probe:
@@ -80,13 +89,16 @@ def fit_own_probe(
     classes: int,
     groups: Sequence[str] = (),
 ) -> Probe:
-    """The probe of one modality, fitted on the samples that have it; of the others it says nothing: logits 0."""
+    """The probe of one modality, fitted on the samples that have it; of the others it says nothing: logits 0.
+
+    A validation split in which nobody has it chooses no strength, as if there were none.
+    """
     own = {name: split[modality] for name, split in features.items()}
     if not any(modality in presence(split) for split in features.values()):
         return fit_probe(own, labels, classes, groups)
     everyone = {name: torch.ones(len(h), dtype=torch.bool) for name, h in own.items()}
     rows = {name: presence(split).get(modality, everyone[name]) for name, split in features.items()}
-    inputs = {name: h[rows[name]] for name, h in own.items()}
+    inputs = {name: h[rows[name]] for name, h in own.items() if name != "val" or rows[name].any()}
     own_groups = (
         [group for group, has in zip(groups, rows["train"].tolist(), strict=True) if has]
         if groups
@@ -94,9 +106,11 @@ def fit_own_probe(
     )
     probe = fit_probe(inputs, {name: y[rows[name]] for name, y in labels.items()}, classes, own_groups)
     logits = {}
-    for name, values in probe.logits.items():
-        logits[name] = values.new_zeros(len(own[name]), classes)
-        logits[name][rows[name]] = values
+    for name, h in own.items():
+        if name != "train":
+            logits[name] = probe.weight.new_zeros(len(h), classes)
+            if name in probe.logits:
+                logits[name][rows[name]] = probe.logits[name]
     return replace(probe, logits=logits)
 
 

@@ -254,6 +254,9 @@ class Engine:
         self.run.sweep, self.run.validation = self.passes.sweep, held_out
         self.run.steps = self.batches.steps("train", self.params.batch_size)
         self.run.labels = self.batches.store.labels[self.batches.store.rows("train")]
+        self.run.present = {
+            s: self.batches.store.presence(self.batches.store.rows(s)) for s in ("train", "val")
+        }
         self.method.check(self.model.architecture, self.frozen)
         self.norm.check_presence(self.model, self.batches.store.present)
         self.method.setup(self.run)

@@ -54,7 +54,8 @@ class Run:
     """log(name, value): a point in TensorBoard under `method/`, at the logging interval"""
     sweep: Callable[..., tuple[Features, Tensor]] = field(default=lambda *given: ({}, torch.empty(0)))
     """sweep(split), train or val -> features h_m [N, D_m] and labels [N] of all its samples in store order;
-    sweep(split, rows) of those at the positions `rows` [N] in the split, int64, on the CPU.
+    sweep(split, rows) of those at the positions `rows` [N] in the split, int64, on the CPU. Where samples lack a
+    modality, `net.encoded.presence` of the features says which have it.
 
     In evaluation mode, without augmentation and gradient. Several ranks share the work and each gets all of it, so
     all of them ask for the same, between two epochs: then the statistics of batch norm are the same everywhere."""
@@ -64,7 +65,15 @@ class Run:
     """optimiser steps of one pass over the training split"""
     labels: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
     """of the training split, in store order, on the CPU"""
+    present: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
+    """split, train or val -> modality -> which of its samples have it [N], bool, in store order, on the CPU; of those
+    modalities that a sample of the store lacks"""
     epoch: int = 0
+
+    def having(self, split: str, modality: str, samples: int) -> Tensor:
+        """Which of the `samples` of a split have a modality [N], bool, on the CPU."""
+        everybody = torch.ones(samples, dtype=torch.bool)
+        return self.present.get(split, {}).get(modality, everybody)
 
 
 @dataclass
@@ -116,8 +125,16 @@ class Step:
         return (
             model.branches(self.features)
             if model.has_branches
-            else model.fusion.as_branches(self.contributions)
+            else model.fusion.as_branches(self.contributions, self.features)
         )
+
+    def present(self) -> Tensor | None:
+        """Which samples have which modality [M, B], bool, in the order of run.modalities; None: all have all."""
+        here = presence(self.features)
+        if not here:
+            return None
+        everybody = torch.ones_like(self.labels, dtype=torch.bool)
+        return torch.stack([here.get(m, everybody) for m in self.run.modalities])
 
     def own_loss(self, modality: str, logits: Tensor) -> Tensor:
         """Mean cross-entropy of what one modality says alone [B, C]; a sample that lacks it adds 0 to the mean."""

@@ -33,7 +33,9 @@ class Encoded:
         return Encoded(*(None if t is None else change(t) for t in self._tensors()))  # type: ignore[arg-type]
 
     def scaled(self, factor: Tensor) -> "Encoded":
-        """With feature and tokens of each sample multiplied by `factor` [B]."""
+        """With feature and tokens of each sample multiplied by `factor` [B]; one that lacks m stays as it is."""
+        if self.present is not None:
+            factor = torch.where(self.present, factor, torch.ones_like(factor))
         tokens = None if self.tokens is None else self.tokens * factor[:, None, None]
         return Encoded(self.pooled * factor[:, None], tokens, self.mask, self.present)
 

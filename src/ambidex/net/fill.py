@@ -3,7 +3,7 @@
 Only heads that are not additive look at it: in an additive one an absent modality adds nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import torch
@@ -23,6 +23,8 @@ class Fill(nn.Module):
         """`zero`: nothing is kept. `mean`: a running mean over training passes. `learned`: parameters from zero on."""
         super().__init__()
         self.rule = rule
+        self.over_ranks: Callable[[Tensor], Tensor] | None = None
+        """sums over all that train together, while several do; the usual feature is then the same everywhere"""
         self.learned = nn.ParameterDict()
         for name, dim in dims.items():
             if rule == "learned":
@@ -55,12 +57,20 @@ class Fill(nn.Module):
 
     @torch.no_grad()
     def _remember(self, modality: str, pooled: Tensor) -> None:
-        if not len(pooled):
+        if self.over_ranks is not None:
+            sums = torch.cat([pooled.float().sum(0), pooled.new_tensor([len(pooled)], dtype=torch.float32)])
+            *_, count = sums = self.over_ranks(sums)
+            if not count:
+                return
+            now = sums[:-1] / count
+        elif len(pooled):
+            now = pooled.float().mean(0)
+        else:
             return
         mean, passes = self.get_buffer(f"mean_{modality}"), self.get_buffer(f"passes_{modality}")
         passes += 1
         part = (1 / passes.float()).clamp_min(MOMENTUM)
-        mean += part * (pooled.float().mean(0) - mean)
+        mean += part * (now - mean)
 
 
 def _placed(rows: Tensor, places: Tensor, count: int, fill: Tensor | None) -> Tensor:

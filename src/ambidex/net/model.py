@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ambidex.base.errors import AmbidexError, ModelError
 from ambidex.base.files import write_bytes, write_json
@@ -149,16 +150,20 @@ class MultimodalNet(nn.Module):
         return next((one for one in self._added() if isinstance(one, Exchange)), None)
 
     def _of_some(self, modality: str, x: Tensor) -> Encoded:
-        """As `encoded`; of no samples at all zeros pass the encoder in evaluation mode, so that gradients are zero."""
-        if len(x):
+        """As `encoded`; of no samples at all zeros pass the encoder in evaluation mode, so that gradients are zero.
+
+        Of one sample there are no batch statistics: its batch norms are in evaluation mode.
+        """
+        if len(x) > 1:
             return self.encoded(modality, x)
-        encoder = self.encoder(modality)
-        training = [part for part in encoder.modules() if part.training]
-        encoder.eval()
-        said = self.encoded(modality, x.new_zeros(1, *x.shape[1:]))
-        for part in training:
+        parts = [part for part in self.encoder(modality).modules() if part.training]
+        resting = [part for part in parts if not len(x) or isinstance(part, _BatchNorm)]
+        for part in resting:
+            part.training = False
+        said = self.encoded(modality, x if len(x) else x.new_zeros(1, *x.shape[1:]))
+        for part in resting:
             part.training = True
-        return said.each(lambda tensor: tensor[:0])
+        return said if len(x) else said.each(lambda tensor: tensor[:0])
 
     @property
     def classes(self) -> int:
@@ -212,7 +217,7 @@ class MultimodalNet(nn.Module):
         if self.fusion.has_branches:
             own = self.fusion.branches(features)
             return None if own is None else silenced(own, features)
-        return self.fusion.as_branches(self.contributions(features))
+        return self.fusion.as_branches(self.contributions(features), features)
 
     @property
     def has_branches(self) -> bool:

@@ -48,10 +48,15 @@ class Predictor:
         """Samples, each modality -> tensor as the feature store holds it, to predictions.
 
         `named`: the modalities that each sample has; of the others nothing is looked at. Missing: all of them.
-        None for a sample about which the model says nothing finite. Raises ModelError where the encoders exchange and a
-        sample lacks a modality.
+        None for a sample about which the model says nothing finite. Raises ModelError where a sample has no modality,
+        or where the encoders exchange and one lacks a modality.
         """
         modalities = self.model.modalities
+        for place, own in enumerate(named or ()):
+            if not any(m in own for m in modalities):
+                raise ModelError(
+                    f"sample {place}: has none of {', '.join(modalities)}; a prediction needs one modality at least"
+                )
         inputs = {m: torch.from_numpy(np.stack([s[m] for s in samples])).to(self.device) for m in modalities}
         present = {m: torch.tensor([m in own for own in named or ()], device=self.device) for m in modalities}
         present = {m: here for m, here in present.items() if len(here) and not here.all()}

@@ -116,12 +116,13 @@ def run_details(result: Result) -> dict[str, Any]:
     splits = evaluation.judged
 
     def by_split(logits: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Any]:
-        """Split -> name -> logits, turned into name -> split -> numbers."""
+        """Split -> name -> logits, turned into name -> split -> numbers; no numbers where no sample has a modality."""
         names = logits["test"]
         return {
             name: {
                 split: summary(*evaluation.splits[split].own(name, logits[split][name]), bins)
                 for split in splits
+                if evaluation.splits[split].has(name)
             }
             for name in names
         }

@@ -45,6 +45,16 @@ def fitting_model(folder: Path, store: FeatureStore) -> MultimodalNet:
     return model
 
 
+def check_presence(store: FeatureStore, modalities: Sequence[str]) -> None:
+    """Raise DataError where no test sample has a modality of the model: nothing could be said of it."""
+    for name in modalities:
+        if name in store.present and not store.present[name][store.rows("test")].any():
+            raise DataError(
+                f"{store.path}: no sample of split 'test' has {name}, so that nothing can be measured of it there; "
+                "give test some that have it, or leave it out of extract.modalities and train again"
+            )
+
+
 def check_splits(store: FeatureStore, fit_on: str = "val") -> list[str]:
     """The splits there are. Raises DataError where one is missing, or validation too small to fit anything on.
 

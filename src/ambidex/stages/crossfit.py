@@ -112,8 +112,8 @@ def _numbers(whole: CrossFitted, by_fold: list[dict[str, Any]]) -> tuple[dict[st
     total = held_out.sources["contributions"].sum(dim=1)
     trained = sum(fold["train_samples"] for fold in by_fold)
     alone = {
-        name: {m: accuracy(tensor[:, i], held_out.labels) for i, m in enumerate(held_out.modalities)}
-        for name, tensor in held_out.sources.items()
+        name: {m: check.accuracy for m, check in held_out.branch_checks(name).items()}
+        for name in held_out.sources
     }
     return {
         "accuracy": accuracy(total, held_out.labels),

@@ -27,7 +27,7 @@ from ambidex.report.notices import few_groups_line
 from ambidex.report.result import Result, run_details, run_metrics
 from ambidex.report.run_files import write_report
 from ambidex.stages import Paths
-from ambidex.stages._checks import check_inputs, check_outputs, check_splits, fitting_model
+from ambidex.stages._checks import check_inputs, check_outputs, check_presence, check_splits, fitting_model
 from ambidex.stages._held_out import cross_fitted
 
 HISTORY_FILE = "history.csv"
@@ -89,6 +89,7 @@ def _evaluation(params: Params, inputs: Paths, store: FeatureStore) -> Evaluatio
     there = check_splits(store, section.fit_on)
     held_out = cross_fitted(params, inputs, store, card)
     check_inputs(store, model.modalities)
+    check_presence(store, model.modalities)
 
     def see(net: MultimodalNet, folder: Path) -> dict[str, Outputs]:
         shapes = (section.absent, section.permutations, section.seed)

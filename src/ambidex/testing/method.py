@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ambidex.learn.method import METHODS
-from ambidex.testing import acting, cards, costs, precision, ranks, resuming, training
+from ambidex.testing import acting, cards, costs, missing, precision, ranks, resuming, training
 from ambidex.testing.expect import cases, class_of
 from ambidex.testing.training import THREE, TWO, Given
 
@@ -62,6 +62,9 @@ def method_checks(method: Given) -> Iterator[tuple[str, Check]]:
             yield "likelihoods", partial(precision.likelihoods, method, options, precision=kind)
         yield "scaled", partial(precision.scaled, method, options)
         yield "overflow", partial(precision.overflow, method, options)
+        if cls.needs.missing:
+            yield "missing", partial(missing.all_present, method, options)
+            yield "missing", partial(missing.absent_content, method, options)
     if METHODS.name_of(cls) != "joint":
         for encoder, frozen in (("mlp", False), ("mlp", True), ("small_cnn", False)):
             yield "acts", partial(acting.acts, method, {}, encoder=encoder, frozen=frozen)

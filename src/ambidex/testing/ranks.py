@@ -21,11 +21,12 @@ from ambidex.learn.method import METHODS
 from ambidex.net.model import MultimodalNet
 from ambidex.testing.expect import Options, cases, class_of, expect, expect_same, subject
 from ambidex.testing.ground import build, engine, make_method
+from ambidex.testing.missing import present_of
 from ambidex.testing.training import THREE, Given
 
 Job = dict[str, Any]
-"""name, options, modalities, optimisation, samples of one training. `norms`: with batch norm. `fill` and `fusion`: some
-samples lack a modality, whose feature is filled by this rule before this head"""
+"""name, options, modalities, optimisation, samples of one training. `norms`: with batch norm. `fill`: some samples
+lack a modality, whose feature is filled by this rule; `fusion`: then with this head, not the method's"""
 BATCH = 11
 """24 samples in steps of 11, 11 and 2: halves are of 6 and 5, and of 1 and 1; of three ranks one has nothing at last"""
 DIFFERENCE = 1e-5
@@ -82,7 +83,8 @@ def train(folder: Path, job: Job) -> Weights:
     model = build(make_method(job["name"], job["options"]), modalities, plain=not job.get("norms"))
     if fill := job.get("fill"):
         torch.manual_seed(0)
-        model = MultimodalNet(replace(model.architecture, fill=fill, fusion=Choice(name=job["fusion"])))
+        fusion = Choice(name=job["fusion"]) if "fusion" in job else model.architecture.fusion
+        model = MultimodalNet(replace(model.architecture, fill=fill, fusion=fusion))
     settings = {
         "batch_size": 9,
         "epochs": 2 + class_of(job["name"]).acts_from,
@@ -91,8 +93,7 @@ def train(folder: Path, job: Job) -> Weights:
     } | job.get("optimisation", {})
     trained = engine(folder, job["name"], job["options"], modalities, model=model, **settings)
     for place, modality in enumerate(modalities if fill else ()):
-        rows = torch.arange(len(trained.batches.store.labels))
-        trained.batches.store.present[modality] = rows % (3 + place) != place
+        trained.batches.store.present[modality] = present_of(len(trained.batches.store.labels), place)
     trained.fit()
     return {name: value.clone() for name, value in trained.model.state_dict().items()}
 

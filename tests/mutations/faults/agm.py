@@ -32,16 +32,16 @@ FAULTS = [
     Fault(
         name="the running mean already holds this step",
         file=METHOD,
-        before="        self.steps += 1\n        self.means = self.means + (losses - self.means) / self.steps\n",
-        after="        self.steps += 1\n        self.means = self.means + (losses - self.means) / self.steps\n"
-        "        gap = leads(self.means) - leads(losses)\n",
+        before="            self.means = self.means + (losses - self.means) / self.steps\n",
+        after="            self.means = self.means + (losses - self.means) / self.steps\n"
+        "            gap = leads(self.means) - leads(losses)\n",
         caught_by=f"{OWN}::test_the_running_mean_by_hand",
     ),
     Fault(
         name="the coefficient is the last micro-batch's",
         file=METHOD,
-        before="self.sums = self.sums + responses.losses(values, step.labels)",
-        after="self.sums = responses.losses(values, step.labels)",
+        before="self.sums = self.sums + responses.losses(values, step.labels, step.present())",
+        after="self.sums = responses.losses(values, step.labels, step.present())",
         caught_by=f"{OWN}::test_a_step_is_the_papers",
     ),
     Fault(
@@ -54,8 +54,8 @@ FAULTS = [
     Fault(
         name="each rank judges by its own samples",
         file=METHOD,
-        before="losses = step.global_sum(sums) / step.whole",
-        after="losses = sums / len(step.labels)",
+        before="sums, scored = over_step(step, sums, step.present())",
+        after="sums, scored = sums * step.whole / len(step.labels), None",
         caught_by="tests/contract/test_ranks.py::test_two_ranks_train_as_one",
     ),
     Fault(
@@ -82,15 +82,15 @@ FAULTS = [
     Fault(
         name="evaluation passes are in training mode",
         file=RESPONSES,
-        before="    with evaluation_mode(model.encoders):\n        for m in",
-        after="    with evaluation_mode(model.fusion):\n        for m in",
+        before="    with evaluation_mode(model.encoders), evaluation_mode(model.fill):",
+        after="    with evaluation_mode(model.fusion), evaluation_mode(model.fill):",
         caught_by=f"{STEPS}::test_statistics_and_random_state_are_those_of_joint_training",
     ),
     Fault(
         name="features are zeroed in place of inputs",
         file=RESPONSES,
-        before="present[m], absent[m] = features[:-1], features[-1:]",
-        after="present[m], absent[m] = features[:-1], torch.zeros_like(features[-1:])",
+        before="present[m], absent[m] = Encoded(features[:-1]), features[-1:]",
+        after="present[m], absent[m] = Encoded(features[:-1]), torch.zeros_like(features[-1:])",
         caught_by=f"{OWN}::test_a_step_is_the_papers",
     ),
     Fault(
@@ -103,8 +103,8 @@ FAULTS = [
     Fault(
         name="the chance has no floor",
         file=RESPONSES,
-        before="return (-chosen).clamp(max=LARGEST_LOSS).sum((1, 2))",
-        after="return (-chosen).sum((1, 2))",
+        before="losses = (-chosen).clamp(max=LARGEST_LOSS)",
+        after="losses = -chosen",
         caught_by=f"{OWN}::test_a_loss_is_at_most_that_of_a_chance_of_1e_minus_8",
     ),
     Fault(

@@ -90,8 +90,8 @@ FAULTS = [
     Fault(
         name="missing: a probe is fitted on samples that lack its modality",
         file="src/ambidex/judge/probes.py",
-        before="inputs = {name: h[rows[name]] for name, h in own.items()}",
-        after="inputs, rows = own, everyone",
+        before="    own_groups = (\n        [group for",
+        after="    inputs, rows = own, everyone\n    own_groups = (\n        [group for",
         caught_by=MISSING + "test_a_probe_is_fitted_on_the_samples_that_have_its_modality",
     ),
     Fault(

@@ -169,9 +169,9 @@ FAULTS = [
         name="engine: likelihoods of half precision",
         file="src/ambidex/learn/methods/_scores.py",
         before="torch.stack(list(contributions.values())).float()\n    index = labels.expand(len(stacked), -1)"
-        ".unsqueeze(-1)\n    return stacked.softmax",
+        ".unsqueeze(-1)\n    return _counted(stacked.softmax",
         after="torch.stack(list(contributions.values())).bfloat16()\n    index = labels.expand(len(stacked), -1)"
-        ".unsqueeze(-1)\n    return stacked.softmax",
+        ".unsqueeze(-1)\n    return _counted(stacked.softmax",
         caught_by=PRECISION + "test_weights_stay_and_likelihoods_are_taken_in_float32[ogm_ge-defaults-bf16]",
     ),
     Fault(

@@ -81,7 +81,7 @@ FAULTS = [
     Fault(
         name="greedy: the loss is of the halved logits",
         file="src/ambidex/net/fusion/__init__.py",
-        before="return {name: self.branch_scale * z for name, z in contributions.items()}",
+        before="return {name: scale * z for name, z in contributions.items()}",
         after="return contributions",
         caught_by=TESTS + "test_the_prediction_is_the_mean_of_two_classifiers_and_the_loss_the_sum_of_theirs",
     ),

@@ -52,15 +52,15 @@ FAULTS = [
     Fault(
         name="inforeg: the snapshot of a window that has shut",
         file=METHOD,
-        before="self.batches, self.snapshot = torch.zeros_like(self.sums), 0, {}",
-        after="self.batches = torch.zeros_like(self.sums), 0",
+        before="self.batches, self.snapshot, self.unseen = torch.zeros_like(self.sums), 0, {}, None",
+        after="self.batches, self.unseen = torch.zeros_like(self.sums), 0, None",
         caught_by=TESTS + "test_a_window_that_has_shut_pulls_no_more",
     ),
     Fault(
         name="inforeg: the checkpoint forgets the snapshot",
         file=METHOD,
-        before='kept | {"snapshot": self.snapshot}',
-        after='kept | {"snapshot": {}}',
+        before='kept | {"snapshot": self.snapshot, ',
+        after='kept | {"snapshot": {}, ',
         caught_by=TESTS + "test_closed_in_between_the_whole_state_survives_a_checkpoint",
     ),
     Fault(
@@ -73,8 +73,8 @@ FAULTS = [
     Fault(
         name="inforeg: scores of this rank's samples alone",
         file=METHOD,
-        before="scores = step.global_sum(score(step.contributions, step.labels))",
-        after="scores = score(step.contributions, step.labels)",
+        before="over_step(step, score(step.contributions, step.labels, present), present)",
+        after="score(step.contributions, step.labels, present), None",
         caught_by=RANKS + "[inforeg-{'threshold': -1000000000.0}-halves]",
     ),
     Fault(

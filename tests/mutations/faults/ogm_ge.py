@@ -49,8 +49,8 @@ FAULTS = [
     Fault(
         name="ogm_ge: the wrong modality scaled",
         file=METHOD,
-        before="zip(step.run.modalities, self.coefficients(scores), strict=True)",
-        after="zip(step.run.modalities, self.coefficients(scores).flip(0), strict=True)",
+        before="zip(step.run.modalities, factors, strict=True)",
+        after="zip(step.run.modalities, factors.flip(0), strict=True)",
         caught_by=TESTS + "test_only_convolution_kernels_of_the_leader_are_scaled_and_by_exactly_k",
     ),
     Fault(
@@ -105,8 +105,8 @@ FAULTS = [
     Fault(
         name="ogm_ge: scores of this rank's samples alone",
         file=METHOD,
-        before="step.global_sum(true_class_scores(step.contributions, step.labels))",
-        after="true_class_scores(step.contributions, step.labels)",
+        before="self.coefficients(*over_step(step, sums, present))",
+        after="self.coefficients(sums)",
         caught_by=RANKS + "[ogm_ge-{}-halves]",
     ),
     Fault(
@@ -126,8 +126,8 @@ FAULTS = [
     Fault(
         name="ogm_ge: scores of the most probable class",
         file=SCORES,
-        before="stacked.softmax(-1).gather(-1, index).sum((1, 2))",
-        after="stacked.softmax(-1).amax(-1).sum(1)",
+        before="_counted(stacked.softmax(-1).gather(-1, index), present)",
+        after="stacked.softmax(-1).amax(-1, keepdim=True)",
         caught_by=TESTS + "test_coefficients_follow_the_paper",
     ),
 ]

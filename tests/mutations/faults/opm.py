@@ -25,8 +25,8 @@ FAULTS = [
     Fault(
         name="opm: scores of this rank's samples alone",
         file=METHOD,
-        before="step.global_sum(true_class_scores(step.contributions, step.labels))",
-        after="true_class_scores(step.contributions, step.labels)",
+        before="scores, _ = over_step(step, true_class_scores(step.contributions, step.labels, present), present)",
+        after="scores = true_class_scores(step.contributions, step.labels, present)",
         caught_by=RANKS + "[opm-{'warm_up': 0}-halves]",
     ),
     Fault(
@@ -39,22 +39,22 @@ FAULTS = [
     Fault(
         name="opm: each modality rescaled by its own rate",
         file=METHOD,
-        before="self.factors[name] = (draws[name] >= rate) / (1 - theta)",
-        after="self.factors[name] = (draws[name] >= rate) / (1 - rate)",
+        before="(draws[name][mine] >= rate) / (1 - theta)",
+        after="(draws[name][mine] >= rate) / (1 - rate)",
         caught_by=TESTS + "test_a_sample_loses_a_whole_feature_or_all_are_rescaled_alike",
     ),
     Fault(
         name="opm: theta does not weigh by length",
         file=METHOD,
-        before="(sizes * rates).sum() / sizes.sum()",
-        after="rates.mean()",
+        before="theta = (sizes * rates).sum(-1) / whole",
+        after="theta = rates.mean(-1)",
         caught_by=TESTS + "test_theta_weighs_modalities_by_the_length_of_their_features",
     ),
     Fault(
         name="opm: kept where it should be dropped",
         file=METHOD,
-        before="draws[name] >= rate",
-        after="draws[name] < rate",
+        before="draws[name][mine] >= rate",
+        after="draws[name][mine] < rate",
         caught_by=TESTS + "test_a_sample_loses_a_whole_feature_or_all_are_rescaled_alike",
     ),
     Fault(

@@ -40,8 +40,8 @@ FAULTS = [
     Fault(
         name="reconboost: no mean over classes",
         file=METHOD,
-        before="* chances).mean() / scores.shape[1]",
-        after="* chances).mean()",
+        before="return -weighted.mean() / scores.shape[1]",
+        after="return -weighted.mean()",
         caught_by=TESTS + "test_without_w2_it_is_a_scaled_cross_entropy",
     ),
     Fault(

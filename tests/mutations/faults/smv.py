@@ -10,8 +10,8 @@ FAULTS = [
     Fault(
         name="every right coalition counts 1, whatever its size",
         file=METHOD,
-        before="values = {s: len(s) * (head(s)",
-        after="values = {s: bool(s) * (head(s)",
+        before="sum((here.get(m, one) for m in s), start=0 * one) * (head(s)",
+        after="bool(s) * (head(s)",
         caught_by=f"{OWN}::test_a_coalition_counts_for_its_size",
     ),
     Fault(

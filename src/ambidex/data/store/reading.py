@@ -227,7 +227,7 @@ def _read_index(path: Path) -> dict[str, Any]:
 
 
 def _read_samples(file: Path, info: dict[str, Any]) -> list[dict[str, str]]:
-    """The rows of samples.csv, whose count, splits and label numbers fit the index."""
+    """The rows of samples.csv, whose count, splits, label numbers and missing modalities fit the index."""
     samples = read_rows(file, ("sample_id", "split", "group", "label_index"), hint=_MEND)
     expected, classes = sum(shard["samples"] for shard in info["shards"]), len(info["classes"])
     if len(samples) != expected:
@@ -241,7 +241,28 @@ def _read_samples(file: Path, info: dict[str, Any]) -> list[dict[str, str]]:
             raise DataError(
                 f"{file}:{line}: split: got {split[:40]!r}, expected {', '.join(SPLITS)}; {_MEND}"
             )
+    _check_missing(file, samples, info)
     return samples
+
+
+def _check_missing(file: Path, samples: list[dict[str, str]], info: dict[str, Any]) -> None:
+    """Raise DataError where the column `missing` names no modality, or all of them, or others than the index counts."""
+    counts = dict.fromkeys(info["order"], 0)
+    for line, sample in enumerate(samples, start=2):
+        lacking = set((sample.get("missing") or "").split())
+        source = Source(f"{file}:{line}", hint=_MEND)
+        for name in lacking:
+            if name not in counts:
+                expected = f"names of modalities ({', '.join(counts)})"
+                raise source.wrong(f"missing: got {name[:40]!r}, expected {expected}")
+            counts[name] += 1
+        if len(lacking) == len(counts):
+            raise source.wrong("missing: the sample has no modality at all")
+    if (found := {name: count for name, count in counts.items() if count}) != info.get("missing", {}):
+        stated = info.get("missing", {})
+        raise Source(str(file), hint=_MEND).wrong(
+            f"lacks modalities in {found} samples, the index says {stated}"
+        )
 
 
 def _present(samples: list[dict[str, str]], modalities: tuple[str, ...]) -> dict[str, Tensor]:

@@ -50,8 +50,8 @@ def scores(evaluation: Evaluation) -> dict[str, dict[str, Scored]]:
 
 
 def sources(outputs: Outputs) -> dict[str, Tensor]:
-    """Logits [N, C] of the fused model and of what each modality says alone."""
-    return {FUSED: outputs.logits, **outputs.branches}
+    """Logits [N, C] of the fused model and of what each modality says alone, of those that any sample has."""
+    return {FUSED: outputs.logits, **{m: z for m, z in outputs.branches.items() if outputs.has(m)}}
 
 
 def _scores_of(evaluation: Evaluation, outputs: Outputs) -> dict[str, Scored]:

@@ -5,17 +5,19 @@
 - best alone = accuracy of the best probe of one modality (best on validation) - accuracy of the trained head;
 - representation gap_m = accuracy of a probe on the unimodally trained h_m - accuracy of the probe on this h_m.
 
+Of a modality that samples lack everything is measured on the samples that have it, the trained head too.
+
 Only numbers here: `ambidex.report.finding` says what they mean together with what the allocators recovered. A joint
 probe has more weights to over-fit than those of single modalities, so a gap below 0 shows nothing.
 """
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ambidex.base.statistics import accuracy, bootstrap_interval, correct, paired_bootstrap
 from ambidex.judge.diagnose import Diagnosis, Diagnostic
+from ambidex.judge.diagnose._values import with_ends
 from ambidex.judge.evaluation import Evaluation
 from ambidex.judge.probes import Probe, fit_probes, fit_unimodal_probes
 
@@ -37,8 +39,9 @@ class Probes(Diagnostic):
         probes = {"joint": fitted.joint, **fitted.own, **{f"unimodal {m}": p for m, p in unimodal.items()}}
         right = {name: correct(probe.logits["test"], test.labels) for name, probe in probes.items()}
 
-        def gap(a: Tensor, b: Tensor) -> Gap:
-            return paired_bootstrap(a, b, params.resamples, params.seed)._asdict()
+        def gap(a: Tensor, b: Tensor, modality: str = "") -> Gap:
+            ours, theirs = test.own(modality, a)[0], test.own(modality, b)[0]
+            return paired_bootstrap(ours, theirs, params.resamples, params.seed)._asdict()
 
         head = correct(test.logits, test.labels)
         slices = {m: correct(z, test.labels) for m, z in test.contributions.items()}
@@ -47,37 +50,39 @@ class Probes(Diagnostic):
         metrics: dict[str, Any] = {
             "probes": {row["features"]: row for row in rows},
             "decision_gap": gap(right["joint"], head),
-            "best_alone": {"modality": best, **gap(right[best], head)},
-            "head_slice_gap": {m: gap(right[m], own) for m, own in slices.items()},
-            "representation_gap": {m: gap(right[f"unimodal {m}"], right[m]) for m in unimodal},
+            "best_alone": {"modality": best, **gap(right[best], head, best)},
+            "head_slice_gap": {m: gap(right[m], own, m) for m, own in slices.items()},
+            "representation_gap": {m: gap(right[f"unimodal {m}"], right[m], m) for m in unimodal},
         }
         tables = {"probes": rows, "gaps": _gap_rows(metrics)}
         return Diagnosis(metrics, tables, _sentences(rows[0]["accuracy"], metrics))
 
 
 def _rows(evaluation: Evaluation, probes: dict[str, Probe], right: dict[str, Tensor]) -> list[dict[str, Any]]:
-    params = evaluation.params
-    stacked = torch.stack(list(right.values()), dim=1)
-    ends = bootstrap_interval(stacked, resamples=params.resamples, seed=params.seed)
-    return [
-        {
-            "features": name,
-            "accuracy": right[name].mean().item(),
-            "accuracy_low": end.low,
-            "accuracy_high": end.high,
-            "val_accuracy": _val_accuracy(evaluation, probe),
-            "strength": probe.strength,
-            "gradient_norm": probe.record["gradient_norm"],
-            "iterations": probe.record["iterations"],
-        }
-        for (name, probe), end in zip(probes.items(), ends, strict=True)
-    ]
+    params, rows = evaluation.params, []
+    for name, probe in probes.items():
+        modality = name.removeprefix("unimodal ")
+        own = evaluation.test.own(modality, right[name])[0]
+        ends = bootstrap_interval(own, resamples=params.resamples, seed=params.seed)[0]
+        rows.append(
+            {
+                "features": name,
+                **with_ends("accuracy", own.mean().item(), ends),
+                "val_accuracy": _val_accuracy(evaluation, probe, modality),
+                "strength": probe.strength,
+                "gradient_norm": probe.record["gradient_norm"],
+                "iterations": probe.record["iterations"],
+            }
+        )
+    return rows
 
 
-def _val_accuracy(evaluation: Evaluation, probe: Probe) -> float | None:
+def _val_accuracy(evaluation: Evaluation, probe: Probe, modality: str) -> float | None:
+    """On the validation samples that have the modality; None where there are none."""
     if "val" not in probe.logits:
         return None
-    return accuracy(probe.logits["val"], evaluation.val.labels)
+    logits, labels = evaluation.val.own(modality, probe.logits["val"])
+    return accuracy(logits, labels) if len(labels) else None
 
 
 def _best(evaluation: Evaluation, own: dict[str, Probe]) -> str:
@@ -85,7 +90,7 @@ def _best(evaluation: Evaluation, own: dict[str, Probe]) -> str:
     if (held_out := evaluation.held_out) is not None:
         checks = held_out.branch_checks("probes")
         return max(own, key=lambda m: checks[m].accuracy)
-    return max(own, key=lambda m: _val_accuracy(evaluation, own[m]) or 0.0)
+    return max(own, key=lambda m: _val_accuracy(evaluation, own[m], m) or 0.0)
 
 
 def _gap_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:

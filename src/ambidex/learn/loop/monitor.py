@@ -85,7 +85,10 @@ class Totals:
         ]:  # accuracy is of those that have it
             part = values.pop(name)
             own = name.replace("present/", "accuracy/")
-            values[own] = values[own] / part if part else 0.0
+            if part:
+                values[own] = values[own] / part
+            else:  # of no sample there is none
+                del values[own]
         true = {name: values.pop(name) for name in list(values) if name.startswith("true_logit/")}
         whole = sum(true.values())
         if whole > 0:

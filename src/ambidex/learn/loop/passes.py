@@ -13,7 +13,7 @@ from ambidex.learn.loop.ranks import Ranks
 from ambidex.learn.loop.rehearsal import evaluating
 from ambidex.learn.loop.shares import Shares
 from ambidex.learn.method import Phase, Run, Step
-from ambidex.net.encoded import Features
+from ambidex.net.encoded import Encoded, Features, features_of
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Passes:
         """
         if split not in ("train", "val"):
             raise ValueError(f"split '{split}': methods may see train and val alone")
-        model, device = self.run.model, self.fabric.device
-        wanted = torch.arange(len(self.batches.store.rows(split))) if rows is None else rows
+        model, store, device = self.run.model, self.batches.store, self.fabric.device
+        wanted = torch.arange(len(store.rows(split))) if rows is None else rows
         shares = Shares(len(wanted), self.size, self.ranks)
         parts = {m: [torch.empty(0, model.encoder(m).dim, device=device)] for m in model.modalities}
         with evaluating(model):
@@ -65,5 +65,7 @@ class Passes:
         features = {m: torch.cat(part) for m, part in parts.items()}
         if self.ranks.count > 1:
             features = {m: shares.joined(h).to(device) for m, h in features.items()}
-        labels = self.batches.store.labels[self.batches.store.rows(split)[wanted]]
-        return features, labels.to(device)
+        samples = store.rows(split)[wanted]
+        present = {m: has.to(device) for m, has in store.presence(samples).items()}
+        encoded = {m: Encoded(h, present=present.get(m)) for m, h in features.items()}
+        return features_of(encoded), store.labels[samples].to(device)

@@ -2,6 +2,7 @@
 
 Each rank normalises its own samples with the mean and the variance of everybody's, forward and backward; the running
 statistics are the same everywhere. Alone, and in evaluation mode, batch norm is torch's.
+The usual feature that is filled in for absent modalities is of all ranks in the same way.
 """
 
 from collections.abc import Collection, Iterator
@@ -15,6 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ambidex.base.errors import TrainingError
 from ambidex.learn.loop.ranks import Ranks
+from ambidex.net.fill import Fill
 
 SINGLE = "Expected more than 1 value per channel"
 """how torch's complaint about it begins"""
@@ -47,8 +49,11 @@ class SharedNorm:
         """
         norms = [part for part in model.modules() if isinstance(part, _BatchNorm)]
         norms = [part for part in norms if not isinstance(part, nn.SyncBatchNorm)]
+        fills = [part for part in model.modules() if isinstance(part, Fill)] if self.ranks.count > 1 else []
         for norm in norms if self.ranks.count > 1 else ():
             norm.forward = partial(self._forward, norm)  # type: ignore[method-assign]
+        for fill in fills:
+            fill.over_ranks = self._sum
         try:
             yield
         except ValueError as error:
@@ -61,6 +66,12 @@ class SharedNorm:
         finally:
             for norm in norms:
                 norm.__dict__.pop("forward", None)
+            for fill in fills:
+                fill.over_ranks = None
+
+    def _sum(self, value: Tensor) -> Tensor:
+        """Over all ranks; what is no sample of the step adds nothing."""
+        return self.ranks.sum(value if self.counts else torch.zeros_like(value))
 
     def _forward(self, norm: _BatchNorm, x: Tensor) -> Tensor:
         """x [n, C, ...] of this rank, normalised by the statistics of all ranks."""

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ambidex.learn.method import Method, MethodConfig, Needs, Run, Step
 from ambidex.net.additions.category_weights import CategoryWeights
+from ambidex.net.encoded import silenced
 from ambidex.net.fusion import sum_contributions
 from ambidex.net.model import Architecture
 
@@ -40,7 +41,7 @@ class AdaptiveHead(Method):
         )
 
     config: Config
-    needs = Needs(additive_head=True)
+    needs = Needs(additive_head=True, missing=True)
     neutral = ({"rate": 0.0, "weight": 0.0},)
     variants: ClassVar = ({"strength": 0.0, "shrinkage": 0.0, "rate": 1.0},)
 
@@ -56,9 +57,10 @@ class AdaptiveHead(Method):
         """The fused loss of the plain sum, one loss per modality, and the category weights' own."""
         plain = step.run.model.fusion.contributions(step.features)
         assert plain is not None  # `needs` an additive head
+        plain = silenced(plain, step.features)
         terms = {"task": F.cross_entropy(sum_contributions(plain), step.labels)}
         if self.config.weight > 0:
-            terms |= {m: self.config.weight * F.cross_entropy(z, step.labels) for m, z in plain.items()}
+            terms |= {m: self.config.weight * step.own_loss(m, z) for m, z in plain.items()}
         if self.config.rate > 0:
             stopped = torch.stack([z.detach().float() for z in plain.values()])
             weighted = (self._weights(step.run)[:, None] * stopped).sum(dim=0)

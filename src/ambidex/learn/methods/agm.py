@@ -39,6 +39,8 @@ from torch import Tensor
 from ambidex.base.errors import ModelError
 from ambidex.learn.loop.responses import Responses, encode_resting, encode_zeros
 from ambidex.learn.method import Method, MethodConfig, Needs, Run, Step
+from ambidex.learn.methods._scores import over_step
+from ambidex.net.encoded import joined, presence
 from ambidex.net.fusion import Features
 from ambidex.net.model import Architecture, MultimodalNet
 
@@ -73,7 +75,7 @@ class AGM(Method):
             return self
 
     config: Config
-    needs = Needs(min_modalities=2, max_modalities=6, pooled="values features of zeros")
+    needs = Needs(min_modalities=2, max_modalities=6, missing=True, pooled="values features of zeros")
     early: ClassVar = {"clip_above": 1e-6}  # clip in every step, which all ranks must agree on
     neutral = (
         *({"alpha": 0.0, "clip_above": None, "mode": mode} for mode in ("hook", "scale", "cached")),
@@ -99,6 +101,8 @@ class AGM(Method):
         device = next(run.model.parameters()).device
         self.responses = Responses(run.modalities, device)
         self.means, self.steps = torch.zeros(len(run.modalities), device=device), 0
+        self.judged = torch.zeros_like(self.means)
+        """steps in which a sample had m; kept where samples lack modalities"""
         self.sums = torch.zeros_like(self.means)
         """losses of this step's samples so far (modes scale and cached)"""
         self.absent: Features | None = None
@@ -114,11 +118,13 @@ class AGM(Method):
         """kappa of the whole step."""
         model, single = step.run.model, len(step.parts) == 1
         with torch.set_grad_enabled(single):  # then the objective goes on from these
-            seen = [encode_resting(model, inputs) for inputs in step.parts]
+            seen = [
+                encode_resting(model, *given)
+                for given in zip(step.parts, _presence_by_part(step), strict=True)
+            ]
         self.kept, absent = (seen[0] if single else None), seen[0][1]
-        present = {m: torch.cat([features[m] for features, _ in seen]) for m in model.modalities}
-        values = self.responses.values(model, present, absent, step.logits)
-        self.kappas = self._judge(step, self.responses.losses(values, step.labels))
+        values = self.responses.values(model, joined([features for features, _ in seen]), absent, step.logits)
+        self.kappas = self._judge(step, self.responses.losses(values, step.labels, step.present()))
 
     def step(self, step: Step) -> None:
         """The ordinary one, with nothing kept of the one before."""
@@ -133,13 +139,13 @@ class AGM(Method):
             return super().objective(step)
         model, responses = step.run.model, self.responses
         if self.config.mode == "hook":
-            present, absent = self.kept or encode_resting(model, step.inputs)
+            present, absent = self.kept or encode_resting(model, step.inputs, presence(step.features))
             values = responses.values(model, present, absent, step.logits)
             return {"task": F.cross_entropy(responses.modulated(values, self.kappas), step.labels)}
         with torch.no_grad():
             present, absent = self._seen(step)
             values = responses.values(model, present, absent, step.logits)
-            self.sums = self.sums + responses.losses(values, step.labels)
+            self.sums = self.sums + responses.losses(values, step.labels, step.present())
         return super().objective(step)
 
     def gradients(self, step: Step) -> None:
@@ -158,34 +164,45 @@ class AGM(Method):
         """Whether `run.epoch` lies in the window."""
         return self.config.start <= run.epoch and (self.config.end is None or run.epoch <= self.config.end)
 
-    def coefficients(self, losses: Tensor) -> Tensor:
-        """s [M] of a step -> kappa [M]; then s joins the running mean."""
-        gap = leads(self.means) - leads(losses)
+    def coefficients(self, losses: Tensor, scored: Tensor | None = None) -> Tensor:
+        """s [M] of a step -> kappa [M]; then s joins the running mean.
+
+        `scored` [M], bool: of which modalities the step had samples. The others have kappa 1 and keep their mean.
+        """
+        seen = None if scored is None else scored & (self.judged > 0)
+        gap = leads(self.means, seen) - leads(losses, scored)
         self.steps += 1
-        self.means = self.means + (losses - self.means) / self.steps
+        if scored is None:
+            self.means = self.means + (losses - self.means) / self.steps
+        else:
+            self.judged = self.judged + scored
+            moved = self.means + (losses - self.means) / self.judged.clamp_min(1)
+            self.means = torch.where(scored, moved, self.means)
         return torch.exp(self.config.alpha * gap.clamp(max=LARGEST_GAP))
 
     def state_dict(self) -> dict[str, Any]:
         """The running means, the number of steps in them, and features of zeros."""
-        return {"means": self.means, "steps": self.steps, "absent": self.absent}
+        return {"means": self.means, "steps": self.steps, "judged": self.judged, "absent": self.absent}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of state_dict."""
         self.means, self.steps = state["means"].to(self.means.device), state["steps"]
+        self.judged = state["judged"].to(self.means.device)
         if (kept := state["absent"]) is not None:
             self.absent = {m: h.to(self.means.device) for m, h in kept.items()}
 
     def _seen(self, step: Step) -> tuple[Features, Features]:
         """What the responses of modes scale and cached are valued on."""
         if self.config.mode == "scale":
-            return encode_resting(step.run.model, step.inputs)
+            return encode_resting(step.run.model, step.inputs, presence(step.features))
         self.absent = self.absent or encode_zeros(step.run.model)
         return step.features, self.absent
 
     def _judge(self, step: Step, sums: Tensor) -> Tensor:
         """Losses summed over this rank's samples of the step -> kappa [M]."""
-        losses = step.global_sum(sums) / step.whole
-        kappas = self.coefficients(losses)
+        sums, scored = over_step(step, sums, step.present())
+        losses = sums / step.whole
+        kappas = self.coefficients(losses, scored)
         for name, loss, kappa in zip(step.run.modalities, losses, kappas, strict=True):
             step.run.log(f"response_loss/{name}", loss)
             step.run.log(f"kappa/{name}", kappa)
@@ -202,7 +219,22 @@ class AGM(Method):
         torch._foreach_mul_(gradients, torch.where(largest > self.config.clip_above, factor, 1.0))
 
 
-def leads(losses: Tensor) -> Tensor:
-    """Losses [M] -> exp(mean of the others' - own) [M]: above 1 for who is ahead."""
-    others = (losses.sum() - losses) / (len(losses) - 1)
-    return torch.exp(others - losses)
+def leads(losses: Tensor, scored: Tensor | None = None) -> Tensor:
+    """Losses [M] -> exp(mean of the others' - own) [M]: above 1 for who is ahead.
+
+    `scored` [M], bool: those that have a loss, compared among each other; the others, and who is alone, have 1.
+    """
+    if scored is None:
+        others = (losses.sum() - losses) / (len(losses) - 1)
+        return torch.exp(others - losses)
+    losses = torch.where(scored, losses, 0)
+    count = scored.sum() - 1
+    others = (losses.sum() - losses) / count.clamp_min(1)
+    return torch.exp(torch.where(scored & (count > 0), others - losses, 0))
+
+
+def _presence_by_part(step: Step) -> list[dict[str, Tensor]]:
+    """Which samples of each micro-batch have a modality, of those that samples lack."""
+    sizes = [len(next(iter(inputs.values()))) for inputs in step.parts]
+    split = {m: torch.split(here, sizes) for m, here in presence(step.features).items()}
+    return [{m: parts[number] for m, parts in split.items()} for number in range(len(sizes))]

@@ -17,13 +17,12 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
 from ambidex.base.errors import ModelError
 from ambidex.learn.method import Method, MethodConfig, Needs, Run, Step
-from ambidex.learn.methods._scores import true_class_log_likelihoods, true_class_scores
+from ambidex.learn.methods._scores import over_step, true_class_log_likelihoods, true_class_scores
 from ambidex.learn.methods._weights import weights
 from ambidex.net.model import Architecture
 
@@ -48,7 +47,7 @@ class InfoReg(Method):
         )
 
     config: Config
-    needs = Needs(additive_head=True, min_modalities=2, trained="holds the encoders back")
+    needs = Needs(additive_head=True, min_modalities=2, missing=True, trained="holds the encoders back")
     early: ClassVar = {"threshold": -1e9}
     acts_from = 2
     neutral = ({"threshold": 1.0},)
@@ -74,6 +73,8 @@ class InfoReg(Method):
         self.traces: list[list[float]] = []
         """Tr of each modality, of each finished epoch"""
         self.sums, self.batches = torch.zeros(len(run.modalities), device=self.device), 0
+        self.unseen: Tensor | None = None
+        """[M]: those of the batches in which no sample had m; None: in none"""
         self.snapshot: dict[str, list[Tensor]] = {}
         """weights that the encoders with an open window are pulled to"""
 
@@ -86,20 +87,26 @@ class InfoReg(Method):
 
     def epoch_end(self, run: Run) -> None:
         """Keep the epoch's traces."""
-        self.traces.append((self.sums / max(self.batches, 1)).tolist())
-        self.sums, self.batches, self.snapshot = torch.zeros_like(self.sums), 0, {}
+        means = self.sums / max(self.batches, 1)
+        if self.unseen is not None:
+            means = self.sums / (self.batches - self.unseen).clamp_min(1)
+        self.traces.append(means.tolist())
+        self.sums, self.batches, self.snapshot, self.unseen = torch.zeros_like(self.sums), 0, {}, None
 
     def objective(self, step: Step) -> dict[str, Tensor]:
         """The fused loss; with InfoReg* one of each contribution too."""
         terms = super().objective(step)
         if self.config.unimodal_losses or self.released:
             assert step.contributions is not None
-            terms |= {m: F.cross_entropy(z, step.labels) for m, z in step.contributions.items()}
+            terms |= {m: step.own_loss(m, z) for m, z in step.contributions.items()}
         return terms
 
     @torch.no_grad()
     def gradients(self, step: Step) -> None:
         """Measure the traces, then add the pull."""
+        if (present := step.present()) is not None:
+            nobody = (step.global_sum(present.any(1).float()) == 0).float()
+            self.unseen = nobody if self.unseen is None else self.unseen + nobody
         if self.released:
             self._pull(step)
         self.sums += torch.stack([self._trace(step.run, name) for name in step.run.modalities])
@@ -119,9 +126,11 @@ class InfoReg(Method):
         growth = _growth(sum(known[-SMOOTHED:]), sum(known[-SMOOTHED - 1 : -1])) if self.traces else 1.0
         return [growth] * len(modalities)
 
-    def strengths(self, scores: Tensor, modalities: tuple[str, ...]) -> Tensor:
-        """Scores s [M], more is better -> a [M], 0 for the weakest."""
+    def strengths(self, scores: Tensor, modalities: tuple[str, ...], scored: Tensor | None = None) -> Tensor:
+        """Scores s [M], more is better -> a [M], 0 for the weakest, and for who has no score (`scored` [M], bool)."""
         gaps = scores[:, None] - scores[None, :]
+        if scored is not None:
+            gaps = torch.where(scored[:, None] & scored, gaps, 0)
         weaker = gaps > 0
         delta = (gaps * weaker).sum(1) / weaker.sum(1).clamp_min(1)
         factors = scores.new_tensor([RELEASED[m] if self.released else 1.0 for m in modalities])
@@ -131,12 +140,13 @@ class InfoReg(Method):
     def state_dict(self) -> dict[str, Any]:
         """Traces of all epochs, sums of the running one, and the weights to pull to."""
         kept = {"traces": self.traces, "sums": self.sums, "batches": self.batches}
-        return kept | {"snapshot": self.snapshot}
+        return kept | {"snapshot": self.snapshot, "unseen": self.unseen}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of state_dict."""
         self.traces, self.batches = state["traces"], state["batches"]
         self.sums = state["sums"].to(self.device)
+        self.unseen = None if state["unseen"] is None else state["unseen"].to(self.device)
         self.snapshot = {m: [w.to(self.device) for w in kept] for m, kept in state["snapshot"].items()}
 
     def _threshold(self) -> float:
@@ -158,10 +168,13 @@ class InfoReg(Method):
         if not self.snapshot:
             return
         assert step.contributions is not None
+        present = step.present()
         score = true_class_scores if self.released else true_class_log_likelihoods
-        scores = step.global_sum(score(step.contributions, step.labels))
+        scores, scored = over_step(step, score(step.contributions, step.labels, present), present)
         scores = scores if self.released else scores / step.whole
-        for name, strength in zip(run.modalities, self.strengths(scores, run.modalities), strict=True):
+        for name, strength in zip(
+            run.modalities, self.strengths(scores, run.modalities, scored), strict=True
+        ):
             if name in self.snapshot:
                 if not _known_zero(strength):
                     _add_pull(zip(run.model.own(name), self.snapshot[name], strict=True), strength)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ambidex.base.errors import ModelError
 from ambidex.learn.method import Method, MethodConfig, Needs, Run, Step
-from ambidex.learn.methods._scores import TINY, lead_ratios, true_class_scores
+from ambidex.learn.methods._scores import TINY, lead_ratios, over_step, true_class_scores
 from ambidex.learn.methods._weights import kernels, weights
 
 
@@ -45,7 +45,12 @@ class OGMGE(Method):
             return self
 
     config: Config
-    needs = Needs(additive_head=True, min_modalities=2, trained="edits the gradients of the encoders alone")
+    needs = Needs(
+        additive_head=True,
+        min_modalities=2,
+        missing=True,
+        trained="edits the gradients of the encoders alone",
+    )
     neutral = ({"alpha": 0.0, "ge": False}, {"start": 1_000, "end": 1_001})
     variants: ClassVar = ({"ge": False},)
 
@@ -70,14 +75,16 @@ class OGMGE(Method):
         if not self.config.start <= step.run.epoch <= self.config.end:
             return
         assert step.contributions is not None
-        scores = step.global_sum(true_class_scores(step.contributions, step.labels))
-        for name, factor in zip(step.run.modalities, self.coefficients(scores), strict=True):
+        present = step.present()
+        sums = true_class_scores(step.contributions, step.labels, present)
+        factors = self.coefficients(*over_step(step, sums, present))
+        for name, factor in zip(step.run.modalities, factors, strict=True):
             self._modulate(step.run, name, factor)
             step.run.log(f"k/{name}", factor)
 
-    def coefficients(self, scores: Tensor) -> Tensor:
-        """Scores S [M] -> factors k [M] (1 for every modality that is not ahead)."""
-        rho = lead_ratios(scores)
+    def coefficients(self, scores: Tensor, scored: Tensor | None = None) -> Tensor:
+        """Scores S [M] -> factors k [M] (1 for every modality that is not ahead); `scored` [M]: see lead_ratios."""
+        rho = lead_ratios(scores, scored)
         lead = rho - 1 if self.config.continuous else rho
         return torch.where(rho > 1, 1 - torch.tanh(self.config.alpha * lead), torch.ones_like(rho))
 

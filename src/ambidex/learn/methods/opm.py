@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from ambidex.learn.method import Method, MethodConfig, Needs, Run, Step
-from ambidex.learn.methods._scores import lead_ratios, true_class_scores
+from ambidex.learn.methods._scores import lead_ratios, over_step, true_class_scores
 from ambidex.net.encoded import scaled
 from ambidex.net.fusion import Features
 
@@ -32,7 +32,7 @@ class OPM(Method):
         warm_up: int = Field(6, ge=0, description="epochs of plain joint training before")
 
     config: Config
-    needs = Needs(additive_head=True, min_modalities=2)
+    needs = Needs(additive_head=True, min_modalities=2, missing=True)
     early: ClassVar = {"warm_up": 0}
     neutral = ({"warm_up": 1_000}, {"warm_up": 0, "execute": 0.0}, {"warm_up": 0, "base": 0.0})
     variants: ClassVar = ({"execute": 1.0, "slope": 2.0},)
@@ -53,18 +53,23 @@ class OPM(Method):
     def survey(self, step: Step) -> None:
         """Who leads in the whole batch, and which of its samples lose what."""
         assert step.contributions is not None
-        run = step.run
-        scores = step.global_sum(true_class_scores(step.contributions, step.labels))
+        run, present = step.run, step.present()
+        scores, _ = over_step(step, true_class_scores(step.contributions, step.labels, present), present)
         device = run.rng.device
         coin = torch.rand((), generator=run.rng, device=device)
         rows = torch.rand((len(run.modalities), step.whole), generator=run.rng, device=device)
         draws = dict(zip(sorted(run.modalities), rows, strict=True))  # the same in whatever order they stand
-        rates = self.rates(scores) * (coin < self.config.execute)  # no branch: the host need not know
+        own = None if present is None else present.T
+        rates = self.rates(scores, own) * (coin < self.config.execute)  # no branch: the host need not know
         sizes = rates.new_tensor([step.features[m].shape[1] for m in run.modalities])
-        theta = (sizes * rates).sum() / sizes.sum()
-        for name, rate in zip(run.modalities, rates, strict=True):
-            self.factors[name] = (draws[name] >= rate) / (1 - theta)
-            run.log(f"q/{name}", rate)
+        whole = sizes.sum() if own is None else (sizes * own).sum(1)
+        theta = (sizes * rates).sum(-1) / whole
+        # where samples differ in what they have, this rank knows it of its own alone
+        mine = slice(None) if own is None else step.place
+        for name, rate in zip(run.modalities, rates.unbind(-1), strict=True):
+            self.factors[name] = torch.ones_like(draws[name])
+            self.factors[name][mine] = (draws[name][mine] >= rate) / (1 - theta)
+            run.log(f"q/{name}", rate.mean())
 
     def features(self, step: Step, features: Features) -> Features:
         """h_m times 0 or 1 / (1 - theta), sample by sample."""
@@ -72,8 +77,11 @@ class OPM(Method):
             return features
         return scaled(features, {name: factors[step.place] for name, factors in self.factors.items()})
 
-    def rates(self, scores: Tensor) -> Tensor:
-        """Scores S [M] -> probabilities of a drop q [M], 0 for every modality that is not ahead."""
-        rho = lead_ratios(scores)
+    def rates(self, scores: Tensor, present: Tensor | None = None) -> Tensor:
+        """Scores S [M] -> probabilities of a drop q [M], 0 for every modality that is not ahead.
+
+        `present` [B, M], bool: of each sample [B, M], whose modalities are compared among each other.
+        """
+        rho = lead_ratios(scores, present)
         rates = self.config.base * (1 + self.config.slope * torch.tanh(rho - 1))
         return torch.where(rho > 1, rates.clamp(max=1), torch.zeros_like(rho))

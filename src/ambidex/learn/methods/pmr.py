@@ -20,7 +20,8 @@ from pydantic import Field
 from torch import Tensor
 
 from ambidex.learn.method import Method, MethodConfig, Needs, Run, Step
-from ambidex.learn.methods._scores import TINY
+from ambidex.learn.methods._scores import TINY, over_step
+from ambidex.net.encoded import presence
 from ambidex.net.fusion import Features
 
 ROUNDING = 1e-5
@@ -45,7 +46,7 @@ class PMR(Method):
         )
 
     config: Config
-    needs = Needs(min_modalities=2, trained="its losses reach the encoders alone")
+    needs = Needs(min_modalities=2, missing=True, trained="its losses reach the encoders alone")
     neutral = ({"epochs": 0}, {"alpha": 0.0, "mu": 0.0}, {"alpha": 0.0, "entropy_epochs": 0})
     variants: ClassVar = ({"mode": "released"}, {"alpha": 0.0, "mu": 1.0})
 
@@ -57,8 +58,8 @@ class PMR(Method):
             m: torch.zeros(classes, model.encoder(m).dim, device=device) for m in run.modalities
         }
         """c_m [C, D_m] of each modality"""
-        self.known = torch.zeros(classes, dtype=torch.bool, device=device)
-        """which classes have a prototype [C]"""
+        self.known = torch.zeros(len(run.modalities), classes, dtype=torch.bool, device=device)
+        """which classes have a prototype of each modality [M, C]"""
         self.renewals = 0
         self.beta = self.gamma = torch.zeros(len(run.modalities), device=device)
         """of the batch at hand [M]"""
@@ -68,21 +69,27 @@ class PMR(Method):
         if not self.surveys(run):
             return
         draws = torch.rand(len(run.labels), generator=run.rng, device=run.rng.device).cpu()
-        features, labels = run.sweep("train", balanced_part(run.labels, self.config.fraction, draws))
-        self.renew(features, labels)
+        part = torch.zeros(len(run.labels), dtype=torch.bool)
+        for name in run.modalities:  # of those that have it, so that no class is left out by chance
+            own = run.having("train", name, len(run.labels)).nonzero()[:, 0]
+            part[own[balanced_part(run.labels[own], self.config.fraction, draws[own])]] = True
+        self.renew(*run.sweep("train", part.nonzero()[:, 0]))
 
     @torch.no_grad()
     def renew(self, features: Features, labels: Tensor) -> None:
-        """Prototypes by features [N, D_m] and labels [N]; a class without a sample keeps its own."""
+        """Prototypes by features [N, D_m] and labels [N] of the samples that have m; a class without keeps its own."""
         replaces = self.config.mode == "released" and self.renewals < 2
         momentum = 0.0 if replaces else self.config.momentum
-        members = F.one_hot(labels, len(self.known)).T.float()
-        counts = members.sum(1, keepdim=True)
-        for name, old in self.prototypes.items():
+        here = presence(features)
+        for place, (name, old) in enumerate(self.prototypes.items()):
+            members = F.one_hot(labels, len(old)).T.float()
+            if name in here:
+                members = members * here[name]
+            counts = members.sum(1, keepdim=True)
             means = members @ features[name].float() / counts.clamp_min(1)
-            mixed = torch.where(self.known[:, None], torch.lerp(means, old, momentum), means)
+            mixed = torch.where(self.known[place][:, None], torch.lerp(means, old, momentum), means)
             self.prototypes[name] = torch.where(counts > 0, mixed, old)
-        self.known = self.known | (counts[:, 0] > 0)
+            self.known[place] |= counts[:, 0] > 0
         self.renewals += 1
 
     def surveys(self, run: Run) -> bool:
@@ -96,18 +103,28 @@ class PMR(Method):
 
     def survey(self, step: Step) -> None:
         """beta and gamma of the whole batch."""
-        index = step.labels[:, None]
-        sums = [logs.exp().gather(1, index).sum() for logs in self.log_probabilities(step.features).values()]
-        self.beta, self.gamma = self.coefficients(step.global_sum(torch.stack(sums)))
+        index, present = step.labels[:, None], step.present()
+        logs = self.log_probabilities(step.features).values()
+        scores = [p.exp().gather(1, index) for p in logs]
+        if present is not None:
+            scores = [torch.where(own[:, None], score, 0) for own, score in zip(present, scores, strict=True)]
+        sums = torch.stack([score.sum() for score in scores])
+        self.beta, self.gamma = self.coefficients(*over_step(step, sums, present))
         for number, name in enumerate(step.run.modalities):
             step.run.log(f"beta/{name}", self.beta[number])
             step.run.log(f"gamma/{name}", self.gamma[number])
 
-    def coefficients(self, scores: Tensor) -> tuple[Tensor, Tensor]:
-        """P [M] -> beta [M], 0 for the best modality, and gamma [M], 0 for the weakest."""
+    def coefficients(self, scores: Tensor, scored: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """P [M] -> beta [M], 0 for the best modality, and gamma [M], 0 for the weakest.
+
+        `scored` [M], bool: the modalities that have a score; the others are neither behind nor ahead.
+        """
         scores = scores.clamp_min(TINY)
+        lowest = scores if scored is None else torch.where(scored, scores, torch.inf)
         behind = (scores.max() / scores - 1).clamp(0, 1)
-        ahead = (scores / scores.min() - 1).clamp(0, 1)
+        ahead = (scores / lowest.min() - 1).clamp(0, 1)
+        if scored is not None:
+            behind, ahead = behind * scored, ahead * scored
         if self.config.mode == "released":
             behind = (behind > 0).float()
         return behind, ahead
@@ -118,23 +135,27 @@ class PMR(Method):
         if not self.surveys(step.run):
             return terms
         logs = torch.stack(list(self.log_probabilities(step.features).values()))  # [M, B, C]
+        present = step.present()
+
+        def means(values: Tensor) -> Tensor:
+            """Values [M, B] -> [M]; a sample that lacks a modality adds 0 to its mean."""
+            return (values if present is None else torch.where(present, values, 0)).mean(1)
+
         if self.config.alpha > 0:
             index = step.labels.expand(len(logs), -1)[..., None]
-            losses = -logs.gather(2, index)[..., 0].mean(1)
+            losses = means(-logs.gather(2, index)[..., 0])
             terms["prototype"] = self.config.alpha * (self.beta * losses).sum()
         if self.regularises(step.run):
-            entropies = -(logs.exp() * logs).sum(2).mean(1)
+            entropies = means(-(logs.exp() * logs).sum(2))
             terms["entropy"] = -self.config.mu * (self.gamma * entropies).sum()
         return terms
 
     def log_probabilities(self, features: Features) -> dict[str, Tensor]:
         """log p_m [B, C] in single precision; a class without a prototype has probability 0."""
         found = {}
-        for name, prototypes in self.prototypes.items():
+        for known, (name, prototypes) in zip(self.known, self.prototypes.items(), strict=True):
             distances = distance(features[name].float(), prototypes)
-            found[name] = (
-                distances.neg().masked_fill(~self.known, -1e30).log_softmax(1)
-            )  # finite: 0 * it is 0
+            found[name] = distances.neg().masked_fill(~known, -1e30).log_softmax(1)  # finite: 0 * it is 0
         return found
 
     def state_dict(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import ClassVar, Literal
 
+import torch
 import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor
@@ -25,6 +26,7 @@ from torch import Tensor
 from ambidex.base.errors import ModelError
 from ambidex.configuration.values import Choice
 from ambidex.learn.method import Method, MethodConfig, Needs, Phase, Run, Step
+from ambidex.net.encoded import presence
 from ambidex.net.fusion import sum_contributions
 from ambidex.net.fusion.boosted import Boosted
 from ambidex.net.model import Architecture
@@ -62,7 +64,7 @@ class ReconBoost(Method):
             return self
 
     config: Config
-    needs = Needs(min_modalities=2)
+    needs = Needs(min_modalities=2, missing=True)
     neutral = ()
     early: ClassVar = {"epochs_per_stage": 1, "correct_epochs": 1}
     acts_from: ClassVar = (
@@ -122,21 +124,30 @@ class ReconBoost(Method):
         others = sum_contributions(
             {m: z.detach().float() for m, z in step.contributions.items() if m != name}
         )
-        terms = {BOOST: self.boosting_loss(scores, others, step.labels)}
+        present = presence(step.features)
+        terms = {BOOST: self.boosting_loss(scores, others, step.labels, present.get(name))}
         if stage > 0 and self.config.strength > 0:
             kept = head.score(before, step.features[before]).detach().float()
-            apart = self.config.strength * F.mse_loss(scores.softmax(1), kept.softmax(1))
+            apart = self.config.strength * _distance(scores, kept, present.get(name), present.get(before))
             if self.config.consolidation == "paper":
                 terms["consolidation"] = apart
             else:
                 run.log("consolidation", apart.detach())
         return terms
 
-    def boosting_loss(self, scores: Tensor, others: Tensor, labels: Tensor) -> Tensor:
-        """-1/C mean (w1 - w2 q_y) log softmax(s_m)_y, from s_m [B, C] and the others' boosted logits [B, C]."""
+    def boosting_loss(
+        self, scores: Tensor, others: Tensor, labels: Tensor, present: Tensor | None = None
+    ) -> Tensor:
+        """-1/C mean (w1 - w2 q_y) log softmax(s_m)_y, from s_m [B, C] and the others' boosted logits [B, C].
+
+        A sample that lacks m (`present` [B], bool) adds 0 to the mean.
+        """
         known = others.softmax(1).gather(1, labels[:, None])
         chances = scores.log_softmax(1).gather(1, labels[:, None])
-        return -((self.config.w1 - self.config.w2 * known) * chances).mean() / scores.shape[1]
+        weighted = (self.config.w1 - self.config.w2 * known) * chances
+        if present is not None:
+            weighted = torch.where(present[:, None], weighted, 0)
+        return -weighted.mean() / scores.shape[1]
 
     def epoch_end(self, run: Run) -> None:
         """Note where it stands."""
@@ -146,3 +157,12 @@ class ReconBoost(Method):
     def _head(self, run: Run) -> Boosted:
         assert isinstance(run.model.fusion, Boosted)
         return run.model.fusion
+
+
+def _distance(scores: Tensor, kept: Tensor, *present: Tensor | None) -> Tensor:
+    """Mean squared distance of softmax(s_m) and softmax(s_p), both [B, C]; 0 for a sample that lacks one of them."""
+    p, q = scores.softmax(1), kept.softmax(1)
+    both = [here for here in present if here is not None]
+    if not both:
+        return F.mse_loss(p, q)
+    return torch.where(torch.stack(both).all(0)[:, None], (p - q).square(), 0).mean()

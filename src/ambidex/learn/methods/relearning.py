@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ambidex.base.errors import ModelError, TrainingError
 from ambidex.learn.method import Method, MethodConfig, Needs, Run
+from ambidex.net.encoded import Features, presence
 
 
 class Relearning(Method):
@@ -33,7 +34,7 @@ class Relearning(Method):
         times: int = Field(3, ge=0, description="resets at most (R)")
 
     config: Config
-    needs = Needs(trained="moves the encoders back towards their start")
+    needs = Needs(missing=True, trained="moves the encoders back towards their start")
     early: ClassVar = {"every": 1}
     acts_from = 1
     neutral = ({"times": 0}, {"every": 1, "strength": 0.0}, {"every": 1_000})
@@ -56,6 +57,14 @@ class Relearning(Method):
                 f"method relearning: needs a sample per cluster, {classes} (one per class), in training and in "
                 f"validation; found {run.samples} and {run.validation}"
             )
+        for name in run.modalities:
+            train = int(run.having("train", name, run.samples).sum())
+            held_out = int(run.having("val", name, run.validation).sum())
+            if min(train, held_out) < classes:
+                raise ModelError(
+                    f"method relearning: needs a sample per cluster, {classes} (one per class), that has {name} in "
+                    f"training and in validation; found {train} and {held_out}"
+                )
         self.initial = {m: [p.detach().clone() for p in run.model.own(m)] for m in run.modalities}
 
     def epoch_end(self, run: Run) -> None:
@@ -74,13 +83,13 @@ class Relearning(Method):
         (train, train_labels), (held_out, held_out_labels) = run.sweep("train"), run.sweep("val")
         found = {}
         for name in run.modalities:
-            if not (train[name].isfinite().all() and held_out[name].isfinite().all()):
+            (h, y), (h_new, y_new) = _own(train, train_labels, name), _own(held_out, held_out_labels, name)
+            if not (h.isfinite().all() and h_new.isfinite().all()):
                 raise TrainingError(
                     f"method relearning: features of {name} are not finite after epoch {run.epoch + 1}; "
                     "try a smaller learning rate or clip_norm"
                 )
-            seen = clustered_purity(train[name], train_labels, classes)
-            unseen = clustered_purity(held_out[name], held_out_labels, classes)
+            seen, unseen = clustered_purity(h, y, classes), clustered_purity(h_new, y_new, classes)
             found[name] = math.tanh(self.config.strength * abs(seen - unseen))
             for what, value in (("purity_train", seen), ("purity_val", unseen), ("reset", found[name])):
                 run.log(f"{what}/{name}", value)
@@ -102,6 +111,12 @@ class Relearning(Method):
         for name, weights in state["initial"].items():
             for ours, theirs in zip(self.initial[name], weights, strict=True):
                 ours.copy_(theirs)
+
+
+def _own(features: Features, labels: Tensor, modality: str) -> tuple[Tensor, Tensor]:
+    """Features [n, D_m] and labels [n] of the samples that have the modality."""
+    here = presence(features).get(modality)
+    return (features[modality], labels) if here is None else (features[modality][here], labels[here])
 
 
 def clustered_purity(features: Tensor, labels: Tensor, classes: int) -> float:

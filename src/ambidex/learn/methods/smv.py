@@ -32,7 +32,7 @@ from ambidex.learn.loop.resample import Resample
 from ambidex.learn.method import Method, MethodConfig, Needs, Run, Step
 from ambidex.net.contributions.coalitions import MaskedHead, absent_features
 from ambidex.net.contributions.shapley import EXACT_UP_TO, coalitions, shapley
-from ambidex.net.encoded import scaled
+from ambidex.net.encoded import presence, scaled
 from ambidex.net.fusion import Features
 from ambidex.net.model import MultimodalNet
 
@@ -68,6 +68,7 @@ class SMV(Method):
     needs = Needs(
         min_modalities=2,
         max_modalities=EXACT_UP_TO,
+        missing=True,
         pooled="sets features to zero between encoders and head",
     )
     early: ClassVar = {"warm_up": 1}
@@ -104,7 +105,7 @@ class SMV(Method):
         return Resample(torch.cat(rows), torch.cat(keep))
 
     def features(self, step: Step, features: Features) -> Features:
-        """h_m times 1, or 0 in a copy that keeps another."""
+        """h_m times 1, or 0 in a copy that keeps another; what a sample lacks is filled as ever."""
         if step.keep is None:
             return features
         kept = step.keep.unbind(1)
@@ -118,7 +119,9 @@ class SMV(Method):
             phi = valuations(run.model, *run.sweep("train"))
         self.copies = self.by_sample(phi) if self.config.level == "sample" else self.by_modality(phi, run)
         for name, values in phi.items():
-            run.log(f"contribution/{name}", values.mean())
+            here = run.having("train", name, run.samples)
+            self.copies[name] = self.copies[name] * here  # a sample without m has nothing to copy of it
+            run.log(f"contribution/{name}", values[here].mean())
             run.log(f"copies/{name}", self.copies[name].sum())
         run.log("samples", run.samples + sum(int(count.sum()) for count in self.copies.values()))
 
@@ -128,16 +131,25 @@ class SMV(Method):
         return {name: (values[:, None] < limits).sum(1) for name, values in phi.items()}
 
     def by_modality(self, phi: dict[str, Tensor], run: Run) -> dict[str, Tensor]:
-        """One copy [N] of random samples for each modality whose mean contribution is below that of the others."""
+        """One copy [N] of random samples for each modality whose mean contribution is below that of the others.
+
+        Means are over samples that have the modality, and such alone are copied.
+        """
         count = len(next(iter(phi.values())))
-        part = _shuffled(count, run)[: max(1, int(self.config.part_ratio * count))]
-        means = {name: float(values[part].mean()) for name, values in phi.items()}
+        here = {name: run.having("train", name, count) for name in phi}
+        order = _shuffled(count, run)
+        means = {}
+        for name, values in phi.items():
+            own = order[here[name][order]]
+            means[name] = float(values[own[: max(1, int(self.config.part_ratio * len(own)))]].mean())
         copies = {}
         for name in sorted(phi):
             others = [mean for other, mean in means.items() if other != name]
             rate = self.rate(sum(others) / len(others) - means[name], len(means))
             copies[name] = torch.zeros(count, dtype=torch.int64)
-            copies[name][_shuffled(count, run)[: int(rate * count + ROUNDING)]] = 1
+            order = _shuffled(count, run)
+            own = order[here[name][order]]
+            copies[name][own[: int(rate * len(own) + ROUNDING)]] = 1
         return copies
 
     def rate(self, gap: float, modalities: int) -> float:
@@ -164,10 +176,16 @@ class SMV(Method):
 def valuations(model: MultimodalNet, features: Features, labels: Tensor) -> dict[str, Tensor]:
     """phi_m [N] of each modality, float64 on the CPU, from features h_m [N, D_m] and labels [N].
 
-    The Shapley values of v(C) = |C| where the prediction from C alone is right, else 0.
+    The Shapley values of v(C) = |C| where the prediction from C alone is right, else 0. A modality that a sample lacks
+    is no player of its game: it counts for nothing in |C|, and its value is exactly 0.
     """
     head = MaskedHead(model, features, absent_features({}, features, "zero"))
-    values = {s: len(s) * (head(s).argmax(1) == labels).cpu() for s in coalitions(model.modalities)}
+    here = {m: present.cpu().long() for m, present in presence(features).items()}
+    one = torch.ones((), dtype=torch.int64)
+    values = {
+        s: sum((here.get(m, one) for m in s), start=0 * one) * (head(s).argmax(1) == labels).cpu()
+        for s in coalitions(model.modalities)
+    }
     return shapley(values, model.modalities)
 
 

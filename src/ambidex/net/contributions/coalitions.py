@@ -23,12 +23,13 @@ _PERMUTATION_SEED = 0
 
 
 def absent_features(
-    features_by_split: Mapping[str, Mapping[str, Tensor]], features: Mapping[str, Tensor], rule: str
+    features_by_split: Mapping[str, Features], features: Features, rule: str
 ) -> dict[str, Tensor]:
     """What stands for the feature of an absent modality, for samples with `features` h_m [N, D_m].
 
     `zero` and `mean` (of h_m over the training split) give [1, D_m]; `permuted` gives [N, D_m], the features
-    of the same samples in another order, one fixed permutation per modality.
+    of the same samples in another order, one fixed permutation per modality. Samples that lack m neither count in its
+    mean nor lend their filled feature to another.
     Raises ModelError for another rule.
     """
     if rule == "zero":
@@ -36,11 +37,24 @@ def absent_features(
     if rule == "mean":
         if "train" not in features_by_split:
             raise ModelError("absent: 'mean' needs the train split, and it was not evaluated")
-        return {m: features_by_split["train"][m].mean(dim=0, keepdim=True) for m in features}
+        train = features_by_split["train"]
+        here = presence(train)
+        own = {m: train[m][here[m]] if m in here else train[m] for m in features}
+        return {m: h.mean(dim=0, keepdim=True) for m, h in own.items()}
     if rule == "permuted":
-        generator = torch.Generator().manual_seed(_PERMUTATION_SEED)
-        return {m: h[torch.randperm(len(h), generator=generator)] for m, h in features.items()}
+        generator, here = torch.Generator().manual_seed(_PERMUTATION_SEED), presence(features)
+        return {m: _permuted(h, here.get(m), generator) for m, h in features.items()}
     raise ModelError(f"absent: got '{rule}', expected zero, mean or permuted")
+
+
+def _permuted(h: Tensor, present: Tensor | None, generator: torch.Generator) -> Tensor:
+    """Features [N, D] in another order; those that are not `present` [N] stay where they are."""
+    if present is None:
+        return h[torch.randperm(len(h), generator=generator)]
+    rows = present.nonzero()[:, 0]
+    order = torch.arange(len(h), device=h.device)
+    order[rows] = rows[torch.randperm(len(rows), generator=generator).to(rows.device)]
+    return h[order]
 
 
 class MaskedHead:

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from ambidex.base.registry import Plugins
 from ambidex.configuration.params import Section
 from ambidex.net.encoded import Features as Features
+from ambidex.net.encoded import presence
 
 
 class Fusion(nn.Module):
@@ -28,7 +30,8 @@ class Fusion(nn.Module):
     reads_tokens: ClassVar[bool] = False
     """whether it reads tokens where encoders have them, beside the pooled features (`net.encoded.parts_of`)"""
     branch_scale: int = 1
-    """what a contribution is multiplied by to be what its modality says by itself: M where the logits are a mean"""
+    """what a contribution is multiplied by to be what its modality says by itself: M where the logits are a mean; of a
+    sample that lacks modalities, see `scale`"""
 
     def __init__(self, config: Any, dims: Mapping[str, int], classes: int) -> None:
         super().__init__()
@@ -58,13 +61,24 @@ class Fusion(nn.Module):
 
     def branches(self, features: Features) -> dict[str, Tensor] | None:
         """What each modality says by itself [B, C]: a scaled contribution. None: the fusion is not additive."""
-        return self.as_branches(self.contributions(features))
+        return self.as_branches(self.contributions(features), features)
 
-    def as_branches(self, contributions: dict[str, Tensor] | None) -> dict[str, Tensor] | None:
-        """Contributions z_m [B, C] as what each modality says by itself."""
+    def as_branches(
+        self, contributions: dict[str, Tensor] | None, features: Features
+    ) -> dict[str, Tensor] | None:
+        """Contributions z_m [B, C] of `features` as what each modality says by itself."""
         if contributions is None or self.branch_scale == 1:
             return contributions
-        return {name: self.branch_scale * z for name, z in contributions.items()}
+        scale = self.scale(features)
+        return {name: scale * z for name, z in contributions.items()}
+
+    def scale(self, features: Features) -> int | Tensor:
+        """`branch_scale`; of samples that lack modalities, where it is M, how many each has [B, 1]."""
+        here = presence(features)
+        if self.branch_scale == 1 or not here:
+            return self.branch_scale
+        count = len(self.dims) - len(here) + torch.stack([*here.values()]).sum(0)
+        return count.clamp_min(1)[:, None]
 
     def start_from(self, classifiers: Mapping[str, nn.Linear]) -> bool:
         """Take over unimodal classifiers (modality -> Linear D_m -> C): their logits' sum (or mean) becomes the logits.

@@ -5,7 +5,8 @@ The `sum` fusion of OGM-GE (Peng et al., CVPR 2022); a contribution keeps its fu
 evaluation, where the released code halves it in validation.
 
 With `mean` the logits are the mean of the layers' outputs: M classifiers that vote. The same prediction as their sum,
-and probabilities as confident as theirs; a contribution is an output divided by M.
+and probabilities as confident as theirs; a contribution is an output divided by M. Where a sample lacks modalities it
+is the mean over those that it has.
 """
 
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ class SumFusion(Fusion):
     class Config(Section):
         """How the outputs are added."""
 
-        mean: bool = Field(False, description="divide by the number of modalities")
+        mean: bool = Field(False, description="divide by the number of modalities that a sample has")
 
     additive = True
 
@@ -34,9 +35,12 @@ class SumFusion(Fusion):
         self.branch_scale = len(self.dims) if config.mean else 1
 
     def contributions(self, features: Features) -> dict[str, Tensor]:
-        """h_m [B, D_m] -> z_m = h_m W_m^T + b_m [B, C], with `mean` divided by M."""
+        """h_m [B, D_m] -> z_m = h_m W_m^T + b_m [B, C], with `mean` divided by M (by how many a sample has)."""
         said = {name: layer(features[name]) for name, layer in self.linears.items()}
-        return said if self.branch_scale == 1 else {name: y / self.branch_scale for name, y in said.items()}
+        if self.branch_scale == 1:
+            return said
+        scale = self.scale(features)
+        return {name: y / scale for name, y in said.items()}
 
     def start_from(self, classifiers: Mapping[str, nn.Linear]) -> bool:
         """Each modality's layer is its classifier."""
