@@ -63,7 +63,7 @@ def _originals(files: Mapping[str, MediaFile]) -> dict[str, str]:
 
 
 def _equal(candidates: Iterable[Sequence[str]], key: Callable[[str], Hashable]) -> list[list[str]]:
-    """Each of `candidates` (sets of names) parted by `key`: the parts of several names; without names whose key is None."""
+    """Each of `candidates` (sets of names) parted by `key`: parts of several names; none for a key of None."""
     sets: list[list[str]] = []
     for names in candidates:
         parts: dict[Hashable, list[str]] = defaultdict(list)
