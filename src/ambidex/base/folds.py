@@ -65,7 +65,7 @@ def standard_error(differences: NDArray[np.float64], units: Rows) -> float:
 
 
 def margin(differences: NDArray[np.float64], units: Rows, standard_errors: float = 1.0) -> float:
-    """How far the mean of `differences` [N] may lie above zero by chance, in the sense of so many standard errors.
+    """How far chance alone may lift the mean of `differences` [N] above zero, at that many standard errors.
 
     With few units the standard error is itself uncertain: Student's quantile with G - 1 degrees of freedom at the
     probability that a normal variable stays below `standard_errors` (1: 1.84 errors for two units, 1.14 for five).

@@ -229,7 +229,7 @@ def crossed(values: Tensor, level: float = 0.95) -> list[Comparison]:
 
 
 def mean_squares(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of differences [S, N, K] of S seeds on the same N samples: of seeds, of samples, and of what is left; each [K].
+    """Mean squares [K] of seeds, samples and the residual, from differences [S, N, K] of S seeds on the same N samples.
 
     Raises ValueError below two seeds or two samples.
     """

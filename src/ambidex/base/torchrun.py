@@ -14,7 +14,7 @@ def processes() -> tuple[int, int]:
 
 
 def unmet_nodes() -> str:
-    """Why training here alone is not what was meant: the setting of a job of several nodes, without torchrun; or "".
+    """The variable that asks for several nodes where torchrun did not start this process, in words; "" where none does.
 
     A TrainJob leaves PET_NNODES for torchrun, other operators WORLD_SIZE. Each node would train the whole by itself.
     """

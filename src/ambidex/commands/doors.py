@@ -70,7 +70,7 @@ def complain(program: str, text: object) -> None:
 
 
 def _bug(program: str, error: Exception) -> int:
-    """What nobody foresaw: the traceback goes to a file, or to the terminal where AMBIDEX_DEBUG is set."""
+    """Report an unforeseen error: its traceback goes to a file, or to the terminal where AMBIDEX_DEBUG is set."""
     if os.environ.get(DEBUG):
         raise error
     text = "".join(traceback.format_exception(error))

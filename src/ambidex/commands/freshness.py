@@ -37,7 +37,7 @@ def up_to_date(stage: str, work: Work, inputs: Paths, output: Path) -> bool:
 
 
 def _has_model(report: Path) -> bool:
-    """Whether a report holds the model that was asked for: where that was refused, the report is there without it."""
+    """Whether `report` holds the model that was saved with it; if saving was refused, it holds none or an older one."""
     from ambidex.report.model_files import is_of_report  # with all of torch
 
     return is_of_report(report)

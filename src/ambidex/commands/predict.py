@@ -108,7 +108,7 @@ def _without(predictor: Predictor, wants: Wants, clips: Sequence[str]) -> Iterat
 def _answers(
     predictor: Predictor, batch: Batch, entries: Sequence[tuple[str, Mapping[str, str]]]
 ) -> list[Answer]:
-    """What is said about the clips of one batch, in order; a clip's sample_id is its place in `named`."""
+    """What is said about the clips of one batch, in order; a clip's sample_id is its place in `entries`."""
     names = [text for text, _ in entries]
     outcomes: dict[int, Prediction | str] = {}
     for bad in batch.rejected:

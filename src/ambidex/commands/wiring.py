@@ -24,7 +24,7 @@ def places(stage: str, work: Work, layout: Layout) -> tuple[Places, Places]:
 
 
 def calls(stage: str, params: Params) -> Iterator[Params]:
-    """The parameters of each call that the user meant: pretrain without a modality means all of them."""
+    """The parameters of each call of `stage`: pretrain without a modality is one call for each."""
     if stage != "pretrain" or params.pretrain.modality is not None:
         yield params
         return

@@ -22,5 +22,5 @@ class Row:
 
     @property
     def where(self) -> str:
-        """How a message begins that is about this row."""
+        """The beginning of a message about this row."""
         return self.origin or f"sample '{self.sample_id}'"

@@ -20,7 +20,7 @@ class Moments:
 
     @classmethod
     def of_channels(cls, channels: NDArray[Any]) -> "Moments":
-        """Of values [n, channels, m]; bytes count on the scale 0..1."""
+        """Moments of values [n, channels, m]; bytes count on the scale 0..1."""
         values = channels.astype(np.float64) / (255 if channels.dtype == np.uint8 else 1)
         mean = values.mean(axis=(0, 2))
         deviation = np.square(values - mean[:, None]).sum(axis=(0, 2))
@@ -28,12 +28,12 @@ class Moments:
 
     @classmethod
     def of_features(cls, features: NDArray[Any]) -> "Moments":
-        """Of one vector [size], each of whose features is a channel."""
+        """Moments of one vector [size], each of whose features is a channel."""
         return cls(1, tuple(features.astype(float).tolist()), (0.0,) * len(features))
 
     @classmethod
     def total(cls, parts: Sequence["Moments"]) -> "Moments | None":
-        """Of all parts together; None where there is no part."""
+        """Moments of all parts together; None where there is no part."""
         parts = [part for part in parts if part.count]
         if not parts:
             return None

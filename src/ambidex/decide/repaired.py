@@ -115,7 +115,7 @@ def load_saved(folder: Path) -> MultimodalNet | Repaired:
 
 
 def saved_spec(folder: Path) -> DecisionSpec | None:
-    """Of the decision layer that was saved in `folder`; None: there is none. Raises ModelError where it is damaged."""
+    """The spec of the decision layer in `folder`; None where there is none. Raises ModelError where it is damaged."""
     spec = describe(folder, _Description)["architecture"].get(LAYER)
     if spec is None:
         return None

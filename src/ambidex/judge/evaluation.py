@@ -52,12 +52,12 @@ class Outputs:
         return presence(self.features)
 
     def right(self, logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Modality -> is what it says [N, C] right [N], 0 or 1 in float64; wrong where a sample lacks it."""
+        """Modality -> whether its `logits` [N, C] are right [N]: 0 or 1 in float64; 0 where a sample lacks it."""
         right = {m: correct(z, self.labels) for m, z in logits.items()}
         return {m: r * self.present[m] if m in self.present else r for m, r in right.items()}
 
     def own(self, modality: str, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """What `modality` says [N, C], and the labels [N], of the samples that have it; of a fused model, of all."""
+        """`logits` [N, C] and labels [N] of the samples that have `modality`; of all samples for the fused model."""
         here = self.present.get(modality)
         return (logits, self.labels) if here is None else (logits[here], self.labels[here])
 
@@ -186,7 +186,7 @@ def collect(
 
 
 def _named(store: FeatureStore, rows: Tensor) -> dict[str, Any]:
-    """Which samples they are, of whom, and what is true of them."""
+    """Ids, groups and labels of the samples in `rows`."""
     places = rows.tolist()
     return {
         "sample_ids": [store.sample_ids[i] for i in places],

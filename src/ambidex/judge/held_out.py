@@ -47,7 +47,7 @@ class HeldOut:
     """where the samples come from, in words"""
 
     def stack(self, source: Source) -> Tensor:
-        """What an allocator that reads `source` is given: [N, M, C], for `both` [N, 2 M, C]."""
+        """The input of an allocator that reads `source`: [N, M, C], for `both` [N, 2 M, C]."""
         return stack(self.sources, source)
 
     def subset(self, rows: Sequence[int] | Tensor) -> "HeldOut":

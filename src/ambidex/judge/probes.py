@@ -197,7 +197,7 @@ class _Problem:
         return torch.zeros(self.x.shape[1] + 1, self.classes, dtype=torch.float64)
 
     def logits(self, weights: Tensor) -> Tensor:
-        """Of the training samples: [N, C]."""
+        """Logits of the training samples [N, C]."""
         logits: Tensor = self.x @ weights[:-1] + weights[-1]
         return logits
 

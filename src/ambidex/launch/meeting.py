@@ -61,7 +61,7 @@ class _Talk:
         self.store = PrefixStore(f"ambidex/{next(_meetings)}", store)
 
     def exchange(self, name: str, value: View) -> list[View]:
-        """What every rank says under `name`; returns only when all have said and heard it."""
+        """The values that all ranks set under `name`, once all have; rank 0 also waits until all have read them."""
         self.store.set(f"{name}/{self.rank}", json.dumps(value))
         views = [json.loads(self._get(f"{name}/{rank}", rank)) for rank in range(self.count)]
         self.store.set(f"{name}/heard/{self.rank}", "")

@@ -59,7 +59,7 @@ def wants_of(folder: Path, architecture: Architecture) -> Wants:
 
 
 def _as_recorded(raw: Any) -> Any:
-    """The parameters of a model, with what each kind meant before it had all the keys of today."""
+    """The parameters of a model; keys that its kinds did not have yet get the value that they stood for then."""
     if not isinstance(raw, dict) or not isinstance(raw.get("modalities"), dict):
         return raw
     inputs = {
@@ -72,7 +72,7 @@ def _as_recorded(raw: Any) -> Any:
 
 
 def clip_cells(text: str, wants: Wants) -> dict[str, str]:
-    """Modality -> file or vector address of one clip as it was named, without the modalities that it does not name.
+    """Modality -> file or vector address of one clip as the user names it, without modalities that it does not name.
 
     Raises DataError.
     """

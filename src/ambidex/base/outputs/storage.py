@@ -27,7 +27,7 @@ def is_storage(error: BaseException) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """What is wrong, and with which file where that is known."""
+    """The reason in words, after the file where the error names one."""
     file = getattr(error, "filename", None)
     message = os.strerror(_number(error) or errno.EIO)
     return f"{one_line(file, 150)}: {message}" if isinstance(file, str) and file else message

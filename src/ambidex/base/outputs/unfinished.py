@@ -56,9 +56,9 @@ def mark(folder: Path) -> None:
 
 
 def discard(folder: Path) -> None:
-    """Delete a folder of ours. What it is known by goes last, so that a kill in between leaves a known folder.
+    """Delete a folder of ours. Its card and its mark go last, so that a kill in between leaves a folder marked as ours.
 
-    What says whose work it holds goes first, so that nobody goes on from half of it.
+    The record of whose work it holds goes first, so that nobody goes on from half of it.
     """
     (folder / ORIGIN).unlink(missing_ok=True)
     last = [folder / CARD, folder / MARK]

@@ -87,7 +87,7 @@ def _check_depth(text: str) -> None:
 
 
 def _weigh(node: yaml.Node, weights: dict[int, int], above: set[int], most: int = VALUES) -> int:
-    """How many values `node` has once its aliases are written out. Raises where that is too many, or never ends."""
+    """Count the values of `node` with its aliases written out. Raises where there are too many, or no end of them."""
     if id(node) in above:
         raise _mistake("an alias stands for what it is a part of", node.start_mark)
     if id(node) not in weights:

@@ -63,7 +63,7 @@ def _originals(files: Mapping[str, MediaFile]) -> dict[str, str]:
 
 
 def _equal(candidates: Iterable[Sequence[str]], key: Callable[[str], Hashable]) -> list[list[str]]:
-    """`candidates`, sets of names, parted by `key`; only what still has company; a key of None is nobody's."""
+    """Each of `candidates` (sets of names) parted by `key`: parts of several names; none for a key of None."""
     sets: list[list[str]] = []
     for names in candidates:
         parts: dict[Hashable, list[str]] = defaultdict(list)

@@ -120,7 +120,7 @@ def _is_fair(
 ) -> bool:
     """Whether `trial` has `floor` groups in each held-out split, and the first one loses neither too much nor a class.
 
-    freely: the assignment without a floor, whose classes count.
+    reference: the assignment without a floor, whose classes count.
     """
     sums = np.stack([counts[trial == s].sum(axis=0) for s in range(len(shares))])
     before = counts[reference == 0].sum(axis=0)

@@ -100,7 +100,7 @@ class Kind:
 
     @classmethod
     def as_recorded(cls, raw: Mapping[str, Any]) -> dict[str, Any]:
-        """Parameters that a model recorded, with what was meant before a key existed."""
+        """Parameters that a model recorded; a key that did not exist then gets the value that it stood for."""
         return dict(raw)
 
     @classmethod

@@ -151,7 +151,7 @@ class _Shapes:
     limits: "Limits"
 
     def first(self) -> tuple[int, int]:
-        """Of the first sample that can be read. Raises DataError where none can."""
+        """(steps, channels) of the first sample that can be read. Raises DataError where none can."""
         return next(self._all())
 
     def longest(self) -> int:

@@ -44,7 +44,7 @@ class Layout:
 
     @property
     def nbytes(self) -> int:
-        """What it takes, in the file and in memory."""
+        """Bytes that it takes, in the file and in memory."""
         return math.prod(self.shape) * self.dtype.itemsize
 
     def array(self, data: bytes | bytearray) -> NDArray[Any]:

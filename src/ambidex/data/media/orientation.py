@@ -46,7 +46,7 @@ _EXIF = {
 
 
 def turn_of(frame: Any, packet: Any) -> Turn:
-    """How the decoded `frame` is turned upright. `packet`: where it came from, and its EXIF stands."""
+    """How the decoded `frame` is turned upright. `packet`: the one it was decoded from, which holds its EXIF."""
     try:
         matrix = frame.side_data.get("DISPLAYMATRIX")
     except ValueError:  # PyAV 18 has no name for EXIF among the side data, and gives none at all then

@@ -130,7 +130,7 @@ def _decoded(track: Track) -> Iterator[Any]:
 
 
 def _placed(runs: list[_Run], rate: int, seconds: float) -> NDArray[np.float32]:
-    """The runs at `rate` in their places [T]; where two overlap, the earlier one is heard."""
+    """The runs at `rate` in their places [T]; where two overlap, the earlier one counts."""
     runs = [run for run in runs if run.frames]
     if not runs:  # all of the sound comes after the wanted seconds
         return np.zeros(0, np.float32)

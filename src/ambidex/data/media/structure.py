@@ -19,7 +19,7 @@ _SCAN_END = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.DOTALL)  # a marker tha
 
 
 def missing_bytes(path: Path, names: Collection[str]) -> int | None:
-    """Bytes missing at the end of `path`, at least; 0: it is whole; None: its structure does not tell.
+    """How many bytes `path` lacks at its end, at least: 0 where it is whole, None where its structure does not tell.
 
     `names`: of its format. Raises OSError.
     """
@@ -37,7 +37,7 @@ def is_still(name: str) -> bool:
 
 
 def _riff(stream: BinaryIO, size: int) -> int | None:
-    """Of a wav's samples; its other chunks may be damaged or end early."""
+    """Missing bytes of a wav's samples; its other chunks may be damaged or end early."""
     if stream.read(12)[:4] != b"RIFF":
         return None
     while len(head := stream.read(8)) == 8:
@@ -50,7 +50,7 @@ def _riff(stream: BinaryIO, size: int) -> int | None:
 
 
 def _aiff(stream: BinaryIO, size: int) -> int | None:
-    """Of its samples."""
+    """Missing bytes of its samples."""
     if stream.read(12)[:4] != b"FORM":
         return None
     while len(head := stream.read(8)) == 8:
@@ -62,14 +62,14 @@ def _aiff(stream: BinaryIO, size: int) -> int | None:
 
 
 def _au(stream: BinaryIO, size: int) -> int | None:
-    """Of its samples; a length of which every bit is set is unknown."""
+    """Missing bytes of its samples; a length of which every bit is set is unknown."""
     head = stream.read(12)
     start, length = (int.from_bytes(head[k : k + 4], "big") for k in (4, 8))
     return max(start + length - size, 0) if length < 2**32 - 1 else 0
 
 
 def _avi(stream: BinaryIO, size: int) -> int | None:
-    """Of the last of its RIFF elements, of which a long file has several."""
+    """Missing bytes of the last of its RIFF elements, of which a long file has several."""
     end = 0
     while True:
         stream.seek(end)
@@ -81,7 +81,7 @@ def _avi(stream: BinaryIO, size: int) -> int | None:
 
 
 def _ogg(stream: BinaryIO, size: int) -> int | None:
-    """Of the last page."""
+    """Missing bytes of the last page."""
     stream.seek(max(size - 2 * _PAGE, 0))
     tail = stream.read()
     page = tail[max(tail.rfind(b"OggS"), 0) :]
@@ -109,7 +109,7 @@ def _mp3(stream: BinaryIO, size: int) -> int | None:
 
 
 def _ts(stream: BinaryIO, size: int) -> int | None:
-    """Of the last packet, whose length is fixed; what does not begin like a packet is none."""
+    """Missing bytes of the last packet, whose length is fixed; what does not begin like a packet is none."""
     head = stream.read(2048)
     for start in range(256):
         for length, sync in _TS_PACKETS:
@@ -122,7 +122,7 @@ def _ts(stream: BinaryIO, size: int) -> int | None:
 
 
 def _mpeg(stream: BinaryIO, size: int) -> int | None:
-    """Of the last packet, by the length that each packet states."""
+    """Missing bytes of the last packet, by the length that each packet states."""
     while len(head := stream.read(6)) == 6:
         if head[:3] != b"\0\0\1" or head[3] < 0xB9:
             return None  # zeros behind the end, or damage: the decoder says so
@@ -138,7 +138,7 @@ def _mpeg(stream: BinaryIO, size: int) -> int | None:
 
 
 def _gif(stream: BinaryIO, size: int) -> int | None:
-    """Of the last block; the file may lack the mark of its end."""
+    """Missing bytes of the last block; the file may lack the mark of its end."""
     head = stream.read(13)
     if len(head) < 13:
         return 1
@@ -166,7 +166,7 @@ def _colours(flags: int) -> int:
 
 
 def _still(stream: BinaryIO, size: int) -> int | None:
-    """Of one picture; what follows its end is none of its business."""
+    """Missing bytes of one picture; what follows its end does not count."""
     head = stream.read(16)
     if head.startswith(b"\xff\xd8"):
         stream.seek(0)
@@ -209,7 +209,7 @@ def _png(stream: BinaryIO, size: int) -> int | None:
 
 
 def _matroska(stream: BinaryIO, size: int) -> int | None:
-    """Of the segment, the one element that holds all but the header."""
+    """Missing bytes of the segment, the one element that holds all but the header."""
     for _ in range(2):
         name = stream.read(4)
         length = _ebml_length(stream)
@@ -222,7 +222,7 @@ def _matroska(stream: BinaryIO, size: int) -> int | None:
 
 
 def _mov(stream: BinaryIO, size: int) -> int | None:
-    """Of an index; media data may be named longer than it is."""
+    """Missing bytes of an index; the file may state more media data than it has."""
     place = 0
     while len(head := stream.read(8)) == 8:
         length = int.from_bytes(head[:4], "big")

@@ -66,7 +66,7 @@ def at(packet: Any) -> int | None:
 
 
 def read_tracks(container: Any, kinds: Collection[str]) -> tuple[dict[str, Track], list[Track]]:
-    """The packets of the stream that is meant of each kind (`audio`, `video`), in one pass over the file.
+    """The packets of the chosen stream of each kind (`audio`, `video`), in one pass over the file.
 
     Returns kind -> track, and all tracks that were read: where streams lie mixed, also those nobody wants, without
     their packets. Raises MediaError where a stream is missing, empty, of no known codec, or reading stops.

@@ -116,7 +116,7 @@ def _check_end(what: str, end: float, stated: float, packet: float) -> None:
 
 
 def _check_matroska(container: Any, read: Collection[Track]) -> None:
-    """Of a file whose outermost element is cut: do the streams lack something, or only the tables behind them?"""
+    """Raise MediaError where a file whose outermost element is cut lacks more than the tables behind its streams."""
     ends = [(track.stream.type, track, _tagged_end(track.stream)) for track in read if track.count]
     if container.duration:
         longest = max(read, key=lambda track: track.end)

@@ -27,7 +27,7 @@ def write_index(
     shards: Sequence[Shard],
     parameters: Any,
 ) -> dict[str, Any]:
-    """Write samples.csv and index.json. `kept`: the parameters that shaped the content.
+    """Write samples.csv and index.json. `parameters`: those that shaped the content.
 
     Returns the counts that are the stage's metrics. `rows` must hold a training sample.
     """

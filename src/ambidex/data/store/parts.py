@@ -80,7 +80,7 @@ def write_part(
     wants: Wants,
     shards: Sequence[tuple[int, Shard]],
 ) -> dict[str, Any]:
-    """Write all but the shards of a part store into `folder`. `kept`: the parameters that shape its content.
+    """Write all but the shards of a part store into `folder`. `parameters`: those that shape its content.
 
     Returns the counts that are the stage's metrics.
     """

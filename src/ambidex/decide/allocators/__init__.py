@@ -80,7 +80,7 @@ class Allocator(nn.Module):
 
     @classmethod
     def source_for(cls, held_out: HeldOut, otherwise: str = "probes") -> tuple[Source, str | None]:
-        """What it is fitted on, and why that is not the head's contributions, if it is not.
+        """The source that it is fitted on, and the reason where that is not the head's contributions.
 
         One that needs classifiers reads the contributions where all of them are such, else own heads that are, else
         the probes; with `otherwise` = `refuse` raises RefusedError instead of the last.

@@ -51,7 +51,7 @@ Pair = tuple[str, str, Tensor, Tensor]
 
 
 def _exchanged(evaluation: Evaluation) -> list[Pair]:
-    """For every stream m: told of the others, and told the average."""
+    """For every stream m: where it is right with what the others send, and where it is with their average instead."""
     test, pairs = evaluation.test, []
     with torch.no_grad():
         together, alone = (evaluation.model.branches(h) for h in (test.features, test.isolated))
