@@ -146,8 +146,8 @@ def contributions_chart(margins: Mapping[str, NDArray[np.float32]]) -> Chart:
     figure = theme.figure(height=1.0 + 0.85 * height)
     grid = figure.subplots(height, columns, sharex=True, squeeze=False)
     panels = theme.panels(grid, len(margins))
-    everything = np.concatenate(list(margins.values()))
-    low, high = np.percentile(everything, [0.5, 99.5])
+    values = np.concatenate(list(margins.values()))
+    low, high = np.percentile(values, [0.5, 99.5])
     edges = np.linspace(min(low, -0.1), max(high, 0.1), 49)
     rows = []
     for index, (axes, (name, margin)) in enumerate(zip(panels, margins.items(), strict=True)):

@@ -106,14 +106,14 @@ def _title(norms: Values, evidence: Values, classes: int) -> str:
     """Whose weights are largest, and whose voice is loudest, on how many classes."""
     if len(evidence) < 2:
         return f"What {next(iter(evidence))} adds to the true class"
-    loud, often = _leader(evidence)
-    voice = f"{loud} speaks loudest for the true class in {often} of {classes} classes"
+    loudest, lead = _leader(evidence)
+    voice = f"{loudest} speaks loudest for the true class in {lead} of {classes} classes"
     if not norms:
         return voice
-    large, count = _leader(norms)
-    if large == loud:
-        return f"{large} has the largest weights in {count} and the loudest voice in {often} of {classes} classes"
-    return f"{large} has the largest weights in {count} of {classes} classes, {voice}"
+    largest, count = _leader(norms)
+    if largest == loudest:
+        return f"{largest} has the largest weights in {count} and the loudest voice in {lead} of {classes} classes"
+    return f"{largest} has the largest weights in {count} of {classes} classes, {voice}"
 
 
 def _leader(values: Values) -> tuple[str, int]:

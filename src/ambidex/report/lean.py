@@ -110,10 +110,10 @@ def draw_lean(
     values = (true_class(torch.stack(list(contributions.values()), dim=1), labels), right)
     spread = torch.cat([spread_by_class(value, labels, classes).flatten(1) for value in values], dim=1)
     means = bootstrap_means(spread, resamples, seed)
-    whole = torch.cat([class_totals(value, labels, classes).flatten() for value in values])[None] / len(
+    point = torch.cat([class_totals(value, labels, classes).flatten() for value in values])[None] / len(
         labels
     )
-    totals = torch.cat([whole, means]).reshape(-1, 2, len(contributions), classes)
+    totals = torch.cat([point, means]).reshape(-1, 2, len(contributions), classes)
     share, capability = shares(totals[:, 0]), shares(totals[:, 1])
     difference = share - capability
     bias = difference.nanmean(dim=-1)
@@ -122,12 +122,12 @@ def draw_lean(
     )
 
 
-def judge_lean(drawn: Sequence[Draws], modalities: Sequence[str], classes: Sequence[str], seed: int) -> Lean:
+def judge_lean(models: Sequence[Draws], modalities: Sequence[str], classes: Sequence[str], seed: int) -> Lean:
     """The answer for the models of all seeds, one or more."""
-    point, draws = over_seeds([d.bias for d in drawn], seed)
+    point, draws = over_seeds([d.bias for d in models], seed)
     by_modality = dict(zip(modalities, estimates(point, draws, level_of_one(len(modalities))), strict=True))
     leading = max(modalities, key=lambda m: by_modality[m]["value"] or 0.0)
-    point, draws = over_seeds([d.difference for d in drawn], seed)
+    point, draws = over_seeds([d.difference for d in models], seed)
     differences = estimates(point, draws, level_of_one(len(modalities), len(classes)))
     places = [(m, label) for m in modalities for label in classes]
     signs = {place: _sign(e) for place, e in zip(places, differences, strict=True)}
@@ -153,17 +153,17 @@ def level_of_one(modalities: int, classes: int = 1) -> float:
     return 1 - 0.05 / (classes * (modalities if modalities > 2 else 1))
 
 
-def over_seeds(drawn: Sequence[Tensor], seed: int) -> tuple[Tensor, Tensor]:
+def over_seeds(models: Sequence[Tensor], seed: int) -> tuple[Tensor, Tensor]:
     """From values of S trained models, each [1 + R, K]: their mean [K], and R resamples of it [R, K].
 
     Resample r draws S - 1 of the S models with replacement (all of them, where there is one only).
     """
-    stacked = torch.stack(list(drawn))
-    count, rows = stacked.shape[0], stacked.shape[1] - 1
+    values = torch.stack(list(models))
+    count, rows = values.shape[0], values.shape[1] - 1
     generator = torch.Generator().manual_seed(seed)
     indices = torch.randint(count, (max(count - 1, 1), rows), generator=generator)
-    draws = stacked[indices, torch.arange(1, rows + 1)]
-    return stacked[:, 0].nanmean(dim=0), draws.nanmean(dim=0)
+    draws = values[indices, torch.arange(1, rows + 1)]
+    return values[:, 0].nanmean(dim=0), draws.nanmean(dim=0)
 
 
 def estimates(point: Tensor, draws: Tensor, level: float) -> list[Estimate]:

@@ -63,8 +63,8 @@ def keep_saved_model(before: Path, report: Path) -> None:
 
 def is_of_report(report: Path) -> bool:
     """Whether the saved model in `report` was made with it, and not kept from an evaluation before."""
-    whole, own = read_card(report), read_card(report / MODEL_FOLDER)
-    return bool(own) and all(whole.get(key) == own.get(key) for key in _SHARED)
+    report_card, model_card = read_card(report), read_card(report / MODEL_FOLDER)
+    return bool(model_card) and all(report_card.get(key) == model_card.get(key) for key in _SHARED)
 
 
 def kept_note(model: Path) -> str:
@@ -84,15 +84,15 @@ def _linked(source: str, target: str) -> None:
 
 def _fitted(evaluation: Evaluation, allocation: Allocation, spec: DecisionSpec) -> dict[str, Any]:
     """What the card says of the decision layer."""
-    crossed = evaluation.held_out
-    split = evaluation.val if crossed is None else crossed
+    held_out = evaluation.held_out
+    split = evaluation.val if held_out is None else held_out
     return {
         **spec.to_json(),
         "asked": allocation.name,
         "note": allocation.note,
         "record": allocation.record,
         "fitted_on": {
-            "split": "val" if crossed is None else "train, cross-fitted",
+            "split": "val" if held_out is None else "train, cross-fitted",
             "samples": len(split.labels),
             "groups": len(set(split.groups)),
         },

@@ -40,8 +40,8 @@ class Predictions:
 
     def write(self, folder: Path, headline: str) -> None:
         """Write predictions.safetensors, and predictions.csv with a line per sample; `headline`: a predictor."""
-        everything = {"labels": self.labels, **self.probabilities}
-        data = save({name: tensor.contiguous() for name, tensor in everything.items()})
+        tensors = {"labels": self.labels, **self.probabilities}
+        data = save({name: tensor.contiguous() for name, tensor in tensors.items()})
         write_bytes(folder / PREDICTIONS_FILE, data)
         write_csv(folder / SAMPLES_FILE, self._rows(headline))
 

@@ -65,11 +65,11 @@ def _in_short(result: Result, details: dict[str, Any]) -> str:
 
 
 def _write_tables(folder: Path, result: Result) -> None:
-    written: set[str] = set()
+    names: set[str] = set()
     for diagnostic, diagnosis in result.diagnoses.items():
         for title, rows in diagnosis.tables.items():
-            name = title if title not in written else f"{diagnostic}_{title}"
-            written.add(name)
+            name = title if title not in names else f"{diagnostic}_{title}"
+            names.add(name)
             write_csv(folder / f"{name}.csv", [rounded(row) for row in rows])
 
 

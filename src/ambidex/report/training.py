@@ -67,8 +67,8 @@ def _from_1(history: History, epoch: int | None) -> tuple[History, int | None]:
     """Epochs counted from 1."""
     if not history or history[0].get("epoch") != "0":
         return history, epoch
-    counted = [{**row, "epoch": str(int(row["epoch"]) + 1)} for row in history]
-    return counted, None if epoch is None else epoch + 1
+    rows = [{**row, "epoch": str(int(row["epoch"]) + 1)} for row in history]
+    return rows, None if epoch is None else epoch + 1
 
 
 def _lengths(history: History) -> str:

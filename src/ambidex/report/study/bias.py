@@ -98,19 +98,19 @@ class Bias:
 
 def biases(reports: Reports, params: Params) -> list[Bias]:
     """For every method and regime whose reports hold contributions and probes, in the order of the study."""
-    drawn = {cell: draws for cell, report in reports.found.items() if (draws := _draw(report, params))}
+    by_cell = {cell: draws for cell, report in reports.found.items() if (draws := _draw(report, params))}
     study = params.study
     bias_rows: list[Bias] = []
     for regime in study.regimes:
         for method in study.methods:
-            own = {s: drawn[method, regime, s] for s in study.seeds if (method, regime, s) in drawn}
+            own = {s: by_cell[method, regime, s] for s in study.seeds if (method, regime, s) in by_cell}
             if own:
                 others = {
                     "scratch": (method, "scratch"),
                     "reference": (params.compare.reference_method, regime),
                 }
                 change = {
-                    name: _change(own, {s: d for (*c, s), d in drawn.items() if tuple(c) == cell}, params)
+                    name: _change(own, {s: d for (*c, s), d in by_cell.items() if tuple(c) == cell}, params)
                     for name, cell in others.items()
                     if cell != (method, regime)
                 }
@@ -138,23 +138,23 @@ def _draw(report: Report, params: Params) -> Draws | None:
 
 
 def _bias(
-    reports: Sequence[Report], drawn: dict[int, Draws], change: dict[str, Estimate], params: Params
+    reports: Sequence[Report], draws: dict[int, Draws], change: dict[str, Estimate], params: Params
 ) -> Bias:
     first = reports[0]
     modalities, classes = list(first.contributions()), first.predictions.classes
-    lean = judge_lean(list(drawn.values()), modalities, classes, params.compare.seed)
-    imbalance = _imbalance([d.imbalance for d in drawn.values()], params)
+    lean = judge_lean(list(draws.values()), modalities, classes, params.compare.seed)
+    imbalance = _imbalance([d.imbalance for d in draws.values()], params)
     return Bias(
         method=first.cell[0],
         regime=first.cell[1],
-        seeds=list(drawn),
+        seeds=list(draws),
         answer=lean.answer,
         leading=lean.leading,
         by_modality=lean.by_modality,
         classes=lean.uneven,
         imbalance=imbalance,
         follows_wrongly={m: _follows_wrongly(reports, m) for m in modalities},
-        points=_points(modalities, classes, list(drawn.values())),
+        points=_points(modalities, classes, list(draws.values())),
         imbalance_change=change,
     )
 
@@ -170,17 +170,17 @@ def _change(here: dict[int, Draws], there: dict[int, Draws], params: Params) -> 
     return _imbalance(paired, params, least=-math.inf) if paired else None
 
 
-def _imbalance(drawn: Sequence[Tensor], params: Params, least: float = 0.0) -> Estimate:
+def _imbalance(models: Sequence[Tensor], params: Params, least: float = 0.0) -> Estimate:
     """DI, or a change of it, with its reflected interval: noise lifts a mean of absolute values."""
-    point, draws = over_seeds(drawn, params.compare.seed)
+    point, draws = over_seeds(models, params.compare.seed)
     return estimate(point.item(), reflected(point, draws, least=least)[0])
 
 
 def _points(
-    modalities: Sequence[str], classes: Sequence[str], drawn: Sequence[Draws]
+    modalities: Sequence[str], classes: Sequence[str], draws: Sequence[Draws]
 ) -> list[dict[str, Any]]:
     share, capability = (
-        torch.stack([getattr(d, name) for d in drawn]).nanmean(dim=0) for name in ("share", "capability")
+        torch.stack([getattr(d, name) for d in draws]).nanmean(dim=0) for name in ("share", "capability")
     )
     return [
         {"modality": m, "class": c, "share": defined(share[i, k].item()),

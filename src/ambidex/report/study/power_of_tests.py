@@ -48,8 +48,8 @@ def spread_of(values: Tensor) -> Spread:
 
 def spread_from(seed: float, sample: float, rest: float, design: Design) -> Spread:
     """From standard deviations of the effects of seeds and of samples, and of what is left."""
-    left = rest**2
-    return Spread(left + design.samples * seed**2, left + design.seeds * sample**2, left)
+    residual = rest**2
+    return Spread(residual + design.samples * seed**2, residual + design.seeds * sample**2, residual)
 
 
 def power(difference: float, spread: Spread, design: Design, level: float = 0.05) -> float:
@@ -84,15 +84,15 @@ def _limits(spread: Spread, design: Design, level: float) -> tuple[Grid, float]:
     seeds, samples = design
     total = seeds * samples
     freedom = (seeds - 1, samples - 1, (seeds - 1) * (samples - 1))
-    drawn = [
+    squares = [
         square * chi2.ppf((np.arange(points) + 0.5) / points, k) / k
         for square, k, points in zip(spread, freedom, _GRID, strict=True)
     ]
-    of_seed, of_sample, rest = np.meshgrid(*drawn, indexing="ij")
+    of_seed, of_sample, rest = np.meshgrid(*squares, indexing="ij")
     a, b = np.maximum(of_seed, rest), np.maximum(of_sample - rest, 0)
     v = a + b
     safe = np.where(v > 0, v, 1.0)
-    whole = safe**2 / np.maximum(a**2 / freedom[0] + b**2 / freedom[1], 1e-300)
-    limits = t.isf(level / 2, whole) * np.sqrt(v / total)
+    effective_freedom = safe**2 / np.maximum(a**2 / freedom[0] + b**2 / freedom[1], 1e-300)
+    limits = t.isf(level / 2, effective_freedom) * np.sqrt(v / total)
     deviation = float(np.sqrt((spread.seed + spread.sample - spread.rest) / total))
     return limits.ravel(), deviation
