@@ -280,8 +280,8 @@ def test_accuracy_of_a_modality_that_nobody_has_is_not_written(tmp_path):
     one = ground.engine(tmp_path, "joint", modalities=THREE, model=net())
     one.batches = replace(one.batches, store=store)
     one.fit()
-    assert "val/accuracy/audio" not in one.history[-1]
-    assert {"train/accuracy/audio", "val/accuracy/visual"} <= one.history[-1].keys()
+    assert "val/accuracy/audio" not in one.state.history[-1]
+    assert {"train/accuracy/audio", "val/accuracy/visual"} <= one.state.history[-1].keys()
 
 
 def test_a_sample_without_any_modality_is_not_predicted(tmp_path):
