@@ -30,14 +30,14 @@ FAULTS = [
     Fault(
         name="adaptive_head: weights may be negative",
         file=METHOD,
-        before=".clamp_min(0))",
-        after=")",
+        before="shrunk.clamp_min(0)",
+        after="shrunk",
         caught_by=TESTS + "test_gradient_and_step_of_the_weights_by_hand",
     ),
     Fault(
         name="adaptive_head: pulled to 0",
         file=METHOD,
-        before="(classes * mean + pull * self.config.shrinkage) /",
+        before="(classes * mean + shrinkage) /",
         after="(classes * mean) /",
         caught_by=TESTS + "test_the_weights_arrive_at_the_minimum_of_the_stated_loss",
     ),
@@ -51,7 +51,7 @@ FAULTS = [
     Fault(
         name="adaptive_head: the penalty is not per sample",
         file=METHOD,
-        before="self.config.rate / samples",
+        before="self.config.rate / step.run.samples",
         after="self.config.rate",
         caught_by=TESTS + "test_gradient_and_step_of_the_weights_by_hand",
     ),

@@ -32,8 +32,8 @@ FAULTS = [
     Fault(
         name="mla: alpha does not fall within the epoch",
         file=METHOD,
-        before="(1 + self.batch / step.run.steps)",
-        after="(1 + 0 * self.batch / step.run.steps)",
+        before="(1 + batch / batches)",
+        after="(1 + 0 * batch / batches)",
         caught_by=TESTS + "test_the_projector_is_an_inverse_and_the_heads_gradient_is_projected",
     ),
     Fault(

@@ -24,6 +24,16 @@ from ambidex.net.fusion import sum_contributions
 from ambidex.net.model import Architecture
 
 
+def proximal(weights: Tensor, strength: float, shrinkage: float) -> Tensor:
+    """The proximal step of the penalty: argmin over A [M, C], a_m the mean over c of A[m, c], of
+
+    |A - weights|^2 + strength sum_mc (A[m, c] - a_m)^2 + shrinkage sum_m (a_m - 1)^2
+    """
+    classes, mean = weights.shape[1], weights.mean(dim=1, keepdim=True)
+    centre = (classes * mean + shrinkage) / (classes + shrinkage)
+    return centre + (weights - mean) / (1 + strength)
+
+
 class AdaptiveHead(Method):
     """Multi-task training on the split head, with a weight per modality and class learned beside it: the counterpart in
     training of the allocator `category`, so that learning the weights can be compared with fitting them afterwards."""
@@ -73,17 +83,12 @@ class AdaptiveHead(Method):
         weights = self._weights(step.run)
         if weights.grad is not None:
             moved = weights - self.config.rate * weights.grad
-            weights.copy_(self.shrunk(moved, step.run.samples).clamp_min(0))
+            pull = self.config.rate / step.run.samples
+            shrunk = proximal(moved, pull * self.config.strength, pull * self.config.shrinkage)
+            weights.copy_(shrunk.clamp_min(0))
             weights.grad = None
         for name, mean in zip(step.run.modalities, weights.mean(dim=1), strict=True):
             step.run.log(f"category_weight/{name}", mean)
-
-    def shrunk(self, weights: Tensor, samples: int) -> Tensor:
-        """The proximal step of the penalty: argmin over A [M, C] of |A - weights|^2 / (2 rate) + penalty(A)."""
-        pull, classes = self.config.rate / samples, weights.shape[1]
-        mean = weights.mean(dim=1, keepdim=True)
-        centre = (classes * mean + pull * self.config.shrinkage) / (classes + pull * self.config.shrinkage)
-        return centre + (weights - mean) / (1 + pull * self.config.strength)
 
     def _weights(self, run: Run) -> nn.Parameter:
         return run.model.addition(CategoryWeights).category_weights

@@ -27,6 +27,17 @@ from ambidex.net.fusion.concat_map import ConcatMap
 from ambidex.net.model import Architecture
 
 
+def mask_share(level: float, limit: float) -> float:
+    """p = sin(pi / 2 min(l, limit) / limit), the part of a dependent modality that is masked at level l."""
+    return sin(pi / 2 * min(limit, level) / limit)
+
+
+def block_shares(logits: dict[str, Tensor]) -> Tensor:
+    """u_m [B, C] -> [M]: the sum over samples of m's block in softmax([u_1 | ... | u_M]); they sum to B."""
+    joined = torch.stack(list(logits.values()), dim=1).float()
+    return joined.flatten(1).softmax(1).view_as(joined).sum((0, 2))
+
+
 class AMCo(Method):
     """Mask the modality that the prediction depends on, harder and harder; a loss per modality trains every branch."""
 
@@ -111,7 +122,7 @@ class AMCo(Method):
         """p of the batch at hand: which part of a dependent modality is masked."""
         by_batch = self.config.reading == "logits"
         level = self.batch * run.epoch / 10 if by_batch else run.epoch / run.epochs
-        return sin(pi / 2 * min(self.config.limit, level) / self.config.limit)
+        return mask_share(level, self.config.limit)
 
     def state_dict(self) -> dict[str, Any]:
         """The verdict and the place in the epoch."""
@@ -142,9 +153,3 @@ class AMCo(Method):
         found = run.model.fusion
         assert isinstance(found, ConcatMap)
         return found
-
-
-def block_shares(logits: dict[str, Tensor]) -> Tensor:
-    """u_m [B, C] -> [M]: the sum over samples of m's block in softmax([u_1 | ... | u_M]); they sum to B."""
-    joined = torch.stack(list(logits.values()), dim=1).float()
-    return joined.flatten(1).softmax(1).view_as(joined).sum((0, 2))

@@ -33,6 +33,12 @@ from ambidex.net.fusion.sum import SumFusion
 from ambidex.net.model import Architecture
 
 
+def squared_norms(sets: list[list[Tensor]]) -> Tensor:
+    """|t|^2 over all tensors of each set [S], in single precision."""
+    norms = torch.stack(torch._foreach_norm([t for one in sets for t in one])).float().square()
+    return torch.stack([part.sum() for part in torch.split(norms, [len(one) for one in sets])])
+
+
 class Greedy(Method):
     """Two streams that exchange; the one that learns faster through the exchange goes without for a while."""
 
@@ -143,9 +149,3 @@ class Greedy(Method):
         """Hand the verdict to the exchange."""
         self.held = (self.left > 0) & (self.care == self.places)
         self.exchange.held = self.held
-
-
-def squared_norms(sets: list[list[Tensor]]) -> Tensor:
-    """|t|^2 over all tensors of each set [S], in single precision."""
-    norms = torch.stack(torch._foreach_norm([t for one in sets for t in one])).float().square()
-    return torch.stack([part.sum() for part in torch.split(norms, [len(one) for one in sets])])

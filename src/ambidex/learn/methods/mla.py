@@ -32,6 +32,20 @@ from ambidex.net.fusion.shared_entropy import SharedEntropy, fixed_weights
 from ambidex.net.model import Architecture
 
 
+def least_squares(projector: Tensor, mean: Tensor, alpha: float) -> Tensor:
+    """P [D, D], symmetric, and hbar [D] -> P - k k^T / (alpha + hbar^T k) with k = P hbar.
+
+    By Sherman and Morrison that is the inverse of P^-1 + hbar hbar^T / alpha.
+    """
+    k = projector @ mean
+    return projector - torch.outer(k, k) / (alpha + mean @ k)
+
+
+def regulariser(alpha: float, batch: int, batches: int) -> float:
+    """alpha_t = alpha^(1 + t / T) in batch t of the T of an epoch."""
+    return float(alpha ** (1 + batch / batches))
+
+
 class MLA(Method):
     """Modalities take turns within every batch, through one head whose gradient keeps away from what it has seen; they
     meet only in prediction, each weighed by how sure it is of the sample."""
@@ -123,7 +137,7 @@ class MLA(Method):
         ((name, feature),) = step.features.items()
         mean = step.global_sum(feature.float().sum(dim=0, keepdim=True)) / step.whole
         seen = head(step.run).common(name, mean).squeeze(0)
-        alpha = self.config.alpha ** (1 + self.batch / step.run.steps)
+        alpha = regulariser(self.config.alpha, self.batch, step.run.steps)
         self.projector = least_squares(self.projector, seen.to(self.projector.dtype), alpha)
         if self.config.projection == "owm_fnorm":
             self.projector /= self.projector.norm()
@@ -136,15 +150,6 @@ class MLA(Method):
         """The inverse of state_dict."""
         self.projector = state["projector"].to(self.projector)
         self.updates, self.batch = state["updates"], state["batch"]
-
-
-def least_squares(projector: Tensor, mean: Tensor, alpha: float) -> Tensor:
-    """P [D, D], symmetric, and hbar [D] -> P - k k^T / (alpha + hbar^T k) with k = P hbar.
-
-    By Sherman and Morrison that is the inverse of P^-1 + hbar hbar^T / alpha.
-    """
-    k = projector @ mean
-    return projector - torch.outer(k, k) / (alpha + mean @ k)
 
 
 def head(run: Run) -> SharedEntropy:
