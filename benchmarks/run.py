@@ -16,12 +16,14 @@ from benchmarks.scale import Scale
 
 BENCHMARKS = {
     "engine": "benchmarks.engine_step",
+    "exchange": "benchmarks.exchange",
     "methods": "benchmarks.method_step",
     "evaluation": "benchmarks.evaluation",
     "extraction": "benchmarks.extraction",
     "loading": "benchmarks.loading",
     "shapley": "benchmarks.shapley_cost",
     "startup": "benchmarks.startup",
+    "vectors": "benchmarks.vectors",
 }
 """name -> module with `measure(scale) -> list[Row]`"""
 RESULTS = Path(__file__).parent / "results"

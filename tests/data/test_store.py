@@ -47,6 +47,25 @@ def test_gather_gives_the_rows_asked_for_in_order(
     assert torch.equal(store.gather("view", torch.tensor([0])), torch.from_numpy(TABLE[:1]))
 
 
+def test_small_rows_are_joined_once_for_all_views_when_they_are_asked_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "_SMALL_ROW", 5 * 4)  # a row of `view`; one of `eye` is larger
+    store = FeatureStore.open(folder)
+    view = store.with_splits({"train": store.rows("train")})
+    view.gather("eye", torch.tensor([7]))
+    assert [len(view._parts[name]) for name in ("view", "eye")] == [1, 3]  # measured, so both were asked for
+    assert store._parts["view"][0] is view._parts["view"][0]
+    again = FeatureStore.open(folder)
+    assert [len(again._parts[name]) for name in ("view", "eye")] == [3, 3]
+
+
+def test_rows_are_the_callers_own(folder: Path) -> None:
+    store = FeatureStore.open(folder)
+    store.rows("train").zero_()
+    assert store.rows("train").tolist() == [0, 1, 2, 3, 8, 9, 10, 11]
+
+
 def test_what_is_known_about_the_samples(folder: Path) -> None:
     store = FeatureStore.open(folder)
     assert store.modalities == ("view", "eye")  # the order of the parameters, not of the alphabet

@@ -2,13 +2,16 @@
 
 import importlib
 import json
+from itertools import count
 
 import numpy as np
 import pytest
-from benchmarks import checkpoint, engine_step, extraction, run, sequences, timing
+from benchmarks import checkpoint, engine_step, extraction, run, sequences, timing, vectors
 from benchmarks.data import FIELD, make_store, pictures, sound, write_clip
 from benchmarks.rows import Row, row, table
 
+from ambidex.configuration.optimisation import Optimisation
+from ambidex.data.kinds.vector import Vector
 from helpers.media import tone, write_wav
 
 
@@ -148,7 +151,38 @@ def test_engine_and_bare_loop_learn_the_same(tmp_path):
         torch.testing.assert_close(trained.state_dict()[name], value, rtol=1e-4, atol=1e-6)
 
 
-SLOW = ("evaluation", "methods", "startup")
+SLOW = ("exchange", "evaluation", "methods", "startup")
+
+
+def test_the_loop_in_memory_learns_what_the_engine_does_of_vectors(tmp_path):
+    import torch
+
+    from ambidex.learn.loop.batches import generator
+
+    size, at = vectors.SIZES["tiny"], count()
+    store = make_store(
+        tmp_path / "store",
+        dict.fromkeys(vectors.MODALITIES, Vector.of(size=size.numbers)),
+        {"train": size.train, "val": size.val},
+        shard_size=16,
+    )
+    params = Optimisation(epochs=2, batch_size=size.batch)
+    models = [vectors._model(store) for _ in range(3)]
+
+    def order(samples):
+        return torch.randperm(samples, generator=generator("order", 0, next(at) // 2))
+
+    loops = [
+        vectors.bare_epochs(m, params, store, order, n)
+        for m, n in zip(models[:2], (False, True), strict=True)
+    ]
+    scores = [[loop() for loop in loops] for _ in range(params.epochs)]
+    engine = vectors.engine_of(models[2], params, store, tmp_path)
+    engine.fit()
+    found = [[row["val/accuracy/fused"], row["val/nll"]] for row in engine.state.history]
+    for one, two in scores:
+        assert one == pytest.approx(two, rel=1e-5)
+    np.testing.assert_allclose(found, [one for one, _ in scores], rtol=1e-5)
 
 
 @pytest.mark.parametrize(

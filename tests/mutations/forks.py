@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+from mutations.warm import Programs
+
 HEAVY = (
     "av",
     "hypothesis",
@@ -38,13 +40,15 @@ def main() -> None:
     for name in HEAVY:
         with suppress(ImportError):
             importlib.import_module(name)
+    programs = Programs(Path.cwd().parent)
     for line in sys.stdin:
-        print(json.dumps(_status(json.loads(line))), flush=True)
+        print(json.dumps(_status(json.loads(line), programs)), flush=True)
 
 
-def _status(request: dict[str, Any]) -> int | None:
+def _status(request: dict[str, Any], programs: Programs) -> int | None:
     fork = os.fork()
     if not fork:
+        sys.executable = str(programs.executable)
         _pytest(request["arguments"], Path(request["output"]))
     with suppress(ProcessLookupError, PermissionError):  # the fork has done it, or is gone
         os.setpgid(fork, fork)
@@ -52,10 +56,12 @@ def _status(request: dict[str, Any]) -> int | None:
     while time.monotonic() < deadline:
         gone, status = os.waitpid(fork, os.WNOHANG)
         if gone:
+            programs.stop()
             return os.waitstatus_to_exitcode(status)
-        time.sleep(TICK)
+        programs.turn(TICK)
     os.killpg(fork, signal.SIGKILL)
     os.waitpid(fork, 0)
+    programs.stop()
     return None
 
 

@@ -18,6 +18,8 @@ from mutations.fault import ROOT, Fault, StaleFaultError
 LEFT_OUT = (".git", ".venv", "runs", "build", "dist", "cache", "tmp", "__pycache__", "*_cache", "*.egg-info")
 PYTEST = ("-q", "--no-header", "-p", "no:cacheprovider", "-m", "not images", "-W", "ignore")
 PASSED, FAILED = 0, 1
+CODE = ("src", "tests", "benchmarks", "pipelines", "components")
+"""folders in which all code is compiled once, and pytest keeps the tests as it rewrites them"""
 SECONDS = 900
 
 
@@ -43,9 +45,12 @@ class Copy:
         self.root = Path(self._folder.name) / "project"
         shutil.copytree(ROOT, self.root, ignore=shutil.ignore_patterns(*LEFT_OUT), symlinks=True)
         # checked by the source's hash: a fault of the same size in the same second is seen
-        compileall.compile_dir(self.root / "src", quiet=2, invalidation_mode=PycInvalidationMode.CHECKED_HASH)
+        for code in CODE:
+            compileall.compile_dir(
+                self.root / code, quiet=2, invalidation_mode=PycInvalidationMode.CHECKED_HASH
+            )
         path = os.pathsep.join(str(self.root / part) for part in ("src", "tests", "."))
-        own = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+        own = {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")} | own
         self._forks = subprocess.Popen(
             [sys.executable, "-m", "mutations.forks"],

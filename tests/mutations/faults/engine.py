@@ -63,6 +63,27 @@ FAULTS = [
         caught_by="tests/learn/test_engine.py::test_a_single_sample_left_over_joins_the_batch_before",
     ),
     Fault(
+        name="engine: the first parts of a step are not the larger ones",
+        file=BATCHES,
+        before="start = number * each + min(number, more)",
+        after="start = number * each",
+        caught_by="tests/learn/test_engine.py::test_the_steps_are_the_same_for_any_number_of_ranks",
+    ),
+    Fault(
+        name="store: a view sees the rows of the store's own splits",
+        file="src/ambidex/data/store/reading.py",
+        before='view.splits, view._rows = [""] * len(self), {}',
+        after='view.splits = [""] * len(self)',
+        caught_by="tests/data/test_store.py::test_a_view_has_other_splits_and_its_own_statistics",
+    ),
+    Fault(
+        name="store: a row is looked for in the shard before",
+        file="src/ambidex/data/store/reading.py",
+        before="shard = torch.bucketize(rows, self._starts, right=True) - 1",
+        after="shard = (torch.bucketize(rows, self._starts) - 1).clamp_min(0)",
+        caught_by="tests/data/test_store.py::test_gather_gives_the_rows_asked_for_in_order[rows1-0]",
+    ),
+    Fault(
         name="engine: a stand-in counts as a sample",
         file=ENGINE,
         before="self.norm.counts = batch.stand_in is None",

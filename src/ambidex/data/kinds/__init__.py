@@ -111,7 +111,7 @@ class Kind:
     @classmethod
     def normalise(cls, x: "Tensor", mean: "Tensor", std: "Tensor") -> "Tensor":
         """Stored x [B, *shape], float (bytes come on the scale 0..1) -> what the encoder takes, of the same shape."""
-        return (x - mean) / std
+        return (x - mean).div_(std)
 
     @classmethod
     def augment(cls, x: "Tensor", config: Any, draws: "Draws", std: "Tensor | None") -> "Tensor":

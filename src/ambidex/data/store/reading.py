@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import torch
 from pydantic import ConfigDict, Field
 from torch import Tensor
@@ -28,9 +29,10 @@ PART_FILE = "part.json"
 _MEND = "run extract again or `dvc pull`"
 _DTYPES = {"uint8": "U8", "float32": "F32"}  # as safetensors calls them
 _CHUNK = 256  # samples whose moments are added up at a time
-_JOIN_BYTES = (
-    64 * 2**20
-)  # a modality up to this size is held in memory as one tensor: small rows, fast look-up
+_JOIN_BYTES = 256 * 2**20
+_SMALL_ROW = 16 * 2**10
+"""a modality of rows up to this size, up to _JOIN_BYTES in all, is held in memory as one tensor from its first use on:
+to find such a row in its shard costs more than to copy it"""
 
 
 Count = Annotated[int, Field(ge=0, le=10**12)]
@@ -103,6 +105,9 @@ class FeatureStore:
         sizes = torch.tensor([shard["samples"] for shard in info["shards"]], dtype=torch.int64)
         self._starts = sizes.cumsum(0) - sizes
         self._parts = self._map()
+        self._small = {name for name, parts in self._parts.items() if _is_small(parts)}
+        self._arrays = {name: [part.numpy() for part in parts] for name, parts in self._parts.items()}
+        self._rows: dict[str, Tensor] = {}
 
     @classmethod
     def open(cls, path: Path, verify: bool = True) -> "FeatureStore":
@@ -120,7 +125,10 @@ class FeatureStore:
 
     def rows(self, split: str) -> Tensor:
         """Row numbers [n], int64, of the samples in `split` (train, val or test)."""
-        return torch.tensor([row for row, name in enumerate(self.splits) if name == split], dtype=torch.int64)
+        if split not in self._rows:
+            rows = [row for row, name in enumerate(self.splits) if name == split]
+            self._rows[split] = torch.tensor(rows, dtype=torch.int64)
+        return self._rows[split].clone()
 
     def presence(self, rows: Tensor) -> dict[str, Tensor]:
         """Modality -> which of the samples `rows` [n] have it [n], bool, of those modalities that a sample lacks."""
@@ -133,20 +141,25 @@ class FeatureStore:
         view = copy.copy(self)
         here = self.present[modality].tolist()
         view.splits = [split if has else "" for split, has in zip(self.splits, here, strict=True)]
-        view.present = {}
+        view.present, view._rows = {}, {}
         return view
 
     def gather(self, modality: str, rows: Tensor) -> Tensor:
         """Samples `rows` [n] of one modality as a new tensor [n, *shape] of the stored type."""
         parts = self._parts[modality]
+        if len(parts) > 1 and modality in self._small:
+            parts[:] = [torch.cat(parts)]  # in every view of this store
         if len(parts) == 1:
             return parts[0].index_select(0, rows)
+        samples = parts[0].new_empty((len(rows), *parts[0].shape[1:]))
         if not len(rows):
-            return parts[0][:0].clone()
+            return samples
         shard = torch.bucketize(rows, self._starts, right=True) - 1
-        local = rows - self._starts[shard]
-        views = [parts[k].select(0, i) for k, i in zip(shard.tolist(), local.tolist(), strict=True)]
-        return torch.stack(views)  # one copy per sample; an index_select per shard would need two
+        places = zip(shard.tolist(), (rows - self._starts[shard]).tolist(), strict=True)
+        # one copy per sample, where an index_select per shard needs two; a view of torch's costs more than a small row
+        arrays = self._arrays[modality]
+        np.concatenate([arrays[k][i : i + 1] for k, i in places], out=samples.numpy())
+        return samples
 
     def with_splits(self, splits: Mapping[str, Tensor]) -> "FeatureStore":
         """The same samples in other splits: a view that shares the mapped shards. Rows not named are in no split.
@@ -155,7 +168,7 @@ class FeatureStore:
         and its fingerprint is its own. Raises DataError where `train` is empty or a row stands in two splits.
         """
         view = copy.copy(self)
-        view.splits = [""] * len(self)
+        view.splits, view._rows = [""] * len(self), {}
         for split, rows in splits.items():
             for row in rows.tolist():
                 if view.splits[row]:
@@ -192,8 +205,7 @@ class FeatureStore:
 
     def _map(self) -> dict[str, list[Tensor]]:
         shards = [_map_shard(self.path / entry["file"], entry, self.inputs) for entry in self.info["shards"]]
-        parts = {name: [shard[name] for shard in shards] for name in self.modalities}
-        return {name: [torch.cat(ts)] if _is_small(ts) else ts for name, ts in parts.items()}
+        return {name: [shard[name] for shard in shards] for name in self.modalities}
 
 
 def store_fingerprint(info: dict[str, Any]) -> str:
@@ -301,4 +313,5 @@ def _map_shard(file: Path, entry: dict[str, Any], inputs: dict[str, InputSpec]) 
 
 
 def _is_small(parts: list[Tensor]) -> bool:
-    return sum(part.nbytes for part in parts) <= _JOIN_BYTES
+    samples = sum(len(part) for part in parts)
+    return sum(part.nbytes for part in parts) <= min(_JOIN_BYTES, samples * _SMALL_ROW)

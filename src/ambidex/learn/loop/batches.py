@@ -80,8 +80,9 @@ class Batches:
         for number, chunk in list(enumerate(split_batches(order, batch_size)))[skip:]:
             micro_batches = []
             for place in shares(len(chunk), self.ranks, self.rank, accumulate):
-                # each takes its own numbers from the same stream, that of a single rank
-                draws = Draws(generator("augment", self.seed, epoch, number, 0), len(chunk), place)
+                draws = None
+                if self.augment:  # each takes its own numbers from the same stream, that of a single rank
+                    draws = Draws(generator("augment", self.seed, epoch, number, 0), len(chunk), place)
                 batch = self._present(rows[chunk], place, draws)
                 keep = None if resample is None else resample.keep[chunk[place]].to(self.device)
                 micro_batches.append(replace(batch, place=place, keep=keep))
@@ -95,7 +96,7 @@ class Batches:
         rows = self.store.rows(split)
         return rows if resample is None else rows[resample.rows]
 
-    def _present(self, rows: Tensor, place: slice, draws: Draws) -> Batch:
+    def _present(self, rows: Tensor, place: slice, draws: Draws | None) -> Batch:
         """The samples of a step's `rows` at `place`; where there are none, none of them and a stand-in."""
         if place.start < place.stop:
             return self.load(rows[place], draws)
@@ -117,7 +118,7 @@ class Batches:
     def load(self, rows: Tensor, draws: Draws | None) -> Batch:
         """Gather store `rows`, move them to the device, augment them there when `draws` is given."""
         inputs = {m: self.store.gather(m, rows).to(self.device, non_blocking=True) for m in self.modalities}
-        if draws is not None and self.augment:
+        if draws is not None:
             stds = {m: torch.tensor(self.store.inputs[m].std, device=self.device) for m in self.modalities}
             inputs = augment(inputs, self.augment, draws, stds)
         here = {m: p.to(self.device) for m, p in self.store.presence(rows).items() if m in inputs}
@@ -142,6 +143,14 @@ def shares(size: int, ranks: int, rank: int, accumulate: int) -> list[slice]:
     All ranks have equally many micro-batches, at most `accumulate`, of sizes that differ by one at most. With more
     ranks than samples the last ranks have one micro-batch without any.
     """
-    mine = torch.arange(size).tensor_split(ranks)[rank]
-    parts = mine.tensor_split(max(1, min(accumulate, size // ranks)))
-    return [slice(int(part[0]), int(part[-1]) + 1) if len(part) else slice(size, size) for part in parts]
+    mine = range(size)[_part(size, ranks, rank)]
+    count = max(1, min(accumulate, size // ranks))
+    parts = [mine[_part(len(mine), count, number)] for number in range(count)]
+    return [slice(part.start, part.stop) if part else slice(size, size) for part in parts]
+
+
+def _part(size: int, count: int, number: int) -> slice:
+    """Of `size` things in `count` parts, the first of which have one more where need be, the part `number`."""
+    each, more = divmod(size, count)
+    start = number * each + min(number, more)
+    return slice(start, start + each + (number < more))

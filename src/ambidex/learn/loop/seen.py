@@ -15,7 +15,12 @@ Seen = tuple[Tensor, Tensor, Features, dict[str, Tensor] | None]
 def detached(step: Step) -> Seen:
     """What the step holds now, without its graph."""
     contributions = step.contributions and {m: z.detach() for m, z in step.contributions.items()}
-    return step.labels, step.logits.detach(), each(step.features, Tensor.detach), contributions
+    features: Features
+    if isinstance(step.features, dict):  # pooled features alone
+        features = {m: h.detach() for m, h in step.features.items()}
+    else:
+        features = each(step.features, Tensor.detach)
+    return step.labels, step.logits.detach(), features, contributions
 
 
 def joined_place(micro_batches: list[Batch]) -> slice:
