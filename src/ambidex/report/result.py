@@ -82,7 +82,8 @@ class Result:
             **probabilities(possible, "probe"),
             **probabilities(alone, "unimodal"),
         }
-        return Predictions(test.sample_ids, test.groups, self.evaluation.classes, test.labels, said)
+        classes = self.evaluation.classes
+        return Predictions(test.sample_ids, test.groups, classes, test.labels, said, test.present)
 
 
 def run_metrics(details: Mapping[str, Any]) -> dict[str, Any]:
