@@ -140,7 +140,11 @@ def _share_row(s: Share) -> dict[str, object]:
 
 
 def contributions_chart(margins: Mapping[str, NDArray[np.float32]]) -> Chart:
-    """Distribution over test samples of each modality's margin: z_m[y] - max over other classes of z_m."""
+    """Distribution over test samples of each modality's margin: z_m[y] - max over other classes of z_m.
+
+    Of a modality that samples lack, over those that have it.
+    """
+    whole = len({len(margin) for margin in margins.values()}) == 1
     columns = 1 if len(margins) <= 3 else 2
     height = -(-len(margins) // columns)
     figure = theme.figure(height=1.0 + 0.85 * height)
@@ -161,11 +165,8 @@ def contributions_chart(margins: Mapping[str, NDArray[np.float32]]) -> Chart:
         mean = float(margin.mean())
         axes.axvline(mean, color=theme.INK, linestyle="--", linewidth=1.2)
         agreement = 100 * float((margin > 0).mean())
-        where = (
-            f"above 0 in {agreement:.0f} % of the samples"
-            if columns == 1
-            else f"above 0 in {agreement:.0f} %"
-        )
+        of = "the samples" if whole else f"its {len(margin)} samples"
+        where = f"above 0 in {agreement:.0f} %" + (f" of {of}" if columns == 1 else "")
         axes.set_title(f"{name}: mean {mean:.2f} (dashed), {where}")
         rows += [
             {"modality": name, "from": float(a), "to": float(b), "samples_percent": float(s)}
@@ -180,7 +181,8 @@ def contributions_chart(margins: Mapping[str, NDArray[np.float32]]) -> Chart:
         figure,
         f"Histograms of each modality's margin for the true class; means in logit units: {means}.",
         "Right of zero a modality argues for the true class, left of it for another one; a wider spread is a "
-        "louder voice in the sum. A loud modality that is often left of zero drowns out the others' evidence.",
+        "louder voice in the sum. A loud modality that is often left of zero drowns out the others' evidence."
+        + ("" if whole else " Each is shown on the samples that have it."),
         rows,
     )
 
@@ -188,5 +190,7 @@ def contributions_chart(margins: Mapping[str, NDArray[np.float32]]) -> Chart:
 def _margin_title(margins: Mapping[str, NDArray[np.float32]]) -> str:
     agreement = {name: 100 * float((margin > 0).mean()) for name, margin in margins.items()}
     best, worst = max(agreement, key=lambda m: agreement[m]), min(agreement, key=lambda m: agreement[m])
-    title = f"{best} argues for the true class in {agreement[best]:.0f} % of the samples"
+    whole = len({len(margin) for margin in margins.values()}) == 1
+    of = "the samples" if whole else "the samples that have it"
+    title = f"{best} argues for the true class in {agreement[best]:.0f} % of {of}"
     return title if len(agreement) == 1 else f"{title}, {worst} in {agreement[worst]:.0f} %"

@@ -22,7 +22,9 @@ def headline(result: Result, details: Mapping[str, Any]) -> str:
     other = trained[modality].logits["test"] if trained else test.branches[modality]
     ours, theirs = (correct(*test.own(modality, z)) for z in (result.headline.logits["test"], other))
     gain = paired_bootstrap(ours, theirs, params.resamples, params.seed)
-    numbers = f"{fused:.1f} % right, against {100 * alone:.1f} % by {modality} {how}"
+    here = test.present.get(modality)
+    where = "" if here is None else f" on the {int(here.sum())} samples that have it"
+    numbers = f"{fused:.1f} % right, against {100 * alone:.1f} % by {modality} {how}{where}"
     if gain.low > 0:
         return f"Fusing pays: {numbers}."
     if gain.high < 0:
@@ -34,7 +36,8 @@ def tiles(result: Result, details: Mapping[str, Any]) -> list[Tile]:
     """(value, what it is, a line of explanation): at most five."""
     numbers = [(f"{100 * details['accuracy']:.1f} %", "accuracy, fused", f"allocator {details['allocator']}")]
     if (best := best_alone(details)) is not None and len(result.evaluation.modalities) > 1:
-        numbers.append((f"{100 * best[1]:.1f} %", "best modality alone", f"{best[0]}, {best[2]}"))
+        where = ", where it is there" if best[0] in result.evaluation.test.present else ""
+        numbers.append((f"{100 * best[1]:.1f} %", "best modality alone", f"{best[0]}, {best[2]}{where}"))
     numbers += [tile for tile in (_repair(result), _imbalance(details)) if tile]
     note = f"ECE, fused: how far its confidence is off; NLL {details['nll']:.2f} nats"
     numbers.append((f"{100 * details['ece']:.1f} %", "calibration error", note))

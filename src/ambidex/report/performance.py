@@ -38,8 +38,11 @@ class Score:
     """index of the modality it belongs to"""
 
 
-def accuracy_chart(scores: Sequence[Score], chance: float) -> Chart:
-    """Accuracy of every predictor in percent with 95 % intervals, a row per modality; `chance` is 1 / C."""
+def accuracy_chart(scores: Sequence[Score], chance: float, lacking: bool = False) -> Chart:
+    """Accuracy of every predictor in percent with 95 % intervals, a row per modality; `chance` is 1 / C.
+
+    `lacking`: whether samples lack modalities, so that rows are of different samples.
+    """
     names = list(dict.fromkeys(score.row for score in scores))
     figure = theme.figure(height=theme.rows_height(len(names), 0.34, 2.2, 1.3))
     axes = figure.subplots()
@@ -73,7 +76,8 @@ def accuracy_chart(scores: Sequence[Score], chance: float) -> Chart:
         "Accuracy on test: " + ", ".join(f"{_words(s)} {100 * s.value:.1f} %" for s in scores) + ".",
         "Full points belong to the trained model, hollow ones to classifiers fitted beside it for comparison. Where a "
         "modality trained alone stands right of the fused model, fusing loses what that modality could tell; the "
-        "finding says at which layer, if that is clear.",
+        "finding says at which layer, if that is clear."
+        + (" A modality is judged on the samples that have it, the fused model on all." if lacking else ""),
         [_score_row(score) for score in scores],
     )
 

@@ -1,7 +1,7 @@
 """What every predictor said about the test split, kept so that models can be compared sample by sample."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -32,7 +32,9 @@ class Predictions:
     """[N] int64"""
     probabilities: dict[str, Tensor]
     """`allocator/<name>`, `branch/<modality>`, `probe/<modality>` (linear, on its feature), `unimodal/<modality>`
-    (trained alone) -> [N, C] float32, rows sum to 1"""
+    (trained alone) -> [N, C] float32, rows sum to 1; alike for all classes where the sample lacks the modality"""
+    present: Mapping[str, Tensor] = field(default_factory=dict)
+    """modality -> which samples have it [N], bool, of those that samples lack"""
 
     def logits(self, predictor: str) -> Tensor:
         """log p [N, C]: logits that give these probabilities."""
@@ -46,20 +48,29 @@ class Predictions:
         write_csv(folder / SAMPLES_FILE, self._rows(headline))
 
     def _rows(self, headline: str) -> list[dict[str, object]]:
-        answers = {name: p.argmax(dim=1).tolist() for name, p in self.probabilities.items()}
+        answers = {name: self._answers(name, p) for name, p in self.probabilities.items()}
         confidence = self.probabilities[headline].amax(dim=1).tolist()
         return [
             {
                 "sample_id": self.sample_ids[i],
                 "group": self.groups[i],
                 "label": self.classes[label],
-                "predicted": self.classes[answers[headline][i]],
-                "correct": int(answers[headline][i] == label),
+                "predicted": answers[headline][i],
+                "correct": int(answers[headline][i] == self.classes[label]),
                 "confidence": round(confidence[i], 6),
-                **{name: self.classes[column[i]] for name, column in answers.items()},
+                **{name: column[i] for name, column in answers.items()},
             }
             for i, label in enumerate(self.labels.tolist())
         ]
+
+    def _answers(self, name: str, p: Tensor) -> list[str]:
+        """The class that a predictor names for each sample; none where the sample lacks its modality."""
+        kind, _, modality = name.partition("/")
+        here = self.present.get(modality) if kind != "allocator" else None
+        said = [self.classes[k] for k in p.argmax(dim=1).tolist()]
+        return (
+            said if here is None else [c if has else "" for c, has in zip(said, here.tolist(), strict=True)]
+        )
 
 
 def probabilities(logits: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:

@@ -82,7 +82,8 @@ class Result:
             **probabilities(probes, "probe"),
             **probabilities(alone, "unimodal"),
         }
-        return Predictions(test.sample_ids, test.groups, self.evaluation.classes, test.labels, by_predictor)
+        classes = self.evaluation.classes
+        return Predictions(test.sample_ids, test.groups, classes, test.labels, by_predictor, test.present)
 
 
 def run_metrics(details: Mapping[str, Any]) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def accuracy(result: Result) -> Chart:
         scores.append(performance.Score("linear probe, all features", probe["accuracy"], *ends, "probe"))
     if (oracle := result.metric("performance", "oracle_choice")) is not None and len(modalities) > 1:
         scores.append(performance.Score("bound: always the right one", oracle, kind="bound"))
-    return performance.accuracy_chart(scores, 1 / len(evaluation.classes))
+    return performance.accuracy_chart(scores, 1 / len(evaluation.classes), bool(test.present))
 
 
 def shares(result: Result) -> Chart | None:
@@ -85,10 +85,12 @@ def shares(result: Result) -> Chart | None:
 
 
 def contributions(result: Result) -> Chart:
-    """Distribution of each modality's margin on test."""
+    """Distribution of each modality's margin on the test samples that have it."""
     test = result.evaluation.test
-    values = margins(test.stacked(), test.labels).numpy()
-    return decision.contributions_chart({m: values[:, i] for i, m in enumerate(result.evaluation.modalities)})
+    values = margins(test.stacked(), test.labels)
+    return decision.contributions_chart(
+        {m: test.own(m, values[:, i])[0].numpy() for i, m in enumerate(result.evaluation.modalities)}
+    )
 
 
 def preference(result: Result) -> Chart | None:

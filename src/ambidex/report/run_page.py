@@ -11,6 +11,7 @@ from ambidex.report.finding import verdict
 from ambidex.report.headline import headline, tiles
 from ambidex.report.html import Html, Text
 from ambidex.report.notices import notices
+from ambidex.report.presence import presence
 from ambidex.report.repair_table import allocator_table, choice
 from ambidex.report.result import Result
 from ambidex.report.run_judge import lean_sentence
@@ -24,11 +25,12 @@ SECTIONS = {
     "repair": "Repair",
     "classes": "Class by class",
     "samples": "Where modalities disagree",
+    "presence": "Samples that lack a modality",
     "training": "Training",
     "further": "Further measurements",
     "provenance": "Protocol and provenance",
 }
-PLACED = ("performance", "probes", "capability", "logits", "shapley", "weights", "calibration")
+PLACED = ("performance", "probes", "capability", "logits", "shapley", "weights", "calibration", "presence")
 """diagnostics that a section speaks of; any other gets its own part under `further`"""
 
 
@@ -90,6 +92,7 @@ def _blocks(
             html.folded("What each modality alone mistakes for what", *alone) if alone else Html(""),
         ],
         "samples": [html.terms(terms.SAMPLES), disagreements(result)],
+        "presence": presence(result),
         "training": charts("history"),
         "further": _further(result),
         "provenance": [_provenance(result, card)],

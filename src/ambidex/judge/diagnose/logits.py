@@ -1,6 +1,7 @@
 """What each modality adds to the decision, on test: contributions, margins, decision shares, override rates.
 
 - contribution z_m[y] and margin z_m[y] - max_{c != y} z_m[c]: mean, deviation, quantiles, histogram, per class;
+  of a modality that samples lack, over those that have it;
 - decision share rho_m[c] = E z_m[y] / sum_k E z_k[y] on class c (and over all samples), undefined where the sum is
   not positive;
 - override rate: P(argmax z = argmax z_m | the modalities disagree); `unjustified`: the same given that m is wrong and
@@ -36,7 +37,7 @@ class Logits(Diagnostic):
         overrides = _overrides(evaluation)
         metrics: dict[str, Any] = {}
         for i, (m, row) in enumerate(zip(modalities, overall, strict=True)):
-            own = {name: _distribution(value[:, i]) for name, value in values.items()}
+            own = {name: _distribution(test.own(m, value[:, i])[0]) for name, value in values.items()}
             for name, numbers in own.items():
                 numbers |= {"mean_low": row[f"{name}_low"], "mean_high": row[f"{name}_high"]}
             metrics[m] = own | {
@@ -79,7 +80,8 @@ def _histograms(evaluation: Evaluation, values: dict[str, Tensor]) -> list[dict[
         low, high = value.min().item(), value.max().item()
         edges = torch.linspace(low, high, HISTOGRAM_BINS + 1).tolist()
         for i, m in enumerate(evaluation.modalities):
-            counts = torch.histc(value[:, i].float(), HISTOGRAM_BINS, min=low, max=high).tolist()
+            own = evaluation.test.own(m, value[:, i])[0].float()
+            counts = torch.histc(own, HISTOGRAM_BINS, min=low, max=high).tolist()
             rows += [
                 {"quantity": name, "modality": m, "low": edges[b], "high": edges[b + 1], "count": int(count)}
                 for b, count in enumerate(counts)
@@ -90,21 +92,25 @@ def _histograms(evaluation: Evaluation, values: dict[str, Tensor]) -> list[dict[
 def _means(
     evaluation: Evaluation, values: dict[str, Tensor]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows by modality, and rows by modality and class: contribution, margin and decision share, with intervals."""
+    """Rows by modality, and rows by modality and class: contribution, margin and decision share, with intervals.
+
+    Contributions and margins are means over the samples that have the modality.
+    """
     params, labels, classes = evaluation.params, evaluation.test.labels, evaluation.classes
+    has = _has(evaluation)
     spread = [spread_by_class(value, labels, len(classes)).flatten(1) for value in values.values()]
     ones = torch.nn.functional.one_hot(labels, len(classes)).double()
-    columns = torch.cat([*spread, ones], dim=1)
+    columns = torch.cat([*spread, ones if has is None else has.flatten(1)], dim=1)
     m, c = len(evaluation.modalities), len(classes)
     drawn = _quantities(bootstrap_means(columns, params.resamples, params.seed), m, c)
     point = _quantities(columns.mean(dim=0, keepdim=True), m, c)
     modalities: list[dict[str, Any]] = [{"modality": name} for name in evaluation.modalities]
-    overall = [row | {"samples": len(labels)} for row in modalities]
-    counts = torch.bincount(labels, minlength=c).tolist()
+    counts = (ones[:, None].expand(-1, m, -1) if has is None else has).sum(dim=0).long().tolist()
+    overall = [row | {"samples": sum(own)} for row, own in zip(modalities, counts, strict=True)]
     by_class = [
         row | {"class": label, "samples": count}
-        for row in modalities
-        for label, count in zip(classes, counts, strict=True)
+        for row, own in zip(modalities, counts, strict=True)
+        for label, count in zip(classes, own, strict=True)
     ]
     for rows, level in ((overall, "overall"), (by_class, "by_class")):
         for name in QUANTITIES:
@@ -115,17 +121,32 @@ def _means(
 
 
 def _quantities(means: Tensor, m: int, c: int) -> dict[tuple[str, str], Tensor]:
-    """From means over samples [R, (2 M + 1) C]: QUANTITIES `overall` [R, M] and `by_class` [R, M C]."""
+    """From means over samples [R, (2 M + 1) C]: QUANTITIES `overall` [R, M] and `by_class` [R, M C].
+
+    The last C columns say who is of a class; M C of them where samples lack modalities, who is and has the modality.
+    """
     contribution, margin = means[:, : 2 * m * c].reshape(-1, 2, m, c).unbind(dim=1)
-    part = means[:, None, 2 * m * c :]
+    last = means[:, 2 * m * c :]
+    part = last[:, None] if last.shape[1] == c else last.reshape(-1, m, c)
+    whole: Tensor | float = 1.0 if last.shape[1] == c else part.sum(dim=2)
     return {
-        ("overall", "contribution"): contribution.sum(dim=2),
-        ("overall", "margin"): margin.sum(dim=2),
+        ("overall", "contribution"): contribution.sum(dim=2) / whole,
+        ("overall", "margin"): margin.sum(dim=2) / whole,
         ("overall", "share"): shares(contribution.sum(dim=2, keepdim=True))[..., 0],
         ("by_class", "contribution"): (contribution / part).flatten(1),
         ("by_class", "margin"): (margin / part).flatten(1),
         ("by_class", "share"): shares(contribution).flatten(1),
     }
+
+
+def _has(evaluation: Evaluation) -> Tensor | None:
+    """Which test sample is of which class and has which modality [N, M, C], 0 or 1; None where all have all."""
+    test = evaluation.test
+    if not test.present:
+        return None
+    everybody = torch.ones(len(test.labels), dtype=torch.bool)
+    here = torch.stack([test.present.get(m, everybody) for m in evaluation.modalities], dim=1)
+    return spread_by_class(here, test.labels, len(evaluation.classes))
 
 
 def _overrides(evaluation: Evaluation) -> dict[str, dict[str, float | None]]:

@@ -5,9 +5,11 @@ the confusion matrices of test; and the oracle choice: the accuracy if, sample b
 picked. Where the samples come in groups (speakers), the accuracy also has an interval that resamples whole groups.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ambidex.base.folds import cluster_of, grouped
 from ambidex.base.statistics import bootstrap_interval, confusion_matrix, correct
@@ -39,7 +41,7 @@ class Performance(Diagnostic):
         ]
         metrics |= _oracle(evaluation) | {"by_group": _by_group(evaluation)}
         tables = {"performance": rows, "classes": classes, "confusion": _confusion(evaluation)}
-        return Diagnosis(metrics, tables, _sentences(metrics))
+        return Diagnosis(metrics, tables, _sentences(metrics, evaluation.test.present))
 
 
 def _oracle(evaluation: Evaluation) -> dict[str, float]:
@@ -88,14 +90,15 @@ def _confusion(evaluation: Evaluation) -> list[dict[str, Any]]:
     return rows
 
 
-def _sentences(metrics: dict[str, Any]) -> list[str]:
+def _sentences(metrics: dict[str, Any], present: Mapping[str, Tensor]) -> list[str]:
     test = metrics["test"]
     fused = test[FUSED]
     best = max((name for name in test if name != FUSED), key=lambda name: test[name]["accuracy"])
+    of = " of those that have it" if best in present else ""
     sentences = [
         f"On test the fused model is right in {fused['accuracy']:.1%} of samples (95 % interval "
         f"{fused['accuracy_low']:.1%} to {fused['accuracy_high']:.1%}); the best single modality, {best}, in "
-        f"{test[best]['accuracy']:.1%}; picking a modality that is right wherever there is one would give "
+        f"{test[best]['accuracy']:.1%}{of}; picking a modality that is right wherever there is one would give "
         f"{metrics['oracle_choice']:.1%}."
     ]
     if by_group := metrics["by_group"]:
