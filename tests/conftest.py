@@ -1,16 +1,38 @@
 """Fixtures for every test."""
 
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
+from helpers.undrawn import undrawn
+
 if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 ):  # inherited by a suite that was started in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# what one process has compiled the others read: a suite starts hundreds
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _charts(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Charts are made but not drawn, which is nine tenths of evaluate: `pytestmark = pytest.mark.charts` draws them.
+
+    The full run of the tests draws them all.
+    """
+    fast = "not slow" in request.config.option.markexpr
+    if fast and not request.node.get_closest_marker("charts"):
+        with undrawn():
+            yield
+    else:
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -63,6 +63,7 @@ def problems(corpus: Path, tmp_path: Path, first: int, count: int, workers: int)
     return found
 
 
+@pytest.mark.slow
 def test_some_damaged_inputs_are_read_or_refused_in_one_line(corpus: Path, tmp_path: Path) -> None:
     found = problems(corpus, tmp_path, 0, FAST, 1)
     assert not found, "\n".join(found)

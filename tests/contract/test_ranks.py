@@ -16,14 +16,12 @@ JOBS = {f"{name}-{options}": (name, options) for name in TRAINING for options in
 NORMED_RATE = 0.02
 """at 0.05 rounding moves one of the values of greedy over the kink of a ReLU"""
 SPLITS = {"halves": 1, "halves in two micro-batches": 2}
+DEFAULTS = {f"{name}-{cases(name)[0]}" for name in TRAINING}
+"""every method, with its variants in the full run of the tests"""
 TWO = [
-    pytest.param(key, split, marks=[] if split != "halves" or key == "joint-{}" else [pytest.mark.slow])
+    pytest.param(key, split, marks=[] if key in DEFAULTS and split != "halves" else [pytest.mark.slow])
     for key in JOBS
     for split in SPLITS
-]
-THREE = [
-    pytest.param(key, marks=[] if key in ("joint-{}", "smv-{'warm_up': 1}") else [pytest.mark.slow])
-    for key in JOBS
 ]
 
 
@@ -88,7 +86,8 @@ def test_two_ranks_train_as_one(whole, pair, key, split):
     ranks.check_ranks(f"{key} in {split}", pair[key, split], whole(key))
 
 
-@pytest.mark.parametrize("key", THREE)
+@pytest.mark.slow
+@pytest.mark.parametrize("key", JOBS)
 def test_a_rank_without_samples_takes_part(whole, three, key):
     """In the steps of 11 each rank has two micro-batches; in the last two have a sample each and the third has none."""
     ranks.check_ranks(f"{key} on three ranks", three[key], whole(key))
@@ -101,11 +100,14 @@ def test_batch_norm_sees_the_whole_step(pair, tmp_path, name):
     ranks.check_ranks(f"{name} with batch norm", pair[name], train(tmp_path, _with_norms(name)))
 
 
-@pytest.mark.parametrize("name", ["joint", *(pytest.param(n, marks=pytest.mark.slow) for n in NORMED[1:])])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NORMED)
 def test_batch_norm_with_a_rank_without_samples(three, tmp_path, name):
     ranks.check_ranks(f"{name} with batch norm", three[name], train(tmp_path, _with_norms(name)))
 
 
-@pytest.mark.parametrize("key", JOBS)
+@pytest.mark.parametrize(
+    "key", [pytest.param(key, marks=[] if key in DEFAULTS else [pytest.mark.slow]) for key in JOBS]
+)
 def test_micro_batches_train_as_the_whole_batch(whole, tmp_path, key):
     ranks.expect_near(f"{key} in micro-batches", train(tmp_path, _in_parts(key, 2)), whole(key))

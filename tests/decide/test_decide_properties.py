@@ -24,6 +24,10 @@ CLASS_WISE = ("auto", "category", "confusion", "stacking")
 NOT_CONVEX = ("auto", "gate", "norm", "uniform")
 
 every = pytest.mark.parametrize("name", NAMES)
+auto_slow = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "auto")) for name in NAMES]
+)
+"""`auto` fits all the others, in every fold"""
 
 
 def eager(name, held, **options):
@@ -41,7 +45,7 @@ def test_parts_add_up(name):
     assert differs == (name != "uniform")  # else the other tests say little
 
 
-@every
+@auto_slow
 def test_weights_are_the_factors_of_contributions(name):
     allocators.factors(name, EAGER.get(name, {}))
 
@@ -68,12 +72,12 @@ def test_records_are_json_and_prove_convergence(name):
         assert 0 <= record["gradient_norm"] < 1e-5
 
 
-@every
+@auto_slow
 def test_fitted_twice_it_is_the_same(name):
     allocators.repeated(name, EAGER.get(name, {}))
 
 
-@every
+@auto_slow
 def test_permuting_modalities_permutes_results(name):
     allocators.order(name, EAGER.get(name, {}))
 
@@ -120,7 +124,7 @@ def test_a_common_temperature_changes_no_prediction(name):
     assert torch.equal(said(fitted, new).argmax(1), said(fitted, colder).argmax(1))
 
 
-@every
+@auto_slow
 @pytest.mark.parametrize(("modalities", "classes"), allocators.SIZES)
 def test_any_number_of_modalities_and_classes(name, modalities, classes):
     allocators.sizes(name, {**EAGER.get(name, {}), "folds": 2}, modalities, classes)
@@ -139,7 +143,7 @@ def test_class_wise_ones_change_even_a_single_modality(name):
     assert not torch.equal(said(eager(name, held), held).argmax(1), held.sources["probes"][:, 0].argmax(1))
 
 
-@every
+@auto_slow
 def test_separable_validation_moves_nothing_far(name):
     """Validation that anyone gets right says nothing of how sure to be: NLL may not run away on harder samples."""
     truth = [[4.0] * 3, [4.0] * 3]
@@ -150,7 +154,7 @@ def test_separable_validation_moves_nothing_far(name):
         assert weights.abs().max() < 5
 
 
-@every
+@auto_slow
 def test_without_evidence_it_is_nearly_the_sum_or_the_even_pool(name):
     held = draw([[0.0] * 3] * 2, 6, noise=0.01)
     fitted = fit(name, held)
@@ -161,7 +165,7 @@ def test_without_evidence_it_is_nearly_the_sum_or_the_even_pool(name):
     torch.testing.assert_close(said(fitted, held), expected.get(name, head), atol=0.02 * 0.03, rtol=0.02)
 
 
-@every
+@auto_slow
 def test_a_constant_modality_can_be_replaced_by_its_mean(name):
     held, new = draw(TWO, 90), draw(TWO, 300, seed=1)
     constant = torch.tensor([0.31, -0.17, 0.22])
@@ -201,7 +205,7 @@ def few(kept_of_last):
     return held.subset(kept.nonzero()[:, 0])
 
 
-@every
+@auto_slow
 @pytest.mark.parametrize("kept", [0, 1])
 def test_classes_that_validation_lacks(name, kept):
     held = few(kept)
@@ -221,7 +225,7 @@ def test_category_keeps_the_modality_weight_where_samples_are_too_few():
     assert not torch.allclose(fitted[:, :2], anchor[:, :2])
 
 
-@every
+@auto_slow
 @pytest.mark.parametrize("count", [2, 3])
 def test_two_samples_are_enough_to_run(name, count):
     allocators.few(name, {}, count)

@@ -24,7 +24,12 @@ from ambidex.net.model import MultimodalNet, load_model, save_model
 from helpers.memory_store import MemoryStore, architecture
 
 STORE = MemoryStore(("touch", "audio"), {"train": 36, "val": 24, "test": 12})
-CELLS = [(fusion, False) for fusion in FUSIONS.names()] + [("concat", True), ("gated", True)]
+FAST = (("concat", True), ("film", False))
+"""a head whose parts are exact and one whose are not; the others in the full run of the tests"""
+CELLS = [
+    pytest.param(*cell, marks=[] if cell in FAST else [pytest.mark.slow])
+    for cell in [*((fusion, False) for fusion in FUSIONS.names()), ("concat", True), ("gated", True)]
+]
 
 
 def evaluate(fusion: str, heads: bool = False, absent: str = "mean") -> Evaluation:

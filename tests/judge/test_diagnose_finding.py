@@ -259,8 +259,12 @@ def with_groups(found, groups, crossed=False):
     return result_of(evaluation, ("uniform", "modality", "auto"))
 
 
-def test_one_speaker_in_validation_is_named_with_the_way_out(quiet):
-    alone = with_groups(quiet, ["lucas"])
+@pytest.fixture(scope="module")
+def alone(quiet):
+    return with_groups(quiet, ["lucas"])
+
+
+def test_one_speaker_in_validation_is_named_with_the_way_out(quiet, alone):
     (found,) = notices(alone, {**run_details(alone), "branches": {}})
     assert found.endswith(
         "validation holds one group (&#x27;lucas&#x27;): nothing can be learnt about how groups differ; auto keeps "
@@ -277,8 +281,7 @@ def test_one_speaker_in_validation_is_named_with_the_way_out(quiet):
     assert notices(three, {**run_details(three), "branches": {}}) == []
 
 
-def test_auto_is_not_said_to_keep_what_it_did_not_keep(quiet):
-    alone = with_groups(quiet, ["lucas"])
+def test_auto_is_not_said_to_keep_what_it_did_not_keep(alone):
     auto = alone.allocation("auto")
     bold = dataclasses.replace(auto, record={**auto.record, "chosen": "modality"})
     for given in ([alone.uniform, alone.allocation("modality")], [alone.uniform, bold]):

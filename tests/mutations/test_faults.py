@@ -73,7 +73,7 @@ def test_what_is_not_there_or_twice_is_stale(copy, before):
 @pytest.mark.parametrize(
     ("fault", "outcome"),
     [
-        (_fault("* (128 * deviation)"), "caught"),
+        pytest.param(_fault("* (128 * deviation)"), "caught", marks=pytest.mark.slow),
         pytest.param(_fault("* (deviation * 255)"), "SURVIVED", marks=pytest.mark.slow),
         pytest.param(
             _fault("import zlib_that_is_nowhere", before="import zlib"), "NOT RUN", marks=pytest.mark.slow

@@ -232,6 +232,7 @@ def test_a_method_that_needs_all_is_stopped_before_the_first_step(tmp_path):
         one.fit()
 
 
+@pytest.mark.slow
 def test_ranks_train_as_one_where_samples_lack_modalities(tmp_path):
     """Three ranks, of which one has no sample in the last step, and others none that has a modality."""
     jobs = [

@@ -218,10 +218,9 @@ def seconds(duration: str) -> int:
 
 
 @pytest.mark.parametrize("name", PIPELINES)
-def test_retries_are_not_over_before_a_task_is(tmp_path: Path, name: str) -> None:
+def test_retries_are_not_over_before_a_task_is(name: str) -> None:
     """Argo counts backoffMaxDuration from the start of the first attempt, and begins none after it."""
-    params = with_platform(PARAMS, EXAMPLE)
-    found, platform = Compiled(compile_pipeline(name, params, tmp_path / "own.yaml")), params.platform
+    found, platform = compiled(f"{name}_gpu"), with_platform(PARAMS, EXAMPLE).platform
     for task, config in found.kubernetes.items():
         if task == "report-status":
             assert "retryPolicy" not in found.tasks[task]

@@ -15,6 +15,7 @@ from helpers.kubeflow import Run, run_here
 from helpers.small import small_params
 
 CELL = "joint-pretrained-0"
+pytestmark = pytest.mark.slow  # a process for each task; in this one: test_stage_components
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,6 @@ def test_the_run_knows_nothing_of_the_platform(learned: Run) -> None:
         assert "platform" not in path.read_text(), path
 
 
-@pytest.mark.slow
 def test_a_failing_task_is_named_and_what_was_finished_stays(tmp_path: Path) -> None:
     """A learning rate with which training overflows."""
     wild = {"learning_rate": 1e30, "optimizer": "sgd", "epochs": 2}
@@ -103,7 +103,6 @@ def test_a_failing_task_is_named_and_what_was_finished_stays(tmp_path: Path) -> 
     assert not run.outputs("evaluate-model", "report")
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_all_three_doors_give_the_same_study(tmp_path: Path) -> None:
     """dvc, Kubeflow and the command line, two methods; in Kubeflow both in one task."""
@@ -137,7 +136,6 @@ def _each(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.is_dir()]
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_cell_that_fails_costs_itself_alone(tmp_path: Path) -> None:
     """Two tasks; one cell's loss overflows. The others are compared, then the run fails and says why."""

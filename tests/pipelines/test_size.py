@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 from pipelines.client import main
-from pipelines.compile import PARAMS, compile_pipeline
+from pipelines.compile import COMPILED, PARAMS, compile_pipeline
 from pipelines.kubeflow.cells import check_cells
 from pipelines.kubeflow.errors import ClientError
 from pipelines.kubeflow.package import load
@@ -23,7 +23,10 @@ PER_STEP = 5400 / 11
 
 
 def study(tmp_path: Path, *overrides: str) -> dict[str, Any]:
-    path = compile_pipeline("method_study", load_params(PARAMS, overrides), tmp_path / "study.yaml")
+    return spec_of(compile_pipeline("method_study", load_params(PARAMS, overrides), tmp_path / "study.yaml"))
+
+
+def spec_of(path: Path) -> dict[str, Any]:
     return next(yaml.load_all(path.read_text(), yaml.CSafeLoader))
 
 
@@ -44,10 +47,10 @@ def test_two_thousand_cells_stay_far_below_the_limit(tmp_path: Path, more: list[
     assert len(record.nodes) * PER_STEP < 0.45 * LIMIT
 
 
-def test_a_step_is_a_node_of_the_record(tmp_path: Path) -> None:
+def test_a_step_is_a_node_of_the_record() -> None:
     """Counted by hand: a cell of its own adds a group of three steps and two tasks of four."""
     few, more = ([f"joint/scratch/{seed}" for seed in range(count)] for count in (3, 4))
-    spec = study(tmp_path)
+    spec = spec_of(COMPILED / "method_study.yaml")
     arguments = Record(spec, {}).arguments
     counts = [count_steps(spec, arguments | {"cells": one}) for one in (few, more)]
     assert counts[1] - counts[0] == 11
@@ -80,12 +83,11 @@ def test_a_run_too_large_is_refused_when_it_is_submitted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing is sent: there is no server."""
-    study(tmp_path)
     monkeypatch.setenv("KFP_HOST", "http://127.0.0.1:9")
     (tmp_path / "args.yaml").write_text(
         yaml.safe_dump({"cells": [f"joint/scratch/{seed}" for seed in range(200)]})
     )
-    given = ["run", str(tmp_path / "study.yaml"), "--args", str(tmp_path / "args.yaml")]
+    given = ["run", str(COMPILED / "method_study.yaml"), "--args", str(tmp_path / "args.yaml")]
     assert main(given) == 2
     said = capsys.readouterr().err
     assert said.startswith("client: the run would have 2,")
@@ -108,10 +110,9 @@ def test_a_run_too_large_is_refused_when_it_is_submitted(
         (["nobody/scratch/0"], "nobody"),
     ],
 )
-def test_cells_that_are_none_are_one_line(tmp_path: Path, wrong: list[Any], message: str) -> None:
-    study(tmp_path)
+def test_cells_that_are_none_are_one_line(wrong: list[Any], message: str) -> None:
     with pytest.raises((ClientError, AmbidexError)) as caught:
-        check_cells(load(tmp_path / "study.yaml"), {"cells": wrong})
+        check_cells(load(COMPILED / "method_study.yaml"), {"cells": wrong})
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -26,8 +26,10 @@ from ambidex.report.study.grid import scatter_grid
 from ambidex.report.study.rows import METRICS, Row
 from helpers.figures import check
 
+pytestmark = pytest.mark.charts
+
 NAMES = ("audio", "visual", "text", "flow", "depth", "touch", "heat", "radar", "speech", "motion")
-SIZES = ((1, 2), (2, 6), (6, 31), pytest.param(10, 5, marks=pytest.mark.slow))
+SIZES = ((1, 2), (2, 6), *(pytest.param(*size, marks=pytest.mark.slow) for size in ((6, 31), (10, 5))))
 LEAD = {"value": 0.08, "low": -0.02, "high": 0.18}
 LEAN = Lean(
     "undecided", "a modality with a long name", {"a modality with a long name": LEAD}, {("a", "x"): 0}

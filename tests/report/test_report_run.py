@@ -19,6 +19,8 @@ from ambidex.resolve.run_card import provenance
 from helpers.evaluations import make_evaluation
 from helpers.pages import read_page
 
+pytestmark = pytest.mark.charts
+
 SIZES = {"train": 60, "val": 45, "test": 45}
 
 

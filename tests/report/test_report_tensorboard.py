@@ -12,6 +12,8 @@ from ambidex.report.chart import draw
 from ambidex.report.repair import Gain, gains_chart
 from ambidex.report.tensorboard import EVENTS_FILE, FOLDER, allocator_scalars, write_tensorboard
 
+pytestmark = pytest.mark.charts
+
 
 def drawn_in(folder):
     history = [{"epoch": str(e), "val/accuracy/fused": "0.5"} for e in range(3)]

@@ -19,10 +19,12 @@ FOLDS = 3
 COPIES = 3
 GROUPS = {"train": 20, "test": 5}
 MEMORISE = {"epochs": 25, "learning_rate": 0.02, "selection": "last"}
+BRIEF = MEMORISE | {"epochs": 2}
+"""for what is the same however long a fold trains"""
 
 
-def params_for(regime="scratch", method="joint", **sections):
-    loop = {"train": {**MEMORISE, "regime": regime, "method": method}, "pretrain": dict(MEMORISE)}
+def params_for(regime="scratch", method="joint", loop=MEMORISE, **sections):
+    loop = {"train": {**loop, "regime": regime, "method": method}, "pretrain": dict(loop)}
     sections = {"crossfit": {"folds": FOLDS}, **sections}
     return small_params(**{**loop, **sections})
 
@@ -64,6 +66,12 @@ def scored(layout):
     return crossfit(layout, params_for("frozen", "multi_task"), "joint-frozen-0")
 
 
+@pytest.fixture(scope="module")
+def brief(layout):
+    """The same, hardly trained."""
+    return crossfit(layout, params_for("frozen", "multi_task", BRIEF), "brief")
+
+
 @pytest.mark.parametrize(
     ("regime", "method"),
     [
@@ -98,10 +106,10 @@ def test_every_training_sample_is_there_once_and_groups_stay_whole(layout, score
 
 
 @pytest.mark.parametrize("regime", ["frozen", pytest.param("scratch", marks=pytest.mark.slow)])
-def test_labels_and_inputs_of_a_fold_do_not_reach_what_is_said_about_it(layout, scored, tmp_path, regime):
+def test_labels_and_inputs_of_a_fold_do_not_reach_what_is_said_about_it(layout, brief, tmp_path, regime):
     """Other labels for a whole fold, another input for one sample: what is said of the others stays, bit for bit."""
-    params = params_for(regime, "multi_task" if regime == "frozen" else "joint")
-    output = scored[1] if regime == "frozen" else crossfit(layout, params, "other")[1]
+    params = params_for(regime, "multi_task" if regime == "frozen" else "joint", BRIEF)
+    output = brief[1] if regime == "frozen" else crossfit(layout, params, "other")[1]
     before = read_cross_fitted(output)
     inside = (before.folds == 1).nonzero()[:, 0].tolist()
 
@@ -137,15 +145,15 @@ def test_what_is_kept_of_a_run(layout, scored):
 
 
 def test_own_heads_are_kept_where_there_are_any(layout):
-    params = params_for("scratch", "multi_task", methods={"multi_task": {"heads": "own"}})
+    params = params_for("scratch", "multi_task", BRIEF, methods={"multi_task": {"heads": "own"}})
     _, output = crossfit(layout, params, "own")
     sources = read_held_out(output).sources
     assert set(sources) == {"contributions", "own_heads", "probes"}
     assert not torch.equal(sources["contributions"], sources["own_heads"])
 
 
-def test_a_run_that_was_stopped_keeps_its_finished_folds(layout, scored, monkeypatch):
-    params, trained = params_for("frozen", "multi_task"), []
+def test_a_run_that_was_stopped_keeps_its_finished_folds(layout, brief, monkeypatch):
+    params, trained = params_for("frozen", "multi_task", BRIEF), []
     fit = _fold.train.fit
 
     def counted(params, store, encoders, output):
@@ -162,13 +170,13 @@ def test_a_run_that_was_stopped_keeps_its_finished_folds(layout, scored, monkeyp
     trained.clear()
     metrics, output = crossfit(layout, params, "stopped")
     assert trained == ["fold-2.models"]
-    assert metrics == scored[0]
-    assert (output / "crossfit.safetensors").read_bytes() == (scored[1] / "crossfit.safetensors").read_bytes()
+    assert metrics == brief[0]
+    assert (output / "crossfit.safetensors").read_bytes() == (brief[1] / "crossfit.safetensors").read_bytes()
 
 
-def test_a_run_that_was_stopped_while_it_took_the_folds_away_needs_none_of_them(layout, scored, monkeypatch):
+def test_a_run_that_was_stopped_while_it_took_the_folds_away_needs_none_of_them(layout, brief, monkeypatch):
     """Of each fold some file or other is gone."""
-    params, trained = params_for("frozen", "multi_task"), []
+    params, trained = params_for("frozen", "multi_task", BRIEF), []
     real = shutil.rmtree
 
     def cut(path, **how):
@@ -184,11 +192,11 @@ def test_a_run_that_was_stopped_while_it_took_the_folds_away_needs_none_of_them(
     assert not (layout.root / "crossfit/swept").exists()
     monkeypatch.setattr(_fold.train, "fit", lambda *arguments: trained.append(arguments))
     metrics, output = crossfit(layout, params, "swept")
-    assert metrics == scored[0]
+    assert metrics == brief[0]
     assert not trained
-    files = [sorted(path.name for path in folder.rglob("*")) for folder in (output, scored[1])]
+    files = [sorted(path.name for path in folder.rglob("*")) for folder in (output, brief[1])]
     assert files[0] == files[1]
-    assert (output / "crossfit.safetensors").read_bytes() == (scored[1] / "crossfit.safetensors").read_bytes()
+    assert (output / "crossfit.safetensors").read_bytes() == (brief[1] / "crossfit.safetensors").read_bytes()
 
 
 def test_folds_of_other_parameters_are_not_taken_over(layout, monkeypatch):
@@ -202,10 +210,11 @@ def test_folds_of_other_parameters_are_not_taken_over(layout, monkeypatch):
 
     monkeypatch.setattr(_fold.train, "fit", once)
     with pytest.raises(KeyboardInterrupt):
-        crossfit(layout, params_for(), "changed")
+        crossfit(layout, params_for(loop=BRIEF), "changed")
     monkeypatch.setattr(_fold.train, "fit", fit)
     other = params_for(
-        model={"encoders": {m: {"name": "mlp", "hidden": [], "dim": 4} for m in ("left", "right")}}
+        loop=BRIEF,
+        model={"encoders": {m: {"name": "mlp", "hidden": [], "dim": 4} for m in ("left", "right")}},
     )
     _, output = crossfit(layout, other, "changed")
     fresh = crossfit(layout, other, "fresh")[1]

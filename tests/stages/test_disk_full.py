@@ -13,6 +13,7 @@ import pytest
 
 from ambidex.base.errors import AmbidexError, StorageError
 from ambidex.base.layout import Layout
+from ambidex.cli import main
 from ambidex.learn import engine
 from ambidex.learn.loop.checkpoint import load_checkpoint, save_checkpoint
 from ambidex.stages import run
@@ -206,14 +207,15 @@ def test_a_disk_that_is_read_only(layout: Layout, small_disk: Path) -> None:
     assert str(small_disk) in told
 
 
-def test_the_command_line_says_one_line(layout: Layout, small_disk: Path, tmp_path: Path) -> None:
+def test_the_command_line_says_one_line(
+    layout: Layout, small_disk: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     file = write_params(tmp_path / "params.yaml", train={"method": "joint", "epochs": 1})
     fill(small_disk, 16 * 4096)
-    done = subprocess.run(
-        command("train", file, layout.features, small_disk / "out"), capture_output=True, text=True
-    )
-    assert done.returncode == 3
-    (line,) = [line for line in done.stderr.splitlines() if line.strip() and "epochs" not in line]
+    _, _, _, *arguments = command("train", file, layout.features, small_disk / "out")
+    assert main(arguments) == 3
+    told = capfd.readouterr().err
+    (line,) = [line for line in told.splitlines() if line.strip() and "epochs" not in line]
     assert line.startswith("ambidex: ")
     assert "No space left on device" in line
-    assert sys.executable not in done.stderr
+    assert sys.executable not in told

@@ -43,6 +43,7 @@ def _closest(a, b):
     return max((one[name] - two[name]).abs().max().item() for name in one)
 
 
+@SLOW
 def test_two_halves_of_a_batch_train_as_the_whole(layout, tmp_path, capfd):
     handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     environment = dict(os.environ)

@@ -16,6 +16,9 @@ from ambidex.decide.allocators import ALLOCATORS
 from ambidex.stages import run
 from helpers.pages import read_page
 from helpers.runs import CLASSES, extracted, pretrained, small_params
+from helpers.undrawn import undrawn
+
+pytestmark = pytest.mark.charts
 
 PREDICTORS = (
     "allocator/uniform",
@@ -212,7 +215,8 @@ def _rewrite(name, edit):
 
 def test_an_oracle_selection_is_marked(layout, tmp_path):
     inputs = _altered(layout, tmp_path, _rewrite("card.json", lambda card: card.update(selection="oracle")))
-    run("evaluate", _params(diagnostics=["probes"]), inputs, {"report": tmp_path / "r"})
+    with undrawn():
+        run("evaluate", _params(diagnostics=["probes"]), inputs, {"report": tmp_path / "r"})
     assert "oracle selection" in (tmp_path / "r" / "report.html").read_text()
     assert json.loads((tmp_path / "r" / "card.json").read_text())["selection"] == "oracle"
 
@@ -222,7 +226,8 @@ def test_a_refused_headline_falls_back_to_the_plain_sum_and_says_so(layout, tmp_
 
     monkeypatch.setattr(held_out, "TOLERANCE", -2.0)
     params = _params(allocator="temperature", diagnostics=["probes"], standalone="refuse")
-    found = run("evaluate", params, _inputs(layout), {"report": tmp_path / "r"})
+    with undrawn():
+        found = run("evaluate", params, _inputs(layout), {"report": tmp_path / "r"})
     assert (found["allocator"], found["allocator_asked"]) == ("uniform", "temperature")
     kept = json.loads((tmp_path / "r" / "details.json").read_text())["allocators"]
     assert found["accuracy"] == kept["uniform"]["accuracy"]

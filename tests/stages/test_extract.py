@@ -201,6 +201,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_kill_and_resume_without_redoing_finished_shards(tmp_path: Path) -> None:
     folder = tmp_path / "manifest"
     big = [write_clip(folder / f"{k}.mp4", seconds=1, fps=25, size=(320, 240), seed=k).name for k in range(4)]

@@ -208,6 +208,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.slow
 def test_a_process_extracts_its_kind_trains_and_predicts(target, tmp_path):
     """From text files to a prediction, as a user starts it: the package stands on the path from the start."""
     numbers = torch.randn(45, 2, 3, generator=torch.Generator().manual_seed(0))

@@ -58,10 +58,9 @@ def test_sigterm_ends_the_command_with_75_and_a_rerun_with_the_same_bits(layout,
     before = torch.load(place / "checkpoint.pt", weights_only=True)
     shutil.rmtree(tmp_path / "pod-1", ignore_errors=True)  # the pod is gone
     assert before["number"] < 80 * 4
-    subprocess.run(command("train", kept, layout.features, second), check=True, capture_output=True)
-    subprocess.run(
-        command("train", plain, layout.features, tmp_path / "whole"), check=True, capture_output=True
-    )
+    for params, output in ((kept, second), (plain, tmp_path / "whole")):
+        _, _, _, *arguments = command("train", params, layout.features, output)
+        assert main(arguments) == 0
     assert same_model(tmp_path / "whole", second)
     assert list(volume.iterdir()) == []
     assert not (second / "checkpoint.pt").exists()

@@ -1,0 +1,33 @@
+"""Charts without their drawing: every file is there, and its picture is a single pixel."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest.mock import patch
+
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+PNG = b"".join(
+    (
+        b"\x89PNG\r\n\x1a\n",
+        _chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)),
+        _chunk(b"IDAT", zlib.compress(b"\0\0")),
+        _chunk(b"IEND", b""),
+    )
+)
+
+
+@contextmanager
+def undrawn() -> Iterator[None]:
+    """Within, `ambidex.report.chart.draw` lays nothing out."""
+    with (
+        patch("ambidex.report.chart._png", lambda figure: PNG),
+        patch("ambidex.report.chart._svg", lambda figure: SVG),
+    ):
+        yield
