@@ -36,8 +36,9 @@ repro: $(STAMP) ## run the pipeline (only what changed), print the table and the
 # several workers on few cores: more threads in each of them, and in what they start, only fight
 test test-all mutations: export OMP_NUM_THREADS := 1
 
+# a file's tests share what its fixtures make: one worker takes them all
 test: $(STAMP) ## run the fast tests
-	python -m pytest $(PARALLEL)
+	python -m pytest $(PARALLEL) --dist loadscope
 
 test-all: $(STAMP) ## run all tests, the slow ones too
 	python -m pytest $(PARALLEL) -m 'not images'

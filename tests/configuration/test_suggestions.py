@@ -4,6 +4,7 @@ import ast
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,15 +47,21 @@ def strings(path: Path) -> Iterator[str]:
             yield node.value
 
 
-EVERY = [
-    (str(p.relative_to(ROOT)), text)
-    for p in sorted((ROOT / "src/ambidex").rglob("*.py"))
-    for text in strings(p)
-]
-PAGES = [(p.name, p.read_text()) for p in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]]
+@cache
+def messages() -> list[tuple[str, str]]:
+    """Every text of the library, with its file."""
+    files = sorted((ROOT / "src/ambidex").rglob("*.py"))
+    return [(str(path.relative_to(ROOT)), text) for path in files for text in strings(path)]
 
 
-def found(pattern: str, where: list[tuple[str, str]] = EVERY) -> list[tuple[str, str]]:
+@cache
+def everywhere() -> list[tuple[str, str]]:
+    """Every text of the library and of the pages."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return messages() + [(path.name, path.read_text()) for path in pages]
+
+
+def found(pattern: str, where: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(name, match) for name, text in where for match in re.findall(pattern, text)]
 
 
@@ -62,7 +69,7 @@ def test_braces_and_brackets_close():
     """One brace too many, in a text of which one half was an f-string and the other was not."""
     open_ones = [
         (name, text)
-        for name, text in EVERY
+        for name, text in messages()
         for a, b in ("{}", "()", "[]")
         if " " in text and text.count(a) != text.count(b)
     ]
@@ -70,7 +77,7 @@ def test_braces_and_brackets_close():
 
 
 def test_every_command_parses():
-    every = found(r"`(ambidex [^`]*)`", EVERY + PAGES)
+    every = found(r"`(ambidex [^`]*)`", everywhere())
     commands = [(name, text) for name, text in every if not re.match(rf"ambidex ({HOLE}|[A-Z]+)", text)]
     assert len(commands) > 40
     for name, text in commands:
@@ -91,8 +98,8 @@ def parses(words: list[str]) -> bool:
 
 
 def overrides() -> list[tuple[str, str]]:
-    quoted = found(r"--set '([^']+)'", EVERY + PAGES)
-    plain = found(r"--set ([a-z_]+\.[\w.]+=[^\s`;,)|]+)", EVERY + PAGES)
+    quoted = found(r"--set '([^']+)'", everywhere())
+    plain = found(r"--set ([a-z_]+\.[\w.]+=[^\s`;,)|]+)", everywhere())
     return [(name, text) for name, text in [*quoted, *plain] if HOLE not in text and "VALUE" not in text]
 
 
@@ -120,7 +127,7 @@ def known(model: Any, keys: list[str]) -> bool:
 
 def test_every_key_that_a_message_names_is_one():
     pattern = rf"(?<![\w./-])((?:{SECTIONS})\.[a-z_]+)(?![\w(/])"
-    named = [(name, key) for name, key in found(pattern) if key.split(".")[1] not in SUFFIXES]
+    named = [(name, key) for name, key in found(pattern, messages()) if key.split(".")[1] not in SUFFIXES]
     assert len(named) > 40
     wrong = [(name, key) for name, key in named if not known(Params, key.split("."))]
     assert wrong == []

@@ -32,7 +32,7 @@ def test_bf16_coefficients_are_near_those_of_float32(tmp_path, name, options):
     precision.coefficients(name, options, tmp_path, DECISIONS.get(name, ()))
 
 
-@pytest.mark.parametrize("bits", ["bf16", "16"])
+@pytest.mark.parametrize("bits", ["bf16", pytest.param("16", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("name", "options"), VARIANTS_SLOW)
 def test_weights_stay_and_likelihoods_are_taken_in_float32(tmp_path, name, options, bits):
     precision.likelihoods(name, options, tmp_path, bits)

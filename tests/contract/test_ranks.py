@@ -18,8 +18,9 @@ NORMED_RATE = 0.02
 SPLITS = {"halves": 1, "halves in two micro-batches": 2}
 DEFAULTS = {f"{name}-{cases(name)[0]}" for name in TRAINING}
 """every method, with its variants in the full run of the tests"""
+QUICK = {key for key in DEFAULTS if JOBS[key][0] in FAST}
 TWO = [
-    pytest.param(key, split, marks=[] if key in DEFAULTS and split != "halves" else [pytest.mark.slow])
+    pytest.param(key, split, marks=[] if key in QUICK and split != "halves" else [pytest.mark.slow])
     for key in JOBS
     for split in SPLITS
 ]

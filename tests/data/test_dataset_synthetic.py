@@ -63,7 +63,7 @@ def test_informative_streams_show_their_class_and_others_borrow(clean):
 
 
 def test_the_shortcut_holds_for_training_speakers_only(tmp_path):
-    options = {**SMALL, **CLEAN, "samples_per_class": 40, "shortcut": 1.0, "classes": 6}
+    options = {**SMALL, **CLEAN, "samples_per_class": 20, "shortcut": 1.0, "classes": 6}
     rows, facts = prepare(tmp_path / "out", "synthetic", options=options)
     hits = {"train": [], "rest": []}
     for row in rows:

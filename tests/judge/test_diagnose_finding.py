@@ -246,7 +246,7 @@ def test_a_class_that_validation_lacks_reaches_the_reader():
     assert any("class3" in notice for notice in notices(result, run_details(result)))
 
 
-def with_groups(found, groups, crossed=False):
+def with_groups(found, groups, crossed=False, allocators=("uniform", "modality")):
     """The result of an evaluation whose held-out samples belong to `groups`, one speaker after the other."""
     evaluation = found.evaluation
     own = [f"{groups[i % len(groups)]}" for i in range(len(evaluation.val.labels))]
@@ -256,12 +256,12 @@ def with_groups(found, groups, crossed=False):
         held = dataclasses.replace(held_out(evaluation), origin=CROSS_FITTED)
         rest = {name: outputs for name, outputs in evaluation.splits.items() if name != "val"}
         evaluation = dataclasses.replace(evaluation, splits=rest, held_out=held)
-    return result_of(evaluation, ("uniform", "modality", "auto"))
+    return result_of(evaluation, allocators)
 
 
 @pytest.fixture(scope="module")
 def alone(quiet):
-    return with_groups(quiet, ["lucas"])
+    return with_groups(quiet, ["lucas"], allocators=("uniform", "modality", "auto"))
 
 
 def test_one_speaker_in_validation_is_named_with_the_way_out(quiet, alone):

@@ -107,7 +107,10 @@ def test_branches_are_what_the_own_heads_say(own_heads):
     assert metrics["branches"]["m0"]["test"]["accuracy"] == pytest.approx(float(hits))
 
 
-@pytest.mark.parametrize(("modalities", "fusion"), [(1, "concat"), (3, "concat"), (2, "gated")])
+@pytest.mark.parametrize(
+    ("modalities", "fusion"),
+    [(1, "concat"), pytest.param(3, "concat", marks=pytest.mark.slow), (2, "gated")],
+)
 def test_any_number_of_modalities_and_any_head_make_a_page(modalities, fusion, tmp_path):
     result = result_of(modalities, fusion)
     metrics = run_details(result)

@@ -86,7 +86,7 @@ def _stand_ins(folder: Path) -> list[str]:
     return list(killers.REASONS)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_crashes_errors_and_hangs_of_a_decoder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:

@@ -31,6 +31,7 @@ class Plugins(Generic[T]):
         self.group = f"ambidex.{kind.replace(' ', '')}s"
         """the group of entry points: `ambidex.learn.methods`, `ambidex.data.datasets`, ..."""
         self._loaded: dict[str, type[T] | ParamsError] = {}
+        self._classes: dict[str, type[T]] = {}
 
     def names(self) -> list[str]:
         """Names of all plug-ins, sorted; whether one from outside can be used shows when it is asked for."""
@@ -131,6 +132,11 @@ class Plugins(Generic[T]):
         return plugin
 
     def _load(self, name: str) -> type[T]:
+        if name not in self._classes:  # a look through the members of a module costs a millisecond
+            self._classes[name] = self._class_of(name)
+        return self._classes[name]
+
+    def _class_of(self, name: str) -> type[T]:
         module = importlib.import_module(f"{self.package}.{name}")
         home, _, attribute = self.base.rpartition(".")
         base = getattr(importlib.import_module(home), attribute)
