@@ -288,10 +288,10 @@ class Engine:
             self.monitor.points({f"method/{name}": value}, self.state.number)
 
     def _select(self, values: dict[str, float]) -> None:
-        found = candidate(self.params.selection, values, self.run.epoch)
-        self.guard.check_score(found["nll"], self.run.epoch)
-        if not self.state.best or found["score"] > self.state.best["score"]:
-            self.state.best = found
+        contender = candidate(self.params.selection, values, self.run.epoch)
+        self.guard.check_score(contender["nll"], self.run.epoch)
+        if not self.state.best or contender["score"] > self.state.best["score"]:
+            self.state.best = contender
             if self.ranks.first:
                 save_best(self.model, self.folder)
 

@@ -122,8 +122,8 @@ class InfoReg(Method):
                 for i in range(len(modalities))
             ]
         audio = modalities.index("audio")
-        known = [0.0] * (SMOOTHED + 1) + [trace[audio] for trace in self.traces]
-        growth = _growth(sum(known[-SMOOTHED:]), sum(known[-SMOOTHED - 1 : -1])) if self.traces else 1.0
+        history = [0.0] * (SMOOTHED + 1) + [trace[audio] for trace in self.traces]
+        growth = _growth(sum(history[-SMOOTHED:]), sum(history[-SMOOTHED - 1 : -1])) if self.traces else 1.0
         return [growth] * len(modalities)
 
     def strengths(self, scores: Tensor, modalities: tuple[str, ...], scored: Tensor | None = None) -> Tensor:

@@ -90,11 +90,11 @@ class MLA(Method):
 
     def step(self, step: Step) -> None:
         """An update per modality, in an order that does not depend on how they are listed."""
-        said = {}
+        logits = {}
         for name in sorted(step.run.modalities):
             step.update((name,))
-            said[name] = step.logits
-        step.logits = head(step.run).combine(said)
+            logits[name] = step.logits
+        step.logits = head(step.run).combine(logits)
         self.batch += 1
 
     def objective(self, step: Step) -> dict[str, Tensor]:
