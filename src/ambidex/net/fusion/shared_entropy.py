@@ -46,10 +46,10 @@ class SharedEntropy(Fusion):
         super().__init__(config, dims, classes)
         length = config.dim or max(self.dims.values())
         if config.dim is None and len(set(self.dims.values())) > 1:
-            found = ", ".join(f"{name} {dim}" for name, dim in self.dims.items())
+            lengths = ", ".join(f"{name} {dim}" for name, dim in self.dims.items())
             raise ModelError(
                 f"fusion 'shared_entropy': one head reads every modality, so features must have one length; found "
-                f"{found}; give the encoders one length, or set dim, e.g. {length}, to project them to it"
+                f"{lengths}; give the encoders one length, or set dim, e.g. {length}, to project them to it"
             )
         self.additive = config.weights == "fixed"
         self.constants = fixed_weights(config, self.dims)
