@@ -194,8 +194,8 @@ def deliver(
     if not first_rank():
         return
     save_model(model, folder, features=store.fingerprint, extract=store.info.get("extract"))
-    known = {key: store.info[key] for key in ("protocol", "leaky") if key in store.info}
-    write_records(folder, stage, params, metrics, features=store.fingerprint, **known, **facts)
+    protocol = {key: store.info[key] for key in ("protocol", "leaky") if key in store.info}
+    write_records(folder, stage, params, metrics, features=store.fingerprint, **protocol, **facts)
     finish(folder, output, leave=(CHECKPOINT_FILE, BEST_FILE))
 
 
@@ -211,14 +211,14 @@ def load_encoder(model: MultimodalNet, modality: str, folder: Path, *, classifie
     if modality not in trained.modalities:
         raise ModelError(f"{folder}: holds an encoder of {', '.join(trained.modalities)}, not of {modality}")
     ours, theirs = model.architecture, trained.architecture
-    for what, found, wanted in (
+    for what, actual, expected in (
         ("encoder", theirs.encoders[modality], ours.encoders[modality]),
         ("input", theirs.inputs[modality], ours.inputs[modality]),
         ("classifier", theirs.classes, ours.classes if classifier else theirs.classes),
     ):
-        if found != wanted:
+        if actual != expected:
             raise ModelError(
-                f"{folder}: {what} of {modality} is {found}, the model needs {wanted}; run pretrain again"
+                f"{folder}: {what} of {modality} is {actual}, the model needs {expected}; run pretrain again"
                 + (", or train a new head: --set train.head=new" if what == "classifier" else "")
             )
     model.encoder(modality).load_state_dict(trained.encoder(modality).state_dict())
