@@ -152,6 +152,6 @@ def _check_evaluation(params: Params) -> None:
 
 
 def _check_name(plugins: Plugins[Any], name: str, path: str, also: Sequence[str] = ()) -> None:
-    known = sorted({*plugins.names(), *also})
-    if name not in known:
-        raise ParamsError(f"{path}: {plugins.kind} '{name}' does not exist; {nearest(name, known)}")
+    names = sorted({*plugins.names(), *also})
+    if name not in names:
+        raise ParamsError(f"{path}: {plugins.kind} '{name}' does not exist; {nearest(name, names)}")
