@@ -38,8 +38,8 @@ def published(method: Given) -> None:
     for number in class_of(method).card.published:
         expect(1 < number.value <= 100, what, "percent", number.value)
         expect(number.joint is None or 1 < number.joint <= 100, what, "percent", number.joint)
-        told = (number.data, number.backbone, number.protocol, number.source, number.evidence)
-        expect(all(told), what, "data, backbone, protocol, source and evidence", told)
+        origin = (number.data, number.backbone, number.protocol, number.source, number.evidence)
+        expect(all(origin), what, "data, backbone, protocol, source and evidence", origin)
 
 
 def preset(method: Given, key: str) -> None:

@@ -21,10 +21,10 @@ def passes(method: Given, options: Options, folder: Path, promised: Passes, extr
     what = f"{subject(method, options)}, samples that an encoder sees in a step"
     for whole, seen in counted(method, options, folder):
         for modality, pair in seen.items():
-            for found, times in zip(pair, promised, strict=True):
+            for count, times in zip(pair, promised, strict=True):
                 least = whole * times
-                good = least <= found <= least + extra
-                expect(good, f"{what}, {modality}", f"{least:g} to {least + extra:g}", found)
+                good = least <= count <= least + extra
+                expect(good, f"{what}, {modality}", f"{least:g} to {least + extra:g}", count)
 
 
 def counted(

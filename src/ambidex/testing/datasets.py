@@ -99,8 +99,8 @@ def refused(cls: type[Dataset], options: Options | None, seed: int, what: str) -
 
 def _comparable(listing: Listing) -> tuple[object, ...]:
     """All of it but for where the files lie, and where a row was read."""
-    told = [astuple(row)[:-1] for row in listing.rows]
-    return told, listing.modalities, listing.classes, listing.protocol, listing.truth, listing.extras
+    rows = [astuple(row)[:-1] for row in listing.rows]
+    return rows, listing.modalities, listing.classes, listing.protocol, listing.truth, listing.extras
 
 
 def _content(place: Path | None) -> dict[str, str]:

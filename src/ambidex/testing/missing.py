@@ -20,8 +20,8 @@ SPOILT = 201
 def all_present(method: Given, options: Options, folder: Path) -> None:
     """On samples that could lack modalities and lack none it trains as on others, bit for bit."""
     expected = trained(method, options, folder / "plain", lacking=None)
-    found = trained(method, options, folder / "whole", lacking=False)
-    expect_same(f"{subject(method, options)}, nothing is missing", state(found), state(expected))
+    actual = trained(method, options, folder / "whole", lacking=False)
+    expect_same(f"{subject(method, options)}, nothing is missing", state(actual), state(expected))
 
 
 def absent_content(method: Given, options: Options, folder: Path) -> None:

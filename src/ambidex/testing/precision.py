@@ -24,9 +24,9 @@ CPU = torch.device("cpu")
 def coefficients(method: Given, options: Options, folder: Path, discrete: tuple[str, ...] = ()) -> None:
     """In bf16 it logs nearly the numbers of float32; `discrete`: beginnings of names that are not continuous."""
     expected = _logged(folder / "32", method, options, "32")
-    found = _logged(folder / "bf16", method, options, "bf16")
+    actual = _logged(folder / "bf16", method, options, "bf16")
     what = f"{subject(method, options)}, bf16"
-    for one, other in zip_longest(found, expected):
+    for one, other in zip_longest(actual, expected):
         same = one is not None and other is not None and one[:2] == other[:2]
         expect(same, what, f"the log of float32, {other}", one)
         if not one[1].startswith(discrete or ("\n",)):
@@ -120,16 +120,16 @@ def _engine(folder: Path, method: Given, options: Options, **settings: Any) -> E
 def _logged(folder: Path, method: Given, options: Options, precision: str) -> list[tuple[int, str, float]]:
     """All that the method logs, in order; at a rate at which weights hardly move."""
     trained = _engine(folder, method, options, precision=precision, learning_rate=1e-6)
-    found: list[tuple[int, str, float]] = []
+    entries: list[tuple[int, str, float]] = []
 
     def log(name: str, value: float | Tensor) -> None:
         low = isinstance(value, Tensor) and value.dtype in LOW
         expect(not low, f"{subject(method, options)}, logs {name}", "float32", "half precision")
-        found.append((trained.state.number, name, float(value)))
+        entries.append((trained.state.number, name, float(value)))
 
     replaced(trained, _log=log)
     trained.fit()
-    return found
+    return entries
 
 
 def _numbers(value: Any) -> Iterator[Tensor | float]:

@@ -55,8 +55,8 @@ def active(method: Given, options: Options, folder: Path) -> None:
     expect_same(f"{what}, before training", started, {key: initial[key] for key in shared})
     reference.fit()
     trained.fit()
-    expected, found = reference.model.state_dict(), trained.model.state_dict()
-    differs = not all(torch.equal(found[key], expected[key]) for key in shared)
+    expected, actual = reference.model.state_dict(), trained.model.state_dict()
+    differs = not all(torch.equal(actual[key], expected[key]) for key in shared)
     expect(differs, f"{what}, active", "other weights than joint training's", "the same, bit for bit")
 
 
