@@ -36,7 +36,7 @@ class Needs:
     ) -> None:
         """Raise ModelError with one line: what the method `name` needs, what was found, and what would do.
 
-        `frozen`: the encoders stand still; `known`: what every method needs, by name.
+        `frozen`: the encoders stand still; `methods`: what every method needs, by name.
         """
         for complaint in self._complaints(architecture, methods):
             raise ModelError(f"method {name}: {complaint}")

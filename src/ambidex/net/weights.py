@@ -38,7 +38,7 @@ def fill(module: nn.Module, weights: Mapping[str, Tensor], path: Path, hint: str
 def check_headers(
     expected: Mapping[str, Tensor], headers: Mapping[str, Header], path: Path, hint: str
 ) -> None:
-    """Raise ModelError naming the first tensor of `expected` (a state_dict) that `found` in `path` does not fit."""
+    """Raise ModelError naming the first tensor of `expected` (a state_dict) that `headers` of `path` do not fit."""
     for name, tensor in expected.items():
         if name not in headers:
             raise ModelError(f"{path}: tensor '{name}' is missing; {hint}")
