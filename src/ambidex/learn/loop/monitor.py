@@ -136,13 +136,13 @@ class FiniteGuard:
             self._stop("of validation", f"after epoch {epoch + 1}")
 
     def _stop(self, term: str, where: str) -> None:
-        kept = (
+        hint = (
             "no checkpoint was written yet"
             if self.saved_epoch is None
             else f"the last good checkpoint is of epoch {self.saved_epoch + 1} in {self.folder}"
         )
         raise TrainingError(
-            f"loss {term} is not finite {where}; {kept}; try a smaller learning rate or clip_norm"
+            f"loss {term} is not finite {where}; {hint}; try a smaller learning rate or clip_norm"
         )
 
 

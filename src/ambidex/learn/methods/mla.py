@@ -122,9 +122,9 @@ class MLA(Method):
     def _take_in(self, step: Step) -> None:
         ((name, feature),) = step.features.items()
         mean = step.global_sum(feature.float().sum(dim=0, keepdim=True)) / step.whole
-        seen = head(step.run).common(name, mean).squeeze(0)
+        common = head(step.run).common(name, mean).squeeze(0)
         alpha = self.config.alpha ** (1 + self.batch / step.run.steps)
-        self.projector = least_squares(self.projector, seen.to(self.projector.dtype), alpha)
+        self.projector = least_squares(self.projector, common.to(self.projector.dtype), alpha)
         if self.config.projection == "owm_fnorm":
             self.projector /= self.projector.norm()
 

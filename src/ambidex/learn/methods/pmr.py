@@ -185,7 +185,7 @@ def balanced_part(labels: Tensor, fraction: float, draws: Tensor) -> Tensor:
     order = order[labels[order].argsort(stable=True)]  # by class, within it by draw
     counts = labels.bincount()
     firsts = counts.cumsum(0) - counts
-    wanted = (counts * fraction).round().clamp_min(1)
+    sizes = (counts * fraction).round().clamp_min(1)
     classes = labels[order]
     rank = torch.arange(len(labels)) - firsts[classes]
-    return order[rank < wanted[classes]].sort().values
+    return order[rank < sizes[classes]].sort().values
