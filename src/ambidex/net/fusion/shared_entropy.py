@@ -107,13 +107,13 @@ def entropy_weights(logits: Tensor) -> Tensor:
 def fixed_weights(config: SharedEntropy.Config, modalities: Iterable[str]) -> dict[str, float]:
     """Each weight, as `weights: fixed` uses it: they sum to 1. Raises ModelError where they fit no such modalities."""
     names = list(modalities)
-    given = config.fixed or dict.fromkeys(names, 1.0)
+    weights = config.fixed or dict.fromkeys(names, 1.0)
     if config.fixed and config.weights != "fixed":
         raise ModelError("fusion 'shared_entropy': fixed weights are given; set weights: fixed to use them")
-    if given.keys() != set(names) or min(given.values()) < 0 or sum(given.values()) <= 0:
+    if weights.keys() != set(names) or min(weights.values()) < 0 or sum(weights.values()) <= 0:
         raise ModelError(
-            f"fusion 'shared_entropy': fixed: got {given}, expected a weight of 0 or more for each of "
+            f"fusion 'shared_entropy': fixed: got {weights}, expected a weight of 0 or more for each of "
             f"{', '.join(names)}, not all 0"
         )
-    total = sum(given.values())
-    return {name: given[name] / total for name in names}
+    total = sum(weights.values())
+    return {name: weights[name] / total for name in names}
