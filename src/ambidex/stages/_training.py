@@ -85,7 +85,7 @@ def run_engine(
         store, model.modalities, augment, seed, fabric.device, fabric.global_rank, fabric.world_size
     )
     shape, stage = model.architecture.to_json(), type(section).__name__.lower()
-    chosen = {
+    choices = {
         stage: section.model_dump(mode="json"),
         "methods": options,
         "model": {key: value for key, value in shape.items() if key not in _OF_THE_DATA},
@@ -93,15 +93,15 @@ def run_engine(
         "frozen": frozen,
         "runtime": {"devices": fabric.world_size},
     }
-    origin = Origin(stage, chosen, _data(store, shape, starts or {}), running_code())
+    origin = Origin(stage, choices, _data(store, shape, starts or {}), running_code())
     folder = workplace(output, params.runtime.checkpoints, origin.key)
     if fabric.is_global_zero:
         settle(folder, origin, Progress(_begun, _words))
         sweep(folder)
     fabric.barrier()
-    given = (model, method, section, batches, fabric, folder, origin.key, frozen, split)
+    arguments = (model, method, section, batches, fabric, folder, origin.key, frozen, split)
     engine = Engine(
-        *given,
+        *arguments,
         checkpoint_minutes=params.runtime.checkpoint_minutes,
         loggers=params.runtime.loggers,
         facts=_facts(method, section, model),

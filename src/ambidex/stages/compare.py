@@ -128,8 +128,8 @@ def run_numbers(study: Study, reports: Reports) -> dict[str, Any]:
         leading = next(
             (r for r in own if r.name == study.recipe.name), next((r for r in own if r.headline), None)
         )
-        picked = {"reference": next((row for row in own if row.reference), None), "headline": leading}
-        numbers[regime] = {name: _few(row) for name, row in picked.items() if row is not None}
+        roles = {"reference": next((row for row in own if row.reference), None), "headline": leading}
+        numbers[regime] = {name: _few(row) for name, row in roles.items() if row is not None}
     return numbers
 
 

@@ -52,8 +52,8 @@ def run(cell: Cell, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     folder = _unfinished(outputs["crossfit"], params, store)
     if not (folder / CARD_FILE).exists():  # else a run was stopped while it took the folds away
         _score(cell, store, parts, folder)
-    for left in folder.glob("fold-*"):
-        shutil.rmtree(left)
+    for fold in folder.glob("fold-*"):
+        shutil.rmtree(fold)
     finish(folder, outputs["crossfit"])
     return read_metrics(outputs["crossfit"], hint=_AGAIN)
 

@@ -104,8 +104,8 @@ def _evaluation(params: Params, inputs: Paths, store: FeatureStore) -> Evaluatio
 
 def _names(section: Evaluate) -> tuple[list[str], list[str]]:
     """Allocators to fit and diagnostics to run; the reference and the headline are always among the former."""
-    wanted = list(ALLOCATORS.all()) if section.allocators is None else section.allocators
-    allocators = list(dict.fromkeys([REFERENCE, *wanted, section.allocator]))
+    choices = list(ALLOCATORS.all()) if section.allocators is None else section.allocators
+    allocators = list(dict.fromkeys([REFERENCE, *choices, section.allocator]))
     diagnostics = list(DIAGNOSTICS.all()) if section.diagnostics is None else section.diagnostics
     for key, plugins, names in (
         ("allocators", ALLOCATORS, allocators),
