@@ -22,17 +22,17 @@ def check_allocator(allocator: Given, options: Options | None = None) -> list[st
     Raises CheckError (an AssertionError) with one line. `options`: under which it is fitted, for those whose
     defaults leave few samples at the plain sum.
     """
-    given = options or {}
-    parts(allocator, given)
-    factors(allocator, given)
-    saved(allocator, given)
-    record(allocator, given)
-    repeated(allocator, given)
-    order(allocator, given)
+    settings = options or {}
+    parts(allocator, settings)
+    factors(allocator, settings)
+    saved(allocator, settings)
+    record(allocator, settings)
+    repeated(allocator, settings)
+    order(allocator, settings)
     for modalities, classes in SIZES:
-        sizes(allocator, given, modalities, classes)
+        sizes(allocator, settings, modalities, classes)
     for count in (2, 3):
-        few(allocator, given, count)
+        few(allocator, settings, count)
     return ["parts", "factors", "saved", "record", "repeated", "order", "sizes", "few"]
 
 

@@ -38,8 +38,8 @@ def check_diagnostic(diagnostic: Given, options: Options | None = None) -> list[
     """
     cls = DIAGNOSTICS.get(diagnostic) if isinstance(diagnostic, str) else diagnostic
     applied = []
-    for name, given in CASES.items():
-        evaluation = evaluated(**given)
+    for name, case in CASES.items():
+        evaluation = evaluated(**case)
         what = f"diagnostic {DIAGNOSTICS.name_of(cls)}, {name}"
         if not cls.applies(evaluation):
             continue
@@ -48,7 +48,7 @@ def check_diagnostic(diagnostic: Given, options: Options | None = None) -> list[
         first = measured(cls, evaluation, options, what)
         writable(first, what)
         expect_same(f"{what}, the evaluation after it", _tensors(evaluation), before)
-        again = measured(cls, evaluated(**given), options, what)
+        again = measured(cls, evaluated(**case), options, what)
         expect(again == first, f"{what}, again", "the same", "others")
     expect(bool(applied), f"diagnostic {DIAGNOSTICS.name_of(cls)}", f"to apply to one of {[*CASES]}", "none")
     return applied
@@ -111,7 +111,7 @@ def _tensors(evaluation: Evaluation) -> dict[str, Tensor]:
     """All that an evaluation holds, by name, as it is now."""
     tensors = {f"model.{name}": value.clone() for name, value in evaluation.model.state_dict().items()}
     for split, outputs in evaluation.splits.items():
-        named = {"labels": outputs.labels, "logits": outputs.logits, **dict(outputs.features)}
-        named |= {f"z.{m}": z for m, z in outputs.contributions.items()}
-        tensors |= {f"{split}.{name}": value.clone() for name, value in named.items()}
+        parts = {"labels": outputs.labels, "logits": outputs.logits, **dict(outputs.features)}
+        parts |= {f"z.{m}": z for m, z in outputs.contributions.items()}
+        tensors |= {f"{split}.{name}": value.clone() for name, value in parts.items()}
     return tensors

@@ -24,14 +24,14 @@ def check_encoder(encoder: Given, options: Options | None = None) -> list[str]:
 
     Raises CheckError (an AssertionError) with one line.
     """
-    taken = [spec for spec in SPECS if takes(encoder, spec, options)]
-    expect(bool(taken), _what(encoder), f"one that takes a {' or '.join(s.kind for s in SPECS)}", "refusals")
-    for spec in taken:
+    specs = [spec for spec in SPECS if takes(encoder, spec, options)]
+    expect(bool(specs), _what(encoder), f"one that takes a {' or '.join(s.kind for s in SPECS)}", "refusals")
+    for spec in specs:
         feature(build(encoder, spec, options), what := f"{_what(encoder)}, {spec.kind} {[*spec.shape]}", spec)
         tokens(build(encoder, spec, options), what, spec)
         reduced(build(encoder, spec, options), what, spec)
         saved(encoder, spec, options)
-    return [spec.kind for spec in taken]
+    return [spec.kind for spec in specs]
 
 
 def build(encoder: Given, spec: InputSpec, options: Options | None = None) -> Encoder:

@@ -79,14 +79,14 @@ def _watch(trained: Engine, method: Given, options: Options) -> list[int]:
     step, gradients = trained.method.step, trained.method.gradients
     edits: list[int] = []
 
-    def watched_gradients(given: Step) -> None:
+    def watched_gradients(current: Step) -> None:
         clean = all(torch.isfinite(p.grad).all() for p in trained.model.parameters() if p.grad is not None)
         expect(bool(clean), f"{what}, `gradients`", "finite gradients", "NaN or infinity")
         edits.append(trained.state.number)
-        gradients(given)
+        gradients(current)
 
-    def watched_step(given: Step) -> None:
-        step(given)
+    def watched_step(current: Step) -> None:
+        step(current)
         if trained.state.number == 0:
             same = all(torch.equal(p, w) for p, w in zip(trained.model.parameters(), weights, strict=True))
             expect(same, what, "the weights that it had before", "others")

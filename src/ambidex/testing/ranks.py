@@ -44,9 +44,9 @@ def job(method: str, options: Options, accumulate: int = 1) -> Job:
 def micro_batches(method: Given, options: Options, folder: Path) -> None:
     """Two micro-batches a step train as the whole batch does."""
     modalities = THREE[: class_of(method).needs.max_modalities or 3]
-    given = {"name": method, "options": options, "modalities": modalities}
+    task = {"name": method, "options": options, "modalities": modalities}
     whole, parts = (
-        train(folder / str(n), given | {"optimisation": {"accumulate": n, "batch_size": BATCH}})
+        train(folder / str(n), task | {"optimisation": {"accumulate": n, "batch_size": BATCH}})
         for n in (1, 2)
     )
     expect_near(f"{subject(method, options)}, in micro-batches", parts, whole)
