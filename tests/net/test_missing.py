@@ -141,12 +141,12 @@ REFUSED = ("amco", "greedy", "mla")
 def test_methods_say_whether_they_can(name: str):
     shape = replace(ground.architecture(("audio", "visual")), fill="zero")
     if name not in REFUSED:
-        METHODS.get(name).needs.check(name, shape, frozen=False, known=known_needs())
+        METHODS.get(name).needs.check(name, shape, frozen=False, methods=known_needs())
         return
     others = ", ".join(other for other in METHODS.own() if other not in REFUSED)
     reason = f"needs samples that have every modality, and some lack one; methods for such: {others}"
     with pytest.raises(ModelError, match=rf"^method {name}: {reason}"):
-        METHODS.get(name).needs.check(name, shape, frozen=False, known=known_needs())
+        METHODS.get(name).needs.check(name, shape, frozen=False, methods=known_needs())
 
 
 def test_encoders_that_exchange_need_all_modalities():

@@ -67,14 +67,14 @@ def fit_unimodal_probes(evaluation: Evaluation) -> dict[str, Probe]:
     """Probes on the features of the unimodally trained encoders, where the evaluation was given them."""
     labels = {name: split.labels for name, split in evaluation.splits.items()}
     count, groups = len(evaluation.classes), evaluation.train.groups
-    found = {}
+    probes = {}
     for m, unimodal in evaluation.unimodal.items():
         features = {
             name: features_of({m: Encoded(h, present=evaluation.splits[name].present.get(m))})
             for name, h in unimodal.features.items()
         }
-        found[m] = fit_own_probe(features, m, labels, count, groups)
-    return found
+        probes[m] = fit_own_probe(features, m, labels, count, groups)
+    return probes
 
 
 def _fit(features: dict[str, Tensor], evaluation: Evaluation) -> Probe:

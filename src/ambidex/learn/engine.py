@@ -276,9 +276,9 @@ class Engine:
 
     def _train_mode(self, phase: Phase) -> None:
         self.model.train()
-        wanted = {id(p) for p in (self.trained if phase.trains is None else phase.trains)}
+        trainable = {id(p) for p in (self.trained if phase.trains is None else phase.trains)}
         for parameter in self.trained:
-            parameter.requires_grad_(id(parameter) in wanted)
+            parameter.requires_grad_(id(parameter) in trainable)
         for name in self.model.modalities:
             if not any(parameter.requires_grad for parameter in self.model.own(name)):
                 self.model.encoder(name).eval()
@@ -288,10 +288,10 @@ class Engine:
             self.monitor.points({f"method/{name}": value}, self.state.number)
 
     def _select(self, values: dict[str, float]) -> None:
-        found = candidate(self.params.selection, values, self.run.epoch)
-        self.guard.check_score(found["nll"], self.run.epoch)
-        if not self.state.best or found["score"] > self.state.best["score"]:
-            self.state.best = found
+        contender = candidate(self.params.selection, values, self.run.epoch)
+        self.guard.check_score(contender["nll"], self.run.epoch)
+        if not self.state.best or contender["score"] > self.state.best["score"]:
+            self.state.best = contender
             if self.ranks.first:
                 save_best(self.model, self.folder)
 
@@ -311,18 +311,18 @@ class Engine:
         self.timer.set()
         self.guard.saved_epoch = self.run.epoch
         if self.ranks.first:
-            kept = self.state.to_checkpoint(self.fingerprint, epoch, ranks)
+            checkpoint = self.state.to_checkpoint(self.fingerprint, epoch, ranks)
             self.monitor.flush()
-            save_checkpoint(self.folder, kept)
+            save_checkpoint(self.folder, checkpoint)
 
     def _resume(self) -> int:
         """Go back to where the checkpoint was made, if there is one. Returns the epoch to go on in."""
-        kept = load_checkpoint(self.folder, self.fingerprint)
-        if kept is None:
+        checkpoint = load_checkpoint(self.folder, self.fingerprint)
+        if checkpoint is None:
             return 0
         source = Source(str(self.folder / CHECKPOINT_FILE), TrainingError, "delete it to start over")
         with fitting(source, "a checkpoint of this run"):
-            epoch = self.state.restore(kept, self.ranks.rank, self.fabric.device)
+            epoch = self.state.restore(checkpoint, self.ranks.rank, self.fabric.device)
         self.guard.saved_epoch = epoch - (not self.state.done)
         return epoch
 
@@ -330,8 +330,8 @@ class Engine:
         load_weights(self.model, self.folder / BEST_FILE)
         self.ranks.wait()  # the first rank is about to move the folder
         self.model.cpu().eval()
-        chosen = {key: value for key, value in self.state.best.items() if key != "score"}
-        return chosen | {"steps": self.state.number, "seconds": self.clock.seconds}
+        best = {key: value for key, value in self.state.best.items() if key != "score"}
+        return best | {"steps": self.state.number, "seconds": self.clock.seconds}
 
 
 def _note(values: dict[str, float]) -> str:

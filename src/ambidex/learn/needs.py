@@ -32,13 +32,13 @@ class Needs:
     """encoders that train, in a few words what it does to them alone; empty: it has something to do without"""
 
     def check(
-        self, name: str, architecture: "Architecture", frozen: bool, known: Mapping[str, "Needs"]
+        self, name: str, architecture: "Architecture", frozen: bool, methods: Mapping[str, "Needs"]
     ) -> None:
         """Raise ModelError with one line: what the method `name` needs, what was found, and what would do.
 
-        `frozen`: the encoders stand still; `known`: what every method needs, by name.
+        `frozen`: the encoders stand still; `methods`: what every method needs, by name.
         """
-        for complaint in self._complaints(architecture, known):
+        for complaint in self._complaints(architecture, methods):
             raise ModelError(f"method {name}: {complaint}")
         if frozen and self.trained:
             raise ModelError(
@@ -49,23 +49,23 @@ class Needs:
         """Whether it works on so many modalities."""
         return self.min_modalities <= count and (self.max_modalities is None or count <= self.max_modalities)
 
-    def _complaints(self, architecture: "Architecture", known: Mapping[str, "Needs"]) -> Iterator[str]:
+    def _complaints(self, architecture: "Architecture", methods: Mapping[str, "Needs"]) -> Iterator[str]:
         """What is missing: what is needed, what was found, what would do."""
         count, fusion = len(architecture.encoders), architecture.fusion.name
         if not self.takes(count):
             least, most = self.min_modalities, self.max_modalities
             at_most = f"works on {most}" if least == most else f"works on at most {most}"
             limit = f"needs at least {least}" if count < least else at_most
-            takers = [name for name, needs in known.items() if needs.takes(count)]
-            found = f"the model has {count} ({', '.join(architecture.encoders)})"
-            yield f"{limit} modalities, {found}; methods for {count}: {', '.join(takers)}"
+            takers = [name for name, needs in methods.items() if needs.takes(count)]
+            fact = f"the model has {count} ({', '.join(architecture.encoders)})"
+            yield f"{limit} modalities, {fact}; methods for {count}: {', '.join(takers)}"
         if self.additive_head and not FUSIONS.get(fusion).additive:
             yield (
                 f"needs contributions that sum to the logits, fusion '{fusion}' has none; "
                 "use fusion concat, sum or shared"
             )
         if architecture.fill is not None and not self.missing:
-            others = ", ".join(name for name, needs in known.items() if needs.missing)
+            others = ", ".join(name for name, needs in methods.items() if needs.missing)
             yield f"needs samples that have every modality, and some lack one; methods for such: {others}"
         if self.pooled and FUSIONS.get(fusion).reads_tokens:
             yield f"{self.pooled}, and fusion '{fusion}' reads tokens; use fusion concat, sum, shared, gated or film"

@@ -13,14 +13,14 @@ from ambidex.configuration.params import Runtime
 
 def device(runtime: Runtime) -> torch.device:
     """The device for evaluation. Raises ParamsError where the asked-for accelerator is not there."""
-    wanted = runtime.accelerator
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted == "cuda" and not torch.cuda.is_available():
+    accelerator = runtime.accelerator
+    if accelerator == "auto":
+        accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    if accelerator == "cuda" and not torch.cuda.is_available():
         raise ParamsError("runtime.accelerator: got 'cuda', but torch sees no CUDA device; use auto or cpu")
-    if wanted == "mps" and not torch.backends.mps.is_available():
+    if accelerator == "mps" and not torch.backends.mps.is_available():
         raise ParamsError("runtime.accelerator: got 'mps', but torch sees no such device; use auto or cpu")
-    return torch.device(wanted)
+    return torch.device(accelerator)
 
 
 _PROCESSES_PER_CORE = 8

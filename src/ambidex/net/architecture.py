@@ -98,6 +98,6 @@ class Architecture:
 
 def _earlier(value: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The additions of a model.json that has a key for each idea: what it says by `heads`, `exchange` ..."""
-    found: list[Mapping[str, Any]] = [{"name": "own_heads"}] if value.get("heads") else []
-    found += [{"name": "category_weights"}] if value.get("category_weights") else []
-    return found + ([value["exchange"]] if value.get("exchange") else [])
+    additions: list[Mapping[str, Any]] = [{"name": "own_heads"}] if value.get("heads") else []
+    additions += [{"name": "category_weights"}] if value.get("category_weights") else []
+    return additions + ([value["exchange"]] if value.get("exchange") else [])

@@ -29,8 +29,8 @@ class Attention(nn.Module):
         if real is not None:
             scores = scores.masked_fill(~real[:, None, None], torch.finfo(scores.dtype).min)
         mixed: Tensor = self.dropout(scores.softmax(-1)).to(value.dtype) @ value
-        found: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
-        return found
+        output: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        return output
 
 
 class Block(nn.Module):
@@ -50,8 +50,8 @@ class Block(nn.Module):
         """Tokens x [B, L, D], real [B, L] bool or None -> [B, L, D]."""
         x = x + self.attention(self.norm(x), real)
         inner = self.narrow(F.gelu(self.wide(self.inner_norm(x))))
-        found: Tensor = x + self.dropout(inner)
-        return found
+        output: Tensor = x + self.dropout(inner)
+        return output
 
 
 def run_blocks(blocks: Iterable[nn.Module], x: Tensor, real: Tensor | None) -> Tensor:

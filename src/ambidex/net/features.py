@@ -22,11 +22,11 @@ def encoded(
 
     The model is on `device`; `advance` is told after each batch how many samples it had.
     """
-    given = batches(store, model.modalities, rows, batch_size, device, advance)
+    inputs = batches(store, model.modalities, rows, batch_size, device, advance)
     here = (
         {m: p.to(device) for m, p in store.presence(part).items()} for part in torch.split(rows, batch_size)
     )
-    return gathered(model.encode(x, present) for x, present in zip(given, here, strict=True))
+    return gathered(model.encode(x, present) for x, present in zip(inputs, here, strict=True))
 
 
 def batches(

@@ -93,9 +93,9 @@ class MultimodalNet(nn.Module):
 
     def encoder(self, modality: str) -> Encoder:
         """The encoder phi_m."""
-        found = self.encoders[modality]
-        assert isinstance(found, Encoder)
-        return found
+        encoder = self.encoders[modality]
+        assert isinstance(encoder, Encoder)
+        return encoder
 
     def own(self, modality: str) -> list[nn.Parameter]:
         """The parameters of one modality's encoder, by object identity, never by name."""
@@ -160,10 +160,10 @@ class MultimodalNet(nn.Module):
         resting = [part for part in parts if not len(x) or isinstance(part, _BatchNorm)]
         for part in resting:
             part.training = False
-        said = self.encoded(modality, x if len(x) else x.new_zeros(1, *x.shape[1:]))
+        output = self.encoded(modality, x if len(x) else x.new_zeros(1, *x.shape[1:]))
         for part in resting:
             part.training = True
-        return said if len(x) else said.each(lambda tensor: tensor[:0])
+        return output if len(x) else output.each(lambda tensor: tensor[:0])
 
     @property
     def classes(self) -> int:
@@ -313,8 +313,8 @@ def building(folder: Path) -> Iterator[None]:
         with fitting(source, "the description of a model"):
             yield
     except AmbidexError as error:
-        known = str(error).startswith((source.name, str(folder / WEIGHTS_FILE)))
-        raise error if known else source.wrong(str(error)) from None
+        names_file = str(error).startswith((source.name, str(folder / WEIGHTS_FILE)))
+        raise error if names_file else source.wrong(str(error)) from None
 
 
 def load_weights(module: nn.Module, path: Path, others: tuple[str, ...] = ()) -> None:

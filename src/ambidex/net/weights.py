@@ -30,23 +30,25 @@ def fill(module: nn.Module, weights: Mapping[str, Tensor], path: Path, hint: str
     Raises ModelError naming the first tensor that is missing, of another type or shape, or unknown; `hint` ends
     the line.
     """
-    found = {name: Header(_name(tensor.dtype), tuple(tensor.shape)) for name, tensor in weights.items()}
-    check_headers(module.state_dict(), found, path, hint)
+    headers = {name: Header(_name(tensor.dtype), tuple(tensor.shape)) for name, tensor in weights.items()}
+    check_headers(module.state_dict(), headers, path, hint)
     module.load_state_dict(dict(weights))
 
 
-def check_headers(expected: Mapping[str, Tensor], found: Mapping[str, Header], path: Path, hint: str) -> None:
-    """Raise ModelError naming the first tensor of `expected` (a state_dict) that `found` in `path` does not fit."""
+def check_headers(
+    expected: Mapping[str, Tensor], headers: Mapping[str, Header], path: Path, hint: str
+) -> None:
+    """Raise ModelError naming the first tensor of `expected` (a state_dict) that `headers` of `path` do not fit."""
     for name, tensor in expected.items():
-        if name not in found:
+        if name not in headers:
             raise ModelError(f"{path}: tensor '{name}' is missing; {hint}")
-        if found[name].shape != tuple(tensor.shape):
-            shapes = f"{list(found[name].shape)}, expected {list(tensor.shape)}"
+        if headers[name].shape != tuple(tensor.shape):
+            shapes = f"{list(headers[name].shape)}, expected {list(tensor.shape)}"
             raise ModelError(f"{path}: tensor '{name}' has shape {shapes}; {hint}")
-        if found[name].dtype != _name(tensor.dtype):
-            kinds = f"{found[name].dtype}, expected {_name(tensor.dtype)}"
+        if headers[name].dtype != _name(tensor.dtype):
+            kinds = f"{headers[name].dtype}, expected {_name(tensor.dtype)}"
             raise ModelError(f"{path}: tensor '{name}' is of type {kinds}; {hint}")
-    if unknown := sorted(set(found) - set(expected)):
+    if unknown := sorted(set(headers) - set(expected)):
         raise ModelError(f"{path}: tensor '{unknown[0]}' is unknown; {hint}")
 
 

@@ -24,15 +24,15 @@ def load_params(path: Path, overrides: Iterable[str] = ()) -> Params:
     Raises ParamsError: file missing, not YAML, unknown key, wrong type, out of range, unknown plug-in.
     """
     raw = read_yaml(path)
-    given = list(overrides)
+    changes = list(overrides)
     alone: dict[str, Any] = {}
-    for override in given:
+    for override in changes:
         apply_override(raw, override)
         apply_override(alone, override)
     try:
         return parse_params(raw, source=str(path), overrides=alone)
     except ParamsError as error:
-        raise ParamsError(_blame(str(error), path, given)) from None
+        raise ParamsError(_blame(str(error), path, changes)) from None
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -121,9 +121,9 @@ def _check_plugins(params: Params) -> None:
 def _check_methods(params: Params) -> None:
     from ambidex.learn.method import METHODS
 
-    named = {"train.method": [params.train.method], "study.methods": params.study.methods}
-    for path, listed in named.items():
-        for label in listed:
+    choices = {"train.method": [params.train.method], "study.methods": params.study.methods}
+    for path, names in choices.items():
+        for label in names:
             if label not in params.methods:
                 _check_name(METHODS, label, path, also=list(params.methods))
     cells = {label: resolve(params, label) for label in labels(params)}
@@ -152,6 +152,6 @@ def _check_evaluation(params: Params) -> None:
 
 
 def _check_name(plugins: Plugins[Any], name: str, path: str, also: Sequence[str] = ()) -> None:
-    known = sorted({*plugins.names(), *also})
-    if name not in known:
-        raise ParamsError(f"{path}: {plugins.kind} '{name}' does not exist; {nearest(name, known)}")
+    names = sorted({*plugins.names(), *also})
+    if name not in names:
+        raise ParamsError(f"{path}: {plugins.kind} '{name}' does not exist; {nearest(name, names)}")

@@ -17,15 +17,15 @@ def outside_plugins(stage: str, work: Work) -> dict[str, str]:
     """
     if not any_outside():
         return {}
-    found = {}
+    versions = {}
     for plugins, names in _named(stage, work):
         own = plugins.own()
         for name in names:
             if name not in own:
                 plugins.get(name)
                 offer = next(offer for offer in plugins.offers() if offer.name == name)
-                found[f"{plugins.kind} {name}"] = f"{offer.distribution} {offer.code()}"
-    return found
+                versions[f"{plugins.kind} {name}"] = f"{offer.distribution} {offer.code()}"
+    return versions
 
 
 def _named(stage: str, work: Work) -> _Named:

@@ -32,11 +32,11 @@ def apply_presets(params: Params, overrides: Mapping[str, Any]) -> Params:
 def check_preset(params: Params, label: str) -> None:
     """Raise ParamsError where the method `label` has no preset of the name that is asked for."""
     where, key = _named(params, label)
-    known = _presets(params, label)
-    if not key or key in known:
+    presets = _presets(params, label)
+    if not key or key in presets:
         return
     message = f"{'.'.join(where)}: method {label} has no preset '{key}'; "
-    message += nearest(key, list(known)) if known else "it has none"
+    message += nearest(key, list(presets)) if presets else "it has none"
     if where[0] == "train":
         message += f"; without: methods.{label}.train.preset: null"
     raise ParamsError(message)
@@ -97,7 +97,7 @@ def _merged(preset: Preset, params: Params, label: str, overrides: Mapping[str, 
 
 def _block(values: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
     """What stands at a path; nothing where that is no block."""
-    found: Any = values
+    block: Any = values
     for key in path:
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found if isinstance(found, Mapping) else {}
+        block = block.get(key) if isinstance(block, Mapping) else None
+    return block if isinstance(block, Mapping) else {}

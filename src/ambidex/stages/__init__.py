@@ -84,5 +84,5 @@ def sources(stage: str, work: "Work", inputs: Paths) -> Paths:
 
     params = given_by(work)
     section, _, key = TABLE[stage].source.partition(".")
-    named = getattr(getattr(params, section), key) if section else ""
-    return {"source": source} if named and (source := Path(named).expanduser()).exists() else inputs
+    location = getattr(getattr(params, section), key) if section else ""
+    return {"source": source} if location and (source := Path(location).expanduser()).exists() else inputs

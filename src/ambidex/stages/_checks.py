@@ -26,16 +26,16 @@ def fitting_model(folder: Path, store: FeatureStore) -> MultimodalNet:
     model = load_model(folder)
     file = folder / MODEL_FILE
     start = f"{file}: model file of another architecture"
-    for name, given in model.architecture.inputs.items():
+    for name, spec in model.architecture.inputs.items():
         if name not in store.inputs:
             raise ModelError(f"{start}: needs modality '{name}', the store has {', '.join(store.modalities)}")
-        found = store.inputs[name]
-        here, there = (given.kind, list(given.shape)), (found.kind, list(found.shape))
+        store_spec = store.inputs[name]
+        here, there = (spec.kind, list(spec.shape)), (store_spec.kind, list(store_spec.shape))
         if here != there:
             raise ModelError(f"{start}: '{name}' is {here[0]} {here[1]}, in the store {there[0]} {there[1]}")
     if model.architecture.classes != store.classes:
-        own, known = len(model.architecture.classes), len(store.classes)
-        raise ModelError(f"{start}: its {own} classes are not the store's {known}, or in another order")
+        own, theirs = len(model.architecture.classes), len(store.classes)
+        raise ModelError(f"{start}: its {own} classes are not the store's {theirs}, or in another order")
     trained_on = describe(folder).get("features")
     if trained_on is not None and trained_on != store.fingerprint:
         raise ModelError(

@@ -25,8 +25,8 @@ def _methods(cell: Cell) -> set[str]:
 
 def _kinds(work: Work) -> set[str]:
     """Kinds that make a tensor of the same name share all that is done with it: each of them may be asked."""
-    made = {kind.tensor for kind in given_by(work).extract.kinds.values()}
-    return {name for name, kind in KINDS.all().items() if kind.tensor in made}
+    tensors = {kind.tensor for kind in given_by(work).extract.kinds.values()}
+    return {name for name, kind in KINDS.all().items() if kind.tensor in tensors}
 
 
 def _encoders(work: Work) -> set[str]:

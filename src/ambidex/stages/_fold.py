@@ -56,7 +56,7 @@ def score_fold(cell: Cell, store: FeatureStore, rows: Tensor, number: int, place
     held = seen[HELD]
     fold = torch.full((len(rows),), number, dtype=torch.int64)
     held_out = HeldOut(model.modalities, held.labels, held.groups, sources)
-    told = {
+    metrics = {
         "samples": len(rows),
         "accuracy": accuracy(held.logits, held.labels),
         "train_samples": len(others),
@@ -64,7 +64,7 @@ def score_fold(cell: Cell, store: FeatureStore, rows: Tensor, number: int, place
     }
     with whole_folder(place) as folder:
         write_cross_fitted(folder, CrossFitted(held_out, held.sample_ids, fold, store.classes))
-        write_json(folder / FOLD_FILE, told)
+        write_json(folder / FOLD_FILE, metrics)
     shutil.rmtree(work)
 
 

@@ -36,16 +36,16 @@ def cross_fitted(params: Params, inputs: Paths, store: FeatureStore, card: dict[
 
 
 def _check_origin(folder: Path, store: FeatureStore, card: dict[str, Any]) -> None:
-    made = read_card(folder, hint="run crossfit again") if (folder / CARD_FILE).exists() else {}
-    if made.get("stage") != "crossfit":
+    origin = read_card(folder, hint="run crossfit again") if (folder / CARD_FILE).exists() else {}
+    if origin.get("stage") != "crossfit":
         raise DataError(f"{folder}: is not an output of crossfit; allocators are fitted on no other samples")
-    if made.get("features") != store.fingerprint:
+    if origin.get("features") != store.fingerprint:
         raise DataError(
             f"{folder}: was made from another feature store than {store.path}; run crossfit again"
         )
     for key in _CELL:
-        if key in card and made.get(key) != card[key]:
+        if key in card and origin.get(key) != card[key]:
             raise DataError(
-                f"{folder}: was made for {key} {made.get(key)}, the model is of {key} {card[key]}; name the one "
+                f"{folder}: was made for {key} {origin.get(key)}, the model is of {key} {card[key]}; name the one "
                 "that belongs to it"
             )

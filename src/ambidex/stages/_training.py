@@ -85,7 +85,7 @@ def run_engine(
         store, model.modalities, augment, seed, fabric.device, fabric.global_rank, fabric.world_size
     )
     shape, stage = model.architecture.to_json(), type(section).__name__.lower()
-    chosen = {
+    choices = {
         stage: section.model_dump(mode="json"),
         "methods": options,
         "model": {key: value for key, value in shape.items() if key not in _OF_THE_DATA},
@@ -93,15 +93,15 @@ def run_engine(
         "frozen": frozen,
         "runtime": {"devices": fabric.world_size},
     }
-    origin = Origin(stage, chosen, _data(store, shape, starts or {}), running_code())
+    origin = Origin(stage, choices, _data(store, shape, starts or {}), running_code())
     folder = workplace(output, params.runtime.checkpoints, origin.key)
     if fabric.is_global_zero:
         settle(folder, origin, Progress(_begun, _words))
         sweep(folder)
     fabric.barrier()
-    given = (model, method, section, batches, fabric, folder, origin.key, frozen, split)
+    arguments = (model, method, section, batches, fabric, folder, origin.key, frozen, split)
     engine = Engine(
-        *given,
+        *arguments,
         checkpoint_minutes=params.runtime.checkpoint_minutes,
         loggers=params.runtime.loggers,
         facts=_facts(method, section, model),
@@ -194,8 +194,8 @@ def deliver(
     if not first_rank():
         return
     save_model(model, folder, features=store.fingerprint, extract=store.info.get("extract"))
-    known = {key: store.info[key] for key in ("protocol", "leaky") if key in store.info}
-    write_records(folder, stage, params, metrics, features=store.fingerprint, **known, **facts)
+    protocol = {key: store.info[key] for key in ("protocol", "leaky") if key in store.info}
+    write_records(folder, stage, params, metrics, features=store.fingerprint, **protocol, **facts)
     finish(folder, output, leave=(CHECKPOINT_FILE, BEST_FILE))
 
 
@@ -211,14 +211,14 @@ def load_encoder(model: MultimodalNet, modality: str, folder: Path, *, classifie
     if modality not in trained.modalities:
         raise ModelError(f"{folder}: holds an encoder of {', '.join(trained.modalities)}, not of {modality}")
     ours, theirs = model.architecture, trained.architecture
-    for what, found, wanted in (
+    for what, actual, expected in (
         ("encoder", theirs.encoders[modality], ours.encoders[modality]),
         ("input", theirs.inputs[modality], ours.inputs[modality]),
         ("classifier", theirs.classes, ours.classes if classifier else theirs.classes),
     ):
-        if found != wanted:
+        if actual != expected:
             raise ModelError(
-                f"{folder}: {what} of {modality} is {found}, the model needs {wanted}; run pretrain again"
+                f"{folder}: {what} of {modality} is {actual}, the model needs {expected}; run pretrain again"
                 + (", or train a new head: --set train.head=new" if what == "classifier" else "")
             )
     model.encoder(modality).load_state_dict(trained.encoder(modality).state_dict())

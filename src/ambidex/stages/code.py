@@ -52,7 +52,7 @@ def code_fingerprint(stage: str, work: "Work") -> str:
     from ambidex.stages._chosen import chosen
 
     names = chosen(work, TABLE[stage].chosen)
-    own = _fingerprint(stage, tuple((package, tuple(sorted(found))) for package, found in names.items()))
+    own = _fingerprint(stage, tuple((package, tuple(sorted(plugins))) for package, plugins in names.items()))
     outside = outside_plugins(stage, work)
     return digest([own, outside])[:16] if outside else own
 

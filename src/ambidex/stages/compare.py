@@ -116,7 +116,7 @@ def run_numbers(study: Study, reports: Reports) -> dict[str, Any]:
     marks = [row.tests["accuracy"]["mark"] for row in rows if row.tests]
     best = best_single(study.rows)
     power = study.power
-    found: dict[str, Any] = {
+    numbers: dict[str, Any] = {
         "rows": len(study.rows),
         "missing": len(reports.missing),
         **{mark: marks.count(mark) for mark in ("better", "worse", "same")},
@@ -128,9 +128,9 @@ def run_numbers(study: Study, reports: Reports) -> dict[str, Any]:
         leading = next(
             (r for r in own if r.name == study.recipe.name), next((r for r in own if r.headline), None)
         )
-        picked = {"reference": next((row for row in own if row.reference), None), "headline": leading}
-        found[regime] = {name: _few(row) for name, row in picked.items() if row is not None}
-    return found
+        roles = {"reference": next((row for row in own if row.reference), None), "headline": leading}
+        numbers[regime] = {name: _few(row) for name, row in roles.items() if row is not None}
+    return numbers
 
 
 def _few(row: Row) -> dict[str, float | None]:

@@ -52,8 +52,8 @@ def run(cell: Cell, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     folder = _unfinished(outputs["crossfit"], params, store)
     if not (folder / CARD_FILE).exists():  # else a run was stopped while it took the folds away
         _score(cell, store, parts, folder)
-    for left in folder.glob("fold-*"):
-        shutil.rmtree(left)
+    for fold in folder.glob("fold-*"):
+        shutil.rmtree(fold)
     finish(folder, outputs["crossfit"])
     return read_metrics(outputs["crossfit"], hint=_AGAIN)
 
@@ -77,11 +77,11 @@ def _one_device(cell: Cell) -> Cell:
     return replace(cell, given=cell.given.model_copy(update={"runtime": here}))
 
 
-def _report(number: int, count: int, told: dict[str, Any]) -> None:
+def _report(number: int, count: int, metrics: dict[str, Any]) -> None:
     """A line for a fold that is done."""
     print(
-        f"crossfit: fold {number + 1}/{count}: accuracy {told['accuracy']:.3f} on {told['samples']} samples held "
-        f"out, {told['train_accuracy']:.3f} on those trained on",
+        f"crossfit: fold {number + 1}/{count}: accuracy {metrics['accuracy']:.3f} on {metrics['samples']} samples held "
+        f"out, {metrics['train_accuracy']:.3f} on those trained on",
         file=sys.stderr,
     )
 
@@ -90,8 +90,8 @@ def _parts(store: FeatureStore, params: Params) -> list[Tensor]:
     """Store rows held out in each fold: whole groups, each class left with samples to train on."""
     rows, section = store.rows("train"), params.crossfit
     groups = [store.groups[i] for i in rows.tolist()]
-    found = folds(store.labels[rows].numpy(), groups, section.folds, section.seed)
-    parts = [rows[torch.from_numpy(part)] for part in found]
+    positions = folds(store.labels[rows].numpy(), groups, section.folds, section.seed)
+    parts = [rows[torch.from_numpy(part)] for part in positions]
     if len(parts) < 2:
         raise DataError(f"{store.path}: split 'train' has {len(rows)} samples, too few for 2 folds")
     for number, held in enumerate(parts):
@@ -149,8 +149,8 @@ def _words(folder: Path) -> str:
 
 def _facts(cell: Cell, store: FeatureStore) -> dict[str, Any]:
     trained = cell.train.model_dump(include={"method", "regime", "seed", "selection"})
-    known = {key: value for key, value in store.info.items() if key in ("protocol", "leaky")}
-    return {"features": store.fingerprint, **trained, **known}
+    protocol = {key: value for key, value in store.info.items() if key in ("protocol", "leaky")}
+    return {"features": store.fingerprint, **trained, **protocol}
 
 
 def _refuse_oracle(params: Params) -> None:

@@ -104,8 +104,8 @@ def _evaluation(params: Params, inputs: Paths, store: FeatureStore) -> Evaluatio
 
 def _names(section: Evaluate) -> tuple[list[str], list[str]]:
     """Allocators to fit and diagnostics to run; the reference and the headline are always among the former."""
-    wanted = list(ALLOCATORS.all()) if section.allocators is None else section.allocators
-    allocators = list(dict.fromkeys([REFERENCE, *wanted, section.allocator]))
+    choices = list(ALLOCATORS.all()) if section.allocators is None else section.allocators
+    allocators = list(dict.fromkeys([REFERENCE, *choices, section.allocator]))
     diagnostics = list(DIAGNOSTICS.all()) if section.diagnostics is None else section.diagnostics
     for key, plugins, names in (
         ("allocators", ALLOCATORS, allocators),
@@ -121,13 +121,13 @@ def _names(section: Evaluate) -> tuple[list[str], list[str]]:
 
 def _card(folder: Path) -> dict[str, Any]:
     """The run card, with the selected epoch of the metrics; empty where the model came without records."""
-    found: dict[str, Any] = {}
+    card: dict[str, Any] = {}
     if (folder / METRICS_FILE).exists():
         metrics = read_metrics(folder, error=ModelError)
-        found |= {key: value for key, value in metrics.items() if key == "epoch"}
+        card |= {key: value for key, value in metrics.items() if key == "epoch"}
     if (folder / CARD_FILE).exists():
-        found |= read_card(folder, ModelError)
-    return found
+        card |= read_card(folder, ModelError)
+    return card
 
 
 def _history(folder: Path) -> list[dict[str, str]]:
@@ -159,7 +159,7 @@ def _unimodal(
     see: Callable[[MultimodalNet, Path], dict[str, Outputs]],
 ) -> dict[str, Unimodal]:
     """The classifiers trained alone, for those modalities that have one in `folder`."""
-    found: dict[str, Unimodal] = {}
+    classifiers: dict[str, Unimodal] = {}
     for name in model.modalities:
         place = folder / name
         if not (place / MODEL_FILE).exists():
@@ -172,8 +172,10 @@ def _unimodal(
         seen = see(alone, place)
         metrics = read_metrics(place, error=ModelError) if (place / METRICS_FILE).exists() else {}
         features = {split: outputs.features[name] for split, outputs in seen.items()}
-        found[name] = Unimodal(metrics, features, {split: outputs.logits for split, outputs in seen.items()})
-    return found
+        classifiers[name] = Unimodal(
+            metrics, features, {split: outputs.logits for split, outputs in seen.items()}
+        )
+    return classifiers
 
 
 def _facts(card: dict[str, Any], store: FeatureStore, model: Path) -> dict[str, Any]:

@@ -106,9 +106,9 @@ def _all_shards(
     pending = sum(len(part.rows) for part in todo)
     _check_space(folder, pending * sample_bytes(wants))
     tasks = [(part, part.rows[k : k + TASK]) for part in todo for k in range(0, len(part.rows), TASK)]
-    chosen = params.extract
+    section = params.extract
     results = extracted(
-        [rows for _, rows in tasks], pending, wants, manifest.root, limits(chosen), chosen.workers
+        [rows for _, rows in tasks], pending, wants, manifest.root, limits(section), section.workers
     )
     with closing(results), progress("extract", pending, "clips") as advance:
         batch = Batch()
@@ -147,8 +147,8 @@ def _full_disk_explained(folder: Path, total: int) -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        written = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-        raise _disk_full(folder, total - written, shutil.disk_usage(folder).free) from None
+        size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+        raise _disk_full(folder, total - size, shutil.disk_usage(folder).free) from None
 
 
 def _disk_full(folder: Path, needed: int, free: int) -> StorageError:

@@ -32,14 +32,14 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     manifest = read_manifest(parts[0].manifest, params.modalities)
     folder = files.partial(outputs["features"])
     fresh(folder)
-    found = sorted(
+    sources = sorted(
         ((n, shard, part.folder) for part in parts for n, shard in part.shards), key=lambda one: one[0]
     )
-    for _, shard, source in found:
+    for _, shard, source in sources:
         if shard.accepted:
             name = shard.entry["file"]
             _take(files.below(source, name), files.below(folder, name), shard.entry["sha256"])
-    shards = [shard for _, shard, _ in found]
+    shards = [shard for _, shard, _ in sources]
     wants = parts[0].measured(params.extract.kinds)
     metrics = complete(folder, manifest, wants, shards, params.extract)
     data = {"fingerprint": manifest.fingerprint, **manifest.facts}

@@ -88,20 +88,20 @@ def _source(prepare: PrepareParams, dataset: type[Dataset]) -> Path | None:
 
 def _complete(listing: Listing, prepare: PrepareParams, folder: Path) -> tuple[list[Row], dict[str, Any]]:
     """The rows with every split and group filled, and what dataset.json says; all checks are made here."""
-    given, name_notes = clean_rows(listing.rows)
-    listed = None if listing.classes is None else [clean(name) for name in listing.classes]
+    samples, name_notes = clean_rows(listing.rows)
+    names = None if listing.classes is None else [clean(name) for name in listing.classes]
     check_modalities(listing.modalities)
-    check_rows(given, listed)
-    missing_counts(given, listing.modalities, prepare.allow_missing)
-    files = media_files(given, listing.root or folder)
-    named = [replace(row, group=row.group or row.sample_id) for row in given]
+    check_rows(samples, names)
+    missing_counts(samples, listing.modalities, prepare.allow_missing)
+    files = media_files(samples, listing.root or folder)
+    grouped = [replace(row, group=row.group or row.sample_id) for row in samples]
     if not (prepare.allow_shared_groups or listing.leaky):
-        check_groups([row for row in named if row.split])
-    settled = _settle(named, listing, prepare, folder, files)
+        check_groups([row for row in grouped if row.split])
+    settled = _settle(grouped, listing, prepare, folder, files)
     rows, split_notes = _split(settled, listing, prepare)
     missing = missing_counts(rows, listing.modalities, prepare.allow_missing)
     check_training(rows, missing)
-    classes = listed or class_order(row.label for row in rows)
+    classes = names or class_order(row.label for row in rows)
     class_notes = check_classes(rows, classes)
     leaky = listing.leaky or _shared_groups(rows) or crosses(rows, settled.keys)
     facts = {

@@ -53,9 +53,9 @@ def outcome(
     except ModelError as error:
         refusal = str(error)
         return "refused late" if steps or "\n" in refusal else refusal
-    found, expected = trained.model.state_dict(), _joint(encoder, frozen, epochs, fusion)
-    same = all(key in found and torch.equal(found[key], value) for key, value in expected.items())
-    moved = [key for key in found if key not in expected and not torch.equal(found[key], initial[key])]
+    weights, expected = trained.model.state_dict(), _joint(encoder, frozen, epochs, fusion)
+    same = all(key in weights and torch.equal(weights[key], value) for key, value in expected.items())
+    moved = [key for key in weights if key not in expected and not torch.equal(weights[key], initial[key])]
     return "equal" if same and not moved else "differs"  # moved: what it trains beside the joint model
 
 
@@ -68,33 +68,37 @@ def acts(
     fusion: str = "concat",
 ) -> None:
     """It differs from joint training, or refuses for a good reason: encoders without stages, frozen ones, the head."""
-    found = outcome(method, options, folder, encoder, frozen, fusion)
-    if found == "differs":
+    verdict = outcome(method, options, folder, encoder, frozen, fusion)
+    if verdict == "differs":
         return
     regime = "frozen" if frozen else "trained"
     what = f"{subject(method, options)}, encoder {encoder} {regime}, fusion {fusion}"
     name = METHODS.name_of(class_of(method))
     refusal = f"method {name}: "
-    expect(found.startswith(refusal), what, f"other weights than joint training's, or '{refusal}...'", found)
+    expect(
+        verdict.startswith(refusal), what, f"other weights than joint training's, or '{refusal}...'", verdict
+    )
     other_head = () if fusion == "concat" else (FUSION, "or fusion concat")
     allowed = (STAGES, *([FROZEN] if frozen else []), *other_head)
-    expect(any(reason in found for reason in allowed), what, f"one of {allowed}", found)
+    expect(any(reason in verdict for reason in allowed), what, f"one of {allowed}", verdict)
 
 
 def waits(method: Given, options: Options, folder: Path, epochs: int = 2) -> None:
     """With options under which it waits for `epochs`: so long it is joint training, to the bit, and no longer."""
     what = f"{subject(method, options)}, waits"
-    said = make_method(method, options).waits()
-    expect(said == epochs, what, f"{epochs} epochs", said)
+    delay = make_method(method, options).waits()
+    expect(delay == epochs, what, f"{epochs} epochs", delay)
     for length, same in ((epochs, True), (epochs + 1, False)):
         trained = _trained(folder / str(length), method, options, "small_cnn", False, "concat", length)
         trained.fit()
-        joint, found = _joint("small_cnn", False, length), trained.model.state_dict()
+        joint, weights = _joint("small_cnn", False, length), trained.model.state_dict()
         if same:
-            expect_same(f"{what}, {length} epochs", joint, found)
+            expect_same(f"{what}, {length} epochs", joint, weights)
         else:
-            differs = not all(torch.equal(value, joint[key]) for key, value in found.items() if key in joint)
-            differs = differs or not found.keys() <= joint.keys()
+            differs = not all(
+                torch.equal(value, joint[key]) for key, value in weights.items() if key in joint
+            )
+            differs = differs or not weights.keys() <= joint.keys()
             expect(differs, f"{what}, {length} epochs", "other weights than joint training's", "the same")
 
 

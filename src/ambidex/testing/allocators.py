@@ -22,17 +22,17 @@ def check_allocator(allocator: Given, options: Options | None = None) -> list[st
     Raises CheckError (an AssertionError) with one line. `options`: under which it is fitted, for those whose
     defaults leave few samples at the plain sum.
     """
-    given = options or {}
-    parts(allocator, given)
-    factors(allocator, given)
-    saved(allocator, given)
-    record(allocator, given)
-    repeated(allocator, given)
-    order(allocator, given)
+    settings = options or {}
+    parts(allocator, settings)
+    factors(allocator, settings)
+    saved(allocator, settings)
+    record(allocator, settings)
+    repeated(allocator, settings)
+    order(allocator, settings)
     for modalities, classes in SIZES:
-        sizes(allocator, given, modalities, classes)
+        sizes(allocator, settings, modalities, classes)
     for count in (2, 3):
-        few(allocator, given, count)
+        few(allocator, settings, count)
     return ["parts", "factors", "saved", "record", "repeated", "order", "sizes", "few"]
 
 
@@ -62,15 +62,15 @@ def saved(allocator: Given, options: Options) -> None:
     fitted = fit(allocator, held, **options)
     empty = type(fitted.allocator).empty(fitted.allocator.config, 2, 3)
     empty.load_state_dict(fitted.allocator.state_dict())
-    found = {"logits": said(fitted._replace(allocator=empty), held)}
-    expect_same(f"{_what(allocator, options)}, saved and loaded", found, {"logits": said(fitted, held)})
+    actual = {"logits": said(fitted._replace(allocator=empty), held)}
+    expect_same(f"{_what(allocator, options)}, saved and loaded", actual, {"logits": said(fitted, held)})
 
 
 def record(allocator: Given, options: Options) -> Options:
     """How the fit went is JSON without NaN."""
-    found = fit(allocator, habitual(), **options).allocator.record
-    _expect_json(found, _what(allocator, options))
-    return found
+    record = fit(allocator, habitual(), **options).allocator.record
+    _expect_json(record, _what(allocator, options))
+    return record
 
 
 def repeated(allocator: Given, options: Options) -> None:
@@ -118,9 +118,9 @@ def _expect_finite(what: str, fitted: Fitted, held: HeldOut) -> None:
     expect(finite, what, "finite logits", "NaN or infinity")
 
 
-def _expect_json(found: Any, what: str) -> None:
+def _expect_json(record: Any, what: str) -> None:
     try:
-        json.dumps(found, allow_nan=False)
+        json.dumps(record, allow_nan=False)
     except (TypeError, ValueError) as error:
         expect(False, f"{what}, record", "JSON without NaN", error)
 

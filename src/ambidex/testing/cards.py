@@ -25,10 +25,10 @@ def card(method: Given) -> None:
 
 def cost(method: Given) -> None:
     """Passes are counted for any number of modalities."""
-    what, given = f"{subject(method, {})}, card.cost", class_of(method).card.cost
-    expect(bool(given.words), what, "words", "none")
+    what, cost = f"{subject(method, {})}, card.cost", class_of(method).card.cost
+    expect(bool(cost.words), what, "words", "none")
     for count in (2, 3):
-        counts = given.passes(count)
+        counts = cost.passes(count)
         expect(all(passes >= 0 for passes in counts), what, "passes of 0 or more", counts)
 
 
@@ -38,21 +38,21 @@ def published(method: Given) -> None:
     for number in class_of(method).card.published:
         expect(1 < number.value <= 100, what, "percent", number.value)
         expect(number.joint is None or 1 < number.joint <= 100, what, "percent", number.joint)
-        told = (number.data, number.backbone, number.protocol, number.source, number.evidence)
-        expect(all(told), what, "data, backbone, protocol, source and evidence", told)
+        origin = (number.data, number.backbone, number.protocol, number.source, number.evidence)
+        expect(all(origin), what, "data, backbone, protocol, source and evidence", origin)
 
 
 def preset(method: Given, key: str) -> None:
     """A preset holds parameters that there are, and says where they stand."""
     cls = class_of(method)
-    what, given = f"{subject(method, {})}, preset {key}", cls.presets[key]
+    what, preset = f"{subject(method, {})}, preset {key}", cls.presets[key]
     try:
         if isinstance(method, str):
-            plugin_config(METHODS, method, given.options, f"methods.{method}")
+            plugin_config(METHODS, method, preset.options, f"methods.{method}")
         else:
-            cls.Config.model_validate(given.options)
-        Optimisation.model_validate(given.train)
+            cls.Config.model_validate(preset.options)
+        Optimisation.model_validate(preset.train)
     except (ParamsError, ValueError) as error:
         expect(False, what, "parameters that there are", error)
-    expect(given.train.keys() <= Optimisation.model_fields.keys(), what, "keys of train", [*given.train])
-    expect(bool(given.source), what, "its source", "none")
+    expect(preset.train.keys() <= Optimisation.model_fields.keys(), what, "keys of train", [*preset.train])
+    expect(bool(preset.source), what, "its source", "none")

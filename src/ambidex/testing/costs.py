@@ -21,10 +21,10 @@ def passes(method: Given, options: Options, folder: Path, promised: Passes, extr
     what = f"{subject(method, options)}, samples that an encoder sees in a step"
     for whole, seen in counted(method, options, folder):
         for modality, pair in seen.items():
-            for found, times in zip(pair, promised, strict=True):
+            for count, times in zip(pair, promised, strict=True):
                 least = whole * times
-                good = least <= found <= least + extra
-                expect(good, f"{what}, {modality}", f"{least:g} to {least + extra:g}", found)
+                good = least <= count <= least + extra
+                expect(good, f"{what}, {modality}", f"{least:g} to {least + extra:g}", count)
 
 
 def counted(
@@ -45,14 +45,14 @@ def waits_for_nothing(method: Given, options: Options, folder: Path) -> None:
     trained = engine(folder, method, options, TWO, **settings)
     original, watched = trained.method.step, []
 
-    def step(given: Step) -> None:
+    def step(current: Step) -> None:
         replaced(trained.guard, watch=lambda number, terms: None)  # looks on a CPU alone
         if trained.state.number == 0:  # a logging step
-            original(given)
+            original(current)
             return
         watched.append(trained.state.number)
         with _Waits(f"{subject(method, options)}, a step that logs nothing"):
-            original(given)
+            original(current)
 
     replaced(trained.method, step=step)
     trained.fit()
@@ -69,10 +69,10 @@ class _Passes:
             _first_layer(trained.model.encoder(name)).register_forward_hook(self._hook(name))
         original = trained.method.step
 
-        def step(given: Step) -> None:
+        def step(current: Step) -> None:
             self.now = {m: [0, 0] for m in TWO}
-            original(given)
-            self.steps.append((given.whole, {m: (seen[0], seen[1]) for m, seen in self.now.items()}))
+            original(current)
+            self.steps.append((current.whole, {m: (seen[0], seen[1]) for m, seen in self.now.items()}))
             self.now = None
 
         replaced(trained.method, step=step)

@@ -59,10 +59,10 @@ def rows(listing: Listing, output: Path, what: str) -> None:
     """Every row is one that prepare takes, of a file that is there; what is said beside can be written."""
     expect(bool(listing.rows), what, "samples", "none")
     try:
-        given, _ = clean_rows(listing.rows)
+        samples, _ = clean_rows(listing.rows)
         check_modalities(listing.modalities)
-        check_rows(given, listing.classes)
-        media_files(given, listing.root or output)
+        check_rows(samples, listing.classes)
+        media_files(samples, listing.root or output)
     except DataError as error:
         expect(False, what, "rows that prepare takes", error)
     names = set(listing.modalities)
@@ -99,8 +99,8 @@ def refused(cls: type[Dataset], options: Options | None, seed: int, what: str) -
 
 def _comparable(listing: Listing) -> tuple[object, ...]:
     """All of it but for where the files lie, and where a row was read."""
-    told = [astuple(row)[:-1] for row in listing.rows]
-    return told, listing.modalities, listing.classes, listing.protocol, listing.truth, listing.extras
+    rows = [astuple(row)[:-1] for row in listing.rows]
+    return rows, listing.modalities, listing.classes, listing.protocol, listing.truth, listing.extras
 
 
 def _content(place: Path | None) -> dict[str, str]:

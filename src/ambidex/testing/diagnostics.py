@@ -38,8 +38,8 @@ def check_diagnostic(diagnostic: Given, options: Options | None = None) -> list[
     """
     cls = DIAGNOSTICS.get(diagnostic) if isinstance(diagnostic, str) else diagnostic
     applied = []
-    for name, given in CASES.items():
-        evaluation = evaluated(**given)
+    for name, case in CASES.items():
+        evaluation = evaluated(**case)
         what = f"diagnostic {DIAGNOSTICS.name_of(cls)}, {name}"
         if not cls.applies(evaluation):
             continue
@@ -48,7 +48,7 @@ def check_diagnostic(diagnostic: Given, options: Options | None = None) -> list[
         first = measured(cls, evaluation, options, what)
         writable(first, what)
         expect_same(f"{what}, the evaluation after it", _tensors(evaluation), before)
-        again = measured(cls, evaluated(**given), options, what)
+        again = measured(cls, evaluated(**case), options, what)
         expect(again == first, f"{what}, again", "the same", "others")
     expect(bool(applied), f"diagnostic {DIAGNOSTICS.name_of(cls)}", f"to apply to one of {[*CASES]}", "none")
     return applied
@@ -58,28 +58,28 @@ def measured(cls: type[Diagnostic], evaluation: Evaluation, options: Options | N
     """What it finds; the random state is as before."""
     state = torch.get_rng_state()
     try:
-        found = cls(cls.Config(**(options or {}))).run(evaluation)
+        diagnosis = cls(cls.Config(**(options or {}))).run(evaluation)
     except Exception as error:
         expect(False, what, "a diagnosis", f"{type(error).__name__}: {error}")
         raise
     expect(torch.equal(torch.get_rng_state(), state), what, "the random state left as it is", "another")
-    return found
+    return diagnosis
 
 
-def writable(found: Diagnosis, what: str) -> None:
+def writable(diagnosis: Diagnosis, what: str) -> None:
     """Metrics are JSON without NaN, tables are rows of the same keys, sentences are lines."""
     try:
-        json.dumps(found.metrics, allow_nan=False)
+        json.dumps(diagnosis.metrics, allow_nan=False)
     except (TypeError, ValueError) as error:
         expect(False, f"{what}, metrics", "what JSON can hold, None for what is undefined", error)
-    for name, rows in found.tables.items():
+    for name, rows in diagnosis.tables.items():
         keys = [*rows[0]] if rows else []
         for row in rows:
             expect([*row] == keys, f"{what}, table {name}", f"rows with the keys {keys}", [*row])
             nan = [key for key, value in row.items() if isinstance(value, float) and value != value]
             expect(not nan, f"{what}, table {name}", "None for what is undefined", f"NaN for {nan}")
         csv.DictWriter(io.StringIO(), keys).writerows(rows)
-    for sentence in found.sentences:
+    for sentence in diagnosis.sentences:
         expect(bool(sentence) and "\n" not in sentence, f"{what}, sentences", "lines", repr(sentence))
         expect("nan" not in sentence.split(), f"{what}, sentences", "words for what is undefined", sentence)
 
@@ -109,9 +109,9 @@ def evaluated(
 
 def _tensors(evaluation: Evaluation) -> dict[str, Tensor]:
     """All that an evaluation holds, by name, as it is now."""
-    found = {f"model.{name}": value.clone() for name, value in evaluation.model.state_dict().items()}
+    tensors = {f"model.{name}": value.clone() for name, value in evaluation.model.state_dict().items()}
     for split, outputs in evaluation.splits.items():
-        named = {"labels": outputs.labels, "logits": outputs.logits, **dict(outputs.features)}
-        named |= {f"z.{m}": z for m, z in outputs.contributions.items()}
-        found |= {f"{split}.{name}": value.clone() for name, value in named.items()}
-    return found
+        parts = {"labels": outputs.labels, "logits": outputs.logits, **dict(outputs.features)}
+        parts |= {f"z.{m}": z for m, z in outputs.contributions.items()}
+        tensors |= {f"{split}.{name}": value.clone() for name, value in parts.items()}
+    return tensors

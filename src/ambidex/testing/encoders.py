@@ -24,14 +24,14 @@ def check_encoder(encoder: Given, options: Options | None = None) -> list[str]:
 
     Raises CheckError (an AssertionError) with one line.
     """
-    taken = [spec for spec in SPECS if takes(encoder, spec, options)]
-    expect(bool(taken), _what(encoder), f"one that takes a {' or '.join(s.kind for s in SPECS)}", "refusals")
-    for spec in taken:
+    specs = [spec for spec in SPECS if takes(encoder, spec, options)]
+    expect(bool(specs), _what(encoder), f"one that takes a {' or '.join(s.kind for s in SPECS)}", "refusals")
+    for spec in specs:
         feature(build(encoder, spec, options), what := f"{_what(encoder)}, {spec.kind} {[*spec.shape]}", spec)
         tokens(build(encoder, spec, options), what, spec)
         reduced(build(encoder, spec, options), what, spec)
         saved(encoder, spec, options)
-    return [spec.kind for spec in taken]
+    return [spec.kind for spec in specs]
 
 
 def build(encoder: Given, spec: InputSpec, options: Options | None = None) -> Encoder:
@@ -80,12 +80,12 @@ def tokens(encoder: Encoder, what: str, spec: InputSpec) -> None:
     if not encoder.has_tokens:
         return
     x = batch(spec)
-    said = encoder.eval().encode(x)
-    expect_same(f"{what}, beside its tokens", {"feature": said.pooled}, {"feature": encoder(x)})
-    given, real = said.with_tokens().real_tokens()
-    right = said.tokens is not None and given.shape == (*real.shape, encoder.dim) and len(real) == len(x)
+    output = encoder.eval().encode(x)
+    expect_same(f"{what}, beside its tokens", {"feature": output.pooled}, {"feature": encoder(x)})
+    values, real = output.with_tokens().real_tokens()
+    right = output.tokens is not None and values.shape == (*real.shape, encoder.dim) and len(real) == len(x)
     expect(
-        right, f"{what}, tokens", f"[{len(x)}, L, {encoder.dim}] and a mask", [[*given.shape], [*real.shape]]
+        right, f"{what}, tokens", f"[{len(x)}, L, {encoder.dim}] and a mask", [[*values.shape], [*real.shape]]
     )
 
 
@@ -106,8 +106,8 @@ def saved(encoder: Given, spec: InputSpec, options: Options | None = None) -> No
         for parameter in second.parameters():
             parameter.add_(1)
     second.load_state_dict(first.state_dict())
-    found, expected = ({"feature": one.eval()(batch(spec))} for one in (second, first))
-    expect_same(f"{_what(encoder)}, {spec.kind}, saved and loaded", found, expected)
+    actual, expected = ({"feature": one.eval()(batch(spec))} for one in (second, first))
+    expect_same(f"{_what(encoder)}, {spec.kind}, saved and loaded", actual, expected)
 
 
 def _what(encoder: Given) -> str:

@@ -16,29 +16,29 @@ class CheckError(AssertionError):
     """A plug-in breaks the contract; the message is one line."""
 
 
-def expect(holds: bool, what: str, expected: object, found: object) -> None:
+def expect(holds: bool, what: str, expected: object, actual: object) -> None:
     """Raise CheckError unless it `holds`."""
     if not holds:
-        raise CheckError(one_line(f"{what}: expected {expected}, got {found}", 500))
+        raise CheckError(one_line(f"{what}: expected {expected}, got {actual}", 500))
 
 
-def expect_close(what: str, found: Tensor, expected: Tensor, rtol: float, atol: float) -> None:
+def expect_close(what: str, actual: Tensor, expected: Tensor, rtol: float, atol: float) -> None:
     """Raise CheckError unless both tensors have the same shape and nearly the same numbers."""
-    expect(found.shape == expected.shape, what, f"shape {[*expected.shape]}", [*found.shape])
-    apart = float((found - expected).detach().abs().max()) if found.numel() else 0.0
+    expect(actual.shape == expected.shape, what, f"shape {[*expected.shape]}", [*actual.shape])
+    apart = float((actual - expected).detach().abs().max()) if actual.numel() else 0.0
     expect(
-        torch.allclose(found, expected, rtol=rtol, atol=atol, equal_nan=True),
+        torch.allclose(actual, expected, rtol=rtol, atol=atol, equal_nan=True),
         what,
         f"a difference within {atol} + {rtol} x",
         f"one of {apart:.3g}",
     )
 
 
-def expect_same(what: str, found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+def expect_same(what: str, actual: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
     """Raise CheckError unless all that is expected is there, bit for bit; there may be more."""
     for key, value in expected.items():
-        expect(key in found, what, f"a tensor {key}", "none")
-        expect(torch.equal(found[key], value), what, f"{key} bit for bit", "another value")
+        expect(key in actual, what, f"a tensor {key}", "none")
+        expect(torch.equal(actual[key], value), what, f"{key} bit for bit", "another value")
 
 
 def replaced(thing: object, **hooks: Callable[..., Any]) -> None:

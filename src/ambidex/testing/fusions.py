@@ -68,12 +68,12 @@ def draw(dims: Mapping[str, int], batch: int = 5) -> dict[str, Tensor]:
 
 def logits(fusion: Fusion, features: Mapping[str, Tensor]) -> None:
     """Logits [B, C] that every modality moves."""
-    given = {m: h.clone().requires_grad_() for m, h in features.items()}
-    found = fusion(given)
+    inputs = {m: h.clone().requires_grad_() for m, h in features.items()}
+    output = fusion(inputs)
     rows = len(next(iter(features.values())))
-    expect(found.shape == (rows, CLASSES), _what(fusion), [rows, CLASSES], [*found.shape])
-    moves = torch.autograd.grad(found.square().sum(), list(given.values()), allow_unused=True)
-    for modality, gradient in zip(given, moves, strict=True):
+    expect(output.shape == (rows, CLASSES), _what(fusion), [rows, CLASSES], [*output.shape])
+    moves = torch.autograd.grad(output.square().sum(), list(inputs.values()), allow_unused=True)
+    for modality, gradient in zip(inputs, moves, strict=True):
         moved = gradient is not None and bool(gradient.any())
         expect(moved, f"{_what(fusion)}, feature of {modality}", "a gradient", "none")
 
@@ -107,14 +107,14 @@ def tokens(fusion: Fusion, features: Mapping[str, Tensor]) -> None:
     draws = torch.Generator().manual_seed(2)
     plain, spoilt = {}, {}
     for place, (name, h) in enumerate(features.items()):
-        given = torch.randn(len(h), 3, h.shape[1], generator=draws, dtype=h.dtype)
+        values = torch.randn(len(h), 3, h.shape[1], generator=draws, dtype=h.dtype)
         mask = torch.arange(3) < 1 + torch.arange(len(h))[:, None] % 3
         present = torch.arange(len(h)) % (2 + place) != 1
         real = mask & present[:, None]
-        plain[name] = Encoded(h, given, mask, present)
-        spoilt[name] = Encoded(h, torch.where(real[..., None], given, torch.nan), mask, present)
-    found, expected = ({"logits": fusion(EncodedFeatures(parts))} for parts in (spoilt, plain))
-    expect_same(f"{_what(fusion)}, without what is not there", found, expected)
+        plain[name] = Encoded(h, values, mask, present)
+        spoilt[name] = Encoded(h, torch.where(real[..., None], values, torch.nan), mask, present)
+    actual, expected = ({"logits": fusion(EncodedFeatures(parts))} for parts in (spoilt, plain))
+    expect_same(f"{_what(fusion)}, without what is not there", actual, expected)
 
 
 def saved(other: Fusion, fusion: Fusion, features: Mapping[str, Tensor]) -> None:
@@ -123,8 +123,8 @@ def saved(other: Fusion, fusion: Fusion, features: Mapping[str, Tensor]) -> None
         for parameter in other.parameters():
             parameter.add_(1)
     other.load_state_dict(fusion.state_dict())
-    found, expected = ({"logits": one.eval()(dict(features))} for one in (other, fusion))
-    expect_same(f"{_what(fusion)}, saved and loaded", found, expected)
+    actual, expected = ({"logits": one.eval()(dict(features))} for one in (other, fusion))
+    expect_same(f"{_what(fusion)}, saved and loaded", actual, expected)
 
 
 def _what(fusion: Fusion) -> str:
@@ -133,6 +133,6 @@ def _what(fusion: Fusion) -> str:
 
 def _contributions(fusion: Fusion, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Of a fusion that calls itself additive."""
-    found = fusion.contributions(dict(features))
-    expect(found is not None, f"{_what(fusion)}, contributions", "[B, C] per modality", found)
-    return found or {}
+    contributions = fusion.contributions(dict(features))
+    expect(contributions is not None, f"{_what(fusion)}, contributions", "[B, C] per modality", contributions)
+    return contributions or {}

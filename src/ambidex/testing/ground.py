@@ -101,9 +101,9 @@ def _ragged(x: Tensor) -> Tensor:
 def architecture(modalities: tuple[str, ...], fusion: str = "concat") -> Architecture:
     """A small encoder per modality, and the fusion."""
     inputs = {}
-    for name, given in MemoryStore(modalities).inputs.items():
+    for name, spec in MemoryStore(modalities).inputs.items():
         if name in modalities:
-            inputs[name] = given
+            inputs[name] = spec
     inputs = {name: inputs[name] for name in modalities}
     return Architecture(inputs, {m: ENCODERS[m] for m in modalities}, Choice(name=fusion), CLASSES)
 

@@ -58,9 +58,9 @@ def logged(logger: Logger, what: str, history: list[dict[str, Any]], epoch: int)
     before = _traces()
     for step in range(epoch * STEPS, (epoch + 1) * STEPS):
         values = {"loss/task": 1.0 / (step + 1), "gradient_norm/audio": 1e-30, "method/k/audio": -2.0}
-        given = copy.deepcopy(values)
-        _call(f"{what}, points", lambda v=given, s=step: logger.points(v, s))  # type: ignore[misc]
-        expect(given == values, f"{what}, points", "the values left as they are", given)
+        snapshot = copy.deepcopy(values)
+        _call(f"{what}, points", lambda v=snapshot, s=step: logger.points(v, s))  # type: ignore[misc]
+        expect(snapshot == values, f"{what}, points", "the values left as they are", snapshot)
     history.append({"epoch": epoch + 1, "train/loss/task": 0.5, "val/accuracy/fused": 0.25 * epoch})
     if epoch:  # a column more than before
         history[-1]["method/late"] = 3.0

@@ -20,8 +20,8 @@ SPOILT = 201
 def all_present(method: Given, options: Options, folder: Path) -> None:
     """On samples that could lack modalities and lack none it trains as on others, bit for bit."""
     expected = trained(method, options, folder / "plain", lacking=None)
-    found = trained(method, options, folder / "whole", lacking=False)
-    expect_same(f"{subject(method, options)}, nothing is missing", state(found), state(expected))
+    actual = trained(method, options, folder / "whole", lacking=False)
+    expect_same(f"{subject(method, options)}, nothing is missing", state(actual), state(expected))
 
 
 def absent_content(method: Given, options: Options, folder: Path) -> None:
@@ -45,9 +45,9 @@ def trained(
 ) -> Engine:
     """An engine that has trained on the memory store. `lacking`: some samples lack a modality; False: none does, and
     the store says so; None: it says nothing. `content` stands in the store where a modality is absent."""
-    given = prepared(method, options, folder, lacking, content, **optimisation)
-    given.fit()
-    return given
+    trainer = prepared(method, options, folder, lacking, content, **optimisation)
+    trainer.fit()
+    return trainer
 
 
 def prepared(
@@ -65,14 +65,14 @@ def prepared(
         torch.manual_seed(0)
         model = MultimodalNet(replace(model.architecture, fill="zero"))
     settings: dict[str, Any] = {"epochs": 2 + class_of(method).acts_from, "selection": "last"} | optimisation
-    given = engine(folder, method, options, modalities, model=model, **settings)
-    store: Any = given.batches.store
+    trainer = engine(folder, method, options, modalities, model=model, **settings)
+    store: Any = trainer.batches.store
     for place, modality in enumerate(modalities if lacking is not None else ()):
         store.present[modality] = present_of(len(store.labels), place if lacking else None)
         if content is not None:
             x = store.data[modality]
             x[~store.present[modality]] = content if x.is_floating_point() else SPOILT
-    return given
+    return trainer
 
 
 def present_of(samples: int, place: int | None) -> Tensor:

@@ -24,9 +24,9 @@ CPU = torch.device("cpu")
 def coefficients(method: Given, options: Options, folder: Path, discrete: tuple[str, ...] = ()) -> None:
     """In bf16 it logs nearly the numbers of float32; `discrete`: beginnings of names that are not continuous."""
     expected = _logged(folder / "32", method, options, "32")
-    found = _logged(folder / "bf16", method, options, "bf16")
+    actual = _logged(folder / "bf16", method, options, "bf16")
     what = f"{subject(method, options)}, bf16"
-    for one, other in zip_longest(found, expected):
+    for one, other in zip_longest(actual, expected):
         same = one is not None and other is not None and one[:2] == other[:2]
         expect(same, what, f"the log of float32, {other}", one)
         if not one[1].startswith(discrete or ("\n",)):
@@ -79,14 +79,14 @@ def _watch(trained: Engine, method: Given, options: Options) -> list[int]:
     step, gradients = trained.method.step, trained.method.gradients
     edits: list[int] = []
 
-    def watched_gradients(given: Step) -> None:
+    def watched_gradients(current: Step) -> None:
         clean = all(torch.isfinite(p.grad).all() for p in trained.model.parameters() if p.grad is not None)
         expect(bool(clean), f"{what}, `gradients`", "finite gradients", "NaN or infinity")
         edits.append(trained.state.number)
-        gradients(given)
+        gradients(current)
 
-    def watched_step(given: Step) -> None:
-        step(given)
+    def watched_step(current: Step) -> None:
+        step(current)
         if trained.state.number == 0:
             same = all(torch.equal(p, w) for p, w in zip(trained.model.parameters(), weights, strict=True))
             expect(same, what, "the weights that it had before", "others")
@@ -120,16 +120,16 @@ def _engine(folder: Path, method: Given, options: Options, **settings: Any) -> E
 def _logged(folder: Path, method: Given, options: Options, precision: str) -> list[tuple[int, str, float]]:
     """All that the method logs, in order; at a rate at which weights hardly move."""
     trained = _engine(folder, method, options, precision=precision, learning_rate=1e-6)
-    found: list[tuple[int, str, float]] = []
+    entries: list[tuple[int, str, float]] = []
 
     def log(name: str, value: float | Tensor) -> None:
         low = isinstance(value, Tensor) and value.dtype in LOW
         expect(not low, f"{subject(method, options)}, logs {name}", "float32", "half precision")
-        found.append((trained.state.number, name, float(value)))
+        entries.append((trained.state.number, name, float(value)))
 
     replaced(trained, _log=log)
     trained.fit()
-    return found
+    return entries
 
 
 def _numbers(value: Any) -> Iterator[Tensor | float]:

@@ -44,9 +44,9 @@ def job(method: str, options: Options, accumulate: int = 1) -> Job:
 def micro_batches(method: Given, options: Options, folder: Path) -> None:
     """Two micro-batches a step train as the whole batch does."""
     modalities = THREE[: class_of(method).needs.max_modalities or 3]
-    given = {"name": method, "options": options, "modalities": modalities}
+    task = {"name": method, "options": options, "modalities": modalities}
     whole, parts = (
-        train(folder / str(n), given | {"optimisation": {"accumulate": n, "batch_size": BATCH}})
+        train(folder / str(n), task | {"optimisation": {"accumulate": n, "batch_size": BATCH}})
         for n in (1, 2)
     )
     expect_near(f"{subject(method, options)}, in micro-batches", parts, whole)
@@ -55,24 +55,24 @@ def micro_batches(method: Given, options: Options, folder: Path) -> None:
 def ranks(method: str, folder: Path, count: int = 2) -> None:
     """`count` processes train the defaults and variants of an installed method as one does, to rounding."""
     jobs = [job(method, options) for options in cases(method)]
-    for given, found in zip(jobs, train_in_ranks(folder / "ranks", jobs, count), strict=True):
+    for task, weights in zip(jobs, train_in_ranks(folder / "ranks", jobs, count), strict=True):
         check_ranks(
-            f"{subject(method, given['options'])}, {count} ranks", found, train(folder / "one", given)
+            f"{subject(method, task['options'])}, {count} ranks", weights, train(folder / "one", task)
         )
 
 
-def check_ranks(what: str, found: list[Weights], whole: Weights) -> None:
+def check_ranks(what: str, weights: list[Weights], whole: Weights) -> None:
     """Raise CheckError unless all ranks have the same weights, and nearly those of `whole`."""
-    first, *others = found
+    first, *others = weights
     for other in others:
         expect_same(f"{what}, against the first", other, first)
     expect_near(what, first, whole)
 
 
-def expect_near(what: str, found: Weights, expected: Weights) -> None:
+def expect_near(what: str, actual: Weights, expected: Weights) -> None:
     """Raise CheckError where a weight is farther than DIFFERENCE from what is expected."""
-    expect(found.keys() == expected.keys(), what, [*expected], [*found])
-    apart = {name: (found[name] - value).abs().max().item() for name, value in expected.items()}
+    expect(actual.keys() == expected.keys(), what, [*expected], [*actual])
+    apart = {name: (actual[name] - value).abs().max().item() for name, value in expected.items()}
     worst = max(apart, key=lambda name: apart[name])
     expect(apart[worst] < DIFFERENCE, f"{what}, {worst}", f"a difference below {DIFFERENCE}", apart[worst])
 

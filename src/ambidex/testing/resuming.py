@@ -52,8 +52,8 @@ def resumed(method: Given, options: Options, folder: Path) -> None:
     _same_history(what, folder)
 
 
-def _same_number(what: str, found: Engine, whole: Engine) -> None:
-    steps, number = whole.state.number, found.state.number
+def _same_number(what: str, actual: Engine, whole: Engine) -> None:
+    steps, number = whole.state.number, actual.state.number
     expect(number == steps, what, f"{steps} optimiser steps", number)
 
 
@@ -106,5 +106,5 @@ def _stop(method: Given, options: Options, folder: Path, settings: Options, stop
 
 
 def _same_history(what: str, folder: Path) -> None:
-    found, expected = ((folder / part / "history.csv").read_text() for part in ("cut", "whole"))
-    expect(found == expected, f"{what}, history.csv", "that of the whole run", "another")
+    actual, expected = ((folder / part / "history.csv").read_text() for part in ("cut", "whole"))
+    expect(actual == expected, f"{what}, history.csv", "that of the whole run", "another")

@@ -55,19 +55,19 @@ def active(method: Given, options: Options, folder: Path) -> None:
     expect_same(f"{what}, before training", started, {key: initial[key] for key in shared})
     reference.fit()
     trained.fit()
-    expected, found = reference.model.state_dict(), trained.model.state_dict()
-    differs = not all(torch.equal(found[key], expected[key]) for key in shared)
+    expected, actual = reference.model.state_dict(), trained.model.state_dict()
+    differs = not all(torch.equal(actual[key], expected[key]) for key in shared)
     expect(differs, f"{what}, active", "other weights than joint training's", "the same, bit for bit")
 
 
 def untrained(method: Given, folder: Path) -> None:
     """A method that trains nothing is validated once and leaves the model as it is."""
     what = subject(method, {})
-    given = engine(folder, method, epochs=4)
-    expected = {k: v.clone() for k, v in given.model.state_dict().items()}
-    expect(given.fit()["epoch"] == 0, what, "the first epoch", given.state.best["epoch"])
-    expect(given.state.number == 0, what, "no optimiser step", given.state.number)
-    expect_same(f"{what}, which trains nothing", given.model.state_dict(), expected)
+    trainer = engine(folder, method, epochs=4)
+    expected = {k: v.clone() for k, v in trainer.model.state_dict().items()}
+    expect(trainer.fit()["epoch"] == 0, what, "the first epoch", trainer.state.best["epoch"])
+    expect(trainer.state.number == 0, what, "no optimiser step", trainer.state.number)
+    expect_same(f"{what}, which trains nothing", trainer.model.state_dict(), expected)
     rows = list(csv.DictReader((folder / "history.csv").open()))
     expect(len(rows) == 1, f"{what}, history.csv", "one row", len(rows))
     accuracy = float(rows[0]["val/accuracy/fused"])

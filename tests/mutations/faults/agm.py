@@ -103,8 +103,8 @@ FAULTS = [
     Fault(
         name="the chance has no floor",
         file=RESPONSES,
-        before="losses = (-chosen).clamp(max=LARGEST_LOSS)",
-        after="losses = -chosen",
+        before="losses = (-log_p).clamp(max=LARGEST_LOSS)",
+        after="losses = -log_p",
         caught_by=f"{OWN}::test_a_loss_is_at_most_that_of_a_chance_of_1e_minus_8",
     ),
     Fault(

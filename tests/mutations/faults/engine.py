@@ -150,8 +150,8 @@ FAULTS = [
     Fault(
         name="engine: a stand-in has a gradient",
         file=NORM,
-        before="given = own * factor.view(shape) if ctx.counts else torch.zeros_like(upstream)",
-        after="given = own * factor.view(shape)",
+        before="input_gradient = own * factor.view(shape) if ctx.counts else torch.zeros_like(upstream)",
+        after="input_gradient = own * factor.view(shape)",
         caught_by=SHARED + "[maps]",
     ),
     Fault(
@@ -182,7 +182,7 @@ FAULTS = [
     Fault(
         name="engine: the checkpoint forgets the loss scale",
         file="src/ambidex/learn/loop/state.py",
-        before='self.scale.load_state_dict(kept["scale"])',
+        before='self.scale.load_state_dict(checkpoint["scale"])',
         after="pass",
         caught_by=PRECISION + "test_a_resumed_run_goes_on_with_its_scale",
     ),

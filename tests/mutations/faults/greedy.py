@@ -102,8 +102,8 @@ FAULTS = [
     Fault(
         name="utilisation: a stream is told its partner all the same",
         file=EXCHANGE,
-        before="told = torch.cat([*average[:place], own, *average[place + 1 :]], dim=1)",
-        after="told = actual",
+        before="squeezed = torch.cat([*average[:place], own, *average[place + 1 :]], dim=1)",
+        after="squeezed = actual",
         caught_by="tests/judge/test_diagnose_utilisation.py::test_of_encoders_that_exchange_it_is_that_of_the_paper",
     ),
     Fault(

@@ -59,8 +59,8 @@ FAULTS = [
     Fault(
         name="inforeg: the checkpoint forgets the snapshot",
         file=METHOD,
-        before='kept | {"snapshot": self.snapshot, ',
-        after='kept | {"snapshot": {}, ',
+        before='state | {"snapshot": self.snapshot, ',
+        after='state | {"snapshot": {}, ',
         caught_by=TESTS + "test_closed_in_between_the_whole_state_survives_a_checkpoint",
     ),
     Fault(

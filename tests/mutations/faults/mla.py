@@ -130,8 +130,8 @@ FAULTS = [
     Fault(
         name="shared_entropy: fixed weights do not sum to 1",
         file=FUSION,
-        before="given[name] / total",
-        after="given[name]",
+        before="weights[name] / total",
+        after="weights[name]",
         caught_by=FUSION_TESTS + "test_fixed_weights_are_additive",
     ),
     Fault(

@@ -14,15 +14,15 @@ FAULTS = [
     Fault(
         name="ogm_ge: nothing but kernels, and so joint training without convolutions",
         file=WEIGHTS,
-        before="weight.ndim == KERNEL_AXES] or found",
+        before="weight.ndim == KERNEL_AXES] or parameters",
         after="weight.ndim == KERNEL_AXES]",
         caught_by=MATRICES,
     ),
     Fault(
         name="ogm_ge: matrices beside kernels by default",
         file=WEIGHTS,
-        before="return [weight for weight in found if weight.ndim == KERNEL_AXES] or found",
-        after="return found",
+        before="return [weight for weight in parameters if weight.ndim == KERNEL_AXES] or parameters",
+        after="return parameters",
         caught_by=TESTS + "test_only_convolution_kernels_of_the_leader_are_scaled_and_by_exactly_k",
     ),
     Fault(
@@ -56,7 +56,7 @@ FAULTS = [
     Fault(
         name="ogm_ge: biases and norms scaled too",
         file=METHOD,
-        before="self.edited = {name: chosen(run.model.encoder(name)) for name in run.modalities}",
+        before="self.edited = {name: select(run.model.encoder(name)) for name in run.modalities}",
         after="self.edited = {name: run.model.own(name) for name in run.modalities}",
         caught_by=TESTS + "test_only_convolution_kernels_of_the_leader_are_scaled_and_by_exactly_k",
     ),

@@ -44,7 +44,7 @@ FAULTS = [
     Fault(
         name="weights: any type of number loads",
         file="src/ambidex/net/weights.py",
-        before="        if found[name].dtype != _name(tensor.dtype):",
+        before="        if headers[name].dtype != _name(tensor.dtype):",
         after="        if False:",
         caught_by=TRUST + "test_a_model_with_a_class_twice_or_weights_of_another_type_is_refused",
     ),

@@ -12,8 +12,8 @@ FAULTS = [
     Fault(
         name="reconboost: what the others know raises the weight",
         file=METHOD,
-        before="self.config.w1 - self.config.w2 * known",
-        after="self.config.w1 + self.config.w2 * known",
+        before="self.config.w1 - self.config.w2 * confidence",
+        after="self.config.w1 + self.config.w2 * confidence",
         caught_by=TESTS + "test_what_the_others_know_for_certain_weighs_least",
     ),
     Fault(

@@ -270,10 +270,10 @@ def _check_missing(file: Path, samples: list[dict[str, str]], info: dict[str, An
             counts[name] += 1
         if len(lacking) == len(counts):
             raise source.wrong("missing: the sample has no modality at all")
-    if (found := {name: count for name, count in counts.items() if count}) != info.get("missing", {}):
+    if (absences := {name: count for name, count in counts.items() if count}) != info.get("missing", {}):
         stated = info.get("missing", {})
         raise Source(str(file), hint=_MEND).wrong(
-            f"lacks modalities in {found} samples, the index says {stated}"
+            f"lacks modalities in {absences} samples, the index says {stated}"
         )
 
 

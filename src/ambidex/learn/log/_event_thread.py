@@ -21,8 +21,8 @@ def check_event_thread() -> None:
         raise _errors[0]
 
 
-def _keep(given: Any) -> None:
-    if type(given.thread).__name__ == _THREAD and given.exc_value is not None:
-        _errors.append(given.exc_value)
+def _keep(failure: Any) -> None:
+    if type(failure.thread).__name__ == _THREAD and failure.exc_value is not None:
+        _errors.append(failure.exc_value)
     else:
-        _keep.before(given)  # type: ignore[attr-defined]
+        _keep.before(failure)  # type: ignore[attr-defined]

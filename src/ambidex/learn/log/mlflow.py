@@ -92,9 +92,11 @@ class MLflow(Logger):
 
     def _new_run(self) -> str:
         name = self.config.experiment
-        known = self.client.get_experiment_by_name(name)
-        experiment = self.client.create_experiment(name) if known is None else known.experiment_id
-        run = self.client.create_run(experiment, run_name=self.config.run_name or self.training.name)
+        experiment = self.client.get_experiment_by_name(name)
+        experiment_id = (
+            self.client.create_experiment(name) if experiment is None else experiment.experiment_id
+        )
+        run = self.client.create_run(experiment_id, run_name=self.config.run_name or self.training.name)
         return str(run.info.run_id)
 
     def _log_facts(self) -> None:

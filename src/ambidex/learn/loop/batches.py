@@ -111,8 +111,8 @@ class Batches:
 
     def sweep(self, split: str, batch_size: int, rows: Tensor | None = None) -> Iterator[Batch]:
         """One pass in store order, without augmentation; with `rows` over these positions in the split alone."""
-        found = self.store.rows(split)
-        for chunk in torch.split(found if rows is None else found[rows], batch_size):
+        members = self.store.rows(split)
+        for chunk in torch.split(members if rows is None else members[rows], batch_size):
             yield self.load(chunk, None)
 
     def load(self, rows: Tensor, draws: Draws | None) -> Batch:

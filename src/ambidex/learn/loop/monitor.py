@@ -37,8 +37,8 @@ class Totals:
         """The inverse of `state`; other keys are not looked at."""
         totals = cls()
         totals.samples = int(state["samples"])
-        found = {name.removeprefix("totals/"): v for name, v in state.items() if name.startswith("totals/")}
-        totals.sums = {name: value.to(device) for name, value in found.items()}
+        sums = {name.removeprefix("totals/"): v for name, v in state.items() if name.startswith("totals/")}
+        totals.sums = {name: value.to(device) for name, value in sums.items()}
         return totals
 
     def over(self, ranks: Ranks) -> "Totals":
@@ -136,13 +136,13 @@ class FiniteGuard:
             self._stop("of validation", f"after epoch {epoch + 1}")
 
     def _stop(self, term: str, where: str) -> None:
-        kept = (
+        hint = (
             "no checkpoint was written yet"
             if self.saved_epoch is None
             else f"the last good checkpoint is of epoch {self.saved_epoch + 1} in {self.folder}"
         )
         raise TrainingError(
-            f"loss {term} is not finite {where}; {kept}; try a smaller learning rate or clip_norm"
+            f"loss {term} is not finite {where}; {hint}; try a smaller learning rate or clip_norm"
         )
 
 
@@ -165,8 +165,8 @@ class Monitor:
     def points(self, values: Mapping[str, float | Tensor], number: int) -> None:
         """Numbers at optimiser step `number`."""
         if self._loggers:
-            found = {name: float(value) for name, value in values.items()}
-            self._tell(lambda logger: logger.points(found, number))
+            scalars = {name: float(value) for name, value in values.items()}
+            self._tell(lambda logger: logger.points(scalars, number))
 
     def epoch(self, epoch: int, number: int, values: dict[str, float]) -> None:
         """The values of `epoch` (from 0) as points, and in the history, which counts from 1."""

@@ -45,8 +45,8 @@ def _group(name: str, parameters: list[nn.Parameter], params: Optimisation) -> d
     if not name:
         return group
     own = params.groups[name]
-    given = {"lr": own.learning_rate, "weight_decay": own.weight_decay}
-    return {**group, "name": name, **{key: value for key, value in given.items() if value is not None}}
+    settings = {"lr": own.learning_rate, "weight_decay": own.weight_decay}
+    return {**group, "name": name, **{key: value for key, value in settings.items() if value is not None}}
 
 
 def build_optimizer(groups: Groups, params: Optimisation) -> torch.optim.Optimizer:
@@ -90,5 +90,5 @@ class Schedule:
     def values(self) -> dict[str, float]:
         """The rates of the last step: `learning_rate`, and `learning_rate/NAME` of each named group."""
         groups = [group for group in self.optimizer.param_groups if "name" in group]
-        named = {f"learning_rate/{group['name']}": float(group["lr"]) for group in groups}
-        return {"learning_rate": self.params.learning_rate * self.now, **named}
+        rates = {f"learning_rate/{group['name']}": float(group["lr"]) for group in groups}
+        return {"learning_rate": self.params.learning_rate * self.now, **rates}

@@ -54,18 +54,18 @@ class Passes:
         if split not in ("train", "val"):
             raise ValueError(f"split '{split}': methods may see train and val alone")
         model, store, device = self.run.model, self.batches.store, self.fabric.device
-        wanted = torch.arange(len(store.rows(split))) if rows is None else rows
-        shares = Shares(len(wanted), self.size, self.ranks)
+        positions = torch.arange(len(store.rows(split))) if rows is None else rows
+        shares = Shares(len(positions), self.size, self.ranks)
         parts = {m: [torch.empty(0, model.encoder(m).dim, device=device)] for m in model.modalities}
         with evaluating(model):
-            for batch in shares.batches(self.batches, split, wanted):
+            for batch in shares.batches(self.batches, split, positions):
                 with self.fabric.autocast():
                     for m, h in model.encode(batch.inputs, batch.present).items():
                         parts[m].append(h.float())
         features = {m: torch.cat(part) for m, part in parts.items()}
         if self.ranks.count > 1:
             features = {m: shares.joined(h).to(device) for m, h in features.items()}
-        samples = store.rows(split)[wanted]
+        samples = store.rows(split)[positions]
         present = {m: has.to(device) for m, has in store.presence(samples).items()}
         encoded = {m: Encoded(h, present=present.get(m)) for m, h in features.items()}
         return features_of(encoded), store.labels[samples].to(device)

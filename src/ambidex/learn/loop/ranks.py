@@ -70,19 +70,19 @@ class Ranks:
         """Whether `flag` is true on any rank."""
         if self.count == 1:
             return flag
-        told = torch.tensor(int(flag))
-        dist.all_reduce(told, dist.ReduceOp.MAX, group=self._talk)
-        return bool(told)
+        vote = torch.tensor(int(flag))
+        dist.all_reduce(vote, dist.ReduceOp.MAX, group=self._talk)
+        return bool(vote)
 
     def gather(self, values: dict[str, Tensor]) -> list[dict[str, Tensor]]:
         """What each rank has under each name, on the CPU; shapes are the same everywhere."""
         here = {name: value.detach().cpu().contiguous() for name, value in values.items()}
         if self.count == 1:
             return [here]
-        found = [{name: torch.empty_like(value) for name, value in here.items()} for _ in range(self.count)]
+        parts = [{name: torch.empty_like(value) for name, value in here.items()} for _ in range(self.count)]
         for name, value in here.items():
-            dist.all_gather([one[name] for one in found], value, group=self._talk)
-        return found
+            dist.all_gather([one[name] for one in parts], value, group=self._talk)
+        return parts
 
     def from_first(self, value: Tensor) -> Tensor:
         """The first rank's `value` on the CPU of all; only its length may differ between them."""

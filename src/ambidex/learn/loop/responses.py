@@ -54,8 +54,8 @@ class Responses:
         """Sum over the samples of -log max(softmax(phi_m)[y], 1e-8): [M]; of those that have m (`present` [M, B])."""
         with torch.autocast(values.device.type, enabled=False):  # products are in single precision
             responses = torch.einsum("mc,cbk->mbk", self.weights, values)
-        chosen = responses.log_softmax(2).gather(2, labels.expand(len(responses), -1)[..., None])
-        losses = (-chosen).clamp(max=LARGEST_LOSS)
+        log_p = responses.log_softmax(2).gather(2, labels.expand(len(responses), -1)[..., None])
+        losses = (-log_p).clamp(max=LARGEST_LOSS)
         return (losses if present is None else torch.where(present[..., None], losses, 0)).sum((1, 2))
 
     def modulated(self, values: Tensor, factors: Tensor) -> Tensor:

@@ -145,10 +145,10 @@ class _Normalise(torch.autograd.Function):
         means = ctx.ranks.sum(torch.stack([shift, scale])) / count
         own = upstream - means[0].view(shape) - normal * means[1].view(shape)
         factor = rstd if weight is None else rstd * weight
-        given = own * factor.view(shape) if ctx.counts else torch.zeros_like(upstream)
+        input_gradient = own * factor.view(shape) if ctx.counts else torch.zeros_like(upstream)
         needs_weight, needs_bias = ctx.needs_input_grad[1:3]
         return (
-            given.to(x.dtype),
+            input_gradient.to(x.dtype),
             scale.to(weight.dtype) if needs_weight else None,
             shift.to(weight.dtype) if needs_bias else None,
             *[None] * 5,

@@ -61,18 +61,18 @@ class TrainingState:
             "ranks": ranks,
         }
 
-    def restore(self, kept: dict[str, Any], rank: int, device: torch.device) -> int:
+    def restore(self, checkpoint: dict[str, Any], rank: int, device: torch.device) -> int:
         """The inverse of `to_checkpoint` on one rank. Returns the epoch to go on in."""
-        self.model.load_state_dict(kept["model"])
-        self.optimizer.load_state_dict(kept["optimizer"])
-        self.schedule.now = float(kept["schedule"])
-        self.scale.load_state_dict(kept["scale"])
-        self.method.load_state_dict(kept["method"])
-        self.rng.set_state(kept["method_rng"])
-        self.number, self.best, self.history = kept["number"], kept["best"], kept["history"]
-        self.done, self.clock.seconds = kept["done"], kept["seconds"]
-        own = kept["ranks"][rank]
+        self.model.load_state_dict(checkpoint["model"])
+        self.optimizer.load_state_dict(checkpoint["optimizer"])
+        self.schedule.now = float(checkpoint["schedule"])
+        self.scale.load_state_dict(checkpoint["scale"])
+        self.method.load_state_dict(checkpoint["method"])
+        self.rng.set_state(checkpoint["method_rng"])
+        self.number, self.best, self.history = checkpoint["number"], checkpoint["best"], checkpoint["history"]
+        self.done, self.clock.seconds = checkpoint["done"], checkpoint["seconds"]
+        own = checkpoint["ranks"][rank]
         restore_random_state(own)
         if self.done:
             self.totals = Totals.from_state(own, device)
-        return int(kept["epoch"])
+        return int(checkpoint["epoch"])

@@ -16,8 +16,8 @@ def weights(encoder: nn.Module) -> list[nn.Parameter]:
 
 def kernels(encoder: nn.Module) -> list[nn.Parameter]:
     """Its weights of four axes, the kernels of its convolutions; all its weights where there is none."""
-    found = weights(encoder)
-    return [weight for weight in found if weight.ndim == KERNEL_AXES] or found
+    parameters = weights(encoder)
+    return [weight for weight in parameters if weight.ndim == KERNEL_AXES] or parameters
 
 
 def _weights(encoder: nn.Module) -> Iterator[nn.Parameter]:

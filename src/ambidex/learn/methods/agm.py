@@ -118,12 +118,14 @@ class AGM(Method):
         """kappa of the whole step."""
         model, single = step.run.model, len(step.parts) == 1
         with torch.set_grad_enabled(single):  # then the objective goes on from these
-            seen = [
-                encode_resting(model, *given)
-                for given in zip(step.parts, _presence_by_part(step), strict=True)
+            encodings = [
+                encode_resting(model, *inputs)
+                for inputs in zip(step.parts, _presence_by_part(step), strict=True)
             ]
-        self.kept, absent = (seen[0] if single else None), seen[0][1]
-        values = self.responses.values(model, joined([features for features, _ in seen]), absent, step.logits)
+        self.kept, absent = (encodings[0] if single else None), encodings[0][1]
+        values = self.responses.values(
+            model, joined([features for features, _ in encodings]), absent, step.logits
+        )
         self.kappas = self._judge(step, self.responses.losses(values, step.labels, step.present()))
 
     def step(self, step: Step) -> None:
@@ -188,8 +190,8 @@ class AGM(Method):
         """The inverse of state_dict."""
         self.means, self.steps = state["means"].to(self.means.device), state["steps"]
         self.judged = state["judged"].to(self.means.device)
-        if (kept := state["absent"]) is not None:
-            self.absent = {m: h.to(self.means.device) for m, h in kept.items()}
+        if (absent := state["absent"]) is not None:
+            self.absent = {m: h.to(self.means.device) for m, h in absent.items()}
 
     def _seen(self, step: Step) -> tuple[Features, Features]:
         """What the responses of modes scale and cached are valued on."""

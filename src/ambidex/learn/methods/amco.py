@@ -150,6 +150,6 @@ class AMCo(Method):
         return {name: value * self.masks[name] for name, value in tensors.items()}
 
     def _head(self, run: Run) -> ConcatMap:
-        found = run.model.fusion
-        assert isinstance(found, ConcatMap)
-        return found
+        fusion = run.model.fusion
+        assert isinstance(fusion, ConcatMap)
+        return fusion

@@ -91,9 +91,9 @@ class Greedy(Method):
 
     def objective(self, step: Step) -> dict[str, Tensor]:
         """A loss for each stream's own classifier."""
-        said = step.branches()
-        assert said is not None
-        return {name: F.cross_entropy(y, step.labels) for name, y in said.items()}
+        logits = step.branches()
+        assert logits is not None
+        return {name: F.cross_entropy(y, step.labels) for name, y in logits.items()}
 
     @torch.no_grad()
     def gradients(self, step: Step) -> None:

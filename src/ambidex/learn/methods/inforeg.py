@@ -122,8 +122,8 @@ class InfoReg(Method):
                 for i in range(len(modalities))
             ]
         audio = modalities.index("audio")
-        known = [0.0] * (SMOOTHED + 1) + [trace[audio] for trace in self.traces]
-        growth = _growth(sum(known[-SMOOTHED:]), sum(known[-SMOOTHED - 1 : -1])) if self.traces else 1.0
+        history = [0.0] * (SMOOTHED + 1) + [trace[audio] for trace in self.traces]
+        growth = _growth(sum(history[-SMOOTHED:]), sum(history[-SMOOTHED - 1 : -1])) if self.traces else 1.0
         return [growth] * len(modalities)
 
     def strengths(self, scores: Tensor, modalities: tuple[str, ...], scored: Tensor | None = None) -> Tensor:
@@ -139,15 +139,15 @@ class InfoReg(Method):
 
     def state_dict(self) -> dict[str, Any]:
         """Traces of all epochs, sums of the running one, and the weights to pull to."""
-        kept = {"traces": self.traces, "sums": self.sums, "batches": self.batches}
-        return kept | {"snapshot": self.snapshot, "unseen": self.unseen}
+        state = {"traces": self.traces, "sums": self.sums, "batches": self.batches}
+        return state | {"snapshot": self.snapshot, "unseen": self.unseen}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of state_dict."""
         self.traces, self.batches = state["traces"], state["batches"]
         self.sums = state["sums"].to(self.device)
         self.unseen = None if state["unseen"] is None else state["unseen"].to(self.device)
-        self.snapshot = {m: [w.to(self.device) for w in kept] for m, kept in state["snapshot"].items()}
+        self.snapshot = {m: [w.to(self.device) for w in weights] for m, weights in state["snapshot"].items()}
 
     def _threshold(self) -> float:
         default = 0.05 if self.released else 0.04

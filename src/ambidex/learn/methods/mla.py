@@ -104,11 +104,11 @@ class MLA(Method):
 
     def step(self, step: Step) -> None:
         """An update per modality, in an order that does not depend on how they are listed."""
-        said = {}
+        logits = {}
         for name in sorted(step.run.modalities):
             step.update((name,))
-            said[name] = step.logits
-        step.logits = head(step.run).combine(said)
+            logits[name] = step.logits
+        step.logits = head(step.run).combine(logits)
         self.batch += 1
 
     def objective(self, step: Step) -> dict[str, Tensor]:
@@ -136,9 +136,9 @@ class MLA(Method):
     def _take_in(self, step: Step) -> None:
         ((name, feature),) = step.features.items()
         mean = step.global_sum(feature.float().sum(dim=0, keepdim=True)) / step.whole
-        seen = head(step.run).common(name, mean).squeeze(0)
+        common = head(step.run).common(name, mean).squeeze(0)
         alpha = regulariser(self.config.alpha, self.batch, step.run.steps)
-        self.projector = least_squares(self.projector, seen.to(self.projector.dtype), alpha)
+        self.projector = least_squares(self.projector, common.to(self.projector.dtype), alpha)
         if self.config.projection == "owm_fnorm":
             self.projector /= self.projector.norm()
 

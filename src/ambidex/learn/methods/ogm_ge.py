@@ -60,10 +60,10 @@ class OGMGE(Method):
 
     def setup(self, run: Run) -> None:
         """Find what is edited. Raises ModelError where an encoder has no weights."""
-        chosen = kernels if self.config.weights == "kernels" else weights
-        self.edited = {name: chosen(run.model.encoder(name)) for name in run.modalities}
-        for name, found in self.edited.items():
-            if not found:
+        select = kernels if self.config.weights == "kernels" else weights
+        self.edited = {name: select(run.model.encoder(name)) for name in run.modalities}
+        for name, parameters in self.edited.items():
+            if not parameters:
                 kind = run.model.architecture.encoders[name].name
                 raise ModelError(
                     f"method ogm_ge: edits the gradients of weights, encoder '{kind}' of {name} has none; "

@@ -152,11 +152,11 @@ class PMR(Method):
 
     def log_probabilities(self, features: Features) -> dict[str, Tensor]:
         """log p_m [B, C] in single precision; a class without a prototype has probability 0."""
-        found = {}
-        for known, (name, prototypes) in zip(self.known, self.prototypes.items(), strict=True):
+        log_p = {}
+        for mask, (name, prototypes) in zip(self.known, self.prototypes.items(), strict=True):
             distances = distance(features[name].float(), prototypes)
-            found[name] = distances.neg().masked_fill(~known, -1e30).log_softmax(1)  # finite: 0 * it is 0
-        return found
+            log_p[name] = distances.neg().masked_fill(~mask, -1e30).log_softmax(1)  # finite: 0 * it is 0
+        return log_p
 
     def state_dict(self) -> dict[str, Any]:
         """The prototypes, which there are, and how often they were renewed."""
@@ -185,7 +185,7 @@ def balanced_part(labels: Tensor, fraction: float, draws: Tensor) -> Tensor:
     order = order[labels[order].argsort(stable=True)]  # by class, within it by draw
     counts = labels.bincount()
     firsts = counts.cumsum(0) - counts
-    wanted = (counts * fraction).round().clamp_min(1)
+    sizes = (counts * fraction).round().clamp_min(1)
     classes = labels[order]
     rank = torch.arange(len(labels)) - firsts[classes]
-    return order[rank < wanted[classes]].sort().values
+    return order[rank < sizes[classes]].sort().values

@@ -142,9 +142,9 @@ class ReconBoost(Method):
 
         A sample that lacks m (`present` [B], bool) adds 0 to the mean.
         """
-        known = others.softmax(1).gather(1, labels[:, None])
+        confidence = others.softmax(1).gather(1, labels[:, None])
         chances = scores.log_softmax(1).gather(1, labels[:, None])
-        weighted = (self.config.w1 - self.config.w2 * known) * chances
+        weighted = (self.config.w1 - self.config.w2 * confidence) * chances
         if present is not None:
             weighted = torch.where(present[:, None], weighted, 0)
         return -weighted.mean() / scores.shape[1]

@@ -81,7 +81,7 @@ class Relearning(Method):
         """a_m of each modality: 0 (keep) to 1 (start over). Raises TrainingError where a feature is no number."""
         classes = len(run.model.architecture.classes)
         (train, train_labels), (held_out, held_out_labels) = run.sweep("train"), run.sweep("val")
-        found = {}
+        resets = {}
         for name in run.modalities:
             (h, y), (h_new, y_new) = _own(train, train_labels, name), _own(held_out, held_out_labels, name)
             if not (h.isfinite().all() and h_new.isfinite().all()):
@@ -90,10 +90,10 @@ class Relearning(Method):
                     "try a smaller learning rate or clip_norm"
                 )
             seen, unseen = clustered_purity(h, y, classes), clustered_purity(h_new, y_new, classes)
-            found[name] = math.tanh(self.config.strength * abs(seen - unseen))
-            for what, value in (("purity_train", seen), ("purity_val", unseen), ("reset", found[name])):
+            resets[name] = math.tanh(self.config.strength * abs(seen - unseen))
+            for what, value in (("purity_train", seen), ("purity_val", unseen), ("reset", resets[name])):
                 run.log(f"{what}/{name}", value)
-        return found
+        return resets
 
     @torch.no_grad()
     def reset(self, run: Run, shares: dict[str, float]) -> None:

@@ -52,8 +52,8 @@ class Transfer(nn.Module):
 
     def open(self, squeezed: Tensor) -> dict[str, Tensor]:
         """What `squeezed` returned -> gates g_m [B, C_m]."""
-        told = torch.relu(self.squeeze(squeezed))
-        return {name: torch.sigmoid(self.gates[name](told)) for name in self.names}
+        joint = torch.relu(self.squeeze(squeezed))
+        return {name: torch.sigmoid(self.gates[name](joint)) for name in self.names}
 
     def forward(self, maps: dict[str, Tensor], samples: int, held: Tensor | None) -> dict[str, Tensor]:
         """Maps [n, C_m, height, width] of `samples` B, gated; `held`: see Mmtm."""
@@ -102,8 +102,8 @@ class Mmtm(Exchange):
         widths = {name: _widths(name, encoder) for name, encoder in encoders.items()}
         counts = {name: len(own) for name, own in widths.items()}
         if len(set(counts.values())) != 1:
-            told = ", ".join(f"{name} {count}" for name, count in counts.items())
-            raise ModelError(f"exchange mmtm: needs encoders with equally many stages, found {told}")
+            listing = ", ".join(f"{name} {count}" for name, count in counts.items())
+            raise ModelError(f"exchange mmtm: needs encoders with equally many stages, found {listing}")
         self.names = sorted(encoders)
         self.stages = nn.ModuleList(
             Transfer({name: own[number] for name, own in widths.items()}, config.ratio)
@@ -126,8 +126,8 @@ class Mmtm(Exchange):
         """Sums over all samples that pass meanwhile of what each stage is told: [sum of C_m] float64, on the CPU."""
         sums = [torch.zeros(len(stage.means), dtype=torch.float64) for stage in self.transfers()]
 
-        def hear(stage: nn.Module, told: tuple[Tensor, ...], number: int) -> None:
-            sums[number] += told[0].float().sum(0).cpu()
+        def hear(stage: nn.Module, inputs: tuple[Tensor, ...], number: int) -> None:
+            sums[number] += inputs[0].float().sum(0).cpu()
 
         hooks = [
             stage.squeeze.register_forward_pre_hook(partial(hear, number=number))
@@ -150,8 +150,8 @@ class Mmtm(Exchange):
             gates = {}
             for place, own in enumerate(torch.split(actual, stage.sizes, dim=1)):
                 name = stage.names[place]
-                told = torch.cat([*average[:place], own, *average[place + 1 :]], dim=1)
-                gates[name] = stage.open(told)[name]
+                squeezed = torch.cat([*average[:place], own, *average[place + 1 :]], dim=1)
+                gates[name] = stage.open(squeezed)[name]
             return stage.apply_gates(maps, gates, samples)
 
         return self._run(encoders, inputs, alone)

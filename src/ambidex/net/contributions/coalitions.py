@@ -93,9 +93,9 @@ def fused(head: Head, features: Features) -> tuple[Tensor, dict[str, Tensor] | N
     size = max(1, _TOKEN_VALUES // max(1, _token_values(features)))
     if size >= count:
         return head.fuse(features)
-    said = [head.fuse(rows_of(features, slice(k, k + size))) for k in range(0, count, size)]
-    contributions = None if said[0][1] is None else _joined([parts or {} for _, parts in said])
-    return torch.cat([logits for logits, _ in said]), contributions
+    outputs = [head.fuse(rows_of(features, slice(k, k + size))) for k in range(0, count, size)]
+    contributions = None if outputs[0][1] is None else _joined([parts or {} for _, parts in outputs])
+    return torch.cat([logits for logits, _ in outputs]), contributions
 
 
 def _token_values(features: Features) -> int:
@@ -144,10 +144,10 @@ def contribution_shares(
     for group in groups:
         own = rows_of(features, group.rows)
         other = {m: b[group.rows] if len(b) > 1 else b for m, b in background.items()}
-        found = _shares(head, own, other, group.players, permutations, seed)
-        for m, value in found.phi.items():
+        shares = _shares(head, own, other, group.players, permutations, seed)
+        for m, value in shares.phi.items():
             phi[m][group.rows] = value
-        for m, value in found.error.items():
+        for m, value in shares.error.items():
             error.setdefault(m, torch.zeros_like(phi[m]))[group.rows] = value
     return Shares(phi, {m: error.get(m, torch.zeros_like(phi[m])) for m in phi} if error else {})
 
@@ -190,10 +190,10 @@ def _shares(
         other = {m: b[rows] if len(b) > 1 else b for m, b in background.items()}
         values = plan.values(MaskedHead(head, own, other))
         nothing = values[frozenset()] / max(1, len(plan.players))
-        found = plan.shares(values)
-        phi = {m: value.to(nothing.dtype) + nothing for m, value in found.phi.items()}
+        shares = plan.shares(values)
+        phi = {m: value.to(nothing.dtype) + nothing for m, value in shares.phi.items()}
         phi = {m: phi[m] if m in phi else torch.zeros_like(nothing) for m in features}
-        parts.append(Shares(phi, {m: error.to(nothing.dtype) for m, error in found.error.items()}))
+        parts.append(Shares(phi, {m: error.to(nothing.dtype) for m, error in shares.error.items()}))
     return Shares(_joined([part.phi for part in parts]), _joined([part.error for part in parts]))
 
 

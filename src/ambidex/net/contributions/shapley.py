@@ -91,7 +91,7 @@ class Plan:
 def coalitions(players: Sequence[str]) -> list[Coalition]:
     """All 2^M subsets, smallest first."""
     sizes = range(len(players) + 1)
-    return [frozenset(chosen) for size in sizes for chosen in combinations(players, size)]
+    return [frozenset(members) for size in sizes for members in combinations(players, size)]
 
 
 def shapley(values: Mapping[Coalition, Tensor], players: Sequence[str]) -> dict[str, Tensor]:

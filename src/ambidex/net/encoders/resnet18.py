@@ -52,8 +52,8 @@ class ResNet18(Staged):
         if number == 0:
             maps = self.layer1(maps)
         layer = (self.layer2, self.layer3, self.layer4)[number]
-        found: Tensor = layer(maps)
-        return found
+        output: Tensor = layer(maps)
+        return output
 
     def finish(self, maps: Tensor, samples: int) -> Tensor:
         """Maps of `layer4` -> h [B, dim]."""

@@ -69,8 +69,8 @@ class SequenceCnn(Encoder):
         """x [B, T, D + 1] -> h [B, dim], a token for every step [B, T, dim], and which steps are real [B, T]."""
         steps, real = self._steps(x)
         tokens = torch.where(real, F.relu(self.project(self.dropout(steps))), 0)
-        left = x.shape[1] - tokens.shape[1]
-        return Encoded(self._pooled(steps, real), F.pad(tokens, (0, 0, 0, left)), x[..., -1] > 0)
+        padding = x.shape[1] - tokens.shape[1]
+        return Encoded(self._pooled(steps, real), F.pad(tokens, (0, 0, 0, padding)), x[..., -1] > 0)
 
     def _steps(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """What the blocks make of every step [B, t, width], and which of them are real [B, t, 1]."""

@@ -27,12 +27,12 @@ def to_length(dims: Mapping[str, int], length: int) -> nn.ModuleDict:
     )
 
 
-def conditioner_of(dims: Mapping[str, int], wanted: str | None, fusion: str) -> str:
-    """The modality that conditions the others: `wanted`, or the first. Raises ModelError."""
+def conditioner_of(dims: Mapping[str, int], conditioner: str | None, fusion: str) -> str:
+    """The modality that conditions the others: `conditioner`, or the first. Raises ModelError."""
     if len(dims) < 2:
         raise ModelError(f"fusion '{fusion}': found one modality, {[*dims]}, expected two or more")
-    if wanted is not None and wanted not in dims:
+    if conditioner is not None and conditioner not in dims:
         raise ModelError(
-            f"fusion '{fusion}': conditioner '{wanted}' is not a modality; {nearest(wanted, [*dims])}"
+            f"fusion '{fusion}': conditioner '{conditioner}' is not a modality; {nearest(conditioner, [*dims])}"
         )
-    return wanted or next(iter(dims))
+    return conditioner or next(iter(dims))

@@ -62,10 +62,12 @@ class AttentionFusion(Fusion):
     def tokens(self, features: Features) -> tuple[Tensor, Tensor]:
         """Class token and then the tokens of all modalities [B, 1 + sum L_m, dim], and which are real."""
         parts = parts_of(features)
-        found, masks = [], []
+        tokens, masks = [], []
         for name, layer in self.project.items():
             own, real = parts[name].real_tokens()
-            found.append(layer(own) + self.marks[name])
+            tokens.append(layer(own) + self.marks[name])
             masks.append(real)
-        first = self.query.to(found[0].dtype).expand(len(found[0]), 1, -1)
-        return torch.cat([first, *found], dim=1), torch.cat([masks[0].new_ones(len(first), 1), *masks], dim=1)
+        first = self.query.to(tokens[0].dtype).expand(len(tokens[0]), 1, -1)
+        return torch.cat([first, *tokens], dim=1), torch.cat(
+            [masks[0].new_ones(len(first), 1), *masks], dim=1
+        )

@@ -46,10 +46,10 @@ class SharedEntropy(Fusion):
         super().__init__(config, dims, classes)
         length = config.dim or max(self.dims.values())
         if config.dim is None and len(set(self.dims.values())) > 1:
-            found = ", ".join(f"{name} {dim}" for name, dim in self.dims.items())
+            lengths = ", ".join(f"{name} {dim}" for name, dim in self.dims.items())
             raise ModelError(
                 f"fusion 'shared_entropy': one head reads every modality, so features must have one length; found "
-                f"{found}; give the encoders one length, or set dim, e.g. {length}, to project them to it"
+                f"{lengths}; give the encoders one length, or set dim, e.g. {length}, to project them to it"
             )
         self.additive = config.weights == "fixed"
         self.constants = fixed_weights(config, self.dims)
@@ -107,13 +107,13 @@ def entropy_weights(logits: Tensor) -> Tensor:
 def fixed_weights(config: SharedEntropy.Config, modalities: Iterable[str]) -> dict[str, float]:
     """Each weight, as `weights: fixed` uses it: they sum to 1. Raises ModelError where they fit no such modalities."""
     names = list(modalities)
-    given = config.fixed or dict.fromkeys(names, 1.0)
+    weights = config.fixed or dict.fromkeys(names, 1.0)
     if config.fixed and config.weights != "fixed":
         raise ModelError("fusion 'shared_entropy': fixed weights are given; set weights: fixed to use them")
-    if given.keys() != set(names) or min(given.values()) < 0 or sum(given.values()) <= 0:
+    if weights.keys() != set(names) or min(weights.values()) < 0 or sum(weights.values()) <= 0:
         raise ModelError(
-            f"fusion 'shared_entropy': fixed: got {given}, expected a weight of 0 or more for each of "
+            f"fusion 'shared_entropy': fixed: got {weights}, expected a weight of 0 or more for each of "
             f"{', '.join(names)}, not all 0"
         )
-    total = sum(given.values())
-    return {name: given[name] / total for name in names}
+    total = sum(weights.values())
+    return {name: weights[name] / total for name in names}

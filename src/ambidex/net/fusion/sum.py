@@ -36,11 +36,11 @@ class SumFusion(Fusion):
 
     def contributions(self, features: Features) -> dict[str, Tensor]:
         """h_m [B, D_m] -> z_m = h_m W_m^T + b_m [B, C], with `mean` divided by M (by how many a sample has)."""
-        said = {name: layer(features[name]) for name, layer in self.linears.items()}
+        logits = {name: layer(features[name]) for name, layer in self.linears.items()}
         if self.branch_scale == 1:
-            return said
+            return logits
         scale = self.scale(features)
-        return {name: y / scale for name, y in said.items()}
+        return {name: y / scale for name, y in logits.items()}
 
     def start_from(self, classifiers: Mapping[str, nn.Linear]) -> bool:
         """Each modality's layer is its classifier."""
