@@ -35,7 +35,7 @@ FAULTS = [
         file="src/ambidex/net/encoded.py",
         before="factor = torch.where(self.present, factor, torch.ones_like(factor))",
         after="factor = factor + 0",
-        caught_by=METHODS + "test_opm_compares_the_modalities_that_a_sample_has",
+        caught_by=NET + "test_scaling_leaves_what_is_absent_as_it_is",
     ),
     Fault(
         name="missing: a batch without a modality counts in its trace",
