@@ -320,6 +320,7 @@ def test_adaptive_head_weighs_what_a_sample_has():
     weights = method._weights(step.run)
     with torch.no_grad():
         weights.copy_(torch.rand(weights.shape, generator=torch.Generator().manual_seed(1)))
+        step.run.model.fusion.get_parameter("linear.bias").add_(torch.tensor([0.3, -0.6, 0.9]))
     terms = method.objective(step)
     z = step.run.model.fusion.contributions(step.features)
     own = dict.fromkeys(THREE, 0.0)

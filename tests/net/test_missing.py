@@ -13,7 +13,7 @@ from ambidex.configuration.values import Choice
 from ambidex.judge.probes import fit_own_probe, fit_probe
 from ambidex.learn.method import METHODS, known_needs
 from ambidex.net.contributions.coalitions import absent_features, contribution_shares
-from ambidex.net.encoded import Encoded, EncodedFeatures, presence
+from ambidex.net.encoded import Encoded, EncodedFeatures, presence, scaled
 from ambidex.net.fill import Fill
 from ambidex.net.model import MultimodalNet, load_model, save_model
 from ambidex.predict.prediction import Predictor
@@ -295,3 +295,10 @@ def test_a_sample_without_any_modality_is_not_predicted(tmp_path):
         ModelError, match=r"^sample 1: has none of audio, visual, touch; a prediction needs one"
     ):
         predictor([sample, sample], [["visual"], []])
+
+
+def test_scaling_leaves_what_is_absent_as_it_is():
+    here = torch.tensor([True, False, True])
+    features = EncodedFeatures({"audio": Encoded(torch.ones(3, 2), present=here)})
+    found = scaled(features, {"audio": torch.tensor([0.0, 0.0, 2.0])})
+    assert found["audio"].tolist() == [[0, 0], [1, 1], [2, 2]]

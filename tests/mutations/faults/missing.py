@@ -35,7 +35,7 @@ FAULTS = [
         file="src/ambidex/net/encoded.py",
         before="factor = torch.where(self.present, factor, torch.ones_like(factor))",
         after="factor = factor + 0",
-        caught_by=METHODS + "test_opm_compares_the_modalities_that_a_sample_has",
+        caught_by=NET + "test_scaling_leaves_what_is_absent_as_it_is",
     ),
     Fault(
         name="missing: a batch without a modality counts in its trace",
@@ -141,5 +141,64 @@ FAULTS = [
         before="for m, z in outputs.branches.items() if outputs.has(m)",
         after="for m, z in outputs.branches.items()",
         caught_by=JUDGED + "test_a_validation_split_where_nobody_has_a_modality_is_measured_all_the_same",
+    ),
+    Fault(
+        name="missing: one sample moves the statistics of batch norm",
+        file="src/ambidex/net/model.py",
+        before="if not len(x) or isinstance(part, _BatchNorm)",
+        after="if not len(x)",
+        caught_by=NET + "test_one_sample_with_a_modality_passes_batch_norm_with_its_running_statistics",
+    ),
+    Fault(
+        name="missing: a mean of classifiers counts those that say nothing",
+        file="src/ambidex/net/fusion/__init__.py",
+        before="if self.branch_scale == 1 or not here:",
+        after="if True:",
+        caught_by=NET + "test_a_mean_is_over_the_modalities_that_a_sample_has",
+    ),
+    Fault(
+        name="missing: accuracy of nobody is 0",
+        file="src/ambidex/learn/loop/monitor.py",
+        before="                del values[own]",
+        after="                values[own] = 0.0",
+        caught_by=NET + "test_accuracy_of_a_modality_that_nobody_has_is_not_written",
+    ),
+    Fault(
+        name="missing: nothing at all is predicted from",
+        file="src/ambidex/predict/prediction.py",
+        before="if not any(m in own for m in modalities):",
+        after="if False:",
+        caught_by=NET + "test_a_sample_without_any_modality_is_not_predicted",
+    ),
+    Fault(
+        name="missing: a store may say that a sample has nothing",
+        file="src/ambidex/data/store/reading.py",
+        before="if len(lacking) == len(counts):",
+        after="if False:",
+        caught_by="tests/stages/test_missing_run.py::test_a_store_that_says_nonsense_about_presence_is_refused",
+    ),
+    Fault(
+        name="missing: contributions are averaged over who is absent",
+        file="src/ambidex/judge/diagnose/logits.py",
+        before="    if not test.present:\n        return None",
+        after="    if True:\n        return None",
+        caught_by="tests/report/test_report_missing.py::"
+        "test_contributions_and_margins_are_of_those_that_have_the_modality",
+    ),
+    Fault(
+        name="missing: a table names a class for who is absent",
+        file="src/ambidex/report/predictions.py",
+        before='here = self.present.get(modality) if kind != "allocator" else None',
+        after="here = None",
+        caught_by="tests/report/test_report_missing.py::"
+        "test_a_table_of_predictions_has_no_answer_of_who_is_absent",
+    ),
+    Fault(
+        name="missing: a probe of features trained alone is fitted on filled ones",
+        file="src/ambidex/judge/probes.py",
+        before="Encoded(h, present=evaluation.splits[name].present.get(m))",
+        after="Encoded(h)",
+        caught_by="tests/report/test_report_missing.py::"
+        "test_a_probe_of_features_trained_alone_is_fitted_on_those_that_have_the_modality",
     ),
 ]
