@@ -90,6 +90,7 @@ class AGM(Method):
 
     card = Card(
         intervenes=("objective", "gradients"),
+        missing="who is absent plays no part in a sample's game; losses and running means are of samples that have one",
         cost=Cost(
             forwards=2,
             backwards=2,

@@ -50,6 +50,7 @@ class AMCo(Method):
 
     card = Card(
         intervenes=("features", "objective", "head"),
+        missing="whether a modality's share of the softmax is large depends on how many share it",
         cost=Cost(
             words="one more pass of the head, without gradient; where micro-batches accumulate, of the encoders"
         ),

@@ -12,6 +12,7 @@ class Joint(Method):
 
     card = Card(
         intervenes=(),
+        missing="nothing is special",
         cost=Cost(words="the reference: every other cost is given relative to it"),
         guards=("tests/learn/test_engine.py",),
     )

@@ -48,6 +48,7 @@ class OGMGE(Method):
 
     card = Card(
         intervenes=("gradients",),
+        missing="scores are means over the samples that have one; what no sample of a step has keeps its gradient",
         cost=Cost(words="no pass more; scores of the batch and a scaling of weights"),
         paper=Paper(
             "Peng, Wei, Deng, Wang, Hu",

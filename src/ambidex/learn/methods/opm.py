@@ -35,6 +35,7 @@ class OPM(Method):
 
     card = Card(
         intervenes=("features",),
+        missing="who leads is asked among the modalities of each sample, which so never loses its last",
         cost=Cost(
             words="one more pass of the head, without gradient; where micro-batches accumulate, of the encoders"
         ),

@@ -37,6 +37,7 @@ class Relearning(Method):
 
     card = Card(
         intervenes=("weights", "outer loop"),
+        missing="purity is measured on the samples that have one",
         cost=Cost(
             words="per reset a pass over both splits and two k-means per modality; a copy of the encoders"
         ),
