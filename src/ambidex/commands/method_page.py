@@ -92,6 +92,8 @@ def _facts(name: str, method: type[Method], card: Card, origin: str) -> list[str
         "Cost": f"{_passes(card.cost)}; {card.cost.words}",
         "Paper": _citation(card.paper),
     }
+    if card.missing:
+        facts["Missing modalities"] = card.missing if method.needs.missing else f"refused: {card.missing}"
     if origin:
         facts["Comes from"] = origin
     else:

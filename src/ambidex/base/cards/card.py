@@ -124,5 +124,7 @@ class Card:
     """what the source says about their number, where the method's limits do not say it all"""
     needs: str = ""
     """what `Method.needs` cannot say: needs of the data, or of some options"""
+    missing: str = ""
+    """what it makes of a sample that lacks a modality, or why it refuses such (`Needs.missing`)"""
     guards: tuple[str, ...] | None = None
     """test files other than tests/learn/test_method_NAME.py; None: that one"""

@@ -4,6 +4,7 @@ from ambidex.base.cards.card import Card, Cost
 
 card = Card(
     intervenes=("objective", "head", "prediction"),
+    missing="a sample that lacks one adds 0 to the mean of its loss; the weighted sum is over what it has",
     cost=Cost(words="a cross-entropy per modality, and one of the weighted sum"),
     deviations=(
         "Not from a paper: arXiv 2510.14411 asks for weights allocated at the decision layer by category and "

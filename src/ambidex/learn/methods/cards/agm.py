@@ -5,6 +5,7 @@ from ambidex.base.cards.published import BEST_ON_TEST, CREMAD, RESNETS, inforeg_
 
 card = Card(
     intervenes=("objective", "gradients"),
+    missing="who is absent plays no part in a sample's game; losses and running means are of samples that have one",
     cost=Cost(
         forwards=2,
         backwards=2,

@@ -5,6 +5,7 @@ from ambidex.base.cards.published import midas_table, toolkit
 
 card = Card(
     intervenes=("features", "objective", "head"),
+    missing="whether a modality's share of the softmax is large depends on how many share it",
     cost=Cost(
         words="one more pass of the head, without gradient; where micro-batches accumulate, of the encoders"
     ),

@@ -5,6 +5,7 @@ from ambidex.base.cards.published import inforeg_table, toolkit
 
 card = Card(
     intervenes=("architecture", "features", "objective"),
+    missing="its encoders exchange, and nothing says what an absent one tells the other",
     cost=Cost(
         words="no pass more; an MMTM per stage, and two norms per parameter in each step of mode guided"
     ),

@@ -5,6 +5,7 @@ from ambidex.base.cards.published import CREMAD, INFOREG, INFOREG_STAR, RESNETS
 
 card = Card(
     intervenes=("gradients",),
+    missing="scores are means over the samples that have one; batches without it count in no trace",
     cost=Cost(
         words="norms of the encoders' gradients, and where a window is open one more copy of that encoder"
     ),

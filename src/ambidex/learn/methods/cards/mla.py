@@ -5,6 +5,7 @@ from ambidex.base.cards.published import CREMAD, RESNETS, toolkit
 
 card = Card(
     intervenes=("outer loop", "gradients", "head", "prediction"),
+    missing="a turn's step and its projector are of a batch that all have",
     cost=Cost(
         words="no pass more: each encoder once; the head and the optimiser step M times a batch, and a D x D "
         "projector is updated as often"

@@ -5,6 +5,7 @@ from ambidex.base.cards.published import INFOREG_MULTI_TASK, mcr_table
 
 card = Card(
     intervenes=("objective",),
+    missing="a sample that lacks one adds 0 to the mean of that modality's loss",
     cost=Cost(
         words="a cross-entropy per modality, on logits that are there; `heads: own` adds a linear head each"
     ),

@@ -5,6 +5,7 @@ from ambidex.base.cards.published import BEST_ON_TEST, CREMAD, RESNETS, inforeg_
 
 card = Card(
     intervenes=("gradients",),
+    missing="scores are means over the samples that have one; what no sample of a step has keeps its gradient",
     cost=Cost(words="no pass more; scores of the batch and a scaling of weights"),
     paper=Paper(
         "Peng, Wei, Deng, Wang, Hu",

@@ -5,6 +5,7 @@ from ambidex.base.cards.published import BEST_ON_TEST, CREMAD, RESNETS, midas_ta
 
 card = Card(
     intervenes=("features",),
+    missing="who leads is asked among the modalities of each sample, which so never loses its last",
     cost=Cost(
         words="one more pass of the head, without gradient; where micro-batches accumulate, of the encoders"
     ),

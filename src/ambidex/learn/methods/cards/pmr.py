@@ -5,6 +5,7 @@ from ambidex.base.cards.published import CREMAD, RESNETS, inforeg_table, toolkit
 
 card = Card(
     intervenes=("objective",),
+    missing="prototypes, scores and losses are of the samples that have one",
     cost=Cost(
         words="per epoch a forward pass over `fraction` of the training split; per step [B, C] distances per "
         "modality and one more pass of the head, without gradient; where micro-batches accumulate, of the encoders"

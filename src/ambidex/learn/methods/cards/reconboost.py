@@ -5,6 +5,7 @@ from ambidex.base.cards.published import BEST_ON_TEST, CREMAD, RESNETS, toolkit
 
 card = Card(
     intervenes=("outer loop", "objective", "architecture"),
+    missing="a sample that lacks the turn's modality adds 0; the others' prediction is of those that are there",
     cost=Cost(
         backwards=lambda m: (1 / m + 1) / 2,
         words="all encoders run in every step; in the epochs of a turn, half of them, only one is trained",

@@ -5,6 +5,7 @@ from ambidex.base.cards.published import mcr_table, pdmp_table, toolkit
 
 card = Card(
     intervenes=("weights", "outer loop"),
+    missing="purity is measured on the samples that have one",
     cost=Cost(words="per reset a pass over both splits and two k-means per modality; a copy of the encoders"),
     paper=Paper(
         "Wei, Li, Feng, Hu", "Diagnosing and Re-learning for Balanced Multimodal Learning", "ECCV", 2024

@@ -5,6 +5,7 @@ from ambidex.base.cards.published import midas_table, toolkit
 
 card = Card(
     intervenes=("data",),
+    missing="who is absent is no player of a sample's game, and is never copied",
     cost=Cost(
         words="for each entry; after the warm-up an epoch has between N and 5 N entries with two "
         "modalities, and ends with one evaluation pass over train and 2^M of the head"

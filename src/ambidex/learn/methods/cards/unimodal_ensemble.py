@@ -5,6 +5,7 @@ from ambidex.base.cards.published import mcr_table
 
 card = Card(
     intervenes=("head", "outer loop"),
+    missing="nothing is special",
     cost=Cost(0, 0, "nothing is trained but the classifiers of `pretrain`; validated once"),
     paper=Paper(
         "Du, Teng, Li, Liu, Yuan, Wang, Yuan, Zhao",
