@@ -117,7 +117,7 @@ FAULTS = [
         before="        while self._next < len(self._buckets):  #",
         after="        while False:  #",
         caught_by=EXCHANGE
-        + "test_two_ranks_have_the_gradients_of_one_exchange_to_the_bit[some without gradient]",
+        + "test_two_ranks_have_the_gradients_of_one_exchange_to_the_bit[the first to be sent without gradient]",
     ),
     Fault(
         name="engine: gradients leave with the first micro-batch",
