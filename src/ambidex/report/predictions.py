@@ -67,9 +67,11 @@ class Predictions:
         """The class that a predictor names for each sample; none where the sample lacks its modality."""
         kind, _, modality = name.partition("/")
         here = self.present.get(modality) if kind != "allocator" else None
-        said = [self.classes[k] for k in p.argmax(dim=1).tolist()]
+        answers = [self.classes[k] for k in p.argmax(dim=1).tolist()]
         return (
-            said if here is None else [c if has else "" for c, has in zip(said, here.tolist(), strict=True)]
+            answers
+            if here is None
+            else [c if has else "" for c, has in zip(answers, here.tolist(), strict=True)]
         )
 
 
