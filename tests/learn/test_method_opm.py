@@ -159,7 +159,7 @@ def test_prediction_is_modulated_by_nothing(tmp_path):
     scored = trained.passes.score("val")
     plain = engine(tmp_path / "joint", model=trained.model, epochs=1)
     plain.run = trained.run
-    assert plain.score("val") == scored
+    assert plain.passes.score("val") == scored
 
 
 @pytest.mark.parametrize("modalities", [TWO, THREE])

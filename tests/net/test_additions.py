@@ -141,9 +141,9 @@ def test_one_from_before_without_any_is_read(tmp_path: Path):
     [
         (
             [{"name": "own_head"}],
-            "model.additions: addition 'own_head' does not exist; did you mean 'own_heads'? ",
+            "architecture.additions: addition 'own_head' does not exist; did you mean 'own_heads'? ",
         ),
-        ([{"name": "mmtm", "ratios": 4}], "model.additions.ratios: unknown"),
+        ([{"name": "mmtm", "ratios": 4}], "architecture.additions.ratios: unknown"),
         ([{"name": "own_heads"}] * 2, "addition 'own_heads': the model has one of its kind already"),
         (["own_heads"], "architecture.additions.0: "),
         (None, "architecture.additions: "),
@@ -199,7 +199,7 @@ def test_one_from_elsewhere_is_a_file_and_nothing_else(tmp_path: Path):
         with pytest.raises(ModelError, match="one of its kind already"):
             MultimodalNet(plan("lion", "lion"))
     with pytest.raises(
-        ModelError, match=r"model\.json: model.additions: addition 'lion' does not exist; allowed: "
+        ModelError, match=r"model\.json: architecture.additions: addition 'lion' does not exist; allowed: "
     ):
         load_model(tmp_path / "model")
 

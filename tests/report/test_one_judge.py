@@ -250,7 +250,7 @@ def test_a_null_study_says_so_everywhere():
                                                             "tests": tests})]  # fmt: skip
 
     recipe = Recipe("multi_task + auto", ["joint"], against_joint={"scratch": tests})
-    told = verdicts(Reports({}, [], []), rows, [], recipe, [], small_params(study={"methods": ["joint"]}))
+    told = verdicts(Reports({}, [], []), rows, [], recipe, [], small_params(study={"methods": ["joint"]}), [])
     text = " ".join([v.answer for v in told] + [s for v in told for s in v.sentences])
     assert "undecided: no clear difference in any of 2" in text
     assert not re.search(r"clearly (better|worse) in [1-9]|significantly|in [1-9]\d* .*clearly better", text)

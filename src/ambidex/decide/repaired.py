@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ambidex.base.errors import ModelError
 from ambidex.base.readers.weights import read_chosen, read_headers
 from ambidex.decide.layer import DecisionLayer, DecisionRecord, DecisionSpec
+from ambidex.net.additions import Exchange
 from ambidex.net.encoded import Features
 from ambidex.net.model import (
     LAYER,
@@ -64,6 +65,11 @@ class Repaired(nn.Module):
     def classes(self) -> int:
         """C, the number of classes."""
         return self.net.classes
+
+    @property
+    def exchange(self) -> Exchange | None:
+        """What the net's encoders tell each other; None: nothing."""
+        return self.net.exchange
 
     def encode(self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None) -> Features:
         """Stored tensors -> features h_m [B, D_m], as the net does."""

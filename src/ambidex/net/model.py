@@ -234,7 +234,7 @@ class MultimodalNet(nn.Module):
 
     def _add(self, choice: Choice, classes: int) -> None:
         """Raises ModelError or ParamsError where there is no such addition, or it cannot be built into this net."""
-        config = choice_config(ADDITIONS, choice, "model.additions")
+        config = choice_config(ADDITIONS, choice, "architecture.additions")
         addition = ADDITIONS.get(choice.name)(config, self.encoders_by_name(), classes)
         if choice.name in self.additions or (isinstance(addition, Exchange) and self.exchange is not None):
             raise ModelError(f"addition '{choice.name}': the model has one of its kind already")
