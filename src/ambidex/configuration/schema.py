@@ -1,6 +1,7 @@
 """Walking the JSON schema of a pydantic model: which keys may stand where, and what each one allows."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -8,11 +9,17 @@ from pydantic import BaseModel
 Node = dict[str, Any]
 
 
+@lru_cache(maxsize=64)
+def _whole(model: type[BaseModel]) -> Node:
+    """The schema as pydantic writes it, once for each model: it takes tens of milliseconds. Nobody changes it."""
+    return model.model_json_schema()
+
+
 class Schema:
     """The JSON schema of a model, with references resolved as one walks."""
 
     def __init__(self, model: type[BaseModel]) -> None:
-        self._whole: Node = model.model_json_schema()
+        self._whole = _whole(model)
 
     @property
     def root(self) -> Node:
