@@ -70,6 +70,7 @@ def test_some_damaged_inputs_are_read_or_refused_in_one_line(corpus: Path, tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_200)  # a thousand processes
 def test_a_thousand_damaged_inputs_are_read_or_refused_in_one_line(corpus: Path, tmp_path: Path) -> None:
     found = problems(corpus, tmp_path, SLOW_FROM, ALL, 2)
     assert not found, "\n".join(found)

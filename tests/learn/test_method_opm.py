@@ -163,7 +163,7 @@ def test_prediction_is_modulated_by_nothing(tmp_path):
     with torch.no_grad():
         logits = trained.model.eval()({m: store.gather(m, rows) for m in TWO})
     assert scored["nll"] == pytest.approx(float(F.cross_entropy(logits, store.labels[rows])), rel=1e-5)
-    assert scored["accuracy/fused"] == float((logits.argmax(1) == store.labels[rows]).float().mean())
+    assert scored["accuracy/fused"] == float((logits.argmax(1) == store.labels[rows]).double().mean())
 
 
 @pytest.mark.parametrize("modalities", [TWO, THREE])
