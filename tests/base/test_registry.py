@@ -156,6 +156,7 @@ def test_where_there_are_none_one_look_is_all_it_costs(monkeypatch):
     assert len(looks) == 1
 
 
+@pytest.mark.slow
 def test_the_command_line_says_it_in_one_line(tmp_path):
     """As a process: what a user sees on the terminal."""
     write_distribution(tmp_path, "ambidex-bad", {"ambidex.fusions": {"bad": "away:Away"}})

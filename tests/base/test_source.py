@@ -99,6 +99,7 @@ def test_trees_are_told_apart(one: str, other: str) -> None:
     assert digest(one) != digest(other)
 
 
+@pytest.mark.slow
 def test_two_files_say_the_same_only_where_their_trees_do() -> None:
     """Against Python's own dump of the tree, without the statements that are only text."""
 

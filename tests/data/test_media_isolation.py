@@ -57,7 +57,7 @@ def flat(tasks: list[list[Any]], workers: int, limits: Limits = ROOMY) -> list[A
     return [result for task in isolated(act, tasks, workers, limits) for result in task]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_each_death_costs_its_item_alone_and_order_stays(workers: int) -> None:
     items = [1, "segfault", 2, 3, "abort", "exit", 4, "killed", 5]
     found = flat([items[:4], items[4:6], items[6:]], workers)

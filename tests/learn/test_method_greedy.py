@@ -375,6 +375,7 @@ def test_twins_learn_equally_fast(mirrored):
     assert (abs(first - second) < 1e-5) == mirrored
 
 
+@pytest.mark.slow
 def test_at_random_each_kind_of_step_is_as_frequent(tmp_path):
     _, steps = _watched(tmp_path, {"mode": "random"}, epochs=60)
     kinds = [tuple(step["held"].values()) for step in steps]

@@ -144,6 +144,7 @@ def manifest(tmp_path: Path) -> Path:
     return write_manifest(folder, rows)
 
 
+@pytest.mark.slow
 def test_a_crash_changes_nothing_else_whatever_the_workers_and_parts(
     manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,6 +65,7 @@ class Counted:
         monkeypatch.setattr(Method, "step", step)
 
 
+@pytest.mark.slow
 def test_killed_in_mid_epoch_a_rerun_takes_the_steps_since_the_last_checkpoint(layout, tmp_path, monkeypatch):
     often = {"accelerator": "cpu", "threads": 1, "checkpoint_minutes": 1e-4}  # about every step
     params = write_params(tmp_path / "params.yaml", train=SETTINGS, runtime=often)

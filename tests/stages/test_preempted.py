@@ -39,6 +39,7 @@ def _train(layout, params, output):
     return run("train", params, {"features": layout.features}, {"model": output})
 
 
+@pytest.mark.slow
 def test_sigterm_ends_the_command_with_75_and_a_rerun_with_the_same_bits(layout, tmp_path):
     settings = {"method": "ogm_ge", "epochs": 80, "optimizer": "adam", "schedule": "cosine"}
     plain = write_params(tmp_path / "plain.yaml", train=settings)

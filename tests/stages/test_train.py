@@ -204,6 +204,7 @@ def test_killed_at_any_moment_a_rerun_ends_with_the_same_bits(layout, tmp_path):
     assert (whole / "history.csv").read_text() == (cut / "history.csv").read_text()
 
 
+@pytest.mark.slow
 def test_what_another_run_left_unfinished_is_not_mixed_in(layout, tmp_path):
     params = write_params(tmp_path / "params.yaml", train={"method": "joint", "epochs": 200})
     running = subprocess.Popen(
