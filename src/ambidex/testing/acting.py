@@ -26,7 +26,7 @@ SMALL: dict[str, Options] = {
     "transformer": {"patch": 8, "dim": 4, "layers": 1, "heads": 1},
 }
 """a new encoder is tested as its defaults build it"""
-LOOP: Options = {"batch_size": 4, "samples": 12, "selection": "last", "learning_rate": 0.02}
+LOOP: Options = {"batch_size": 4, "samples": 12, "selection": "last", "learning_rate": 0.005}
 FROZEN = "they are frozen; use "
 STAGES = "exchanges between the stages of encoders"
 FUSION = "use fusion concat"
