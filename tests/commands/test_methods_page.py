@@ -65,6 +65,16 @@ def test_the_table_at_the_top_holds_every_method_once():
     assert names == [(name, name) for name in METHODS.names()]
 
 
+@pytest.mark.parametrize("name", METHODS.own())
+def test_the_list_and_the_table_say_who_refuses_samples_that_lack_a_modality(name, capsys):
+    refuses = name in {"amco", "greedy", "mla"}
+    assert main(["methods"]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith(f"{name} ")]
+    assert ("samples with every modality" in line) == refuses
+    (row,) = [line for line in PAGE.read_text().splitlines() if line.startswith(f"| [`{name}`]")]
+    assert ("refused" if refuses else "taken") in row.split("|")[4]
+
+
 @pytest.mark.parametrize("name", METHODS.names())
 def test_defaults_are_those_that_the_class_takes(name):
     """Read back from the table: what it shows builds the same configuration as giving nothing."""
@@ -84,6 +94,7 @@ def test_a_section_says_everything_that_the_class_says():
         "- Intervenes in: objective, data",
         "- Modalities: 2; two in the paper",
         "- Needs: additive fusion; patience",
+        "- Missing modalities: refused",
         "- Cost: 4 forward, 1.5 backward for M = 2; 8, 1.5 for M = 3; a second look",
         '- Paper: Ada, Bob, "On looking twice", ICML 2025, arXiv 1234.56789',
         "- Guarded by: `tests/a.py`, `pytest tests/contract -k example`, `make mutations METHOD=example`",

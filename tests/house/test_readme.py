@@ -1,13 +1,18 @@
 """The README and the pages under docs keep up with the code."""
 
+import importlib.util
 import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from ambidex.cli import make_parser
 from ambidex.decide.allocators import ALLOCATORS, simplest_first
 from ambidex.learn.method import METHODS
+from ambidex.net.encoded import Encoded, EncodedFeatures, parts_of
+from ambidex.testing import check_encoder
+from helpers.outside import write_files_of_page
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -48,3 +53,37 @@ def test_every_make_target_and_verb_exists(page):
         assert target in targets, target
     for verb in re.findall(r"^\s*ambidex ([a-z]+)", shell, flags=re.MULTILINE):
         assert verb in verbs, verb
+
+
+def _class_of_page(page, folder, file, name):
+    """A class of the example that a page gives for `file`."""
+    write_files_of_page(folder, ROOT / "docs" / page)
+    spec = importlib.util.spec_from_file_location(f"example_{name}", folder / file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return getattr(module, name)
+
+
+def test_the_encoder_of_the_page_takes_sequences_alone_and_gives_tokens(tmp_path):
+    steps = _class_of_page("model.md", tmp_path, "steps.py", "Steps")
+    assert check_encoder(steps) == ["sequence"]
+    assert steps.has_tokens
+
+
+def test_the_addition_of_the_page_scales_features_and_tokens(tmp_path):
+    damped = _class_of_page("training.md", tmp_path, "damped.py", "Damped")
+    addition = damped(damped.Config(start=0.5), {"audio": None, "visual": None}, 3)
+    audio, visual = torch.ones(2, 4), torch.ones(2, 5)
+    present = torch.tensor([True, False])
+    features = EncodedFeatures(
+        {"audio": Encoded(audio, audio[:, None]), "visual": Encoded(visual, present=present)}
+    )
+    parts = parts_of(addition.encode(None, lambda inputs, present: features, {}, {}))
+    assert parts["audio"].pooled.tolist() == [[0.5] * 4] * 2
+    assert parts["audio"].tokens.tolist() == [[[0.5] * 4]] * 2
+    assert parts["visual"].pooled.tolist() == [[0.5] * 5, [1.0] * 5]
+    sum(part.pooled.sum() for part in parts.values()).backward()
+    assert {name: factor.grad.item() for name, factor in addition.factors.items()} == {
+        "audio": 8,
+        "visual": 5,
+    }

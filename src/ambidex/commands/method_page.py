@@ -24,7 +24,7 @@ epochs: compare one with joint training of the same row, and with nothing else. 
 _WIDTH = 110
 _NO_CARD = Card(intervenes=(), cost=Cost(words="nobody wrote it down"))
 """of a method from outside that has none"""
-_OVERVIEW = ("method", "intervenes in", "modalities", "cost", "paper")
+_OVERVIEW = ("method", "intervenes in", "modalities", "a sample that lacks one", "cost", "paper")
 _NUMBERS = ("data", "result", "joint there", "backbone", "protocol", "source", "how it is known")
 _PRESETS = ("preset", "parameters", "train", "source", "how it is known", "left as it is")
 
@@ -37,6 +37,7 @@ def page() -> str:
             f"[`{name}`](#{name})",
             _places(cls.card),
             _modalities(cls),
+            _missing(cls),
             _passes(cls.card.cost),
             _venue(cls.card.paper),
         )
@@ -92,8 +93,7 @@ def _facts(name: str, method: type[Method], card: Card, origin: str) -> list[str
         "Cost": f"{_passes(card.cost)}; {card.cost.words}",
         "Paper": _citation(card.paper),
     }
-    if card.missing:
-        facts["Missing modalities"] = card.missing if method.needs.missing else f"refused: {card.missing}"
+    facts["Missing modalities"] = ": ".join(filter(None, (_missing(method), card.missing)))
     if origin:
         facts["Comes from"] = origin
     else:
@@ -120,6 +120,11 @@ def _modalities(method: type[Method]) -> str:
     if most is None:
         return f"{least} or more" if least > 1 else "any number"
     return f"{most}" if least == most else f"{least} to {most}"
+
+
+def _missing(method: type[Method]) -> str:
+    """What becomes of a sample that lacks a modality."""
+    return "taken" if method.needs.missing else "refused"
 
 
 def _passes(cost: Cost) -> str:

@@ -26,10 +26,15 @@ def needs(plugin: type[Any]) -> str:
     if requirements is None:
         return ""
     words = beside_modalities(requirements)
-    if requirements.max_modalities is not None:
-        words.append(f"at most {requirements.max_modalities} modalities")
-    if requirements.min_modalities > 1:
-        words.append(f"at least {requirements.min_modalities} modalities")
+    if not requirements.missing:
+        words.append("samples with every modality")
+    least, most = requirements.min_modalities, requirements.max_modalities
+    if least == most:
+        return ", ".join([*words, f"{most} modalities"])
+    if most is not None:
+        words.append(f"at most {most} modalities")
+    if least > 1:
+        words.append(f"at least {least} modalities")
     return ", ".join(words)
 
 

@@ -9,8 +9,8 @@ _HEAD = """\
 # Parameters
 
 Every key of `params.yaml`. Unknown keys are errors. Any key can be replaced for one run with
-`--set section.key=value`. Written by `make docs` from the schema in `src/ambidex/configuration/params.py`,
-`src/ambidex/configuration/platform.py` and `src/ambidex/data/kinds`; do not edit.
+`--set section.key=value`. Written by `make docs` from the schema: `params.py`, `optimisation.py` and `platform.py` in
+`src/ambidex/configuration`, and `src/ambidex/data/kinds`; do not edit.
 
 The options of plug-ins stand with the plug-ins: `ambidex datasets NAME` (`prepare.options`), `ambidex encoders NAME`
 (`model.encoders.NAME`), `ambidex fusions NAME` (`model.fusion`), `ambidex methods NAME` (`methods.NAME`).

@@ -125,8 +125,8 @@ class Model(Section):
     fusion: Choice = Field(Choice(name="concat"), description="the decision layer, see `ambidex fusions`")
     fill: Literal["zero", "mean", "learned"] = Field(
         "zero",
-        description="what stands for the feature of a modality that a sample lacks, in heads that are not additive: "
-        "zeros, the running mean of training, or a learned feature",
+        description="what stands for the feature of a modality that a sample lacks: zeros, the running mean of "
+        "training, or a learned feature; changes nothing with an additive fusion or `attention`",
     )
 
 

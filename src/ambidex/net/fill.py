@@ -1,6 +1,6 @@
 """What stands for the feature of a modality that a sample lacks: zeros, the usual feature, or a learned one.
 
-Only heads that are not additive look at it: in an additive one an absent modality adds nothing.
+Additive heads do not look at it, for an absent modality adds nothing there; nor does `attention`, which reads tokens.
 """
 
 from collections.abc import Callable, Mapping
