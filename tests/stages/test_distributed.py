@@ -179,10 +179,10 @@ made, loaded = engine(Path(sys.argv[1]) / "engine", "multi_task", batch_size=1),
 made._build()
 original = Batches.load
 Batches.load = lambda self, rows, draws: loaded.append(len(rows)) or original(self, rows, draws)
-found = {f"val/{name}": torch.tensor(value, dtype=torch.float64) for name, value in made.score("val").items()}
+found = {f"val/{name}": torch.tensor(value, dtype=torch.float64) for name, value in made.passes.score("val").items()}
 counts = [len(loaded)]
 for name, rows in (("all", None), ("some", torch.tensor([9, 3, 20, 4, 7, 1, 2, 11, 15])), ("few", torch.tensor([5]))):
-    features, labels = made.sweep("train", rows)
+    features, labels = made.passes.sweep("train", rows)
     found |= {f"{name}/{m}": h for m, h in features.items()} | {f"{name}/labels": labels}
     counts.append(len(loaded))
 found["counts"] = torch.tensor(counts)
