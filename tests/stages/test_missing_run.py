@@ -108,7 +108,11 @@ def test_empty_cells_are_refused_where_nothing_allows_them(
         assert not (tmp_path / "runs/manifest").exists()
         return error
 
-    assert "manifest.csv, line 4: column 'left' is empty" in refused("--set", "prepare.allow_missing=[right]")
+    others = sum(lacks(i) == "left" for i in range(120)) - 1
+    assert (
+        f"manifest.csv, line 4: column 'left' is empty (and {others} more such lines); "
+        "where samples may lack it: prepare.allow_missing=[left, right]\n"
+    ) in refused("--set", "prepare.allow_missing=[right]")
     assert "prepare.allow_missing: the data have no modality 'lef'; did you mean 'left'?" in refused(
         "--set", "prepare.allow_missing=[lef]"
     )

@@ -188,9 +188,9 @@ def test_one_bad_clip_costs_one_line_and_the_others_are_predicted(
         "visual=0.png,audio=0.wav",
         "2.mp4",
     ]
-    lacking, *lines = error.splitlines()
-    assert lacking == (
-        "ambidex: 1 of 9 clips predicted without visual; the model was trained on samples that have all modalities"
+    *lines, lacking = error.splitlines()
+    assert lacking == (  # of those that were predicted
+        "ambidex: 1 of 4 clips predicted without visual; the model was trained on samples that have all modalities"
     )
     reasons = dict(line.removeprefix("ambidex: ").split(": ", 1) for line in lines)
     assert set(reasons) == set(bad)
@@ -201,6 +201,18 @@ def test_one_bad_clip_costs_one_line_and_the_others_are_predicted(
     assert reasons["visual=0.png,audio=gone.wav"] == "gone.wav: file is missing"
     found = predicted(capsys, two, *named, code=2)
     assert {line["clip"]: line.get("error") for line in found} == {name: reasons.get(name) for name in named}
+
+
+def test_a_clip_that_is_not_predicted_is_predicted_without_nothing(
+    two: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main(["predict", str(two), "audio=gone.wav", "visual=0.png,vidual=1.png"]) == 2
+    rejected, misspelt = sorted(capsys.readouterr().err.splitlines())
+    assert rejected == "ambidex: audio=gone.wav: gone.wav: file is missing"
+    assert misspelt.endswith(
+        "the model has no modality 'vidual'; did you mean 'visual'? allowed: visual, audio"
+    )
 
 
 def test_many_clips_stay_in_order_whoever_reads_them(two: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -340,12 +352,18 @@ def test_a_clip_is_named_by_one_file_or_by_pairs(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     Path("take=1.mp4").touch()
     assert clip_cells("take=1.mp4", WANTS)["audio"] == "take=1.mp4"
+    for file, cell in (("a,take=1.wav", "a,take=1.wav"), ("a,take=1.npy", "a,take=1.npy[3]")):
+        Path(file).touch()
+        assert clip_cells(f"visual=b.png,audio={cell}", WANTS) == {"visual": "b.png", "audio": cell}
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("vidual=b.png,audio=a.wav", "the model has no modality 'vidual'; did you mean 'visual'"),
+        ("visual=b.png,adio=a.wav", "the model has no modality 'adio'; did you mean 'audio'"),
+        ("visual=b.npy[0],adio=a.npy[0]", "the model has no modality 'adio'; did you mean 'audio'"),
+        (f"visual=b.png,adio={'a' * 300}.wav", "the model has no modality 'adio'; did you mean 'audio'"),
         ("audio=a.wav,visual=", "'visual=' names no file"),
         ("audio=a.wav,audio=b.wav,visual=c.png", "'audio' is named twice"),
     ],
