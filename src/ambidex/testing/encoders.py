@@ -65,7 +65,7 @@ def takes(encoder: Given, spec: InputSpec, options: Options | None = None) -> bo
 def feature(encoder: Encoder, what: str, spec: InputSpec) -> Tensor:
     """h [B, dim], finite gradients for every parameter; in evaluation a sample's feature is its own. Returns h."""
     x = batch(spec)
-    _encoded(encoder.train(), x, what, spec).square().sum().backward()
+    torch.autograd.backward(_encoded(encoder.train(), x, what, spec).square().sum())
     for name, parameter in encoder.named_parameters():
         good = parameter.grad is not None and bool(torch.isfinite(parameter.grad).all())
         expect(good, f"{what}, parameter {name}", "a finite gradient", parameter.grad)
