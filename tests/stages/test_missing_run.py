@@ -179,8 +179,10 @@ def test_what_stands_in_the_store_for_an_absent_modality_changes_no_weight(proje
 
 
 def test_methods_that_need_all_modalities_are_refused(project: Path, capsys: pytest.CaptureFixture[str]):
+    before = set((project / "runs/models").iterdir())
     assert ambidex(project, "train", "--method", "mla") != 0
     assert "method mla: needs samples that have every modality, and some lack one" in capsys.readouterr().err
+    assert set((project / "runs/models").iterdir()) == before
 
 
 def test_the_report_counts_by_pattern(project: Path):
