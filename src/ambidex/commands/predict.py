@@ -109,11 +109,11 @@ def _check_named(predictor: Predictor, wants: Wants, clips: Sequence[str]) -> No
 def _without(predictor: Predictor, wants: Wants, lacking: Mapping[str, int], predicted: int) -> Iterator[str]:
     """A line for each modality that some of the clips that were `predicted` do not name."""
     for name in (name for name in wants if name in lacking):
-        trained = (
-            ""
-            if predictor.model.architecture.fill
-            else "; the model was trained on samples that have all modalities"
-        )
+        trained = ""
+        if predictor.model.architecture.fill is None:
+            trained = "; the model was trained on samples that have all modalities"
+        elif predictor.never_lacked(name):
+            trained = f"; the model was trained on samples that all have {name}"
         yield f"{lacking[name]} of {predicted} clips predicted without {name}{trained}"
 
 
