@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,11 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from ambidex.base.errors import DataError
+from ambidex.base.errors import DataError, ModelError
 from ambidex.base.files import write_json
 from ambidex.base.readers import read_json
 from ambidex.cli import main
+from ambidex.commands.predict import _check_named
 from ambidex.data.kinds.frames import Frames
 from ambidex.data.kinds.log_mel import LogMel
 from ambidex.data.kinds.vector import Vector
@@ -371,6 +373,16 @@ def test_a_clip_is_named_by_one_file_or_by_pairs(tmp_path: Path, monkeypatch: py
 def test_a_clip_named_wrongly_is_one_line(text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         clip_cells(text, WANTS)
+
+
+def test_a_model_whose_encoders_exchange_needs_every_modality() -> None:
+    """Said before any clip is read; a clip whose name makes no sense is not the reason."""
+    model: Any = SimpleNamespace(folder="greedy", model=SimpleNamespace(exchange="mmtm"))
+    with pytest.raises(ModelError, match=r"^greedy: its encoders exchange, so that every clip needs visual$"):
+        _check_named(model, WANTS, ["a.mp4", "adio=a.wav", "audio=a.wav"])
+    _check_named(model, WANTS, ["a.mp4", "adio=a.wav"])
+    model.model.exchange = None
+    _check_named(model, WANTS, ["audio=a.wav"])
 
 
 def test_a_vector_cannot_come_from_a_clip() -> None:

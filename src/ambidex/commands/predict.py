@@ -58,7 +58,7 @@ def run(options: Namespace) -> int:
             complain("ambidex", f"{name}: {outcome}")
         else:
             predicted += 1
-            lacking.update(set(wants) - set(clip_cells(name, wants)))
+            lacking.update(wants.keys() - clip_cells(name, wants).keys())
         if options.json:
             print(_json(name, outcome), file=out, flush=True)
         elif isinstance(outcome, Prediction):
@@ -100,7 +100,8 @@ def _check_named(predictor: Predictor, wants: Wants, clips: Sequence[str]) -> No
         return
     for text in clips:
         with suppress(DataError):  # a name that makes no sense is said later, in its place
-            for name in set(wants) - set(clip_cells(text, wants)):
+            cells = clip_cells(text, wants)
+            for name in (name for name in wants if name not in cells):
                 raise ModelError(
                     f"{predictor.folder}: its encoders exchange, so that every clip needs {name}"
                 )
