@@ -14,7 +14,7 @@ from ambidex.commands.plugins import registries
 from ambidex.decide.allocators import ALLOCATORS
 from ambidex.learn.method import METHODS
 from ambidex.net.encoders import ENCODERS
-from ambidex.resolve.outside import outside_plugins
+from ambidex.stages._outside import outside_plugins
 from helpers.checkout import ROOT
 from helpers.outside import installed, write_distribution
 from helpers.runs import small_params

@@ -1,5 +1,6 @@
 """Encoders: shapes, parameter names of ResNet-18, frames folded into the batch, published weights."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from ambidex.base.errors import ModelError
 from ambidex.data.kinds import InputSpec
 from ambidex.net.encoders import ENCODERS, Encoder
-from ambidex.testing import check_encoder, encoders
+from ambidex.testing import CheckError, check_encoder, encoders
 from ambidex.testing.encoders import SPECS, batch
 
 AUDIO, VISUAL, TEXT, WALK = SPECS
@@ -51,6 +52,67 @@ def test_it_keeps_the_contract(name: str):
     assert set(check_encoder(name, SMALL.get(name, {}))) == {
         spec.kind for one, spec in FITTING if one == name
     }
+
+
+class ForSequences(Encoder):
+    """Means over steps through a matrix, of a sequence [B, T, D]: it refuses whatever else it is built for."""
+
+    def __init__(self, config: Any, spec: InputSpec) -> None:
+        super().__init__(config, spec)
+        self.check(spec)
+        self.dim = 5
+        self.linear = nn.Linear(spec.shape[-1], self.dim)
+
+    def check(self, spec: InputSpec) -> None:
+        if spec.kind != "sequence":
+            raise ModelError(f"takes sequences, not {spec.kind}")
+
+    def forward(self, x: Tensor) -> Tensor:
+        h: Tensor = self.linear(x).mean(1)
+        return h
+
+
+class ForgetsAll(ForSequences):
+    def check(self, spec: InputSpec) -> None:
+        pass
+
+
+class Unpacks(ForSequences):
+    def check(self, spec: InputSpec) -> None:
+        _steps, _channels = spec.shape
+
+
+class Asserts(ForgetsAll):
+    def forward(self, x: Tensor) -> Tensor:
+        assert self.spec.kind == "sequence", "two lines\nof it"
+        return super().forward(x)
+
+
+class Flattens(ForSequences):
+    def check(self, spec: InputSpec) -> None:
+        if spec.kind in ("spectrogram", "vector"):
+            raise ModelError("takes steps")
+
+
+def test_an_encoder_for_sequences_alone_keeps_the_contract():
+    assert check_encoder(ForSequences) == ["sequence"]
+
+
+@pytest.mark.parametrize(
+    ("encoder", "message"),
+    [
+        (Flattens, r"frames \[3, 3, 28, 36\]: expected \[4, 5\], got \[4, 3, 28, 5\]"),
+        (Unpacks, r"frames \[3, 3, 28, 36\]: expected an encoder, got ValueError: too many values"),
+        (Asserts, r"spectrogram \[20, 31\]: expected \[4, 5\], got AssertionError: two lines"),
+    ],
+)
+def test_one_that_forgets_to_refuse_is_told_how(encoder: type[Encoder], message: str):
+    with pytest.raises(CheckError, match=message) as caught:
+        check_encoder(encoder)
+    assert re.search(
+        r"; an encoder that cannot take \w+ inputs raises ModelError when it is built$", str(caught.value)
+    )
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("name", "spec"), FITTING)

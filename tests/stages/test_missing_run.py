@@ -108,7 +108,11 @@ def test_empty_cells_are_refused_where_nothing_allows_them(
         assert not (tmp_path / "runs/manifest").exists()
         return error
 
-    assert "manifest.csv, line 4: column 'left' is empty" in refused("--set", "prepare.allow_missing=[right]")
+    others = sum(lacks(i) == "left" for i in range(120)) - 1
+    assert (
+        f"manifest.csv, line 4: column 'left' is empty (and {others} more such lines); "
+        "where samples may lack it: prepare.allow_missing=[left, right]\n"
+    ) in refused("--set", "prepare.allow_missing=[right]")
     assert "prepare.allow_missing: the data have no modality 'lef'; did you mean 'left'?" in refused(
         "--set", "prepare.allow_missing=[lef]"
     )
@@ -175,8 +179,10 @@ def test_what_stands_in_the_store_for_an_absent_modality_changes_no_weight(proje
 
 
 def test_methods_that_need_all_modalities_are_refused(project: Path, capsys: pytest.CaptureFixture[str]):
+    before = set((project / "runs/models").iterdir())
     assert ambidex(project, "train", "--method", "mla") != 0
     assert "method mla: needs samples that have every modality, and some lack one" in capsys.readouterr().err
+    assert set((project / "runs/models").iterdir()) == before
 
 
 def test_the_report_counts_by_pattern(project: Path):
@@ -231,6 +237,47 @@ def test_predict_without_a_modality_says_so_and_says_what_the_report_says(
         )
         if gone := lacks(90 + i):
             assert line["shares"][gone] == 0
+
+
+def test_predict_says_where_no_training_sample_lacked_the_modality(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Here some of test alone lack the right one: the fill for it was never trained."""
+    data = shutil.copytree(project / "data", tmp_path / "data")
+    with (data / "manifest.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    for i, row in enumerate(rows):
+        if row["split"] == "train":
+            row["right"] = f"right.npy[{i}]"
+    with (data / "manifest.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    raw = yaml.safe_load((project / "params.yaml").read_text())
+    raw["prepare"]["source"] = str(data / "manifest.csv")
+    raw["train"] |= {"regime": "scratch", "epochs": 1}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw))
+    for verb in ("prepare", "extract", "train"):
+        assert ambidex(tmp_path, verb) == 0
+    assert ambidex(tmp_path, "evaluate", "--save") == 0
+    trained = tmp_path / "runs/models/multi_task-scratch-0"
+    for model in (trained, tmp_path / "runs/reports/multi_task-scratch-0/model"):
+        described = json.loads((model / "model.json").read_text())
+        assert described["missing"] == {"left": sum(lacks(i) == "left" for i in range(60)), "right": 0}
+        capsys.readouterr()
+        assert main(["predict", str(model), *(f"{m}={data}/{m}.npy[0]" for m in ("left", "right"))]) == 0
+        assert capsys.readouterr().err.splitlines() == [
+            "ambidex: 1 of 2 clips predicted without left",
+            "ambidex: 1 of 2 clips predicted without right; the model was trained on samples that all have right",
+        ]
+    del described["missing"]  # as an older model
+    (trained / "model.json").write_text(json.dumps(described | {"architecture": _architecture(trained)}))
+    assert main(["predict", str(trained), f"left={data}/left.npy[0]"]) == 0
+    assert capsys.readouterr().err == "ambidex: 1 of 1 clips predicted without right\n"
+
+
+def _architecture(model: Path) -> Any:
+    return json.loads((model / "model.json").read_text())["architecture"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,11 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from ambidex.base.errors import DataError
+from ambidex.base.errors import DataError, ModelError
 from ambidex.base.files import write_json
 from ambidex.base.readers import read_json
 from ambidex.cli import main
+from ambidex.commands.predict import _check_named
 from ambidex.data.kinds.frames import Frames
 from ambidex.data.kinds.log_mel import LogMel
 from ambidex.data.kinds.vector import Vector
@@ -188,9 +190,9 @@ def test_one_bad_clip_costs_one_line_and_the_others_are_predicted(
         "visual=0.png,audio=0.wav",
         "2.mp4",
     ]
-    lacking, *lines = error.splitlines()
-    assert lacking == (
-        "ambidex: 1 of 9 clips predicted without visual; the model was trained on samples that have all modalities"
+    *lines, lacking = error.splitlines()
+    assert lacking == (  # of those that were predicted
+        "ambidex: 1 of 4 clips predicted without visual; the model was trained on samples that have all modalities"
     )
     reasons = dict(line.removeprefix("ambidex: ").split(": ", 1) for line in lines)
     assert set(reasons) == set(bad)
@@ -201,6 +203,18 @@ def test_one_bad_clip_costs_one_line_and_the_others_are_predicted(
     assert reasons["visual=0.png,audio=gone.wav"] == "gone.wav: file is missing"
     found = predicted(capsys, two, *named, code=2)
     assert {line["clip"]: line.get("error") for line in found} == {name: reasons.get(name) for name in named}
+
+
+def test_a_clip_that_is_not_predicted_is_predicted_without_nothing(
+    two: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main(["predict", str(two), "audio=gone.wav", "visual=0.png,vidual=1.png"]) == 2
+    rejected, misspelt = sorted(capsys.readouterr().err.splitlines())
+    assert rejected == "ambidex: audio=gone.wav: gone.wav: file is missing"
+    assert misspelt.endswith(
+        "the model has no modality 'vidual'; did you mean 'visual'? allowed: visual, audio"
+    )
 
 
 def test_many_clips_stay_in_order_whoever_reads_them(two: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -340,12 +354,18 @@ def test_a_clip_is_named_by_one_file_or_by_pairs(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     Path("take=1.mp4").touch()
     assert clip_cells("take=1.mp4", WANTS)["audio"] == "take=1.mp4"
+    for file, cell in (("a,take=1.wav", "a,take=1.wav"), ("a,take=1.npy", "a,take=1.npy[3]")):
+        Path(file).touch()
+        assert clip_cells(f"visual=b.png,audio={cell}", WANTS) == {"visual": "b.png", "audio": cell}
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("vidual=b.png,audio=a.wav", "the model has no modality 'vidual'; did you mean 'visual'"),
+        ("visual=b.png,adio=a.wav", "the model has no modality 'adio'; did you mean 'audio'"),
+        ("visual=b.npy[0],adio=a.npy[0]", "the model has no modality 'adio'; did you mean 'audio'"),
+        (f"visual=b.png,adio={'a' * 300}.wav", "the model has no modality 'adio'; did you mean 'audio'"),
         ("audio=a.wav,visual=", "'visual=' names no file"),
         ("audio=a.wav,audio=b.wav,visual=c.png", "'audio' is named twice"),
     ],
@@ -353,6 +373,16 @@ def test_a_clip_is_named_by_one_file_or_by_pairs(tmp_path: Path, monkeypatch: py
 def test_a_clip_named_wrongly_is_one_line(text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         clip_cells(text, WANTS)
+
+
+def test_a_model_whose_encoders_exchange_needs_every_modality() -> None:
+    """Said before any clip is read; a clip whose name makes no sense is not the reason."""
+    model: Any = SimpleNamespace(folder="greedy", model=SimpleNamespace(exchange="mmtm"))
+    with pytest.raises(ModelError, match=r"^greedy: its encoders exchange, so that every clip needs visual$"):
+        _check_named(model, WANTS, ["a.mp4", "adio=a.wav", "audio=a.wav"])
+    _check_named(model, WANTS, ["a.mp4", "adio=a.wav"])
+    model.model.exchange = None
+    _check_named(model, WANTS, ["audio=a.wav"])
 
 
 def test_a_vector_cannot_come_from_a_clip() -> None:

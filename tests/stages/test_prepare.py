@@ -185,6 +185,15 @@ def test_missing_files_are_counted(table):
     assert "gone0.wav does not exist (and 2 more such files)" in refusal(folder, write(folder, lines))
 
 
+def test_empty_cells_are_counted_and_what_allows_them_is_named(table):
+    folder, lines = table
+    hint = "; where samples may lack it: prepare.allow_missing=[audio]"
+    for count, more in ((1, ""), (2, " (and 1 more such line)"), (3, " (and 2 more such lines)")):
+        emptied = [line.replace("a.wav", "") if k < count else line for k, line in enumerate(lines)]
+        expected = f"own.csv, line 2: column 'audio' is empty{more}{hint}"
+        assert refusal(folder, write(folder, emptied)).endswith(expected)
+
+
 def test_a_group_in_two_splits(table):
     folder, lines = table
     path = write(folder, change(change(lines, 11, "g5", "g0"), 9, "g4", "g1"))

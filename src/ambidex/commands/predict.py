@@ -49,17 +49,22 @@ def run(options: Namespace) -> int:
         print(f"{one_line(_title(predictor))}\n{table.header()}", flush=True)
     failed = unexpected = 0
     limits = Limits(options.seconds or DEFAULT.seconds, options.megabytes or DEFAULT.megabytes)
-    for line in _without(predictor, wants, options.clips):
-        print(f"ambidex: {line}", file=sys.stderr, flush=True)
+    _check_named(predictor, wants, options.clips)
+    predicted, lacking = 0, Counter[str]()
     for name, outcome in _predict(predictor, wants, options.clips, options.workers, limits):
         if isinstance(outcome, str):
             failed += 1
             unexpected += UNEXPECTED in outcome
             complain("ambidex", f"{name}: {outcome}")
+        else:
+            predicted += 1
+            lacking.update(wants.keys() - clip_cells(name, wants).keys())
         if options.json:
             print(_json(name, outcome), file=out, flush=True)
         elif isinstance(outcome, Prediction):
             print(table.line(name, outcome), file=out, flush=True)
+    for line in _without(predictor, wants, lacking, predicted):
+        print(f"ambidex: {line}", file=sys.stderr, flush=True)
     if unexpected:
         print(f"ambidex: {unexpected} of them failed by an error that nobody foresaw", file=sys.stderr)
     return DataError.exit_code if failed else 0
@@ -89,20 +94,28 @@ def _predict(
                 advance = stack.enter_context(progress("predict", left, "clips"))
 
 
-def _without(predictor: Predictor, wants: Wants, clips: Sequence[str]) -> Iterator[str]:
-    """A line for each modality that clips do not name. Raises ModelError where the model cannot do without."""
-    lacking: Counter[str] = Counter()
+def _check_named(predictor: Predictor, wants: Wants, clips: Sequence[str]) -> None:
+    """Raise ModelError where a clip does not name a modality that the model cannot do without."""
+    if predictor.model.exchange is None:
+        return
     for text in clips:
         with suppress(DataError):  # a name that makes no sense is said later, in its place
-            lacking.update(set(wants) - set(clip_cells(text, wants)))
-    model = predictor.model
-    for name in (name for name in wants if lacking[name]):
-        if model.exchange is not None:
-            raise ModelError(f"{predictor.folder}: its encoders exchange, so that every clip needs {name}")
-        trained = (
-            "" if model.architecture.fill else "; the model was trained on samples that have all modalities"
-        )
-        yield f"{lacking[name]} of {len(clips)} clips predicted without {name}{trained}"
+            cells = clip_cells(text, wants)
+            for name in (name for name in wants if name not in cells):
+                raise ModelError(
+                    f"{predictor.folder}: its encoders exchange, so that every clip needs {name}"
+                )
+
+
+def _without(predictor: Predictor, wants: Wants, lacking: Mapping[str, int], predicted: int) -> Iterator[str]:
+    """A line for each modality that some of the clips that were `predicted` do not name."""
+    for name in (name for name in wants if name in lacking):
+        trained = ""
+        if predictor.model.architecture.fill is None:
+            trained = "; the model was trained on samples that have all modalities"
+        elif predictor.never_lacked(name):
+            trained = f"; the model was trained on samples that all have {name}"
+        yield f"{lacking[name]} of {predicted} clips predicted without {name}{trained}"
 
 
 def _answers(

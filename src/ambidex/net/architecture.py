@@ -16,6 +16,9 @@ LAYER = "decision"
 """key in `architecture` of model.json, and start of the names in the weights, of a decision layer that was saved with
 the net (decide/repaired.py); it is none of the net's"""
 
+MISSING = "missing"
+"""key in model.json: modality -> how many training samples lacked it, of a net with a `fill`; older files have none"""
+
 
 class _Input(Record):
     kind: TensorName
@@ -53,6 +56,7 @@ class DescriptionRecord(Record):
     architecture: ArchitectureRecord
     features: str | None = None
     extract: dict[str, Any] | None = None
+    missing: dict[str, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from ambidex.configuration.values import Choice
 from ambidex.data.kinds import InputSpec
 from ambidex.net.additions import ADDITIONS, Addition, Encode, Exchange
 from ambidex.net.architecture import LAYER as LAYER
+from ambidex.net.architecture import MISSING as MISSING
 from ambidex.net.architecture import Architecture as Architecture
 from ambidex.net.architecture import ArchitectureRecord as ArchitectureRecord
 from ambidex.net.architecture import DescriptionRecord as DescriptionRecord

@@ -20,6 +20,7 @@ from ambidex.configuration.mistakes import explain
 from ambidex.configuration.params import Extract
 from ambidex.data.kinds import KINDS, MediaKind, Wants
 from ambidex.data.manifest import Row
+from ambidex.data.media.addresses import parse
 from ambidex.data.media.limits import DEFAULT, Limits
 from ambidex.data.store.extraction import Batch
 from ambidex.data.store.pool import TASK, extracted
@@ -27,6 +28,7 @@ from ambidex.net.model import MODEL_FILE, Architecture, describe
 from ambidex.resolve import read_yaml
 
 _PAIR = re.compile(r"([a-z][a-z0-9_]*)=")
+_NEXT_PAIR = re.compile(f",{_PAIR.pattern}")
 
 
 def wants_of(folder: Path, architecture: Architecture) -> Wants:
@@ -89,6 +91,7 @@ def clip_cells(text: str, wants: Wants) -> dict[str, str]:
             raise DataError(f"'{name}' is named twice")
         if not cell:
             raise DataError(f"'{name}=' names no file")
+        _check_swallowed(cell, wants)
         cells[name] = cell
     return cells
 
@@ -108,11 +111,29 @@ def read_clips(
 def _names_modalities(text: str, wants: Wants) -> bool:
     """Whether `text` is made of `modality=file` pairs. Raises DataError for a modality that the model lacks."""
     match = _PAIR.match(text)
-    if match is None or (match[1] not in wants and Path(text).exists()):
+    if match is None or (match[1] not in wants and _exists(text)):
         return False
     if match[1] not in wants:
-        raise DataError(f"the model has no modality '{match[1]}'; {nearest(match[1], [*wants])}")
+        raise _no_modality(match[1], wants)
     return True
+
+
+def _check_swallowed(cell: str, wants: Wants) -> None:
+    """Raise DataError where a modality that the model lacks stands in a file's name, and there is no such file."""
+    match, inside = _NEXT_PAIR.search(cell), parse(cell)
+    if match is not None and not _exists(inside.file if inside else cell):
+        raise _no_modality(match[1], wants)
+
+
+def _exists(file: str) -> bool:
+    try:
+        return Path(file).exists()
+    except OSError:  # a name that is too long is no file's
+        return False
+
+
+def _no_modality(name: str, wants: Wants) -> DataError:
+    return DataError(f"the model has no modality '{name}'; {nearest(name, [*wants])}")
 
 
 def _form(wants: Wants) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ambidex.base.errors import ModelError
 from ambidex.decide.repaired import load_saved
-from ambidex.net.model import MODEL_FILE
+from ambidex.net.model import MISSING, MODEL_FILE, describe
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,13 @@ class Predictor:
         self.device = torch.device(device)
         self.model = load_saved(self.folder).to(self.device)
         self.classes = self.model.architecture.classes
+
+    def never_lacked(self, modality: str) -> bool:
+        """Whether all training samples had `modality`; False where the model may have seen some without, unrecorded."""
+        if self.model.architecture.fill is None:
+            return True
+        missing = describe(self.folder).get(MISSING)
+        return missing is not None and not missing.get(modality)
 
     @torch.inference_mode()
     def __call__(

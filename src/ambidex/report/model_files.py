@@ -16,6 +16,7 @@ from ambidex.decide.layer import DecisionSpec
 from ambidex.decide.repaired import save_repaired, saved_spec
 from ambidex.decide.repairing import repaired_model
 from ambidex.judge.evaluation import Evaluation
+from ambidex.net.model import MISSING, describe
 from ambidex.report.result import Result
 from ambidex.resolve import read_yaml
 from ambidex.resolve.run_card import write_records
@@ -34,7 +35,9 @@ def write_model(folder: Path, params: Params, result: Result, trained: Path, fac
     evaluation, allocation = result.evaluation, result.allocation(result.asked)
     model = repaired_model(evaluation, allocation)
     before = saved_spec(trained)
-    save_repaired(model, folder, features=result.store["fingerprint"], extract=result.store.get("extract"))
+    described = {"features": result.store["fingerprint"], "extract": result.store.get("extract")}
+    described |= {key: value for key, value in describe(trained).items() if key == MISSING}
+    save_repaired(model, folder, **described)
     metrics = {"epoch": evaluation.card.get("epoch"), "test": allocation.metrics}
     decision = _fitted(evaluation, allocation, model.layer.spec)
     decision["replaced"] = None if before is None else before.allocator

@@ -30,7 +30,7 @@ def run(stage: str, work: "Work", inputs: Paths, outputs: Paths) -> dict[str, An
     from ambidex.base.errors import DataError
     from ambidex.base.outputs import claimed, storage_explained
     from ambidex.base.records import running
-    from ambidex.resolve.outside import outside_plugins
+    from ambidex.stages._outside import outside_plugins
     from ambidex.stages.code import code_fingerprint
 
     work = work_of(stage, work)

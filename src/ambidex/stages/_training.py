@@ -25,7 +25,7 @@ from ambidex.learn.loop.selection import BEST_FILE
 from ambidex.learn.method import METHODS, Method
 from ambidex.learn.runtime import make_fabric
 from ambidex.net.fusion.concat import Concat
-from ambidex.net.model import Architecture, MultimodalNet, save_model
+from ambidex.net.model import MISSING, Architecture, MultimodalNet, save_model
 from ambidex.resolve.run_card import write_records
 
 _OF_THE_DATA = ("modalities", "inputs", "classes")
@@ -193,10 +193,19 @@ def deliver(
     """
     if not first_rank():
         return
-    save_model(model, folder, features=store.fingerprint, extract=store.info.get("extract"))
+    extract = store.info.get("extract")
+    save_model(model, folder, features=store.fingerprint, extract=extract, **_missing(model, store))
     protocol = {key: store.info[key] for key in ("protocol", "leaky") if key in store.info}
     write_records(folder, stage, params, metrics, features=store.fingerprint, **protocol, **facts)
     finish(folder, output, leave=(CHECKPOINT_FILE, BEST_FILE))
+
+
+def _missing(model: MultimodalNet, store: FeatureStore) -> dict[str, dict[str, int]]:
+    """What model.json says of a model that allows for absent modalities: how many training samples lack which."""
+    if model.architecture.fill is None:
+        return {}
+    present = store.presence(store.rows("train"))
+    return {MISSING: {name: int((~present[name]).sum()) for name in model.modalities if name in present}}
 
 
 def load_encoder(model: MultimodalNet, modality: str, folder: Path, *, classifier: bool) -> nn.Linear:

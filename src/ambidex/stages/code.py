@@ -9,7 +9,7 @@ from ambidex.base.files import digest, sha256
 from ambidex.base.registry import Plugins
 from ambidex.base.source.graph import closure
 from ambidex.base.source.text import read_source
-from ambidex.resolve.outside import outside_plugins
+from ambidex.stages._outside import outside_plugins
 from ambidex.stages.table import TABLE
 
 if TYPE_CHECKING:

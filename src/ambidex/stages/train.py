@@ -30,15 +30,16 @@ def run(cell: Cell, inputs: Paths, outputs: Paths) -> dict[str, Any]:
 def fit(cell: Cell, store: FeatureStore, encoders: Path | None, output: Path) -> dict[str, Any]:
     """Train on the splits of `store`, from `encoders` where they are needed; `output` is the model's folder."""
     params, train, method = cell.params, cell.train, cell.build()
+    frozen = train.regime == "frozen"
     architecture = architecture_for(store, params, params.modalities, params.model.fusion)
-    model = build_model(method.architecture(architecture), train.seed)
+    method.check(architecture := method.architecture(architecture), frozen=frozen)  # now of these data
+    model = build_model(architecture, train.seed)
     options = {cell.plugin: cell.config.model_dump(mode="json")}
     starts: dict[str, str] = {}
     ready = method.needs.classifiers
     if cell.starts_from_encoders:
         asks = f"method {cell.plugin}" if ready else f"train.regime '{train.regime}'"
         starts = _load_pretrained(model, encoders, asks, ready or train.head == "classifiers")
-    frozen = train.regime == "frozen"
     folder, selected, _ = run_engine(
         model,
         method,

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from ambidex.base.errors import ModelError
+from ambidex.base.errors import ModelError, one_line
 from ambidex.data.kinds import InputSpec
 from ambidex.net.encoders import ENCODERS, Encoder
-from ambidex.testing.expect import Options, expect, expect_close, expect_same
+from ambidex.testing.expect import CheckError, Options, expect, expect_close, expect_same
 
 Given = str | type[Encoder]
 """an encoder by its name or its class"""
@@ -57,22 +57,42 @@ def takes(encoder: Given, spec: InputSpec, options: Options | None = None) -> bo
     except ModelError as error:
         expect("\n" not in str(error), f"{_what(encoder)}, {spec.kind}", "a refusal in one line", error)
         return False
+    except Exception as error:  # whatever such inputs do to it
+        raise _failed(error, f"{_what(encoder)}, {spec.kind} {[*spec.shape]}", "an encoder", spec) from error
     return True
 
 
 def feature(encoder: Encoder, what: str, spec: InputSpec) -> Tensor:
     """h [B, dim], finite gradients for every parameter; in evaluation a sample's feature is its own. Returns h."""
     x = batch(spec)
-    encoder.train()(x).square().sum().backward()
+    torch.autograd.backward(_encoded(encoder.train(), x, what, spec).square().sum())
     for name, parameter in encoder.named_parameters():
         good = parameter.grad is not None and bool(torch.isfinite(parameter.grad).all())
         expect(good, f"{what}, parameter {name}", "a finite gradient", parameter.grad)
     encoder.eval()
-    whole: Tensor = encoder(x)
-    expect(whole.shape == (len(x), encoder.dim), what, [len(x), encoder.dim], [*whole.shape])
+    whole = _encoded(encoder, x, what, spec)
     alone = torch.cat([encoder(row) for row in torch.split(x, 1)])
     expect_close(f"{what}, samples one by one", alone, whole, rtol=1e-5, atol=1e-5)
     return whole
+
+
+def _encoded(encoder: Encoder, x: Tensor, what: str, spec: InputSpec) -> Tensor:
+    """h [B, dim]. Raises CheckError where there is none: perhaps because such inputs were not refused."""
+    try:
+        h: Tensor = encoder(x)
+    except Exception as error:  # whatever such inputs do to it
+        raise _failed(error, what, f"{[len(x), encoder.dim]}", spec) from error
+    expect(h.shape == (len(x), encoder.dim), what, [len(x), encoder.dim], f"{[*h.shape]}; {_refusing(spec)}")
+    return h
+
+
+def _failed(error: Exception, what: str, expected: str, spec: InputSpec) -> CheckError:
+    failure = f"{type(error).__name__}: {one_line(error, 200)}"
+    return CheckError(f"{what}: expected {expected}, got {failure}; {_refusing(spec)}")
+
+
+def _refusing(spec: InputSpec) -> str:
+    return f"an encoder that cannot take {spec.kind} inputs raises ModelError when it is built"
 
 
 def tokens(encoder: Encoder, what: str, spec: InputSpec) -> None:

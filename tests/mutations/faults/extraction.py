@@ -91,4 +91,11 @@ FAULTS = [
         after="",
         caught_by=TABLES + "test_memory_is_bounded_before_it_is_taken",
     ),
+    Fault(
+        name="extraction: a message counts columns from 1 and rows from 0",
+        file=ARRAYS,
+        before="column {int(match[2]) - 1}",
+        after="column {int(match[2])}",
+        caught_by=TABLES + "test_tables_of_text_that_are_none[words]",
+    ),
 ]

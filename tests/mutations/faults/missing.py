@@ -201,4 +201,11 @@ FAULTS = [
         caught_by="tests/report/test_report_missing.py::"
         "test_a_probe_of_features_trained_alone_is_fitted_on_those_that_have_the_modality",
     ),
+    Fault(
+        name="missing: a method refuses such data when its output has begun to grow",
+        file="src/ambidex/stages/train.py",
+        before="    method.check(architecture := method.architecture(architecture), frozen=frozen)",
+        after="    architecture = method.architecture(architecture)",
+        caught_by="tests/stages/test_missing_run.py::test_methods_that_need_all_modalities_are_refused",
+    ),
 ]

@@ -120,4 +120,11 @@ FAULTS = [
             "tests/judge/test_diagnose_finding.py::test_one_speaker_in_validation_is_named_with_the_way_out",
         ),
     ),
+    Fault(
+        name="prepare: the first line with an empty cell is one more",
+        file="src/ambidex/data/datasets/_missing.py",
+        before="for one in rows) - 1",
+        after="for one in rows)",
+        caught_by="tests/stages/test_prepare.py::test_empty_cells_are_counted_and_what_allows_them_is_named",
+    ),
 ]

@@ -5,10 +5,12 @@ from mutations.fault import Fault
 TEXT = "src/ambidex/base/source/text.py"
 GRAPH = "src/ambidex/base/source/graph.py"
 CODE = "src/ambidex/stages/code.py"
+CHOSEN = "src/ambidex/stages/_chosen.py"
 TABLE = "src/ambidex/stages/table.py"
 OTHER_RUNS = "src/ambidex/base/outputs/other_runs.py"
 ON_SOURCE = "tests/base/test_source.py::"
 ON_CODE = "tests/stages/test_stage_code.py::"
+ON_OUTSIDE = "tests/stages/test_outside_parts.py::"
 ON_OTHER_RUNS = "tests/base/test_outputs_other_runs.py::"
 ON_BESIDE = "tests/base/test_beside.py::"
 EDIT = ON_CODE + "test_an_edit_matters_to_these_stages"
@@ -141,5 +143,19 @@ FAULTS = [
         before="        between.rename(aside(growing) if growing.exists() else growing)\n",
         after="        pass\n",
         caught_by=KILLED + "[three renames-AB-A-AB]",
+    ),
+    Fault(
+        name="stages: an addition that the method asks for does not count",
+        file=CHOSEN,
+        before="{choice.name for choice in model.additions}",
+        after="set()",
+        caught_by=ON_OUTSIDE + "test_a_change_of_any_of_them_trains_again[lion]",
+    ),
+    Fault(
+        name="stages: the fusion that the parameters name counts, not the method's",
+        file=CHOSEN,
+        before="{model.fusion.name} if model",
+        after="{cell.given.model.fusion.name} if model",
+        caught_by=ON_OUTSIDE + "test_a_change_of_any_of_them_trains_again[den]",
     ),
 ]

@@ -24,13 +24,24 @@ def missing_counts(
     for row in rows:
         for name in modalities:
             if name not in row.paths and name not in allowed:
-                raise DataError(f"{row.where}: column '{name}' is empty")
+                raise _empty(row, name, rows, modalities, allowed)
         if not row.paths:
             raise DataError(
                 f"{row.where}: has none of {', '.join(modalities)}; a sample needs one modality at least"
             )
     counts = Counter(name for row in rows for name in modalities if name not in row.paths)
     return {name: counts[name] for name in modalities if counts[name]}
+
+
+def _empty(
+    row: Row, name: str, rows: Sequence[Row], modalities: Sequence[str], allowed: Collection[str]
+) -> DataError:
+    """About `row`, the first one that lacks modality `name`: how many more there are, and what allows it."""
+    others = sum(name not in one.paths for one in rows) - 1
+    more = f" (and {others} more such line{'s' if others > 1 else ''})" if others else ""
+    allowing = ", ".join(one for one in modalities if one in allowed or one == name)
+    hint = f"; where samples may lack it: prepare.allow_missing=[{allowing}]" if len(modalities) > 1 else ""
+    return DataError(f"{row.where}: column '{name}' is empty{more}{hint}")
 
 
 def check_training(rows: Sequence[Row], missing: Collection[str]) -> None:

@@ -4,6 +4,7 @@ import ast
 import io
 import math
 import os
+import re
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -29,6 +30,8 @@ _CHUNK = 2**20
 _HEADER_LIMIT = 2**20  # bytes in which the header of a .csv ends
 _LINE_COST = 20  # bytes that the parser of .csv needs for each of a line
 _LISTED = 8  # arrays of an archive that a message names
+_CELL = re.compile(r"row (\d+), column (\d+)\.$")  # the end of what numpy says of text among numbers
+_ROW = re.compile(r"row (\d+); use `usecols`.*$")  # and of a row of another length
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 
 
@@ -115,10 +118,19 @@ def csv_table(path: Path, most: int, needs_header: bool = True) -> NDArray[Any]:
                         comments=None,
                     )
             except (ValueError, OverflowError) as error:
-                first = str(error).partition("\n")[0]
+                first = _counted_from_0(str(error).partition("\n")[0])
                 raise MediaError(
                     one_line(f"is not a table of numbers with a header ({first})", 200)
                 ) from None
+
+
+def _counted_from_0(message: str) -> str:
+    """What numpy says of a cell or a row of a table; it counts columns, and rows of another length, from 1."""
+    if match := _CELL.search(message):
+        return f"{message[: match.start()]}row {match[1]}, column {int(match[2]) - 1}, both counted from 0"
+    if match := _ROW.search(message):
+        return f"{message[: match.start()]}row {int(match[1]) - 1}, counted from 0"
+    return message
 
 
 def _header_lines(stream: IO[bytes], needed: bool) -> int:
