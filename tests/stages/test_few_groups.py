@@ -1,5 +1,7 @@
 """One speaker in validation switches the repair off: every door says so, and what helps."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -63,7 +65,7 @@ def test_every_door_says_that_one_group_validates(source, tmp_path, capsys):
     assert f"prepare: {line}\n" in printed.err
     assert printed.err.count(f"evaluate: {line}\n") == 1  # once, not for each of the two cells
     assert f"\nnote: {line}\nreport: " in printed.out
-    escaped = line.replace("'", "&#x27;")
+    escaped = re.sub("`(.*?)`", r"<code>\1</code>", line.replace("'", "&#x27;"))
     for page in ("reports/multi_task-scratch-0/report.html", "study/compare.html"):
         assert f"{escaped}.</div>" in (tmp_path / "runs" / page).read_text()
     cli.main(["compare", "--show", "--runs", str(tmp_path / "runs")])
