@@ -63,7 +63,7 @@ def test_no_server_holds_the_client_up(
     ("body", "expected"),
     [
         (b"[" * 100_000, "no JSON"),
-        (b'{"a": ' * 5_000, "nested deeper"),
+        (b'{"a": ' * 5_000 + b"1" + b"}" * 5_000, "nested deeper"),
         (b'{"state": 3}', "state: got 3, expected text"),
         (b'{"run_details": []}', "run_details: got [], expected a block"),
         (b'{"run_details": {"task_details": [7]}}', "run_details.task_details.0: got 7"),
