@@ -18,24 +18,14 @@ from ambidex.stages._outside import outside_plugins
 from helpers.checkout import ROOT
 from helpers.outside import installed, write_distribution
 from helpers.runs import small_params
+from helpers.words import REGISTRIES
 
 GOOD = "from ambidex.learn.method import Method\nclass Good(Method):\n    '''Good.'''\n"
 
 
 def test_groups_are_the_words_of_the_command_line():
     assert {kind: plugins.group for kind, plugins in registries().items()} == {
-        kind: f"ambidex.{kind}"
-        for kind in (
-            "methods",
-            "datasets",
-            "kinds",
-            "encoders",
-            "fusions",
-            "additions",
-            "allocators",
-            "diagnostics",
-            "loggers",
-        )
+        kind: f"ambidex.{kind}" for kind in REGISTRIES
     }
 
 

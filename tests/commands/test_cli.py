@@ -19,21 +19,11 @@ from ambidex.commands.reference import markdown
 from ambidex.commands.verbs import PATHS, STAGE_VERBS
 from ambidex.commands.wiring import places
 from ambidex.resolve import load_params
+from helpers.words import REGISTRIES
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMS = str(ROOT / "params.yaml")
 HEAVY = ("torch", "numpy", "pydantic", "yaml", "av", "scipy")
-LISTS = (
-    "methods",
-    "datasets",
-    "kinds",
-    "encoders",
-    "fusions",
-    "additions",
-    "allocators",
-    "diagnostics",
-    "loggers",
-)
 
 
 class Calls:
@@ -296,7 +286,7 @@ def test_a_bug_is_not_hidden(
         run("train", runs=tmp_path)
 
 
-@pytest.mark.parametrize("kind", LISTS)
+@pytest.mark.parametrize("kind", REGISTRIES)
 def test_plugins_are_listed_and_explained(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([kind]) == 0
     text = capsys.readouterr().out
