@@ -49,6 +49,6 @@ FAULTS = [
         before="from ambidex.base.progress import progress\n",
         after="from ambidex.judge.evaluation import progress\n",
         caught_by="tests/stages/test_training_depends.py::"
-        "test_training_imports_nothing_that_judges_or_repairs[pretrain]",
+        "test_training_imports_nothing_that_judges_or_repairs",
     ),
 ]
