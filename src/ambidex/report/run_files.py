@@ -14,7 +14,7 @@ from ambidex.configuration.params import Params
 from ambidex.decide import allocators
 from ambidex.decide.fitting import Allocation
 from ambidex.report import theme
-from ambidex.report.chart import draw, rounded
+from ambidex.report.chart import Drawn, draw, rounded
 from ambidex.report.finding import verdict
 from ambidex.report.headline import headline
 from ambidex.report.result import Result, run_metrics
@@ -40,8 +40,10 @@ def write_report(
     write_bytes(folder / CACHE_FILE, save(_cache(result)))
     for allocation in result.allocations:
         _write_allocator(folder / ALLOCATORS, allocation, result)
-    with theme.style():
-        drawn = [draw(chart, folder / PLOTS) for chart in run_charts(result)]
+    drawn: list[Drawn] = []
+    if params.evaluate.charts:
+        with theme.style():
+            drawn = [draw(chart, folder / PLOTS) for chart in run_charts(result)]
     write_tensorboard(folder, drawn, allocator_scalars(details))
     _write_plot_data(folder / PLOTS, result)
     card = read_card(folder)
