@@ -17,7 +17,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attrs):
         given = dict(attrs)
         self.tags.append(tag)
-        if tag not in ("img", "meta", "br", "link"):
+        if tag not in ("img", "meta", "br", "link", "input"):
             self.open.append(tag)
         if tag == "img":
             self.images.append(given)
