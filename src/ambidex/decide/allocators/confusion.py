@@ -80,6 +80,11 @@ class Confusion(Allocator):
         }
         return allocator
 
+    @classmethod
+    def work(cls, config: Any, samples: int, modalities: int, classes: int) -> float:
+        """A product to count in each fold, and one to judge at each strength."""
+        return float(config.folds + len(config.strengths)) * samples * modalities * classes**2
+
     def allocate(self, contributions: Tensor) -> Tensor:
         """Contributions and probes [N, 2 M, C] -> pool and evidence by modality [N, M, C]."""
         level = contributions * self.factor[:, None]

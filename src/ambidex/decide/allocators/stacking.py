@@ -24,6 +24,9 @@ from ambidex.decide.allocators._fit import Likelihood
 from ambidex.decide.allocators._heard import heard
 from ambidex.decide.allocators._strength import Judge, choose_strength
 
+ITERATIONS = 40
+"""of a fit, usually"""
+
 
 class Stacking(Allocator):
     """Every class of every modality may speak for every class."""
@@ -69,6 +72,11 @@ class Stacking(Allocator):
         allocator.bias.copy_(torch.from_numpy(bias))
         allocator.record = {**minimum.record(), **choice.record(strengths)}
         return allocator
+
+    @classmethod
+    def work(cls, config: Any, samples: int, modalities: int, classes: int) -> float:
+        """Two products with the matrices in each iteration, at each strength in each fold."""
+        return 2.0 * ITERATIONS * config.folds * len(config.strengths) * samples * modalities * classes**2
 
     def allocate(self, contributions: Tensor) -> Tensor:
         """Contributions [N, M, C] through their matrices, the bias split evenly over those that the sample has."""
