@@ -76,7 +76,8 @@ class Stacking(Allocator):
     @classmethod
     def work(cls, config: Any, samples: int, modalities: int, classes: int) -> float:
         """Two products with the matrices in each iteration, at each strength in each fold."""
-        return 2.0 * ITERATIONS * config.folds * len(config.strengths) * samples * modalities * classes**2
+        fits = float(config.folds * len(config.strengths))
+        return 2 * ITERATIONS * fits * samples * modalities * classes**2
 
     def allocate(self, contributions: Tensor) -> Tensor:
         """Contributions [N, M, C] through their matrices, the bias split evenly over those that the sample has."""
