@@ -133,3 +133,20 @@ def choice(result: Result) -> str:
         f"{text}. {best['name']} reached {best['nll']:.3f}, but {chosen['name']} is simpler and within one standard "
         "error of it."
     )
+
+
+def left_out(result: Result) -> str:
+    """Which candidates `auto` left out for their size, in words; empty where there are none."""
+    rows = [
+        row
+        for a in result.fitted
+        for row in a.record.get("candidates", ())
+        if row.get("status") == "left out"
+    ]
+    if not rows:
+        return ""
+    names = ", ".join(f"{row['name']} ({row['work']:.1g})" for row in rows)
+    return (
+        f"Left out of auto's choice, as one fit would take more multiplications than evaluate.options.auto.most_work "
+        f"allows: {names}. A rule by the numbers of samples, modalities and classes; no clock has a say."
+    )

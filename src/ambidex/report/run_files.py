@@ -15,7 +15,7 @@ from ambidex.decide import allocators
 from ambidex.decide.cross_validated import cross_validated
 from ambidex.decide.fitting import Allocation
 from ambidex.report import theme
-from ambidex.report.chart import draw, rounded
+from ambidex.report.chart import Drawn, draw, rounded
 from ambidex.report.finding import verdict
 from ambidex.report.headline import headline
 from ambidex.report.held_out_file import write_held_out
@@ -43,8 +43,10 @@ def write_report(
     write_bytes(folder / CACHE_FILE, save(_cache(result)))
     for allocation in result.allocations:
         _write_allocator(folder / ALLOCATORS, allocation, result)
-    with theme.style():
-        drawn = [draw(chart, folder / PLOTS) for chart in run_charts(result)]
+    drawn: list[Drawn] = []
+    if params.evaluate.charts:
+        with theme.style():
+            drawn = [draw(chart, folder / PLOTS) for chart in run_charts(result)]
     write_tensorboard(folder, drawn, allocator_scalars(details))
     _write_plot_data(folder / PLOTS, result)
     card = read_card(folder)

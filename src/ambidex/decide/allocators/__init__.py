@@ -95,6 +95,14 @@ class Allocator(nn.Module):
             raise RefusedError(f"needs contributions that are classifiers of their own; {weak}")
         return "probes", f"fitted on linear probes of the features: {weak}"
 
+    @classmethod
+    def work(cls, config: Any, samples: int, modalities: int, classes: int) -> float:
+        """Multiplications of one fit, roughly, where they grow with the square of the classes; else 0.
+
+        `auto` leaves out what takes too many of them: a rule by size, so that no result depends on the machine.
+        """
+        return 0.0
+
     def allocate(self, contributions: Tensor) -> Tensor:
         """Contributions [N, M, C] -> what each modality adds to the allocated logits [N, M, C]."""
         raise NotImplementedError

@@ -12,6 +12,9 @@ picked.
 `bayes_factor` or more on the same samples (decide/_evidence.py). It sees mistakes of great confidence that are too rare
 for cross-validation.
 
+A candidate whose fit takes more than `most_work` multiplications (`Allocator.work`, from the numbers of samples,
+modalities and classes) is left out, and the record says so: `auto` fits each candidate once more for every fold.
+
 Candidates are judged and fitted with their own parameters (`evaluate.options`); the record names those that were
 given. The saved model holds the allocator that was picked.
 """
@@ -51,6 +54,9 @@ class Auto(Allocator):
             3.0,
             ge=1,
             description="or the plain sum goes to `scale` where one temperature is so many times as likely",
+        )
+        most_work: float = Field(
+            1e11, gt=0, description="multiplications of one fit above which a candidate is left out"
         )
         options: dict[str, dict[str, Any]] = Field(
             default_factory=dict,
@@ -96,12 +102,17 @@ class _Candidate(NamedTuple):
     kind: type[Allocator]
     config: Any
     source: Source | None
-    """None where it is refused"""
+    """None where it is refused or left out"""
+    work: float = 0.0
+    """multiplications of one fit, where they are why it is left out"""
 
     @classmethod
     def of(cls, name: str, config: Any, held_out: HeldOut, otherwise: str) -> "_Candidate":
         kind = ALLOCATORS.get(name)
         own = allocator_config(name, config.options, config.folds, config.seed)
+        work = kind.work(own, len(held_out.labels), *held_out.stack("contributions").shape[1:])
+        if work > config.most_work:
+            return cls(name, kind, own, None, work)
         try:
             return cls(name, kind, own, kind.source_for(held_out, otherwise)[0])
         except RefusedError:
@@ -167,6 +178,8 @@ def _row(
 ) -> dict[str, Any]:
     """What cross-validation says about one candidate, against the plain sum (the first row)."""
     row: dict[str, Any] = {"name": candidate.name, "rank": candidate.kind.rank, "source": candidate.source}
+    if candidate.work:
+        return {**row, "status": "left out", "work": candidate.work}
     if candidate.source is None:
         return {**row, "status": "refused"}
     i = allowed.index(candidate)
