@@ -49,14 +49,14 @@ def measure(scale: Scale) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="ambidex-bench-") as name:
         folder = Path(name)
         params, inputs = trained(folder, size.shape)
-        taken = [_once(params, inputs, folder / f"report{i}") for i in range(size.repetitions)]
+        taken = [once(params, inputs, folder / f"report{i}") for i in range(size.repetitions)]
     whole = row(
         "evaluate, all of it", [t["all"] for t in taken], unit="s", limit=size.limit, note=str(size.shape)
     )
     return [whole, *(row(f"of that {part}", [t[part] for t in taken], unit="s") for part in PARTS.values())]
 
 
-def _once(params: Params, inputs: dict[str, Path], report: Path) -> dict[str, float]:
+def once(params: Params, inputs: dict[str, Path], report: Path) -> dict[str, float]:
     """CPU seconds of one run and of its parts."""
     taken: dict[str, float] = {}
 

@@ -42,7 +42,7 @@ def trained(
 ) -> tuple[Params, dict[str, Path]]:
     """Parameters, and the inputs of evaluate: a feature store, a trained model, classifiers trained alone."""
     total = sum(shape.splits.values())
-    vectors = {m: _vectors(total, shape, seed) for seed, m in enumerate(shape.names)}
+    vectors = {m: vectors_of(total, shape, seed) for seed, m in enumerate(shape.names)}
     kinds = {m: Vector.of(size=shape.width) for m in shape.names}
     make_store(folder / "features", kinds, shape.splits, vectors=vectors, classes=shape.classes)
     params = _params(shape.names, shape.width, evaluate or {})
@@ -69,7 +69,7 @@ def _params(names: Sequence[str], width: int, evaluate: dict[str, Any]) -> Param
     )
 
 
-def _vectors(count: int, shape: Shape, seed: int) -> NDArray[np.float32]:
+def vectors_of(count: int, shape: Shape, seed: int) -> NDArray[np.float32]:
     """Vectors [count, width] whose classes (i % classes) overlap, in directions of very different lengths."""
     draws = np.random.default_rng(seed)
     lengths = np.linspace(1, 0.05, LATENT)

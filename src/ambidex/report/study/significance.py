@@ -82,10 +82,8 @@ def compare_pairs(
     means = torch.stack([paired(*triples[key], name).mean(dim=0) for name, key in places], dim=1)
     models = _bootstrapped(means, len(triples), compare, unit)
     for (name, key), test in zip(places, models, strict=True):
-        difference = by_unit(
-            paired(*triples[key], name), unit
-        )  # again: those of all pairs would fill the memory
-        family[key][name] = {**test, **_over_seeds(difference, compare), "p_models": test["p"]}
+        difference = paired(*triples[key], name)  # again: those of all pairs would fill the memory
+        family[key][name] = {**test, **_over_seeds(by_unit(difference, unit), compare), "p_models": test["p"]}
     for key, (a, b, seeds) in triples.items():
         family[key][MCNEMAR] = _mcnemar(a, b, seeds)
     _correct(family, compare)
