@@ -115,18 +115,31 @@ def curves(cells: Sequence[Cell]) -> str:
 
 
 def left_out(cells: Sequence[Cell]) -> str:
-    """The caution with the lowest mean NLL over all other sets, and what it does on the one left out."""
+    """The caution that other sets ask for, and what it does on the set left out.
+
+    The one with the fewest cells more than 0.1 nats above the plain sum; of these the one with the lowest NLL.
+    """
     names = sorted({cell.data for cell in cells})
+    if len(names) < 2:
+        return "one set alone: none is left out"
     nats = {
-        (caution, name): np.mean([judge(_cautious(caution), c).nats for c in cells if c.data == name])
+        (caution, name): np.array([judge(_cautious(caution), c).nats for c in cells if c.data == name])
         for caution in CAUTIONS
         for name in names
     }
-    lines = ["left out   caution chosen on the others   nats over the plain sum there (0: no caution)"]
+
+    def on(others: Sequence[str], caution: float) -> tuple[int, float]:
+        every = [nats[caution, other] for other in others]
+        return sum(int((n > ABOVE).sum()) for n in every), float(np.mean([n.mean() for n in every]))
+
+    lines = [f"{'caution':<12}cells > {ABOVE}, nats over the plain sum (mean over sets)"]
+    lines += [f"{caution:<12}{'{}, {:+.3f}'.format(*on(names, caution))}" for caution in CAUTIONS]
+    lines.append(f"{'left out':<12}caution of the others: cells > {ABOVE}, nats (without caution)")
     for name in names:
         others = [other for other in names if other != name]
-        chosen = min(CAUTIONS, key=lambda c: float(np.mean([nats[c, other] for other in others])))
-        lines.append(f"{name:<11}{chosen:<31}{nats[chosen, name]:+.3f} ({nats[0.0, name]:+.3f})")
+        chosen = min(CAUTIONS, key=lambda caution: on(others, caution))
+        here, without = (on([name], caution) for caution in (chosen, 0.0))
+        lines.append("{:<12}{}: {}, {:+.3f} ({}, {:+.3f})".format(name, chosen, *here, *without))
     return "\n".join(lines)
 
 

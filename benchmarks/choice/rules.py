@@ -4,12 +4,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from scipy.special import ndtr, stdtrit
 
 from ambidex.base.folds import Rows, design_effect, margin, standard_error
 from ambidex.decide.allocators._calibration import fit_scale
-from ambidex.decide.allocators._caution import last_temperature
+from ambidex.decide.allocators._caution import last_temperature, surer_by
 from ambidex.decide.allocators._fit import Likelihood
 from ambidex.decide.allocators.auto import Auto
 from benchmarks.choice.scores import CANDIDATES, Numbers, Scores
@@ -38,6 +37,8 @@ class Rule(NamedTuple):
     caution: float = 0.0
     counted: bool = True
     """whether the fits' prior counts groups"""
+    surer: bool = False
+    """whether it may be surer than the plain sum, however few groups judge"""
     last: Callable[[Scores, int], float] | None = None
     """another last temperature, on top"""
 
@@ -58,7 +59,8 @@ class Rule(NamedTuple):
         """What the logits are divided by."""
         groups = [str(unit) for unit in scores.units.tolist()]
         other = 1.0 if self.last is None else self.last(scores, place)
-        return other * last_temperature(groups, self.caution)
+        surer = 1.0 if self.surer else surer_by(scores.fitted[place], scores.fitted[0])
+        return other * last_temperature(groups, self.caution, surer)
 
 
 def cross_validated(scores: Scores, place: int) -> float:
@@ -68,36 +70,19 @@ def cross_validated(scores: Scores, place: int) -> float:
     return float(1 / fit_scale(likelihood, np.ones(1), prior).x.item())
 
 
-def no_surer(scores: Scores, place: int) -> float:
-    """The temperature at which the candidate's mean entropy on groups it was not fitted on is the plain sum's."""
-    least = _entropy(scores.crossed[0], 1.0)
-    low, high = 1.0, 50.0
-    if _entropy(scores.crossed[place], low) >= least:
-        return low
-    for _ in range(25):
-        middle = (low * high) ** 0.5
-        low, high = (low, middle) if _entropy(scores.crossed[place], middle) >= least else (middle, high)
-    return high
-
-
-def _entropy(logits: torch.Tensor, temperature: float) -> float:
-    p = (logits.double() / temperature).softmax(dim=1)
-    return torch.special.entr(p).sum(dim=1).mean().item()
-
-
 CAUTION = DEFAULT.caution
 RULES = {
     PLAIN: Rule(("uniform",)),
-    BEFORE: Rule(BY_RANK, student, 1.0, counted=False),
-    "+ prior counts groups": Rule(BY_RANK, student, 1.0),
-    "+ pooled variance": Rule(BY_RANK, margin, 1.0),
+    BEFORE: Rule(BY_RANK, student, 1.0, counted=False, surer=True),
+    "+ prior counts groups": Rule(BY_RANK, student, 1.0, surer=True),
+    "+ pooled variance": Rule(BY_RANK, margin, 1.0, surer=True),
     "weights before the pool": Rule(WEIGHTS_FIRST, margin, 1.0, CAUTION),
     "pool first, Student": Rule(POOL_FIRST, student, 1.0, CAUTION),
     "pool first, one error": Rule(POOL_FIRST, margin, 1.0, CAUTION),
-    "shipped, no caution": Rule(POOL_FIRST),
+    "shipped, never softer": Rule(POOL_FIRST, surer=True),
+    "shipped, caution alone": Rule(POOL_FIRST, caution=CAUTION, surer=True),
     SHIPPED: Rule(POOL_FIRST, caution=CAUTION),
     "shipped, own last scale": Rule(POOL_FIRST, caution=CAUTION, last=cross_validated),
-    "shipped, no surer": Rule(POOL_FIRST, caution=CAUTION, last=no_surer),
     POOL: Rule(("pooled",), caution=CAUTION),
     "plain sum, softened": Rule(("uniform",), caution=CAUTION),
 }

@@ -9,6 +9,7 @@ import torch
 from ambidex.base.progress import progress
 from benchmarks.choice.cells import METHODS, views
 from benchmarks.choice.judged import Cell, curves, left_out, table
+from benchmarks.choice.questions import FEW, Asked, who_chooses_the_epoch, who_judges
 from benchmarks.choice.rotations import Rotation, rotations
 from benchmarks.choice.scores import CANDIDATES, Scores, read, score, write
 from benchmarks.choice.sets import DATA, SETS, DataSet
@@ -33,9 +34,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--unlike", type=int, default=4, help="rotations with test groups unlike all others (4)"
     )
+    parser.add_argument(
+        "--questions", action="store_true", help="who judges, and who chooses the epoch, instead"
+    )
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     print(PROTOCOL.format(methods=" or ".join(METHODS), candidates=", ".join(CANDIDATES)))
+    if options.questions:
+        _answer(options.sets, options.like, options.unlike)
+        return 0
     cells = [
         cell
         for name in options.sets
@@ -65,6 +72,25 @@ def _cells(name: str, data: DataSet, cache: Path, like: int, unlike: int) -> Ite
                 for count, place in zip(data.counts, places, strict=True):
                     yield Cell(name, rotation.kind, method, count, _read(place))
                 advance()
+
+
+def _answer(names: Sequence[str], like: int, unlike: int) -> None:
+    asked = []
+    for name in names:
+        data = SETS[name]
+        if min(data.counts) in FEW and (data.file is None or (DATA / data.file).exists()):
+            vectors = data.read(0)
+            asked.append(Asked(name, data, vectors, list(rotations(data, vectors, like, unlike))))
+    print("\nset, test groups, validation groups, who judges, points, nats, worst nats")
+    for one in asked:
+        print(*who_judges(one), sep="\n", flush=True)
+    print(
+        "\nset, test groups, validation groups, who chose the epoch, NLL of the plain sum, of auto without caution,"
+    )
+    print("and in its cross-validation, log of the temperature that would have been best on test")
+    for one in asked:
+        for line in who_chooses_the_epoch(one):
+            print(line, flush=True)
 
 
 def _place(cache: Path, name: str, rotation: Rotation, method: str, count: int) -> dict[bool, Path]:

@@ -20,10 +20,12 @@ Numbers = NDArray[np.float64]
 
 
 class Scores(NamedTuple):
-    """The candidates in one cell: logits [K, N, C] of held-out samples and [K, T, C] of test samples."""
+    """The candidates in one cell: logits [K, N, C] of held-out samples, twice, and [K, T, C] of test samples."""
 
     crossed: Tensor
     """each fitted without the sample's fold"""
+    fitted: Tensor
+    """of the same samples, each fitted on all of them"""
     labels: Tensor
     units: Tensor
     """group of each held-out sample"""
@@ -47,12 +49,12 @@ class Scores(NamedTuple):
 def score(views: dict[str, HeldOut], counted: bool = True) -> Scores:
     """Cross-validate and fit on `val`, apply to `test`; not `counted`: the prior counts samples, not groups."""
     val, test = views["val"], views["test"]
-    crossed, judged = zip(*(_candidate(name, val, test, counted) for name in CANDIDATES), strict=True)
+    crossed, again, judged = zip(*(_candidate(name, val, test, counted) for name in CANDIDATES), strict=True)
     units = torch.from_numpy(cluster_of(val.groups))
-    return Scores(torch.stack(crossed), val.labels, units, torch.stack(judged), test.labels)
+    return Scores(*map(torch.stack, (crossed, again)), val.labels, units, torch.stack(judged), test.labels)
 
 
-def _candidate(name: str, val: HeldOut, test: HeldOut, counted: bool) -> tuple[Tensor, Tensor]:
+def _candidate(name: str, val: HeldOut, test: HeldOut, counted: bool) -> tuple[Tensor, Tensor, Tensor]:
     kind = ALLOCATORS.get(name)
     config, source = kind.Config(), kind.source_for(val)[0]
 
@@ -66,7 +68,8 @@ def _candidate(name: str, val: HeldOut, test: HeldOut, counted: bool) -> tuple[T
     with torch.no_grad():
         for fold in folds(val.labels.numpy(), val.groups, config.folds, config.seed):
             crossed[fold] = fitted(val.subset(np.setdiff1d(np.arange(len(z)), fold)))(z[fold]).float()
-        return crossed, fitted(val)(test.stack(source)).float()
+        last = fitted(val)
+        return crossed, last(z).float(), last(test.stack(source)).float()
 
 
 def write(path: Path, scores: Scores) -> None:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from ambidex.decide.allocators import ALLOCATORS
+from ambidex.decide.allocators import ALLOCATORS, auto
+from ambidex.decide.allocators._caution import surer_by
 from helpers.heldouts import draw, fit, habitual, made, said
 
 
@@ -33,18 +34,36 @@ def test_a_clear_gain_is_taken_from_one_speaker_too():
     assert losses["chosen"] == "uniform"
 
 
-@pytest.mark.parametrize(("size", "expected"), [(1, 1.0), (20, np.exp(0.35 / 6)), (120, np.exp(0.35))])
-def test_the_answer_is_softer_the_fewer_groups_judge(size, expected):
+@pytest.mark.parametrize(("size", "groups"), [(1, None), (20, 6), (120, 1)])
+@pytest.mark.parametrize("louder", [1.0, 3.0])
+def test_the_answer_is_softer_the_fewer_groups_judge(size, groups, louder):
+    """One kind of candidate multiplies the sum: three times as loud, it is as sure as the sum at a temperature of 3."""
     held = in_groups(habitual(count=120), size)
     new = habitual(seed=1, count=30)
-    fitted = fit("auto", held, candidates=("modality",), standard_errors=0.0, folds=2)
-    name = fitted.allocator.record["chosen"]
-    alone = fit(name, held, folds=2)
+
+    class Louder(ALLOCATORS.get("uniform")):
+        @classmethod
+        def fit(cls, config, contributions, labels, groups):
+            return cls.fitted(config, np.full((1, 1), louder), contributions.shape, {})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(auto, "ALLOCATORS", {"uniform": ALLOCATORS.get("uniform"), "pooled": Louder})
+        patch.setattr(auto, "simplest_first", len)
+        patch.setattr(auto, "allocator_config", lambda name, options, folds, seed: Louder.Config())
+        fitted = fit("auto", held, candidates=("pooled",), standard_errors=100.0)
+    expected = 1.0 if groups is None else (louder * np.exp(0.35)) ** (1 / groups)
+    assert fitted.allocator.record["chosen"] == "pooled"
     assert fitted.temperature == pytest.approx(expected)
-    torch.testing.assert_close(said(fitted, new), said(alone, new) / expected)
-    parts = fitted.allocate(new.stack(fitted.source))
-    torch.testing.assert_close(parts.sum(dim=1), said(fitted, new))
-    assert fit("auto", held, candidates=("modality",), caution=0.0).temperature == 1.0
+    z = new.sources["contributions"]
+    torch.testing.assert_close(said(fitted, new), z.sum(dim=1) * louder / fitted.temperature)
+    torch.testing.assert_close(fitted.allocate(z), z * louder / fitted.temperature)
+
+
+def test_what_is_softer_than_the_sum_already_stays():
+    z = torch.randn((50, 3), generator=torch.Generator().manual_seed(0))
+    assert surer_by(z / 2, z) == 1.0
+    assert surer_by(1e3 * z, 1e-6 * z) == pytest.approx(20.0)
+    assert surer_by(5 * z, z) == pytest.approx(5.0)
 
 
 @pytest.mark.parametrize("name", ["scale", "modality", "pooled", "temperature", "capability"])

@@ -64,6 +64,7 @@ def test_few_groups_share_what_is_assumed_of_groups(units, freedom, variance, co
     quantile = scipy.stats.t.ppf(scipy.stats.norm.cdf(count), freedom)
     assert margin(values, units, count) == pytest.approx(quantile * np.sqrt(variance / len(set(units))))
     assert margin(values, units, 0.0) == 0.0
+    assert margin(values * 0, units, 100.0) == 0.0
 
 
 def test_many_groups_speak_for_themselves():

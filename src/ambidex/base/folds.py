@@ -101,5 +101,7 @@ def margin(differences: NDArray[np.float64], units: Rows, standard_errors: float
     squares, freedom = PRIOR_UNITS * expected, PRIOR_UNITS + count - 1
     if count > 1:
         squares += (count - 1) * count * standard_error(differences, units) ** 2
+    if squares == 0:  # no quantile, however large, makes anything of it
+        return 0.0
     quantile = float(stdtrit(freedom, ndtr(standard_errors)))
     return quantile * float(np.sqrt(squares / freedom / count))

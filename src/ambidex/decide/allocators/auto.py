@@ -7,7 +7,8 @@ the other limits the loss. Then the order is that of `rank`: the plain sum; `sca
 judged on unseen speakers) and judged on that fold; differences are paired, their standard errors count groups. One that
 is refused is never picked.
 
-The picked one's logits are divided by exp(`caution` / G) where G groups judge (_caution.py).
+The picked one's logits are divided by (t exp(`caution`))^(1 / G) where G groups judge, t being the temperature at which
+it is no surer than the plain sum (_caution.py).
 
 `scale` has a second way to take the place of the plain sum, as no prediction is at stake there: a Bayes factor of
 `bayes_factor` or more on the same samples (decide/_evidence.py). It sees mistakes of great confidence that are too rare
@@ -29,7 +30,7 @@ from ambidex.base.convex import Array
 from ambidex.base.folds import cluster_of, folds, margin, standard_error
 from ambidex.base.statistics import correct, sample_nll
 from ambidex.decide.allocators import ALLOCATORS, Allocator, Fitted, simplest_first
-from ambidex.decide.allocators._caution import last_temperature
+from ambidex.decide.allocators._caution import last_temperature, surer_by
 from ambidex.decide.allocators._evidence import log_bayes_factor
 from ambidex.decide.allocators._fit import Likelihood
 from ambidex.decide.options import allocator_config
@@ -54,7 +55,10 @@ class Auto(Allocator):
             description="the pool, then a simpler one, is kept while its NLL is within so many of the best",
         )
         caution: float = Field(
-            0.35, ge=0, le=5, description="the logits are divided by exp(caution / G) where G groups judge"
+            0.35,
+            ge=0,
+            le=5,
+            description="log of what the logits are divided by at the end where one group judges",
         )
         bayes_factor: float = Field(
             3.0,
@@ -84,7 +88,8 @@ class Auto(Allocator):
         calmed = place == 0 and bool(softer) and favour >= np.log(config.bayes_factor)
         place = softer[0] if calmed else place
         fitted = allowed[place].kind.fit_on(allowed[place].config, held_out, otherwise)
-        temperature = last_temperature(held_out.groups, config.caution)
+        surer = _surer(fitted, held_out)
+        temperature = last_temperature(held_out.groups, config.caution, surer)
         rows = [
             {
                 **_row(candidate, allowed, losses, hits, units),
@@ -98,6 +103,7 @@ class Auto(Allocator):
             "candidates": rows,
             "log_bayes_factor": favour,
             "decided_by": "bayes factor" if calmed else "standard error",
+            "surer": surer,
             "last_temperature": temperature,
         }
         return fitted._replace(temperature=temperature)
@@ -159,6 +165,14 @@ def _predict(candidate: _Candidate, outside: HeldOut, inside: HeldOut) -> Tensor
     with torch.no_grad():
         logits: Tensor = allocator(inside.stack(candidate.source))
     return logits
+
+
+def _surer(fitted: Fitted, held_out: HeldOut) -> float:
+    """How much surer it is of the samples than the plain sum."""
+    with torch.no_grad():
+        return surer_by(
+            fitted.logits(held_out.stack(fitted.source)), held_out.sources["contributions"].sum(dim=1)
+        )
 
 
 def _evidence(held_out: HeldOut, units: Any) -> float:
