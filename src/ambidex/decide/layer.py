@@ -34,6 +34,7 @@ class DecisionRecord(Record):
     absent: str | None
     permutations: Annotated[int, Field(ge=1, le=10_000)] = 64
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
+    temperature: Annotated[float, Field(gt=0, le=1e30)] = 1.0
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class DecisionSpec:
     """with `absent`, above six modalities: how many orders the Shapley values are sampled along"""
     seed: int = 0
     """of these orders"""
+    temperature: float = 1.0
+    """what the allocator's logits are divided by"""
 
     def check(self, additive: bool, has_branches: bool) -> None:
         """Raise ModelError where a net with such a head, and with or without branches of its own, cannot serve it."""
@@ -72,6 +75,7 @@ class DecisionSpec:
             "absent": self.absent,
             "permutations": self.permutations,
             "seed": self.seed,
+            "temperature": self.temperature,
         }
 
     @classmethod
@@ -81,7 +85,8 @@ class DecisionSpec:
             raise ModelError(f"decision.source: got '{value['source']}', expected {', '.join(_SOURCES)}")
         orders = {key: int(value[key]) for key in ("permutations", "seed") if key in value}
         name, options = str(value["allocator"]), dict(value["options"])
-        return cls(name, options, value["source"], value["absent"], **orders)
+        temperature = float(value.get("temperature", 1.0))
+        return cls(name, options, value["source"], value["absent"], **orders, temperature=temperature)
 
 
 class DecisionLayer(nn.Module):
@@ -123,13 +128,14 @@ class DecisionLayer(nn.Module):
 
     def allocate(self, head: Head, features: Features) -> Tensor:
         """What each modality adds to the allocated logits: [N, M, C]."""
-        return self.allocator.allocate(self.inputs(head, features))
+        return self.allocator.allocate(self.inputs(head, features)) / self.spec.temperature
 
     def forward(self, head: Head, features: Features) -> tuple[Tensor, Tensor]:
         """Allocated logits [N, C], and what each modality adds to them [N, M, C]."""
         inputs = self.inputs(head, features)
         logits: Tensor = self.allocator(inputs)
-        return logits, self.allocator.allocate(inputs)
+        temperature = self.spec.temperature
+        return logits / temperature, self.allocator.allocate(inputs) / temperature
 
     def background(self) -> dict[str, Tensor]:
         """Modality -> the feature that stands for it where it is absent [1, D_m]; empty where none is needed."""

@@ -36,6 +36,7 @@ def _spec(evaluation: Evaluation, allocation: Allocation) -> DecisionSpec:
         evaluation.params.absent if shapley else None,
         evaluation.params.permutations,
         evaluation.params.seed,
+        allocation.temperature,
     )
 
 
