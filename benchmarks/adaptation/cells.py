@@ -18,7 +18,7 @@ from benchmarks.adaptation.scenes import BREAKS, Scene, View
 SIZES = (1, 8, 32, 128, 0)
 """of batches; 0: all samples of the group"""
 MOST = {1: 6, 8: 3, 32: 2, 128: 1, 0: 1}
-"""batches of a group that are drawn"""
+"""batches of a group that are drawn; where it is broken a third"""
 CLEAN = "clean"
 
 
@@ -129,7 +129,7 @@ def outcomes(scene: Scene, allocator: str, seed: int, sizes: tuple[int, ...] = S
         for broken, case in cases:
             view = scene.broken(rows, broken, case, seed)
             for size in sizes:
-                for own in _batches(len(rows), size, seed):
+                for own in _batches(len(rows), size, seed, case == CLEAN):
                     yield from _judge(view.subset(own), fitted, prior, tables, (group, case, size, broken))
 
 
@@ -140,12 +140,13 @@ def _tables(prior: AdaptationPrior, opinions: Tensor, labels: Tensor) -> np.ndar
     return tables
 
 
-def _batches(count: int, size: int, seed: int) -> list[Tensor]:
-    """Rows of a few batches, each a draw without order; all rows where `size` is 0 or more than there are."""
-    if not size or size >= count:
+def _batches(count: int, size: int, seed: int, clean: bool) -> list[Tensor]:
+    """Rows of a few batches, each a draw without order; all rows where `size` is 0, none where there are too few."""
+    if not size:
         return [torch.arange(count)]
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-    return [part for part in torch.split(order, size) if len(part) == size][: MOST[size]]
+    most = MOST[size] if clean else -(-MOST[size] // 3)
+    return [part for part in torch.split(order, size) if len(part) == size][:most]
 
 
 def _judge(

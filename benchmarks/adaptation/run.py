@@ -16,7 +16,8 @@ RESAMPLES = 2_000
 PROTOCOL = """\
 Groups take turns: each is a test group once; what adapts is fitted on the groups of validation. Networks of
 benchmarks.allocators ({epochs} epochs), trained by {method}; allocator {allocator}; seeds 0 to {last}, which draw
-initial weights, batches and noise. Batches of a group adapt by themselves: at most {most} of each size.
+initial weights, batches and noise. Batches of a group adapt by themselves: at most {most}, a third of that
+where it is broken.
 Broken: one modality of the group at a time, by noise of {noise:g} deviations, zeros, or one sample for all.
 fitted: accuracy (%) and NLL of the fitted allocator. The others: difference to it, with the 95 % interval of the NLL
 (bootstrap of whole groups, all seeds and batches of a group together); * where an interval leaves out 0, of either.
@@ -63,6 +64,8 @@ def _table(results: Sequence[Outcome]) -> str:
     for case in (CLEAN, *BREAKS):
         for size in SIZES:
             own = [r for r in results if r.case == case and r.size == size]
+            if not own:  # no group has as many samples
+                continue
             cells = [_cell([r for r in own if r.variant == name]) for name in shown]
             points, nats = _means([r for r in own if r.variant == "fitted"])
             adapted = [r for r in own if r.variant == "adapt"]

@@ -10,15 +10,15 @@ FAULTS = [
     Fault(
         name="adaptation: a modality that may be broken keeps the prior of a sound one",
         file=LAPSES,
-        before="        priors[list(broken)] = -np.log(len(GRID))\n",
-        after="",
+        before="np.where(sick[:, :, None], -np.log(len(GRID)), log_priors)",
+        after="np.where(sick[:, :, None], log_priors, log_priors)",
         caught_by=TESTS + "test_the_posterior_of_two_modalities_is_that_of_brute_force",
     ),
     Fault(
         name="adaptation: older batches are forgotten",
         file=LAPSES,
-        before="                posterior = priors[m] + before[m] + by_rate[m]\n",
-        after="                posterior = priors[m] + by_rate[m]\n",
+        before="                posterior = priors[:, m] + before[:, m] + by_rate[:, m]\n",
+        after="                posterior = priors[:, m] + by_rate[:, m]\n",
         caught_by=TESTS + "test_batches_one_after_another_are_one_batch_and_forgetting_forgets",
     ),
     Fault(

@@ -29,6 +29,8 @@ WORTH = 0.25
 """how much a sample counts: the modalities of one group err together, and its samples are alike"""
 MOST_BROKEN = 2
 SWEEPS = 3
+AT_ONCE = 4_000_000
+"""numbers in memory"""
 
 
 def log_beta(mean: float, concentration: float) -> Array:
@@ -91,53 +93,52 @@ def infer(
     for `broken` against it [M]; before: of earlier samples of the same group.
     """
     modalities = ratios.shape[1]
-    evidence = before or Evidence.none(modalities)
-    by_rate, at_means = evidence.by_rate.copy(), evidence.at_means.copy()
-    weights, means = [], []
-    for place, broken in enumerate(hypotheses(modalities)):
-        priors = log_priors.copy()
-        priors[list(broken)] = -np.log(len(GRID))
-        rates, own, total = _given(ratios, shares, priors, evidence.by_rate[place])
-        by_rate[place], at_means[place] = by_rate[place] + own, at_means[place] + total
-        believed = sum(np.log(BROKEN) + log_odds[m] for m in broken)
-        believed += (modalities - len(broken)) * np.log1p(-BROKEN)
-        occam = logsumexp(priors + by_rate[place], axis=1) - at_means[place]
-        weights.append(at_means[place] + occam.sum() + believed)
-        means.append(rates)
-    probability = np.exp(np.array(weights) - logsumexp(weights))
-    involved = [[m in broken for m in range(modalities)] for broken in hypotheses(modalities)]
-    return Posterior(
-        probability @ np.array(means),
-        probability @ np.array(involved, dtype=np.float64),
-        Evidence(by_rate, at_means, evidence.samples + len(ratios)),
-    )
+    evidence, which = before or Evidence.none(modalities), hypotheses(modalities)
+    sick = np.array([[m in broken for m in range(modalities)] for broken in which])
+    priors = np.where(sick[:, :, None], -np.log(len(GRID)), log_priors)
+    rates, by_rate, at_means = _given(ratios, shares, priors, evidence.by_rate)
+    by_rate, at_means = evidence.by_rate + by_rate, evidence.at_means + at_means
+    believed = np.where(sick, np.log(BROKEN) + log_odds, np.log1p(-BROKEN)).sum(axis=1)
+    occam = (logsumexp(priors + by_rate, axis=2) - at_means[:, None]).sum(axis=1)
+    weights = at_means + occam + believed
+    probability = np.exp(weights - logsumexp(weights))
+    seen = Evidence(by_rate, at_means, evidence.samples + len(ratios))
+    return Posterior(probability @ rates, probability @ sick, seen)
 
 
-def _given(ratios: Array, shares: Array, priors: Array, before: Array) -> tuple[Array, Array, float]:
-    """Under one hypothesis: posterior means [M], log p by rate [M, G] and at the means, of these samples alone.
+def _given(ratios: Array, shares: Array, priors: Array, before: Array) -> tuple[Array, Array, Array]:
+    """Under each of S hypotheses: posterior means [S, M]; log p of these samples by rate [S, M, G], at the means [S].
 
     Each rate in turn is inferred exactly, the others at their means.
     """
     rates = np.exp(priors) @ GRID
-    likelihood = mixed(ratios, rates)
     by_rate = np.zeros_like(priors)
     for sweep in range(SWEEPS + 1):  # the last one only reads
         for m in range(ratios.shape[1]):
-            others = shares * np.delete(likelihood, m, axis=1).prod(axis=1)
-            right, any_class = (others * ratios[:, m]).sum(axis=1), others.sum(axis=1)
-            along = (1 - GRID) * right[:, None] + GRID * any_class[:, None]
-            by_rate[m] = WORTH * np.log(along).sum(axis=0)
+            by_rate[:, m] = _along(ratios, shares, rates, m, np.broadcast_to(GRID, (len(rates), len(GRID))))
             if sweep < SWEEPS:
-                posterior = priors[m] + before[m] + by_rate[m]
-                rates[m] = np.exp(posterior - logsumexp(posterior)) @ GRID
-                likelihood[:, m] = mixed(ratios[:, m : m + 1], rates[m : m + 1])[:, 0]
-    total = WORTH * float(np.log((shares * likelihood.prod(axis=1)).sum(axis=1)).sum())
-    return rates, by_rate, total
+                posterior = priors[:, m] + before[:, m] + by_rate[:, m]
+                rates[:, m] = np.exp(posterior - logsumexp(posterior, axis=1, keepdims=True)) @ GRID
+    return rates, by_rate, _along(ratios, shares, rates, 0, rates[:, :1])[:, 0]
+
+
+def _along(ratios: Array, shares: Array, rates: Array, m: int, of_m: Array) -> Array:
+    """log p of the samples where modality m's rate is each of `of_m` [S, R], the others' are `rates` [S, M]: [S, R]."""
+    total = np.zeros_like(of_m)
+    kept = [k for k in range(ratios.shape[1]) if k != m]
+    step = max(1, AT_ONCE // (len(rates) * max(ratios.shape[1] * ratios.shape[2], of_m.shape[1])))
+    for start in range(0, len(ratios), step):
+        own = ratios[start : start + step]
+        others = shares * mixed(own[None, :, kept], rates[:, None, kept]).prod(axis=2)
+        right, any_class = (others * own[:, m]).sum(axis=2), others.sum(axis=2)
+        mixture = (1 - of_m)[:, None] * right[:, :, None] + of_m[:, None] * any_class[:, :, None]
+        total += WORTH * np.log(mixture).sum(axis=1)
+    return total
 
 
 def mixed(ratios: Array, rates: Array) -> Array:
-    """L [N, M, C]: (1 - e_m) q_m[y] / pi[y] + e_m for lapse rates e [M]."""
-    mixture: Array = (1 - rates)[:, None] * ratios + rates[:, None]
+    """L [..., M, C]: (1 - e_m) q_m[y] / pi[y] + e_m for ratios [..., M, C] and lapse rates e [..., M]."""
+    mixture: Array = (1 - rates)[..., None] * ratios + rates[..., None]
     return mixture
 
 
