@@ -40,11 +40,9 @@ def cross_validated(evaluation: Evaluation, allocation: Allocation) -> CrossVali
         samples.labels.numpy(), samples.groups, evaluation.params.folds, evaluation.params.seed
     ):
         rest, inside = samples.subset(np.setdiff1d(everything, fold).tolist()), samples.subset(fold.tolist())
-        fitted = type(allocator).fit(
-            allocator.config, rest.stack(allocation.source), rest.labels, rest.groups
-        )
+        fitted = type(allocator).fit_from(allocator.config, rest, allocation.source).eval()
         with torch.no_grad():
-            logits = fitted.eval()(inside.stack(allocation.source))
+            logits = fitted(inside.stack(allocation.source)) / allocation.temperature
         losses[fold] = sample_nll(logits, inside.labels)
         hits[fold] = correct(logits, inside.labels)
     return CrossValidated(losses, hits, samples.labels, torch.from_numpy(cluster_of(samples.groups)))

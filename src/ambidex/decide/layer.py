@@ -14,7 +14,10 @@ from torch import Tensor, nn
 from ambidex.base.errors import ModelError
 from ambidex.base.readers import Record
 from ambidex.configuration.options import plugin_config
+from ambidex.decide.adaptation.adapting import Adaptation, AdaptationState, adapt
+from ambidex.decide.adaptation.prior import VERSION, AdaptationPrior
 from ambidex.decide.allocators import ALLOCATORS, Allocator
+from ambidex.decide.linear_probe import LinearProbe
 from ambidex.judge.held_out import Source
 from ambidex.net.contributions.coalitions import shapley_contributions
 from ambidex.net.encoded import Features, silenced
@@ -35,6 +38,7 @@ class DecisionRecord(Record):
     permutations: Annotated[int, Field(ge=1, le=10_000)] = 64
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
     temperature: Annotated[float, Field(gt=0, le=1e30)] = 1.0
+    adaptation: int | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ class DecisionSpec:
     """of these orders"""
     temperature: float = 1.0
     """what the allocator's logits are divided by"""
+    adaptation: int | None = None
+    """version of what was saved for adapting without labels; None: nothing, as in files from before there was such"""
 
     def check(self, additive: bool, has_branches: bool) -> None:
         """Raise ModelError where a net with such a head, and with or without branches of its own, cannot serve it."""
@@ -76,6 +82,7 @@ class DecisionSpec:
             "permutations": self.permutations,
             "seed": self.seed,
             "temperature": self.temperature,
+            "adaptation": self.adaptation,
         }
 
     @classmethod
@@ -84,9 +91,22 @@ class DecisionSpec:
         if value["source"] not in _SOURCES:
             raise ModelError(f"decision.source: got '{value['source']}', expected {', '.join(_SOURCES)}")
         orders = {key: int(value[key]) for key in ("permutations", "seed") if key in value}
+        version = value.get("adaptation")
+        if version not in (None, VERSION):
+            raise ModelError(
+                f"decision.adaptation: got version {version}, this ambidex reads version {VERSION}"
+            )
         name, options = str(value["allocator"]), dict(value["options"])
         temperature = float(value.get("temperature", 1.0))
-        return cls(name, options, value["source"], value["absent"], **orders, temperature=temperature)
+        return cls(
+            name,
+            options,
+            value["source"],
+            value["absent"],
+            **orders,
+            temperature=temperature,
+            adaptation=version,
+        )
 
 
 class DecisionLayer(nn.Module):
@@ -111,6 +131,7 @@ class DecisionLayer(nn.Module):
         self.probes: nn.ModuleDict | None = None
         if spec.source in ("probes", "both"):
             self.probes = nn.ModuleDict({name: LinearProbe(dim, classes) for name, dim in dims.items()})
+        self.adaptation = None if spec.adaptation is None else AdaptationPrior(dims, classes)
 
     def inputs(self, head: Head, features: Features) -> Tensor:
         """What the allocator weighs, from features h_m [N, D_m]: [N, M, C], for `both` [N, 2 M, C]."""
@@ -137,13 +158,27 @@ class DecisionLayer(nn.Module):
         temperature = self.spec.temperature
         return logits / temperature, self.allocator.allocate(inputs) / temperature
 
+    def adapt(
+        self, features: Features, state: AdaptationState | None = None, forgetting: float = 1.0
+    ) -> Adaptation:
+        """How reliable each modality is for the group of these N samples, without labels (docs/adaptation.md).
+
+        state, forgetting: of earlier batches of the group, and how much they count now (0 to 1). Raises ModelError
+        where nothing was saved for it, ValueError for another `forgetting` or no samples.
+        """
+        if self.adaptation is None:
+            raise ModelError(
+                "decision: was saved without what adapting needs; run `ambidex evaluate --save` again"
+            )
+        return adapt(self.adaptation, features, state, forgetting)
+
     def background(self) -> dict[str, Tensor]:
         """Modality -> the feature that stands for it where it is absent [1, D_m]; empty where none is needed."""
         if self.spec.absent is None:
             return {}
         return {name: self.get_buffer(f"absent_{name}") for name in self.modalities}
 
-    def probe(self, modality: str) -> "LinearProbe":
+    def probe(self, modality: str) -> LinearProbe:
         """The probe of one modality, where there are probes."""
         assert self.probes is not None
         probe = self.probes[modality]
@@ -156,24 +191,3 @@ class DecisionLayer(nn.Module):
             return exact
         spec = self.spec
         return shapley_contributions(head, features, self.background(), spec.permutations, spec.seed)
-
-
-class LinearProbe(nn.Module):
-    """A fitted linear probe: logits (h - centre) W^T + b.
-
-    Centred, because far from the origin a bias in float32 would cost the logits their last digits.
-    """
-
-    centre: Tensor
-    weight: Tensor
-    bias: Tensor
-
-    def __init__(self, dim: int, classes: int) -> None:
-        super().__init__()
-        self.register_buffer("centre", torch.zeros(dim))
-        self.register_buffer("weight", torch.zeros(classes, dim))
-        self.register_buffer("bias", torch.zeros(classes))
-
-    def forward(self, feature: Tensor) -> Tensor:
-        """h_m [N, D_m] -> logits [N, C]."""
-        return nn.functional.linear(feature - self.centre, self.weight, self.bias)
