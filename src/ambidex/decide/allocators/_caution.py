@@ -48,4 +48,4 @@ def surer_by(logits: Tensor, plain: Tensor) -> float:
 
 def _entropy(logits: Tensor, temperature: float) -> float:
     p = (logits.double() / temperature).softmax(dim=1)
-    return torch.special.entr(p).sum(dim=1).mean().item()
+    return float(torch.special.entr(p).sum(dim=1).mean())
