@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ambidex.judge.held_out import HeldOut
 from ambidex.judge.probes import Probe, fit_probe
-from benchmarks.adaptation.sets import SETS
+from benchmarks.adaptation.sets import EVERY
 from benchmarks.allocators.heads import Quick, train
 from benchmarks.allocators.samples import Samples
 
@@ -43,7 +43,7 @@ class Scene:
     @classmethod
     def of(cls, name: str, rotation: int, method: str, seed: int) -> "Scene":
         """Train on one rotation of a set."""
-        samples = SETS[name].samples(rotation)
+        samples = EVERY[name].samples(rotation)
         net = train(samples, method, seed)
         with torch.no_grad():
             features = net.features(samples.vectors)
