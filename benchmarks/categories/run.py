@@ -1,7 +1,10 @@
-"""Category weights against one weight per modality on real sets; prints a table, writes nothing."""
+"""Allocators against another one on real sets, groups in turn; by default category weights against one per modality.
+
+Prints a table, writes nothing.
+"""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,26 +15,26 @@ from ambidex.base.progress import progress
 from ambidex.base.statistics import correct, sample_nll
 from ambidex.decide.allocators import ALLOCATORS, Allocator
 from ambidex.judge.held_out import HeldOut
-from benchmarks.adaptation.scenes import Scene
+from benchmarks.adaptation.cells import CLEAN
+from benchmarks.adaptation.scenes import BREAKS, Scene
 from benchmarks.adaptation.sets import EVERY
 from benchmarks.allocators.heads import METHODS
 from benchmarks.categories.grouped import Grouped
 
-VARIANTS: dict[str, type[Allocator]] = {
-    "uniform": ALLOCATORS.get("uniform"),
-    "category": ALLOCATORS.get("category"),
-    "category by groups": Grouped,
-}
+BY_GROUPS = "category by groups"
+VARIANTS = ("uniform", "category", BY_GROUPS)
 PROTOCOL = """\
-Fitted on validation, compared with `modality` (one weight for each) on test: difference in accuracy (points) and NLL
-(nats), means over heads with the standard error over test groups (leaves100: over samples). A head: a rotation of the
-groups, a training ({methods}), a seed (0 to {last}). Strengths by the one-standard-error rule, as shipped.
-*: more than two standard errors."""
+Fitted on validation, compared with `{reference}` on test ({case}): differences in accuracy (points) and NLL, means
+over heads with the standard error over test groups (leaves100: over samples). A head: a rotation of the groups, a
+training, a seed (0 to {last}). Strengths by the one-standard-error rule, as shipped. *: more than two standard errors.
+{breaks}"""
+BROKEN = "Broken: one modality at a time of all test samples of a group.\n"
 
 
 class Gain(NamedTuple):
     """Of one test group under one head."""
 
+    variant: str
     group: str
     points: float
     nats: float
@@ -39,55 +42,83 @@ class Gain(NamedTuple):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table; 0."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.categories", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=1, help="of every head (1)")
-    parser.add_argument("--sets", nargs="+", default=list(EVERY), choices=list(EVERY), metavar="SET")
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     torch.set_num_threads(1)
-    print(PROTOCOL.format(methods=" or ".join(METHODS), last=options.seeds - 1))
-    print(f"\n{'set':<12}{'training':<12}" + "".join(f"{name:>36}" for name in VARIANTS))
+    breaks = "" if options.case == CLEAN else BROKEN
+    facts = {
+        "reference": options.reference,
+        "case": options.case,
+        "last": options.seeds - 1,
+        "breaks": breaks,
+    }
+    print(PROTOCOL.format(**facts))
+    print(f"{'set':<12}{'training':<12}" + "".join(f"{name:>34}" for name in options.variants))
     for name in options.sets:
         if not EVERY[name].needs.exists():
             print(f"skipped {name}: there is no ../shared/data/{name}")
             continue
         for method in METHODS:
-            gains = _gains(name, method, options.seeds)
-            print(f"{name:<12}{method:<12}" + "".join(f"{_cell(gains[v]):>36}" for v in VARIANTS), flush=True)
+            gains = _gains(name, method, options)
+            cells = [_cell([gain for gain in gains if gain.variant == v]) for v in options.variants]
+            print(f"{name:<12}{method:<12}" + "".join(f"{cell:>34}" for cell in cells), flush=True)
     return 0
 
 
-def _gains(name: str, method: str, seeds: int) -> dict[str, list[Gain]]:
-    gains: dict[str, list[Gain]] = {variant: [] for variant in VARIANTS}
-    turns = [(turn, seed) for turn in range(EVERY[name].rotations) for seed in range(seeds)]
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.categories", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=1, help="of every head (1)")
+    parser.add_argument("--sets", nargs="+", default=list(EVERY), choices=list(EVERY), metavar="SET")
+    parser.add_argument("--reference", default="modality", help="an allocator (modality)")
+    parser.add_argument(
+        "--variants", nargs="+", default=list(VARIANTS), help="allocators, or 'category by groups'"
+    )
+    parser.add_argument(
+        "--case", default=CLEAN, choices=(CLEAN, *BREAKS), help="clean, or how test is broken"
+    )
+    return parser
+
+
+def _gains(name: str, method: str, options: argparse.Namespace) -> list[Gain]:
+    gains: list[Gain] = []
+    turns = [(turn, seed) for turn in range(EVERY[name].rotations) for seed in range(options.seeds)]
     with progress(f"{name} {method}", len(turns), "heads") as advance:
         for turn, seed in turns:
             scene = Scene.of(name, turn, method, seed)
-            rows = scene.samples.rows["test"]
-            test = scene.see(rows, [x[rows] for x in scene.samples.vectors]).held_out
-            before = _logits(ALLOCATORS.get("modality"), scene.val.held_out, test)
-            for variant, kind in VARIANTS.items():
-                gains[variant] += _compared(_logits(kind, scene.val.held_out, test), before, test)
+            tests = list(_tests(scene, options.case, seed))
+            before = _logits(options.reference, scene.val.held_out, tests)
+            for variant in options.variants:
+                after = _logits(variant, scene.val.held_out, tests)
+                for test, ours, theirs in zip(tests, after, before, strict=True):
+                    gains += _compared(variant, ours, theirs, test)
             advance()
     return gains
 
 
-def _logits(kind: type[Allocator], val: HeldOut, test: HeldOut) -> Tensor:
+def _tests(scene: Scene, case: str, seed: int) -> Iterator[HeldOut]:
+    """The test split; where it is broken, each group with each modality broken in turn."""
+    if case == CLEAN:
+        yield scene.broken(scene.samples.rows["test"], None, case, seed).held_out
+        return
+    for rows in scene.test().values():
+        for m in range(len(scene.samples.vectors)):
+            yield scene.broken(rows, m, case, seed).held_out
+
+
+def _logits(name: str, val: HeldOut, tests: Sequence[HeldOut]) -> list[Tensor]:
+    kind: type[Allocator] = Grouped if name == BY_GROUPS else ALLOCATORS.get(name)
     fitted = kind.fit_on(kind.Config(), val)
     with torch.no_grad():
-        logits: Tensor = fitted.allocator.eval()(test.stack(fitted.source)).double()
-    return logits
+        return [fitted.allocator.eval()(test.stack(fitted.source)).double() for test in tests]
 
 
-def _compared(ours: Tensor, theirs: Tensor, test: HeldOut) -> list[Gain]:
+def _compared(variant: str, ours: Tensor, theirs: Tensor, test: HeldOut) -> list[Gain]:
     hits, losses = (
         (measure(ours, test.labels) - measure(theirs, test.labels)).double().numpy()
         for measure in (correct, sample_nll)
     )
     names = np.asarray(test.groups)
-    return [
-        Gain(str(group), 100 * float(hits[names == group].mean()), float(losses[names == group].mean()))
-        for group in np.unique(names)
-    ]
+    own = [(str(group), names == group) for group in np.unique(names)]
+    return [Gain(variant, g, 100 * float(hits[at].mean()), float(losses[at].mean())) for g, at in own]
 
 
 def _cell(gains: Sequence[Gain]) -> str:
