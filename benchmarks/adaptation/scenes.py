@@ -6,9 +6,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ambidex.decide.nearness import Nearness, typicality
 from ambidex.judge.held_out import HeldOut
 from ambidex.judge.probes import Probe, fit_probe
-from benchmarks.adaptation.sets import SETS
+from benchmarks.adaptation.sets import EVERY
 from benchmarks.allocators.heads import Quick, train
 from benchmarks.allocators.samples import Samples
 
@@ -43,7 +44,7 @@ class Scene:
     @classmethod
     def of(cls, name: str, rotation: int, method: str, seed: int) -> "Scene":
         """Train on one rotation of a set."""
-        samples = SETS[name].samples(rotation)
+        samples = EVERY[name].samples(rotation)
         net = train(samples, method, seed)
         with torch.no_grad():
             features = net.features(samples.vectors)
@@ -65,6 +66,17 @@ class Scene:
         """Validation."""
         return self.see(self.samples.rows["val"], [x[self.samples.rows["val"]] for x in self.samples.vectors])
 
+    @cached_property
+    def nearness(self) -> dict[str, Nearness]:
+        """What makes a feature typical, by the place of its modality."""
+        train, fitted = self.samples.rows["train"], {}
+        with torch.no_grad():
+            features = self.net.features([x[train] for x in self.samples.vectors])
+        for i, h in enumerate(features):
+            fitted[str(i)] = Nearness(h.shape[1], int(self.samples.labels.max()) + 1)
+            fitted[str(i)].fit(h, self.samples.labels[train])
+        return fitted
+
     def test(self) -> dict[str, Tensor]:
         """Each test group -> its samples."""
         rows = self.samples.rows["test"]
@@ -80,6 +92,8 @@ class Scene:
             (h.double() @ p.weight.T + p.bias).float() for h, p in zip(features, self.probes, strict=True)
         ]
         sources = {"contributions": joint, "probes": torch.stack(probes, dim=1)}
+        by_name = {str(i): h for i, h in enumerate(features)}
+        sources["typicality"] = typicality(self.nearness, by_name, joint.shape[2])
         if self.own:
             sources["own_heads"] = own
         names = tuple(f"m{i}" for i in range(len(vectors)))

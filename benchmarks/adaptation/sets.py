@@ -92,3 +92,12 @@ SETS = {
     ),
     "av_digits": GroupedSet(_digits, SHARED / "av_digits/manifest.csv", 6, val=2),
 }
+
+
+def _leaves() -> Vectors:
+    """leaves100: no groups, each leaf is its own."""
+    return _arrays(SHARED / "leaves100/leaves100.npz", ("margin", "shape", "texture"))
+
+
+EVERY = {**SETS, "leaves100": GroupedSet(_leaves, SHARED / "leaves100/leaves100.npz", 4)}
+"""one more, without groups to adapt to"""

@@ -44,7 +44,7 @@ def test_the_rule_by_hand(losses, units, allowance, expected):
 def test_simplest_first():
     order = sorted(ALLOCATORS.names(), key=simplest_first)
     assert order[:5] == ["uniform", "scale", "confusion", "pooled", "norm"]
-    assert order[-2:] == ["stacking", "auto"]
+    assert order[-3:] == ["stacking", "typicality", "auto"]
     assert len({ALLOCATORS.get(name).rank for name in order}) == len(order)
 
 

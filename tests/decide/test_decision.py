@@ -14,11 +14,12 @@ from ambidex.base.readers import read_json
 from ambidex.configuration.params import Evaluate
 from ambidex.data.manifest import SPLITS
 from ambidex.decide.allocators import ALLOCATORS
-from ambidex.decide.fitting import Allocation, fit_allocators
+from ambidex.decide.fitting import Allocation, fit_allocators, sources
 from ambidex.decide.layer import DecisionSpec
 from ambidex.decide.repaired import Repaired, load_saved, save_repaired
 from ambidex.decide.repairing import repaired_model
 from ambidex.judge.evaluation import Evaluation, collect
+from ambidex.judge.held_out import stack
 from ambidex.judge.probes import fit_probes
 from ambidex.net.fusion import FUSIONS
 from ambidex.net.model import MultimodalNet, load_model, save_model
@@ -275,3 +276,18 @@ def test_an_adapted_decision_is_the_fitted_one_with_its_parts_multiplied() -> No
     torch.testing.assert_close(logits, 0.25 * plain["touch"] + plain["audio"])
     well = dataclasses.replace(ill, refusal="nothing to see")
     assert torch.equal(model.fuse_adapted(features, well)[0], model.fuse(features)[0])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("fusion", ["concat", "film"])
+def test_typicality_is_saved_and_weighs_as_it_was_evaluated(tmp_path: Path, fusion: str) -> None:
+    evaluation = evaluate(fusion)
+    (allocation,) = fit_allocators(evaluation, ["typicality"])
+    assert allocation.allocator is not None
+    allocation.allocator.beta.fill_(0.8)  # so that features matter
+    expected = allocation.allocator(stack(sources(evaluation, "test"), "typicality"))
+    model = saved(repaired_model(evaluation, allocation), tmp_path)
+    assert_says(model, expected)
+    allocation.allocator.beta.fill_(0.0)
+    plain = allocation.allocator(stack(sources(evaluation, "test"), "typicality"))
+    assert not torch.allclose(plain, expected, atol=1e-3)

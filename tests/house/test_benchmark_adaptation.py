@@ -23,8 +23,8 @@ def made_up() -> Vectors:
 @pytest.fixture
 def sets(monkeypatch: pytest.MonkeyPatch) -> dict[str, GroupedSet]:
     found = {"made up": GroupedSet(made_up, Path(__file__), 4, val=2)}
-    for module in (scenes, run):
-        monkeypatch.setattr(module, "SETS", found)
+    monkeypatch.setattr(scenes, "EVERY", found)
+    monkeypatch.setattr(run, "SETS", found)
     return found
 
 

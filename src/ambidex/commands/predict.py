@@ -35,6 +35,7 @@ _SOURCES = {
     "own_heads": "the modalities' own heads",
     "probes": "a linear probe on each modality",
     "both": "the head's contributions and a linear probe on each modality",
+    "typicality": "the head's contributions and a linear probe on each modality, by how typical the features are",
 }
 Answer = tuple[str, Prediction | str]
 """a clip as it was named; the prediction, or why there is none"""

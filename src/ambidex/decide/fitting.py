@@ -17,6 +17,7 @@ from ambidex.base.statistics import (
     summary,
 )
 from ambidex.decide.allocators import ALLOCATORS, Allocator, Fitted
+from ambidex.decide.nearness import fit_nearness, typicality
 from ambidex.decide.options import allocator_config
 from ambidex.judge.evaluation import Evaluation, Outputs
 from ambidex.judge.held_out import EVERYONE, VALIDATION, HeldOut, RefusedError, Source, stack
@@ -75,7 +76,9 @@ def held_out(evaluation: Evaluation) -> HeldOut:
 def sources(evaluation: Evaluation, split: str) -> dict[Source, Tensor]:
     """What there is to weigh, for the samples of `split` (val or test): each [N, M, C] float32."""
     probes = [probe.logits[split] for probe in fit_probes(evaluation).own.values()]
-    return sources_of(evaluation.splits[split], probes, evaluation.model.has_branches)
+    outputs = evaluation.splits[split]
+    score = typicality(fit_nearness(evaluation), outputs.features, len(evaluation.classes))
+    return {**sources_of(outputs, probes, evaluation.model.has_branches), "typicality": score}
 
 
 def sources_of(outputs: Outputs, probes: Sequence[Tensor], has_branches: bool) -> dict[Source, Tensor]:

@@ -18,7 +18,8 @@ from ambidex.decide.adaptation.adapting import Adaptation, AdaptationState, adap
 from ambidex.decide.adaptation.prior import VERSION, AdaptationPrior
 from ambidex.decide.allocators import ALLOCATORS, Allocator
 from ambidex.decide.linear_probe import LinearProbe
-from ambidex.judge.held_out import Source
+from ambidex.decide.nearness import Nearness, typicality
+from ambidex.judge.held_out import WITH_CONTRIBUTIONS, WITH_PROBES, Source
 from ambidex.net.contributions.coalitions import shapley_contributions
 from ambidex.net.encoded import Features, silenced
 from ambidex.net.head import Head
@@ -65,7 +66,7 @@ class DecisionSpec:
         """Raise ModelError where a net with such a head, and with or without branches of its own, cannot serve it."""
         if self.source == "own_heads" and not has_branches:
             raise ModelError("decision: weighs own heads, and the model has none")
-        shapley = not additive and self.source in ("contributions", "both")
+        shapley = not additive and self.source in WITH_CONTRIBUTIONS
         if shapley and self.absent not in FIXED_RULES:
             raise ModelError(
                 f"decision: contributions of a head that is not additive need one fixed feature for each absent "
@@ -112,7 +113,8 @@ class DecisionSpec:
 class DecisionLayer(nn.Module):
     """From features, and what a trained head makes of them, to the allocated logits.
 
-    `probes` and `own_heads` (the head's branches) replace the head's contributions, `both` puts the probes behind them.
+    `probes` and `own_heads` (the head's branches) replace the head's contributions, `both` puts the probes behind them,
+    `typicality` that of the features behind both.
     """
 
     def __init__(self, spec: DecisionSpec, dims: Mapping[str, int], classes: int) -> None:
@@ -129,14 +131,17 @@ class DecisionLayer(nn.Module):
             if spec.absent is not None:
                 self.register_buffer(f"absent_{name}", torch.zeros(1, dim))
         self.probes: nn.ModuleDict | None = None
-        if spec.source in ("probes", "both"):
+        if spec.source in WITH_PROBES:
             self.probes = nn.ModuleDict({name: LinearProbe(dim, classes) for name, dim in dims.items()})
+        self.nearness: nn.ModuleDict | None = None
+        if spec.source == "typicality":
+            self.nearness = nn.ModuleDict({name: Nearness(dim, classes) for name, dim in dims.items()})
         self.adaptation = None if spec.adaptation is None else AdaptationPrior(dims, classes)
 
     def inputs(self, head: Head, features: Features) -> Tensor:
-        """What the allocator weighs, from features h_m [N, D_m]: [N, M, C], for `both` [N, 2 M, C]."""
+        """What the allocator weighs, from features h_m [N, D_m]: [N, M, C], for `both` [N, 2 M, C]; see `stack`."""
         parts: list[Tensor] = []
-        if self.spec.source in ("contributions", "both"):
+        if self.spec.source in WITH_CONTRIBUTIONS:
             parts.extend(self._contributions(head, features).values())
         if self.spec.source == "own_heads":
             own = head.branches(features)
@@ -145,6 +150,8 @@ class DecisionLayer(nn.Module):
         if self.probes is not None:
             logits = {name: probe(features[name]) for name, probe in self.probes.items()}
             parts.extend(silenced(logits, features).values())
+        if self.nearness is not None:
+            parts.extend(typicality(dict(self.nearness.items()), features, parts[0].shape[1]).unbind(dim=1))
         return torch.stack(parts, dim=1)
 
     def allocate(self, head: Head, features: Features) -> Tensor:

@@ -7,8 +7,10 @@ from ambidex.decide.adaptation.prior import VERSION, AdaptationPrior
 from ambidex.decide.allocators import ALLOCATORS
 from ambidex.decide.fitting import Allocation, held_out
 from ambidex.decide.layer import DecisionLayer, DecisionSpec
+from ambidex.decide.nearness import fit_nearness
 from ambidex.decide.repaired import Repaired
 from ambidex.judge.evaluation import Evaluation
+from ambidex.judge.held_out import WITH_CONTRIBUTIONS
 from ambidex.judge.probes import fit_probes
 from ambidex.net.contributions.coalitions import absent_features
 
@@ -29,7 +31,7 @@ def repaired_model(evaluation: Evaluation, allocation: Allocation) -> Repaired:
 
 def _spec(evaluation: Evaluation, allocation: Allocation) -> DecisionSpec:
     assert allocation.allocator is not None
-    shapley = not evaluation.model.fusion.additive and allocation.source in ("contributions", "both")
+    shapley = not evaluation.model.fusion.additive and allocation.source in WITH_CONTRIBUTIONS
     return DecisionSpec(
         ALLOCATORS.name_of(type(allocation.allocator)),  # that of `auto` is the one it chose
         allocation.allocator.config.model_dump(mode="json"),
@@ -56,6 +58,9 @@ def _fill(layer: DecisionLayer, evaluation: Evaluation, allocation: Allocation) 
         for name, fitted in fit_probes(evaluation).own.items():
             centre = evaluation.train.features[name].mean(dim=0)
             layer.probe(name).load(centre, fitted.weight, fitted.bias)
+    if layer.nearness is not None:
+        for name, nearness in fit_nearness(evaluation).items():
+            layer.nearness[name].load_state_dict(nearness.state_dict())
     if layer.adaptation is not None:
         _fill_prior(layer.adaptation, evaluation)
 

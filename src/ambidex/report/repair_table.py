@@ -26,6 +26,7 @@ SOURCES = {
     "own_heads": "own heads",
     "probes": "probes",
     "both": "head and probes",
+    "typicality": "head, probes, typicality",
 }
 
 

@@ -2,6 +2,7 @@
 
 from mutations.fault import Fault
 
+TYPICALITY = "tests/decide/test_decide_typicality.py::"
 TESTS = "tests/decide/test_adaptation.py::"
 LAPSES = "src/ambidex/decide/adaptation/lapses.py"
 ADAPTING = "src/ambidex/decide/adaptation/adapting.py"
@@ -34,5 +35,19 @@ FAULTS = [
         before="        h = features[name] if name not in lacking else features[name][lacking[name]]\n",
         after="        h = features[name]\n",
         caught_by=TESTS + "test_a_modality_that_samples_lack_is_judged_by_those_that_have_it",
+    ),
+    Fault(
+        name="typicality: a sample is compared with the mean of all classes",
+        file="src/ambidex/decide/nearness.py",
+        before="                means[c] = h[labels == c].mean(dim=0)\n",
+        after="                means[c] = centre\n",
+        caught_by=TYPICALITY + "test_nearness_is_the_mahalanobis_distance_to_the_nearest_class",
+    ),
+    Fault(
+        name="typicality: it weighs by features without a clear gain",
+        file="src/ambidex/decide/allocators/typicality.py",
+        before="(float(x) for x in minimum.x) if choice.place else PLAIN",
+        after="(float(x) for x in minimum.x)",
+        caught_by=TYPICALITY + "test_without_a_clear_gain_or_without_scores_it_is_the_pool",
     ),
 ]

@@ -28,7 +28,12 @@ _COLUMNS: Mapping[str, tuple[str, float, int]] = {
     "decision_imbalance": ("DI", 1.0, 2),
 }
 _SHOWN = [metric for metric in _COLUMNS if metric != "brier"]  # a terminal is narrow; page and CSV have it
-_SOURCES = {"own_heads": "weighs own heads", "probes": "weighs probes", "both": "weighs head and probes"}
+_SOURCES = {
+    "own_heads": "weighs own heads",
+    "probes": "weighs probes",
+    "both": "weighs head and probes",
+    "typicality": "weighs head and probes by typicality",
+}
 
 
 def render_study(study: Path) -> str:
