@@ -62,6 +62,7 @@ class _Study(Record):
     verdicts: list[_Verdict]
     power: dict[str, Any] | None = None
     few_groups: list[str] = Field(default_factory=list)
+    far_apart: str | None = None
 
 
 def source_of(folder: Path) -> Source:
