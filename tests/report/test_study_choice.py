@@ -8,7 +8,7 @@ import torch
 from scipy.stats import norm, t
 
 from ambidex.base.errors import DataError
-from ambidex.decide.cross_validated import CrossValidated
+from ambidex.judge.cross_validated import CrossValidated
 from ambidex.report.held_out_file import HELD_OUT_FILE, read_held_out_file, write_held_out
 from ambidex.report.study.choice import choose
 from ambidex.report.study.choice_text import choice_section, choice_sentence
@@ -40,12 +40,13 @@ def reports(tmp_path, cells):
 
 
 def student(difference, groups):
-    """One standard error of a mean over groups, as Student's quantile has it, by the textbook."""
+    """One standard error of a mean over groups, with the prior of base/folds.py, by the textbook."""
     d = torch.tensor(difference, dtype=torch.float64)
-    sums = torch.tensor([(d - d.mean())[groups == g].sum() for g in groups.unique()])
-    count = len(sums)
-    error = math.sqrt(count / (count - 1) * float((sums**2).sum())) / len(d)
-    return float(t.ppf(norm.cdf(1), count - 1)) * error
+    means = torch.stack([d[groups == g].mean() for g in groups.unique()])  # groups of two samples each
+    count, prior = len(means), float(d.var(correction=0)) * (0.1 + 0.9 / 2)
+    freedom = 8 + count - 1
+    variance = (8 * prior + (count - 1) * float(means.var())) / freedom
+    return float(t.ppf(norm.cdf(1), freedom)) * math.sqrt(variance / count)
 
 
 def test_the_cheaper_one_is_taken_where_the_gain_may_be_chance(tmp_path):

@@ -64,19 +64,20 @@ def _main(path: Path, *words: str) -> int:
     return main([*words, "--params", str(path), "--runs", str(path.parent / "runs")])
 
 
-def test_it_is_listed_with_its_distribution(lion, capsys, tmp_path):
+def test_it_is_listed_with_its_distribution(lion, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # without a params.yaml
     none = str(tmp_path / "none.yaml")
     assert main(["methods"]) == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("lion ")]
     assert line.endswith(
         "Lion: a sample counts more where one modality takes the lion's share. [ambidex-lion 0.1]"
     )
-    assert main(["methods", "lion", "--params", none]) == 0
+    assert main(["methods", "lion"]) == 0
     page = capsys.readouterr().out
     assert "- Comes from: ambidex-lion 0.1\n" in page
     assert "Guarded by" not in page
     assert "| `strength` | number | `1.0`" in page
-    assert main(["encoders", "cub", "--params", none]) == 0
+    assert main(["encoders", "cub"]) == 0
     assert "It comes from ambidex-lion 0.1." in capsys.readouterr().out
     main(["doctor", "--params", none, "--runs", str(tmp_path)])
     (found,) = [line for line in capsys.readouterr().out.splitlines() if "plug-ins" in line]

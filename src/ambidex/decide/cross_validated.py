@@ -1,28 +1,13 @@
 """How an allocator does on groups that it was not fitted on: cross-validation over the samples that it is fitted on."""
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
-from torch import Tensor
 
 from ambidex.base.folds import cluster_of, folds
 from ambidex.base.statistics import correct, sample_nll
 from ambidex.decide.fitting import Allocation, held_out
+from ambidex.judge.cross_validated import CrossValidated
 from ambidex.judge.evaluation import Evaluation
-
-
-class CrossValidated(NamedTuple):
-    """What a choice between trained models may look at: N held-out samples, each judged without its fold."""
-
-    losses: Tensor
-    """-log p[y] [N] float64"""
-    hits: Tensor
-    """1 where the sample is right, else 0 [N] float64"""
-    labels: Tensor
-    """[N] int64"""
-    units: Tensor
-    """the sample's group as a number [N] int64"""
 
 
 def cross_validated(evaluation: Evaluation, allocation: Allocation) -> CrossValidated:

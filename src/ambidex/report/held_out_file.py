@@ -8,7 +8,7 @@ from safetensors.torch import save
 from ambidex.base.files import write_bytes
 from ambidex.base.readers import Source
 from ambidex.base.readers.weights import read_tensors
-from ambidex.decide.cross_validated import CrossValidated
+from ambidex.judge.cross_validated import CrossValidated
 
 HELD_OUT_FILE = "held_out.safetensors"
 _AGAIN = "run evaluate again"

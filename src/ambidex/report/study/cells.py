@@ -16,7 +16,7 @@ from ambidex.base.readers import Record, read_json
 from ambidex.base.readers.weights import read_chosen
 from ambidex.base.records import CARD_FILE, METRICS_FILE, read_card, read_details, read_metrics
 from ambidex.configuration.params import Study
-from ambidex.decide.cross_validated import CrossValidated
+from ambidex.judge.cross_validated import CrossValidated
 from ambidex.report.held_out_file import read_held_out_file
 from ambidex.report.predictions import Predictions, read_predictions
 

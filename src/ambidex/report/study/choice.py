@@ -70,7 +70,7 @@ def choose(reports: Reports, methods: Sequence[Cell], encoders: Path | None) -> 
     of these scores.
     """
     plugins = {cell.label: cell for cell in methods}
-    found: dict[tuple[str, str], list[Report]] = {}
+    by_cell: dict[tuple[str, str], list[Report]] = {}
     left_out: list[str] = []
     first: Report | None = None
     for (method, regime, seed), report in reports.found.items():
@@ -78,15 +78,15 @@ def choose(reports: Reports, methods: Sequence[Cell], encoders: Path | None) -> 
         if (reason := _unlike(report, first)) is not None:
             left_out.append(f"{method} ({regime}) seed {seed}: {reason}")
         else:
-            found.setdefault((method, regime), []).append(report)
-    if first is None or first.held_out is None or len(found) < 2:
+            by_cell.setdefault((method, regime), []).append(report)
+    if first is None or first.held_out is None or len(by_cell) < 2:
         return Choice(None, left_out=left_out)
-    losses = {key: _mean([r.held_out.losses for r in own if r.held_out]) for key, own in found.items()}
-    hits = {key: _mean([r.held_out.hits for r in own if r.held_out]) for key, own in found.items()}
+    losses = {key: _mean([r.held_out.losses for r in own if r.held_out]) for key, own in by_cell.items()}
+    hits = {key: _mean([r.held_out.hits for r in own if r.held_out]) for key, own in by_cell.items()}
     best = losses[min(losses, key=lambda key: float(losses[key].mean()))]
     units = first.held_out.units.numpy()
     candidates = []
-    for (method, regime), own in found.items():
+    for (method, regime), own in by_cell.items():
         mine = losses[method, regime]
         seconds = [float(r.card["seconds"]) for r in own if r.card.get("seconds") is not None]
         candidates.append(
