@@ -163,6 +163,12 @@ def _add_predict(verbs: "argparse._SubParsersAction[_Parser]") -> None:
         "--json", action="store_true", help="a JSON object per clip and line, without a heading"
     )
     parser.add_argument("--top", metavar="K", type=count, default=1, help="show the K likeliest classes")
+    parser.add_argument(
+        "--adapt",
+        action="store_true",
+        help="take the clips for one new group (speaker, room, device) and weigh modalities by how\n"
+        "they agree in it; needs a model of evaluate --save, reads all clips before the first answer",
+    )
     parser.add_argument("--workers", metavar="N", type=count, default=0, help="processes that read clips")
     parser.add_argument(
         "--seconds", metavar="S", type=above_zero, help="time that a clip may take to be read (default: 120)"

@@ -30,7 +30,11 @@ def samples() -> tuple[Tensor, Tensor, Tensor]:
 
 
 def both(name: str, z: Tensor) -> Tensor:
-    return torch.cat([z, 0.7 * z], 1) if ALLOCATORS.get(name).source == "both" else z
+    """Contributions, probes and typicality, as far as the allocator reads them."""
+    source = ALLOCATORS.get(name).source
+    if source == "typicality":
+        return torch.cat([z, 0.7 * z, z[:, :, :1].expand_as(z)], 1)
+    return torch.cat([z, 0.7 * z], 1) if source == "both" else z
 
 
 def fitted(name: str, z: Tensor, labels: Tensor, **options: Any) -> Allocator:

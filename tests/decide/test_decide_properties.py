@@ -61,7 +61,7 @@ def test_unfitted_it_is_the_plain_sum(name):
     fitted = eager(name, held)
     kind, both = type(fitted.allocator), held.stack("both")
     empty = kind.empty(fitted.allocator.config, 2, 3)
-    given = both if kind.source == "both" else both[:, :2]
+    given = held.stack(kind.source) if kind.source in ("both", "typicality") else both[:, :2]
     torch.testing.assert_close(empty(given), held.sources["contributions"].sum(1))
 
 
@@ -161,7 +161,9 @@ def test_without_evidence_it_is_nearly_the_sum_or_the_even_pool(name):
     if name in ("norm", "capability"):  # these are not shrunk: they count
         return
     head, probes = (held.sources[s].sum(1) for s in ("contributions", "probes"))
-    expected = {"pooled": (head + probes) / 2, "confusion": (head + probes) / 2, "ensemble": probes / 2}
+    expected = dict.fromkeys(("pooled", "confusion", "typicality"), (head + probes) / 2) | {
+        "ensemble": probes / 2
+    }
     torch.testing.assert_close(said(fitted, held), expected.get(name, head), atol=0.02 * 0.03, rtol=0.02)
 
 

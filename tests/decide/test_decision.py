@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ambidex.base.errors import ModelError
@@ -14,10 +14,12 @@ from ambidex.base.readers import read_json
 from ambidex.configuration.params import Evaluate
 from ambidex.data.manifest import SPLITS
 from ambidex.decide.allocators import ALLOCATORS
-from ambidex.decide.fitting import Allocation, fit_allocators
+from ambidex.decide.fitting import Allocation, fit_allocators, sources
+from ambidex.decide.layer import DecisionSpec
 from ambidex.decide.repaired import Repaired, load_saved, save_repaired
 from ambidex.decide.repairing import repaired_model
 from ambidex.judge.evaluation import Evaluation, collect
+from ambidex.judge.held_out import stack
 from ambidex.judge.probes import fit_probes
 from ambidex.net.fusion import FUSIONS
 from ambidex.net.model import MultimodalNet, load_model, save_model
@@ -95,12 +97,18 @@ def test_whatever_an_allocator_weighs_is_in_the_saved_model(
     val, test = (weighed(evaluation, split, source) for split in ("val", "test"))
     kind = ALLOCATORS.get(name)
     allocator = kind.fit(kind.Config(), val, evaluation.val.labels, evaluation.val.groups)
-    allocation = Allocation(name, source=source, allocator=allocator)
+    allocation = Allocation(name, source=source, allocator=allocator, temperature=1.5)
     model = saved(repaired_model(evaluation, allocation), tmp_path)
-    assert_says(model, allocator(test))
+    assert_says(model, allocator(test) / 1.5)
     names = [name for name in load_file(tmp_path / "model.safetensors") if name.startswith("decision.")]
-    assert any("probes" in name for name in names) == (source != "own_heads")
+    assert any(name.startswith("decision.probes.") for name in names) == (source != "own_heads")
     assert any("absent" in name for name in names) == (source == "both" and fusion == "film")
+
+
+def test_a_layer_of_before_has_no_last_temperature() -> None:
+    before = {"allocator": "modality", "options": {}, "source": "contributions", "absent": None}
+    assert DecisionSpec.from_json(before).temperature == 1.0
+    assert DecisionSpec.from_json({**before, "temperature": 1.4}).to_json()["temperature"] == 1.4
 
 
 def weighed(evaluation: Evaluation, split: str, source: str) -> Tensor:
@@ -220,3 +228,66 @@ def test_a_damaged_decision_layer_is_refused_in_one_line(tmp_path: Path, change:
         load_saved(tmp_path)
     assert "\n" not in str(error.value)
     assert str(error.value).startswith(str(tmp_path))
+
+
+@torch.no_grad()
+def test_what_adapting_needs_is_saved_and_older_models_do_without(tmp_path: Path) -> None:
+    evaluation = evaluate("concat")
+    (allocation,) = fit_allocators(evaluation, ["modality"])
+    model = repaired_model(evaluation, allocation)
+    loaded = saved(model, tmp_path)
+    features = evaluation.test.features
+    before, after = model.layer.adapt(features), loaded.layer.adapt(features)
+    assert torch.equal(before.factor, after.factor)
+    assert before.lapse.tolist() == after.lapse.tolist()
+    assert loaded.layer.adaptation is not None
+    assert (loaded.layer.adaptation.lapse[:, 0] > 0).all()
+    file = read_json(tmp_path / "model.json")
+    file["architecture"]["decision"].pop("adaptation")
+    weights = load_file(tmp_path / "model.safetensors")
+    old = tmp_path / "old"
+    old.mkdir()
+    write_json(old / "model.json", file)
+    save_file(
+        {name: w for name, w in weights.items() if "decision.adaptation" not in name},
+        old / "model.safetensors",
+    )
+    older = load_saved(old)
+    assert isinstance(older, Repaired)
+    assert torch.equal(older.fuse(features)[0], loaded.fuse(features)[0])
+    with pytest.raises(ModelError, match="evaluate --save"):
+        older.layer.adapt(features)
+    file["architecture"]["decision"]["adaptation"] = 2
+    write_json(old / "model.json", file)
+    with pytest.raises(ModelError, match="got version 2, this ambidex reads version 1"):
+        load_saved(old)
+
+
+@torch.no_grad()
+def test_an_adapted_decision_is_the_fitted_one_with_its_parts_multiplied() -> None:
+    evaluation = evaluate("concat")
+    (allocation,) = fit_allocators(evaluation, ["modality"])
+    model, features = repaired_model(evaluation, allocation), evaluation.test.features
+    adaptation = model.layer.adapt(features)
+    ill = dataclasses.replace(adaptation, factor=torch.tensor([0.25, 1.0]), refusal=None)
+    logits, parts = model.fuse_adapted(features, ill)
+    plain = model.fuse(features)[1]
+    torch.testing.assert_close(parts["touch"], 0.25 * plain["touch"])
+    torch.testing.assert_close(logits, 0.25 * plain["touch"] + plain["audio"])
+    well = dataclasses.replace(ill, refusal="nothing to see")
+    assert torch.equal(model.fuse_adapted(features, well)[0], model.fuse(features)[0])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("fusion", ["concat", "film"])
+def test_typicality_is_saved_and_weighs_as_it_was_evaluated(tmp_path: Path, fusion: str) -> None:
+    evaluation = evaluate(fusion)
+    (allocation,) = fit_allocators(evaluation, ["typicality"])
+    assert allocation.allocator is not None
+    allocation.allocator.beta.fill_(0.8)  # so that features matter
+    expected = allocation.allocator(stack(sources(evaluation, "test"), "typicality"))
+    model = saved(repaired_model(evaluation, allocation), tmp_path)
+    assert_says(model, expected)
+    allocation.allocator.beta.fill_(0.0)
+    plain = allocation.allocator(stack(sources(evaluation, "test"), "typicality"))
+    assert not torch.allclose(plain, expected, atol=1e-3)

@@ -13,7 +13,7 @@ from ambidex.configuration.values import Choice
 from ambidex.judge.probes import fit_own_probe, fit_probe
 from ambidex.learn.method import METHODS, known_needs
 from ambidex.net.contributions.coalitions import absent_features, contribution_shares
-from ambidex.net.encoded import Encoded, EncodedFeatures, presence, scaled
+from ambidex.net.encoded import Encoded, EncodedFeatures, features_of, joined, presence, scaled
 from ambidex.net.fill import Fill
 from ambidex.net.model import MultimodalNet, load_model, save_model
 from ambidex.predict.prediction import Predictor
@@ -302,3 +302,13 @@ def test_scaling_leaves_what_is_absent_as_it_is():
     features = EncodedFeatures({"audio": Encoded(torch.ones(3, 2), present=here)})
     found = scaled(features, {"audio": torch.tensor([0.0, 0.0, 2.0])})
     assert found["audio"].tolist() == [[0, 0], [1, 1], [2, 2]]
+
+
+def test_batches_are_joined_where_only_one_of_them_lacks_a_modality():
+    whole, lacking = {"touch": torch.ones(2, 3)}, torch.tensor([True, False])
+    half = features_of({"touch": Encoded(torch.zeros(2, 3), present=lacking)})
+    for parts, expected in (
+        ((whole, half), [True, True, True, False]),
+        ((half, whole), [True, False, True, True]),
+    ):
+        assert presence(joined(parts))["touch"].tolist() == expected

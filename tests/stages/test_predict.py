@@ -152,6 +152,62 @@ def test_a_person_reads_a_table(report: Path, capsys: pytest.CaptureFixture[str]
         assert rest[3:] == ["then", *next(iter([list(known["probabilities"])[1:]])), rest[-1]]
 
 
+def test_adapting_leaves_clips_like_validation_alone_and_says_so(
+    report: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = clips(report)
+    plain, adapted = predicted(capsys, report, *names), predicted(capsys, report, *names, "--adapt")
+    for line, other in zip(plain, adapted, strict=True):
+        assert "samples show no modality that is worse" in other.pop("adaptation")["refusal"]
+        assert line == other
+    assert main(["predict", str(report), *names, "--adapt"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith("not adapted: agreement and features of")
+
+
+def test_adapting_to_a_broken_sensor_is_told_and_changes_the_answers(
+    report: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Validation is six clips, from which no typical features are learned: they are put into the saved model."""
+    model = shutil.copytree(report / "model", tmp_path / "model")
+    weights = load_file(model / "model.safetensors")
+    start = "decision.adaptation.features.touch."
+    weights[start + "axes"] = torch.eye(4)
+    weights[start + "usual"] = torch.tensor([0.0, 0.2, 0.0, 0.2, 0.3, 5.0])
+    save_file(weights, model / "model.safetensors")
+    np.savez("stuck.npz", touch=np.full((1, 3), 1e3))
+    names = [name.rpartition(",")[0] + ",touch=stuck.npz#touch[0]" for name in clips(report)]
+    capsys.readouterr()
+    lines = predicted(capsys, model, names[0], "gone.mp4", *names[1:], "--adapt", code=2)
+    bad, *good = lines
+    assert bad["clip"] == "gone.mp4"  # what cannot be read comes first
+    assert [line["clip"] for line in good] == names
+    adaptation = good[0]["adaptation"]
+    assert adaptation["clips"] == len(names)
+    assert adaptation["refusal"] is None
+    assert adaptation["modalities"]["touch"]["factor"] < 0.95  # a weak model: it never said much
+    assert adaptation["modalities"]["touch"]["broken"] > 0.5
+    plain = predicted(capsys, model, *names)
+    assert all(
+        line["probabilities"] != other["probabilities"] for line, other in zip(plain, good, strict=True)
+    )
+    assert main(["predict", str(model), *names, "--adapt"]) == 0
+    _, first, *rows = capsys.readouterr().out.splitlines()
+    assert first == f"adapted to {len(names)} clips:"
+    assert rows[2].startswith(
+        f"  touch counts {adaptation['modalities']['touch']['factor']:.2f} times as much"
+    )
+    assert rows[3].split()[0] == "clip"
+
+
+def test_a_model_without_what_adapting_needs_costs_one_line(
+    report: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = report.parents[1] / "models/joint-scratch-0"
+    assert main(["predict", str(model), *clips(report)[:1], "--adapt"]) == ModelError.exit_code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("holds nothing to adapt with; evaluate it again: ambidex evaluate --save")
+
+
 @pytest.fixture(scope="module")
 def media_project(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same without the vectors."""

@@ -19,12 +19,15 @@ from ambidex.data.kinds import Wants
 from ambidex.data.media.limits import DEFAULT, Limits
 from ambidex.data.media.reasons import UNEXPECTED
 from ambidex.data.store.extraction import Batch
+from ambidex.decide.adaptation.adapting import Adaptation
 from ambidex.decide.repaired import Repaired
 from ambidex.learn.runtime import device
+from ambidex.predict.adapted import Group, adaptation_json, adaptation_lines
 from ambidex.predict.clips import clip_cells, read_clips, wants_of
 from ambidex.predict.prediction import Prediction, Predictor
 from ambidex.report.model_files import kept_note
 
+_NOTHING = "the model says nothing finite about it"
 _LABEL = 60  # characters of a class
 _PATIENCE = 5.0  # seconds of work ahead from which on a bar is shown
 _SOURCES = {
@@ -32,6 +35,7 @@ _SOURCES = {
     "own_heads": "the modalities' own heads",
     "probes": "a linear probe on each modality",
     "both": "the head's contributions and a linear probe on each modality",
+    "typicality": "the head's contributions and a linear probe on each modality, by how typical the features are",
 }
 Answer = tuple[str, Prediction | str]
 """a clip as it was named; the prediction, or why there is none"""
@@ -45,13 +49,21 @@ def run(options: Namespace) -> int:
     wants = wants_of(predictor.folder, predictor.model.architecture)
     out = None if sys.stdout.isatty() else sys.stdout  # a bar on the terminal must not swallow a file's lines
     table = _Table(options.clips, predictor, options.top)
+    group = Group(predictor) if options.adapt else None
     if not options.json:
-        print(f"{one_line(_title(predictor))}\n{table.header()}", flush=True)
+        print(one_line(_title(predictor)), flush=True)
+    if not options.json and group is None:
+        print(table.header(), flush=True)
     failed = unexpected = 0
     limits = Limits(options.seconds or DEFAULT.seconds, options.megabytes or DEFAULT.megabytes)
     _check_named(predictor, wants, options.clips)
     predicted, lacking = 0, Counter[str]()
-    for name, outcome in _predict(predictor, wants, options.clips, options.workers, limits):
+    adaptation: Adaptation | None = None
+    for name, outcome in _predict(predictor, wants, options, limits, group):
+        if isinstance(outcome, Adaptation):
+            adaptation = outcome
+            _tell_adaptation(adaptation, predictor, table, options.json)
+            continue
         if isinstance(outcome, str):
             failed += 1
             unexpected += UNEXPECTED in outcome
@@ -60,7 +72,7 @@ def run(options: Namespace) -> int:
             predicted += 1
             lacking.update(wants.keys() - clip_cells(name, wants).keys())
         if options.json:
-            print(_json(name, outcome), file=out, flush=True)
+            print(_json(name, outcome, predictor, adaptation), file=out, flush=True)
         elif isinstance(outcome, Prediction):
             print(table.line(name, outcome), file=out, flush=True)
     for line in _without(predictor, wants, lacking, predicted):
@@ -71,11 +83,14 @@ def run(options: Namespace) -> int:
 
 
 def _predict(
-    predictor: Predictor, wants: Wants, clips: Sequence[str], workers: int, limits: Limits
-) -> Iterator[Answer]:
-    """What is said about each clip: first those whose name makes no sense, then the others in their order."""
+    predictor: Predictor, wants: Wants, options: Namespace, limits: Limits, group: Group | None
+) -> Iterator[Answer | tuple[str, Adaptation]]:
+    """What is said about each clip: first those whose name makes no sense, then the others in their order.
+
+    With a `group` those that cannot be read come first, then what was adapted, then the predictions.
+    """
     entries: list[tuple[str, Mapping[str, str]]] = []
-    for text in clips:
+    for text in options.clips:
         try:
             entries.append((text, clip_cells(text, wants)))
         except DataError as error:
@@ -83,15 +98,28 @@ def _predict(
     start, done = time.monotonic(), 0
     with ExitStack() as stack:
         advance = None
-        for batch in read_clips([cells for _, cells in entries], wants, workers, limits):
-            answers = _answers(predictor, batch, entries)
-            yield from answers
-            done += len(answers)
+        for batch in read_clips([cells for _, cells in entries], wants, options.workers, limits):
+            yield from _answers(predictor, batch, entries, group)
+            now = len(batch.rejected) + len(batch.accepted)
+            done += now
             left = len(entries) - done
             if advance is not None:
-                advance(len(answers))
+                advance(now)
             elif left and (time.monotonic() - start) / done * left > _PATIENCE:
                 advance = stack.enter_context(progress("predict", left, "clips"))
+    if group is not None:
+        adaptation, predictions = group.predict()
+        if adaptation is not None:
+            yield "", adaptation
+        yield from ((entries[place][0], prediction or _NOTHING) for place, prediction in predictions)
+
+
+def _tell_adaptation(adaptation: Adaptation, predictor: Predictor, table: "_Table", as_json: bool) -> None:
+    """Say what moved, above the table; beside JSON on standard error."""
+    for line in adaptation_lines(adaptation, predictor.model.modalities):
+        print(f"ambidex: {line}" if as_json else line, file=sys.stderr if as_json else None, flush=True)
+    if not as_json:
+        print(table.header(), flush=True)
 
 
 def _check_named(predictor: Predictor, wants: Wants, clips: Sequence[str]) -> None:
@@ -119,18 +147,28 @@ def _without(predictor: Predictor, wants: Wants, lacking: Mapping[str, int], pre
 
 
 def _answers(
-    predictor: Predictor, batch: Batch, entries: Sequence[tuple[str, Mapping[str, str]]]
+    predictor: Predictor,
+    batch: Batch,
+    entries: Sequence[tuple[str, Mapping[str, str]]],
+    group: Group | None,
 ) -> list[Answer]:
-    """What is said about the clips of one batch, in order; a clip's sample_id is its place in `entries`."""
+    """What is said about the clips of one batch, in order; a clip's sample_id is its place in `entries`.
+
+    Those that can be read go into the `group`, where there is one, and nothing is said about them yet.
+    """
     names = [text for text, _ in entries]
     outcomes: dict[int, Prediction | str] = {}
     for bad in batch.rejected:
         place = int(bad.sample_id)
         outcomes[place] = bad.reason if bad.path == names[place] else f"{bad.path}: {bad.reason}"
     if batch.samples:
-        cells = [entries[int(accepted)][1] for accepted in batch.accepted]
-        for accepted, prediction in zip(batch.accepted, predictor(batch.samples, cells), strict=True):
-            outcomes[int(accepted)] = prediction or "the model says nothing finite about it"
+        places = [int(accepted) for accepted in batch.accepted]
+        features = predictor.encode(batch.samples, [entries[place][1] for place in places])
+        if group is not None:
+            group.add(places, features)
+        else:
+            for place, prediction in zip(places, predictor.decide(features), strict=True):
+                outcomes[place] = prediction or _NOTHING
     return [(names[place], outcomes[place]) for place in sorted(outcomes)]
 
 
@@ -175,15 +213,17 @@ def _title(predictor: Predictor) -> str:
     return f"{start}; allocator {spec.allocator}, which weighs {_SOURCES[spec.source]}{where}"
 
 
-def _json(name: str, outcome: Prediction | str) -> str:
+def _json(name: str, outcome: Prediction | str, predictor: Predictor, adaptation: Adaptation | None) -> str:
     if isinstance(outcome, str):
         return json.dumps({"clip": name, "error": outcome})
     label, p = next(iter(outcome.probabilities.items()))
-    value = {
+    value: dict[str, Any] = {
         "clip": name,
         "class": label,
         "probability": p,
         "shares": outcome.shares,
         "probabilities": outcome.probabilities,
     }
+    if adaptation is not None:
+        value["adaptation"] = adaptation_json(adaptation, predictor.model.modalities)
     return json.dumps(value, allow_nan=False)

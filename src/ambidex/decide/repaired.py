@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ambidex.base.errors import ModelError
 from ambidex.base.readers.weights import read_chosen, read_headers
+from ambidex.decide.adaptation.adapting import Adaptation
 from ambidex.decide.layer import DecisionLayer, DecisionRecord, DecisionSpec
 from ambidex.net.additions import Exchange
 from ambidex.net.encoded import Features
@@ -79,6 +80,13 @@ class Repaired(nn.Module):
         """Features -> the logits that are predicted [B, C], and what each modality adds to them [B, C]."""
         logits, parts = self.layer(self.net, features)
         return logits, dict(zip(self.modalities, parts.unbind(dim=1), strict=True))
+
+    def fuse_adapted(self, features: Features, adaptation: Adaptation) -> tuple[Tensor, dict[str, Tensor]]:
+        """The same with the factors of `layer.adapt`; where it was refused exactly what `fuse` says."""
+        if adaptation.refusal:
+            return self.fuse(features)
+        parts = adaptation.apply(self.layer.allocate(self.net, features))
+        return parts.sum(dim=1), dict(zip(self.modalities, parts.unbind(dim=1), strict=True))
 
     def contributions(self, features: Features) -> dict[str, Tensor]:
         """What each modality adds to the logits that are predicted [B, C]."""

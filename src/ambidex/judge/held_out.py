@@ -9,11 +9,15 @@ from torch import Tensor
 
 from ambidex.base.statistics import accuracy
 
-Source = Literal["contributions", "own_heads", "probes", "both"]
-"""what an allocator weighs: the head's contributions, the model's own heads, linear probes on its features, or
-`both`: contributions, then probes, [N, 2 M, C]"""
+Source = Literal["contributions", "own_heads", "probes", "both", "typicality"]
+"""what an allocator weighs: the head's contributions, the model's own heads, linear probes on its features,
+`both`: contributions, then probes, [N, 2 M, C], or `typicality`: behind these how typical the sample's feature of each
+modality is, the same number for all classes, [N, 3 M, C]"""
+WITH_CONTRIBUTIONS: tuple[Source, ...] = ("contributions", "both", "typicality")
+WITH_PROBES: tuple[Source, ...] = ("probes", "both", "typicality")
 VALIDATION = "validation"
 CROSS_FITTED = "the cross-fitted training split"
+EVERYONE = f"{CROSS_FITTED} and validation"
 TOLERANCE = 0.03
 """a branch is a classifier where its accuracy is at most this much below its probe's"""
 
@@ -42,12 +46,12 @@ class HeldOut:
     groups: list[str]
     """speaker, source video: [N]"""
     sources: Mapping[Source, Tensor]
-    """`contributions`, `probes` and, where the model has them, `own_heads`: each [N, M, C]"""
+    """`contributions`, `probes` and, where there are such, `own_heads` and `typicality`: each [N, M, C]"""
     origin: str = VALIDATION
     """where the samples come from, in words"""
 
     def stack(self, source: Source) -> Tensor:
-        """The input of an allocator that reads `source`: [N, M, C], for `both` [N, 2 M, C]."""
+        """The input of an allocator that reads `source`: [N, M, C], for `both` [N, 2 M, C]; see `stack`."""
         return stack(self.sources, source)
 
     def subset(self, rows: Sequence[int] | Tensor) -> "HeldOut":
@@ -56,6 +60,12 @@ class HeldOut:
         sources = {name: values[index] for name, values in self.sources.items()}
         groups = [self.groups[i] for i in index.tolist()]
         return replace(self, labels=self.labels[index], groups=groups, sources=sources)
+
+    def joined(self, other: "HeldOut", origin: str) -> "HeldOut":
+        """These samples, then those of `other`, which is seen through the same sources."""
+        sources = {name: torch.cat([values, other.sources[name]]) for name, values in self.sources.items()}
+        labels, groups = torch.cat([self.labels, other.labels]), [*self.groups, *other.groups]
+        return replace(self, labels=labels, groups=groups, sources=sources, origin=origin)
 
     def branch_checks(self, source: Source) -> dict[str, BranchCheck]:
         """Modality -> is its part of `source` a classifier, by accuracy against its own linear probe."""
@@ -81,7 +91,14 @@ class HeldOut:
 
 
 def stack(sources: Mapping[Source, Tensor], source: Source) -> Tensor:
-    """The tensor of one source [N, M, C]; `both` is the contributions, then the probes: [N, 2 M, C]."""
-    if source == "both":
-        return torch.cat([sources["contributions"], sources["probes"].to(sources["contributions"])], dim=1)
-    return sources[source]
+    """The tensor of one source [N, M, C]; `both` is the contributions, then the probes: [N, 2 M, C].
+
+    `typicality` is these two and then typicality, 0 where it was not measured: [N, 3 M, C].
+    """
+    if source not in ("both", "typicality"):
+        return sources[source]
+    contributions = sources["contributions"]
+    parts = [contributions, sources["probes"].to(contributions)]
+    if source == "typicality":
+        parts.append(sources.get("typicality", torch.zeros_like(contributions)).to(contributions))
+    return torch.cat(parts, dim=1)

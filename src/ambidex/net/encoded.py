@@ -6,7 +6,7 @@ the pooled features. It cannot be written to, so the two never get out of step.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -125,8 +125,8 @@ def rows_of(features: Features, rows: Tensor | slice) -> Features:
 
 
 def joined(parts: Sequence[Features]) -> Features:
-    """Features of several batches as those of one."""
-    if not isinstance(parts[0], EncodedFeatures):
+    """Features of several batches as those of one, also where only some batches lack a modality."""
+    if not any(isinstance(part, EncodedFeatures) for part in parts):
         return {m: torch.cat([part[m] for part in parts]) for m in parts[0]}
     whole = [parts_of(part) for part in parts]
     return features_of({m: _joined([part[m] for part in whole]) for m in parts[0]})
@@ -151,5 +151,11 @@ def silenced(parts: Mapping[str, Tensor], features: Features) -> dict[str, Tenso
 
 
 def _joined(parts: Sequence[Encoded]) -> Encoded:
+    if any(part.present is not None for part in parts):
+        parts = [part if part.present is not None else replace(part, present=_all(part)) for part in parts]
     columns = zip(*(part._tensors() for part in parts), strict=True)
     return Encoded(*(None if column[0] is None else torch.cat(column) for column in columns))  # type: ignore[arg-type]
+
+
+def _all(part: Encoded) -> Tensor:
+    return torch.ones(len(part.pooled), dtype=torch.bool, device=part.pooled.device)

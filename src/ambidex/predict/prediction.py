@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ambidex.base.errors import ModelError
-from ambidex.decide.repaired import load_saved
+from ambidex.decide.adaptation.adapting import Adaptation, AdaptationState
+from ambidex.decide.repaired import Repaired, load_saved
+from ambidex.net.encoded import Features
 from ambidex.net.model import MISSING, MODEL_FILE, describe
 
 
@@ -48,7 +50,6 @@ class Predictor:
         missing = describe(self.folder).get(MISSING)
         return missing is not None and not missing.get(modality)
 
-    @torch.inference_mode()
     def __call__(
         self, samples: Sequence[Mapping[str, NDArray[Any]]], named: Sequence[Collection[str]] | None = None
     ) -> list[Prediction | None]:
@@ -58,6 +59,13 @@ class Predictor:
         None for a sample about which the model says nothing finite. Raises ModelError where a sample has no modality,
         or where the encoders exchange and one lacks a modality.
         """
+        return self.decide(self.encode(samples, named))
+
+    @torch.inference_mode()
+    def encode(
+        self, samples: Sequence[Mapping[str, NDArray[Any]]], named: Sequence[Collection[str]] | None = None
+    ) -> Features:
+        """The features of samples, on the model's device; arguments and errors are those of a call."""
         modalities = self.model.modalities
         for place, own in enumerate(named or ()):
             if not any(m in own for m in modalities):
@@ -67,11 +75,38 @@ class Predictor:
         inputs = {m: torch.from_numpy(np.stack([s[m] for s in samples])).to(self.device) for m in modalities}
         present = {m: torch.tensor([m in own for own in named or ()], device=self.device) for m in modalities}
         present = {m: here for m, here in present.items() if len(here) and not here.all()}
-        features = self.model.encode(inputs, present)
-        logits, parts = self.model.fuse(features)
+        return self.model.encode(inputs, present)
+
+    @torch.inference_mode()
+    def decide(self, features: Features, adaptation: Adaptation | None = None) -> list[Prediction | None]:
+        """What `encode` gave to predictions; with `adaptation` what `adapt` says of a group they belong to."""
+        if adaptation is None:
+            logits, parts = self.model.fuse(features)
+        else:
+            assert isinstance(self.model, Repaired)
+            logits, parts = self.model.fuse_adapted(features, adaptation)
         logits = logits.cpu().double()
         shares = None if parts is None else margin_shares(logits, torch.stack([*parts.values()], dim=1).cpu())
         return [self._one(z, None if shares is None else shares[i]) for i, z in enumerate(logits)]
+
+    def check_adapts(self) -> None:
+        """Raise ModelError where the model was saved without what adapting needs."""
+        if not isinstance(self.model, Repaired) or self.model.layer.adaptation is None:
+            single = len(self.model.modalities) == 1
+            reason = "has one modality, and nobody to agree with" if single else "holds nothing to adapt with"
+            hint = "" if single else "; evaluate it again: ambidex evaluate --save"
+            raise ModelError(f"{self.folder}: {reason}{hint}")
+
+    def adapt(
+        self, features: Features, state: AdaptationState | None = None, forgetting: float = 1.0
+    ) -> Adaptation:
+        """How reliable each modality is for the group of these samples: see DecisionLayer.adapt.
+
+        Raises ModelError where the model was saved without what it needs.
+        """
+        self.check_adapts()
+        assert isinstance(self.model, Repaired)
+        return self.model.layer.adapt(features, state, forgetting)
 
     def _one(self, logits: Tensor, shares: Tensor | None) -> Prediction | None:
         if not logits.isfinite().all():

@@ -4,20 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ambidex.base.few_groups import few_groups
-from ambidex.base.statistics import two_proportions
-from ambidex.decide.fitting import REFERENCE, held_out
-from ambidex.judge.held_out import VALIDATION
+from ambidex.decide.fitting import held_out
+from ambidex.judge.held_out import CROSS_FITTED, VALIDATION
+from ambidex.report.far_apart import far_apart
 from ambidex.report.html import Html, notice
 from ambidex.report.result import Result
 
-WILD = 0.10
-"""validation and test accuracy further apart than this, and than chance allows, hint at leaked labels or a shift"""
-REASONS = {
-    "above": "Features that have seen the validation labels, or a shift between the groups of the two splits, can do "
-    "that; what is fitted on validation may then not hold on test.",
-    "below": "The test split is easier, or holds samples that were trained on; what is fitted on validation may not "
-    "suit it.",
-}
 FALLBACK = "fallback_classes"
 
 
@@ -41,7 +33,9 @@ def notices(result: Result, details: Mapping[str, Any]) -> list[Html]:
                 "danger",
             )
         )
-    boxes += _far_apart(details)
+    boxes += [notice(line) for line in far_apart(details)]
+    if line := card.get("remark"):
+        boxes.append(notice(f"{line}."))
     if refusal := result.allocation(result.asked).refusal:
         boxes.append(
             notice(
@@ -56,37 +50,16 @@ def notices(result: Result, details: Mapping[str, Any]) -> list[Html]:
     return boxes
 
 
-def _far_apart(details: Mapping[str, Any]) -> list[Html]:
-    """Where validation and test accuracy of one classifier differ wildly: by points and beyond a 99 % interval."""
-    sources = [(f"{m} branch", s) for m, s in details["branches"].items()]
-    sources += [(f"{m} trained alone", s) for m, s in details["unimodal"].items()]
-    wild: dict[str, list[str]] = {}
-    for name, by_split in sources:
-        if not {"val", "test"} <= by_split.keys():
-            continue
-        val, test = (by_split[split]["accuracy"] for split in ("val", "test"))
-        low, high = two_proportions(val, details["samples"]["val"], test, details["samples"]["test"])
-        if abs(val - test) > WILD and not low <= 0 <= high:
-            side = "above" if val > test else "below"
-            wild.setdefault(side, []).append(f"{name} ({100 * val:.0f} % against {100 * test:.0f} %)")
-    return [
-        notice(
-            f"validation accuracy is more than {100 * WILD:.0f} points, and beyond chance, {side} test accuracy for "
-            f"{', '.join(names)}. {REASONS[side]}"
-        )
-        for side, names in wild.items()
-    ]
-
-
 def _not_on_validation(result: Result) -> list[Html]:
-    """Where allocators were fitted on a cross-fitted training split."""
+    """Where allocators were fitted on a cross-fitted training split, alone or with validation."""
     samples = held_out(result.evaluation)
     if samples.origin == VALIDATION:
         return []
+    instead = ", not on validation" if samples.origin == CROSS_FITTED else ""
     text = (
-        f"the allocators were fitted on {samples.origin} ({len(samples.labels)} samples, {_groups(samples.groups)}), "
-        "not on validation: what is said there about a sample comes from a model that never saw its group, trained on "
-        "fewer samples than the one that is judged here."
+        f"the allocators were fitted on {samples.origin} ({len(samples.labels)} samples, {_groups(samples.groups)})"
+        f"{instead}: what is said there about a training sample comes from a model that never saw its group, "
+        "trained on fewer samples than the one that is judged here."
     )
     return [notice(text, "note")]
 
@@ -96,9 +69,8 @@ def few_groups_line(result: Result) -> str | None:
     if all(allocation is result.uniform for allocation in result.fitted):
         return None
     samples = held_out(result.evaluation)
-    keeps = any(allocation.record.get("chosen") == REFERENCE for allocation in result.fitted)
     of_training = result.evaluation.train.groups if samples.origin == VALIDATION else None
-    return few_groups(samples.origin, samples.groups, of_training, keeps)
+    return few_groups(samples.origin, samples.groups, of_training)
 
 
 def _groups(groups: Sequence[str]) -> str:

@@ -26,6 +26,7 @@ SOURCES = {
     "own_heads": "own heads",
     "probes": "probes",
     "both": "head and probes",
+    "typicality": "head, probes, typicality",
 }
 
 
@@ -123,15 +124,26 @@ def choice(result: Result) -> str:
         text += f", {chosen['nll_difference']:+.3f} against the plain sum{spread}"
     if auto.record.get("decided_by") == "bayes factor":
         factor = math.exp(auto.record["log_bayes_factor"])
-        return (
-            f"{text}. Cross-validation would keep the plain sum; but a softer or louder one makes the held-out answers "
+        text += (
+            ". Cross-validation would keep the plain sum; but a softer or louder one makes the held-out answers "
             f"{factor:.3g} times as likely (Bayes factor), and changes no prediction."
         )
-    if best["name"] == chosen["name"]:
-        return f"{text}: the lowest of all."
+    elif best["name"] == chosen["name"]:
+        text += ": the lowest of all."
+    else:
+        text += (
+            f". {best['name']} reached {best['nll']:.3f}, not clearly less, and {chosen['name']} comes first."
+        )
+    return text + _softened(auto)
+
+
+def _softened(auto: Allocation) -> str:
+    """What few groups did to the answers; empty where samples are no groups."""
+    temperature = f"{auto.temperature:.2f}"
     return (
-        f"{text}. {best['name']} reached {best['nll']:.3f}, but {chosen['name']} is simpler and within one standard "
-        "error of it."
+        ""
+        if temperature == "1.00"
+        else f" Since so few groups judged, its logits are divided by {temperature}."
     )
 
 

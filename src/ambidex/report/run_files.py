@@ -12,11 +12,13 @@ from ambidex.base.files import write_bytes, write_csv, write_json, write_text
 from ambidex.base.records import read_card
 from ambidex.configuration.params import Params
 from ambidex.decide import allocators
+from ambidex.decide.cross_validated import cross_validated
 from ambidex.decide.fitting import Allocation
 from ambidex.report import theme
 from ambidex.report.chart import Drawn, draw, rounded
 from ambidex.report.finding import verdict
 from ambidex.report.headline import headline
+from ambidex.report.held_out_file import write_held_out
 from ambidex.report.result import Result, run_metrics
 from ambidex.report.run_charts import run_charts
 from ambidex.report.run_judge import lean_sentence
@@ -36,6 +38,7 @@ def write_report(
     write_records(folder, "evaluate", params, run_metrics(details), details, **facts)
     write_json(folder / DIAGNOSIS_FILE, {name: d.metrics for name, d in result.diagnoses.items()})
     result.predictions().write(folder, f"allocator/{result.headline.name}")
+    write_held_out(folder, cross_validated(result.evaluation, result.headline))
     _write_tables(folder / TABLES, result)
     write_bytes(folder / CACHE_FILE, save(_cache(result)))
     for allocation in result.allocations:
@@ -60,10 +63,16 @@ def _in_short(result: Result, details: dict[str, Any]) -> str:
         leaky if result.store.get("leaky") else "",
         oracle if result.evaluation.card.get("selection") == "oracle" else "",
         headline(result, details),
+        _sentence(details["far_apart"]),
+        _sentence(details["training"]),
         finding and f"**{finding}**",
     ]
     points = [f"- {sentence}" for sentence in [*lean_sentence(result), *reasons]]
     return "\n\n".join([*filter(None, paragraphs), "\n".join(points)]) + "\n"
+
+
+def _sentence(line: str | None) -> str:
+    return "" if not line else f"{line[:1].upper()}{line[1:]}".removesuffix(".") + "."
 
 
 def _write_tables(folder: Path, result: Result) -> None:

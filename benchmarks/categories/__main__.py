@@ -1,0 +1,7 @@
+"""`python -m benchmarks.categories`."""
+
+import sys
+
+from benchmarks.categories.run import main
+
+sys.exit(main())
