@@ -17,7 +17,7 @@ SAMPLES = {"full": 1_545, "quick": 600, "tiny": 30}
 def measure(scale: Scale) -> list[Row]:
     """A row for each allocator: the exponent between the two largest sizes; all seconds in its note."""
     sizes, samples = sized(CLASSES, scale), sized(SAMPLES, scale)
-    names = sorted((name for name in ALLOCATORS.own() if name != "auto"), key=simplest_first)
+    names = sorted((name for name in ALLOCATORS.own() if _readable(name)), key=simplest_first)
     rows = []
     for name in names:
         taken = [max(_fit(name, samples, classes), 1e-3) for classes in sizes]
@@ -26,6 +26,11 @@ def measure(scale: Scale) -> list[Row]:
         at = ", ".join(f"{classes}: {value:.2f} s" for classes, value in zip(sizes, taken, strict=True))
         rows.append(row(f"{name}: time ~ classes to the power of", [exponent], unit="", note=at))
     return rows
+
+
+def _readable(name: str) -> bool:
+    """Whether contributions, and probes where it wants them, are all that it reads."""
+    return name != "auto" and ALLOCATORS.get(name).source in (None, "both", "probes")
 
 
 def _fit(name: str, samples: int, classes: int) -> float:

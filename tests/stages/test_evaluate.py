@@ -305,3 +305,14 @@ def test_a_store_without_validation_is_refused(layout, tmp_path, monkeypatch):
     )
     with pytest.raises(DataError, match="split 'val' has no samples"):
         run("evaluate", _params(), _inputs(layout), {"report": tmp_path / "r"})
+
+
+def test_without_charts_the_numbers_are_the_same_and_nothing_is_drawn(layout, report, tmp_path):
+    plain = tmp_path / "report"
+    run("evaluate", _params(charts=False), _inputs(layout), {"report": plain})
+    assert (plain / "metrics.json").read_text() == (report / "metrics.json").read_text()
+    assert (plain / "predictions.csv").read_text() == (report / "predictions.csv").read_text()
+    assert sorted(path.name for path in (plain / "plots").iterdir()) == ["confusion.csv"]
+    page, _ = read_page(plain / "report.html")
+    assert page.images == []
+    assert len(page.tables) > 2
