@@ -48,7 +48,8 @@ def judge(name: str, seen: dict[str, HeldOut]) -> Outcome:
     kind, test = kind_of(name), seen["test"]
     fitted = kind.fit_on(kind.Config(**CONFIGS.get(name, {})), seen["val"])
     with torch.no_grad():
-        ours = fitted.allocator.eval()(test.stack(fitted.source))
+        fitted.allocator.eval()
+        ours = fitted.logits(test.stack(fitted.source))
     return compare(name, ours, test, fitted.allocator.record.get("chosen"))
 
 
