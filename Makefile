@@ -15,7 +15,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-all images image-cpu image-gpu test-images lint format bench mutations docs compile submit remote doctor constraints clean
+.PHONY: help setup repro test test-all images image-cpu image-gpu test-images lint format bench bench-scale mutations docs compile submit remote doctor constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ format: $(STAMP) ## put the code into the agreed format
 bench: $(STAMP) ## measure speed against the limits and print a table of ratios
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	python -m benchmarks
+
+bench-scale: $(STAMP) ## measure what grows with the number of classes and of models; minutes
+	python -m benchmarks --only scale
 
 mutations: $(STAMP) ## seed deliberate faults and demand that a test fails for each: make mutations [METHOD=name]
 	PYTHONPATH=tests python -m mutations.run $(METHOD)

@@ -88,15 +88,17 @@ def make_store(
     splits: Mapping[str, int],
     shard_size: int = 256,
     vectors: Mapping[str, NDArray[np.float32]] | None = None,
+    classes: int = CLASSES,
 ) -> FeatureStore:
     """A feature store with `splits` (name -> number of samples) of made-up tensors, as `extract` writes it.
 
-    Sample i is of class i % CLASSES. `vectors`: modality -> [N, D], in place of noise.
+    Sample i is of class i % `classes`. `vectors`: modality -> [N, D], in place of noise.
     """
     folder.mkdir()
     names = [split for split, size in splits.items() for _ in range(size)]
+    class_names = [f"class {number}" for number in range(classes)]
     rows = [
-        Row(f"s{i}", CLASS_NAMES[i % CLASSES], split, f"g{i}", dict.fromkeys(wants, ""))
+        Row(f"s{i}", class_names[i % classes], split, f"g{i}", dict.fromkeys(wants, ""))
         for i, split in enumerate(names)
     ]
     shards: list[Shard] = []
@@ -105,7 +107,7 @@ def make_store(
         given = None if vectors is None else {m: x[start : start + shard_size] for m, x in vectors.items()}
         batch = _batch(part, wants, start, given)
         shards.append(write_shard(folder, Slice(len(shards), part, ""), batch, wants))
-    manifest = Manifest(rows, CLASS_NAMES, folder, "made up", "", {})
+    manifest = Manifest(rows, class_names, folder, "made up", "", {})
     write_index(folder, manifest, rows, wants, shards, {})
     return FeatureStore.open(folder, verify=False)
 

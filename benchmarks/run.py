@@ -21,11 +21,14 @@ BENCHMARKS = {
     "evaluation": "benchmarks.evaluation",
     "extraction": "benchmarks.extraction",
     "loading": "benchmarks.loading",
+    "scale": "benchmarks.scaling",
     "shapley": "benchmarks.shapley_cost",
     "startup": "benchmarks.startup",
     "vectors": "benchmarks.vectors",
 }
 """name -> module with `measure(scale) -> list[Row]`"""
+APART = ("scale",)
+"""measured only where it is asked for"""
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -36,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     prepare()
     before = machine()
     results: dict[str, list[Row]] = {}
-    for name in options.only or BENCHMARKS:
+    for name in options.only or [name for name in BENCHMARKS if name not in APART]:
         prepare()
         start = time.monotonic()
         results[name] = importlib.import_module(BENCHMARKS[name]).measure(scale)

@@ -18,7 +18,7 @@ from ambidex.base.convex import Array
 from ambidex.base.folds import Rows
 from ambidex.decide.allocators import Allocator
 from ambidex.decide.allocators._config import ShrunkConfig
-from ambidex.decide.allocators._confusion import evidence_tables
+from ambidex.decide.allocators._confusion import evidence_of, evidence_tables
 from ambidex.decide.allocators._fit import Likelihood, fit_modality_weights
 from ambidex.decide.allocators._pool import Pool, fit_pool
 from ambidex.decide.allocators._strength import Judge, choose_strength
@@ -195,7 +195,7 @@ class ConfusionHard(OnPool):
     @classmethod
     def speak(cls, seen: Seen, found: Array) -> Array:
         """The pool and the evidence."""
-        return seen.x.sum(axis=0) + np.einsum("mnk,mck->nc", cls.said(seen), found)
+        return seen.x.sum(axis=0) + evidence_of(cls.said(seen), found)
 
 
 class ConfusionFused(ConfusionHard):

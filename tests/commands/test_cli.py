@@ -390,7 +390,7 @@ def test_what_an_allocator_needs_is_said_with_the_key_that_decides(
 
 
 def test_an_explanation_ends_with_what_the_file_sets(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = ["--params", str(PARAMS)]
     assert main(["methods", "ogm_ge", *file, "--set", "methods.ogm_ge.alpha=1.5"]) == 0
@@ -400,8 +400,13 @@ def test_an_explanation_ends_with_what_the_file_sets(
     assert main(["fusions", "gated", *file]) == 0
     assert capsys.readouterr().out.endswith("  not used\n")
     assert main(["methods", "ogm_ge", *file, "--set", "methods.ogm_ge.alfa=1"]) == 2
-    assert "did you mean 'alpha'" in capsys.readouterr().err
-    assert main(["methods", "ogm_ge", "--params", str(tmp_path / "none.yaml")]) == 0
+    wrong = capsys.readouterr()
+    assert "did you mean 'alpha'" in wrong.err
+    assert "alpha" in wrong.out  # who mends the file needs the explanation all the same
+    assert main(["methods", "ogm_ge", "--params", str(tmp_path / "none.yaml")]) == 2
+    assert "none.yaml" in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path)  # there is no params.yaml, and nobody named one
+    assert main(["methods", "ogm_ge"]) == 0
     assert "In " not in capsys.readouterr().out.splitlines()[-2]
 
 

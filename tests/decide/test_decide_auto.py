@@ -23,7 +23,8 @@ BEST = [1.0, 1.0, 1.0, 1.0]
     ("losses", "units", "allowance", "expected"),
     [
         ([PLAIN, NEAR, BEST], ALONE, 1.0, 1),
-        ([PLAIN, NEAR, BEST], PAIRS, 1.0, 2),  # the pairs agree: an error of 0
+        ([PLAIN, NEAR, BEST], PAIRS, 1.0, 1),  # the pairs agree, and two of them are few: .1 +- .105
+        ([PLAIN, NEAR, BEST], PAIRS, 0.9, 2),
         ([PLAIN, NEAR, BEST], ALONE, 4.0, 0),
         ([PLAIN, NEAR, BEST], ALONE, 0.0, 2),
         ([PLAIN, WIDE, BEST], ALONE, 1.0, 2),  # never one that a simpler one beats
@@ -31,7 +32,8 @@ BEST = [1.0, 1.0, 1.0, 1.0]
         ([WIDE, PLAIN, BEST], ALONE, 1.0, 0),
         ([BEST, BEST, PLAIN], ALONE, 0.0, 0),  # a tie is no reason
         ([PLAIN, PLAIN, BEST], ALONE, 1.0, 2),
-        ([PLAIN, NEAR, BEST], np.zeros(4, dtype=int), 1.0, 0),  # one group proves nothing
+        ([PLAIN, NEAR, BEST], np.zeros(4, dtype=int), 1.0, 1),  # one group: .2 +- .061, then .1 +- .122
+        ([PLAIN, NEAR, BEST], np.zeros(4, dtype=int), 3.0, 0),
         ([PLAIN, NEAR, BEST], np.zeros(4, dtype=int), 0.0, 2),
     ],
 )

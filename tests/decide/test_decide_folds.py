@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 import torch
 
-from ambidex.base.folds import cluster_of, folds, margin, standard_error
+from ambidex.base.folds import cluster_of, design_effect, folds, margin, standard_error
 from ambidex.decide.allocators._calibration import calibrate
 from ambidex.decide.allocators._fit import Likelihood
 from ambidex.decide.allocators._strength import one_standard_error
@@ -48,19 +48,43 @@ def test_standard_error_over_groups_by_hand():
     assert standard_error(values, np.zeros(4, dtype=int)) == float("inf")
 
 
-@pytest.mark.parametrize(("units", "error"), [(PAIRS, 1.0), (ALONE, 2 / np.sqrt(12))])
+@pytest.mark.parametrize(
+    ("units", "freedom", "variance"),
+    [
+        # the values' variance is 1, so that a mean of n samples has .1 + .9 / n before anybody looks
+        (PAIRS, 9, (8 * 0.55 + 1 * 2.0) / 9),  # means 1 and 3 have the variance 2
+        (ALONE, 11, (8 * 1.0 + 3 * 4 / 3) / 11),
+        (np.zeros(4, dtype=int), 8, 0.325),
+    ],
+)
 @pytest.mark.parametrize("count", [0.5, 1.0, 2.0])
-def test_few_groups_make_the_standard_error_itself_uncertain(units, error, count):
+def test_few_groups_share_what_is_assumed_of_groups(units, freedom, variance, count):
     """Student's quantile where a normal variable has that many standard errors."""
     values = np.array([1.0, 1.0, 3.0, 3.0])
-    quantile = scipy.stats.t.ppf(scipy.stats.norm.cdf(count), len(set(units)) - 1)
-    assert margin(values, units, count) == pytest.approx(quantile * error)
+    quantile = scipy.stats.t.ppf(scipy.stats.norm.cdf(count), freedom)
+    assert margin(values, units, count) == pytest.approx(quantile * np.sqrt(variance / len(set(units))))
     assert margin(values, units, 0.0) == 0.0
-    assert margin(values, np.zeros(4, dtype=int), count) == float("inf")
+    assert margin(values * 0, units, 100.0) == 0.0
+
+
+def test_many_groups_speak_for_themselves():
+    """Whether groups are more alike or less than is assumed, the margin is one standard error of their mean."""
+    for spread in (0.1, 3.0):
+        draws = np.random.default_rng(0)
+        units = np.repeat(np.arange(2_000), 4)
+        values = np.repeat(spread * draws.normal(size=2_000), 4) + draws.normal(size=8_000)
+        assert margin(values, units) == pytest.approx(standard_error(values, units), rel=0.01)
+
+
+def test_a_group_weighs_as_its_correlation_allows():
+    """1 + (n - 1) / 10 samples say as much as one: half of 40 samples in one group, the others alone."""
+    assert design_effect([str(i) for i in range(40)]) == 1.0
+    assert design_effect(["one"] * 11) == pytest.approx(2.0)
+    assert design_effect(["one"] * 20 + [str(i) for i in range(20)]) == pytest.approx(1 + (10.5 - 1) / 10)
 
 
 # Differences from the best, the third row: (.3 .1 .3 .1), mean .2, error .058; (.3 -.1 .3 -.1), mean .1, error .115.
-# Over the pairs both have an error of 0: the groups agree.
+# Over the pairs both have an error of 0, the groups agree: .2 +- .052 and .1 +- .105; for one group .061 and .122.
 LOSSES = np.array([[1.3, 1.1, 1.3, 1.1], [1.3, 0.9, 1.3, 0.9], [1.0, 1.0, 1.0, 1.0]])
 
 
@@ -68,8 +92,8 @@ LOSSES = np.array([[1.3, 1.1, 1.3, 1.1], [1.3, 0.9, 1.3, 0.9], [1.0, 1.0, 1.0, 1
     ("losses", "units", "expected"),
     [
         (LOSSES, ALONE, 1),
-        (LOSSES, PAIRS, 2),
-        (LOSSES, np.zeros(4, dtype=int), 0),  # a single group proves nothing
+        (LOSSES, PAIRS, 1),
+        (LOSSES, np.zeros(4, dtype=int), 1),
         (LOSSES[[0, 0, 0]], ALONE, 0),
         (LOSSES[[2, 1, 0]], ALONE, 0),
         (LOSSES[[0, 2, 1]], ALONE, 1),
@@ -89,7 +113,7 @@ def gate_at(steps, outside, inside):
 
 def stacking_at(strength, outside, inside):
     likelihood = Likelihood.of(outside.sources["contributions"], outside.labels)
-    factor = calibrate(likelihood, 4.0).factor
+    factor = calibrate(likelihood, 4.0 * 1.5).factor  # groups of six: 1 + 5 / 10
     v = fit_stacking(scaled(likelihood, factor), strength, 0.1).x
     matrices = (v[:18] - v[18:36]).reshape(2, 3, 3) + np.eye(3)
     return np.einsum("nmc,m,mcd->nd", arrays(inside)[0], factor, matrices) + v[36:]

@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy.special import log_softmax, softmax
 
+from ambidex.base import working_set
 from ambidex.base.statistics import accuracy, nll
 from ambidex.decide.allocators._fit import Likelihood
 from ambidex.decide.allocators.stacking import fit_stacking
@@ -39,9 +40,11 @@ def by_proximal_gradient(x, y, strength, ratio, steps=4000):
     return d.reshape(modalities, classes, classes), b
 
 
+@pytest.mark.parametrize("whole_up_to", [0, 10_000])
 @pytest.mark.parametrize("ratio", [0.0, 0.1, 0.9])
 @pytest.mark.parametrize("strength", STRENGTHS)
-def test_stacking_is_the_optimum_of_another_solver(strength, ratio):
+def test_stacking_is_the_optimum_of_another_solver(strength, ratio, whole_up_to, monkeypatch):
+    monkeypatch.setattr(working_set, "WHOLE_UP_TO", whole_up_to)
     held = draw(TWO, 90)
     x, y = arrays(held)
     likelihood = Likelihood.of(held.sources["contributions"], held.labels)

@@ -15,6 +15,7 @@ from ambidex.configuration.params import Evaluate
 from ambidex.data.manifest import SPLITS
 from ambidex.decide.allocators import ALLOCATORS
 from ambidex.decide.fitting import Allocation, fit_allocators, sources
+from ambidex.decide.layer import DecisionSpec
 from ambidex.decide.repaired import Repaired, load_saved, save_repaired
 from ambidex.decide.repairing import repaired_model
 from ambidex.judge.evaluation import Evaluation, collect
@@ -96,12 +97,18 @@ def test_whatever_an_allocator_weighs_is_in_the_saved_model(
     val, test = (weighed(evaluation, split, source) for split in ("val", "test"))
     kind = ALLOCATORS.get(name)
     allocator = kind.fit(kind.Config(), val, evaluation.val.labels, evaluation.val.groups)
-    allocation = Allocation(name, source=source, allocator=allocator)
+    allocation = Allocation(name, source=source, allocator=allocator, temperature=1.5)
     model = saved(repaired_model(evaluation, allocation), tmp_path)
-    assert_says(model, allocator(test))
+    assert_says(model, allocator(test) / 1.5)
     names = [name for name in load_file(tmp_path / "model.safetensors") if name.startswith("decision.")]
     assert any(name.startswith("decision.probes.") for name in names) == (source != "own_heads")
     assert any("absent" in name for name in names) == (source == "both" and fusion == "film")
+
+
+def test_a_layer_of_before_has_no_last_temperature() -> None:
+    before = {"allocator": "modality", "options": {}, "source": "contributions", "absent": None}
+    assert DecisionSpec.from_json(before).temperature == 1.0
+    assert DecisionSpec.from_json({**before, "temperature": 1.4}).to_json()["temperature"] == 1.4
 
 
 def weighed(evaluation: Evaluation, split: str, source: str) -> Tensor:

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
-SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
-
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -26,8 +24,5 @@ PNG = b"".join(
 @contextmanager
 def undrawn() -> Iterator[None]:
     """Within, `ambidex.report.chart.draw` lays nothing out."""
-    with (
-        patch("ambidex.report.chart._png", lambda figure: PNG),
-        patch("ambidex.report.chart._svg", lambda figure: SVG),
-    ):
+    with patch("ambidex.report.chart._png", lambda figure: PNG):
         yield

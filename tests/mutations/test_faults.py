@@ -94,3 +94,10 @@ def test_a_test_that_fails_without_a_fault_is_told(copy):
     assert copy.failing([NOISY]) == []
     (found,) = copy.failing([f"{NOISE}::test_of_no_such_name"])
     assert "test_of_no_such_name" in found
+
+
+@pytest.mark.slow
+def test_every_test_that_a_fault_names_is_there(copy):
+    named = sorted({test for own in faults([]).values() for fault in own for test in fault.tests})
+    status, output = copy._pytest(["--collect-only", *named])
+    assert status == 0, output[-2000:]

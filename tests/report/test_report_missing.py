@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from ambidex.decide.fitting import Allocation
 from ambidex.judge.diagnose import DIAGNOSTICS
 from ambidex.judge.diagnose.logits import margins
 from ambidex.judge.evaluation import Unimodal
@@ -27,8 +28,10 @@ def evaluation():
 class _Result:
     """As much of a result as the section looks at."""
 
-    def __init__(self, evaluation):
+    def __init__(self, evaluation, headline=None):
         self.evaluation = evaluation
+        self.uniform = Allocation("uniform", logits={"test": evaluation.test.logits})
+        self.headline = headline or self.uniform
         self.found = DIAGNOSTICS.get("presence")().run(evaluation).metrics
 
     def metric(self, diagnostic, *path):
@@ -48,6 +51,24 @@ def test_the_section_counts_samples_by_what_they_have(evaluation):
     )
     whole = int(test.whole().sum())
     assert re.search(rf"audio \+ visual \+ touch</th><td>{whole} \({100 * whole / 12:.0f} %\)</td>", table)
+
+
+def test_the_repaired_model_is_judged_by_pattern_too(evaluation):
+    test = evaluation.test
+    always_first = torch.tensor([4.0, 0.0, 0.0]).expand(len(test.labels), 3)
+    _, table = presence(_Result(evaluation, Allocation("modality", logits={"test": always_first})))
+    assert "right under modality (%)" in table
+    whole = test.labels[test.whole()]
+    right = 100 * float((whole == 0).double().mean())
+    loss = float((torch.logsumexp(always_first[0], 0) - always_first[0][whole]).mean())
+    row = next(line for line in table.split("<tr>") if "audio + visual + touch" in line)
+    cells = re.findall(r"<td>(.*?)</td>", row)
+    assert cells[-2].startswith(f"{right:.1f}"), cells
+    assert cells[-1] == f"{loss:.3f}"
+
+
+def test_where_the_plain_sum_stays_there_is_one_accuracy_by_pattern(evaluation):
+    assert "right under" not in presence(_Result(evaluation))[1]
 
 
 def test_contributions_and_margins_are_of_those_that_have_the_modality(evaluation):

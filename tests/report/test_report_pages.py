@@ -13,14 +13,13 @@ from ambidex.report.predictions import Predictions, probabilities, read_predicti
 from ambidex.report.study.rows import METRICS, Row
 from ambidex.report.study.table import read_rows, render, replaced
 from helpers.pages import read_page
+from helpers.undrawn import PNG
 
 EVIL = "<script>alert(\"x\")</script> & 'quoted'"
 
 
 def test_names_from_outside_never_become_markup(tmp_path):
-    picture = Drawn(
-        "evil", EVIL, f"{EVIL} and more words to make it long enough", EVIL, "data:image/svg+xml;base64,", 100
-    )
+    picture = Drawn("evil", EVIL, f"{EVIL} and more words to make it long enough", EVIL, 100, PNG)
     blocks = [
         html.paragraph(EVIL),
         html.table([EVIL, "n"], [[EVIL, EVIL], [EVIL]], EVIL),

@@ -184,13 +184,14 @@ def test_the_allocator_table_marks_differences_sources_and_refusals(result):
 
 
 def test_what_auto_chose_is_said_with_its_reason(result):
-    def told(chosen, *candidates, **record):
+    def told(chosen, *candidates, temperature=1.0, **record):
         rows = [
             {"name": name, "nll": nll, "nll_difference": nll - 0.5, "nll_standard_error": 0.02}
             for name, nll in candidates
         ]
         rows.append({"name": "gate", "status": "refused"})
         auto = replace(result.headline, name="auto", record={"chosen": chosen, "candidates": rows} | record)
+        auto = replace(auto, temperature=temperature)
         return choice(replace(result, allocations=[result.uniform, auto], asked="auto"))
 
     assert choice(result) == ""
@@ -201,14 +202,14 @@ def test_what_auto_chose_is_said_with_its_reason(result):
         in best
     )
     simpler = told("uniform", ("uniform", 0.5), ("modality", 0.49))
-    assert (
-        "NLL is 0.500. modality reached 0.490, but uniform is simpler and within one standard error"
-        in simpler
-    )
+    assert "NLL is 0.500. modality reached 0.490, not clearly less, and uniform comes first." in simpler
+    assert "divided" not in simpler
     record = {"decided_by": "bayes factor", "log_bayes_factor": math.log(25)}
     softer = told("scale", ("uniform", 0.5), ("scale", 0.52), **record)
     assert "would keep the plain sum" in softer
     assert "25 times as likely" in softer
+    few = told("modality", ("uniform", 0.5), ("modality", 0.4), temperature=1.42)
+    assert few.endswith("the lowest of all. Since so few groups judged, its logits are divided by 1.42.")
 
 
 def test_the_headline_tells_gain_loss_and_chance_apart(result):

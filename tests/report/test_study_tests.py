@@ -7,7 +7,7 @@ from scipy.stats import binomtest, ttest_1samp
 from ambidex.configuration.params import Compare
 from ambidex.report.study.measured import Samples
 from ambidex.report.study.rows import Row
-from ambidex.report.study.significance import by_majority, compare_pairs, with_tests
+from ambidex.report.study.significance import _p_values, by_majority, compare_pairs, with_tests
 from ambidex.report.study.units import unit_words, units
 
 SAMPLES = 300
@@ -183,3 +183,11 @@ def test_every_row_is_tested_against_the_three_rows_it_should_be():
     assert differences(lambda r: r.repair) == [None, 0.1, None, 0.1, None, None, None]
     assert differences(lambda r: r.single.get("tests")) == [0.1, 0.2, 0.3, 0.4, 0.5, None, None]
     assert rows[0].single["modality"] == "strong"
+
+
+def test_p_values_are_the_same_in_one_block_and_in_several():
+    draws = torch.randn(200, 5, generator=torch.Generator().manual_seed(0)) + torch.arange(5) / 2
+    whole = _p_values([draws])
+    below, above = (draws <= 0).double().sum(0), (draws >= 0).double().sum(0)
+    torch.testing.assert_close(whole, (2 * (torch.minimum(below, above) + 1) / 201).clamp_max(1.0))
+    assert torch.equal(whole, _p_values(draws.split(37)))

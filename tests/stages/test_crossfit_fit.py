@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from ambidex.cli import main
 from ambidex.data.store.reading import FeatureStore
 from ambidex.decide.allocators import ALLOCATORS
 from ambidex.decide.crossfitted import read_held_out
+from ambidex.judge.evaluation import collect
+from ambidex.net.model import load_model
 from ambidex.stages import run
 from helpers.runs import CLASSES, extracted, raw_params, small_params
 
@@ -60,11 +63,16 @@ def state(report, name):
     return load_file(report / "allocators" / f"{name}.safetensors")
 
 
-def test_allocators_are_fitted_on_the_cross_fitted_rows_and_nothing_else(layout, report, tmp_path):
+def test_allocators_are_fitted_on_the_cross_fitted_rows_and_on_validation(layout, report, tmp_path):
     rows = read_held_out(layout.crossfit("joint", "scratch", 0))
+    store, model = FeatureStore.open(layout.features), load_model(layout.model("joint", "scratch", 0))
+    val = collect(model, store, ["val"], 64, torch.device("cpu"))["val"]
+    z = torch.cat([rows.sources["contributions"], val.stacked()])
+    groups = [*rows.groups, *val.groups]
+    sizes = Counter(groups).values()
+    effect = 1 + (sum(n * n for n in sizes) / len(groups) - 1) / 10
     kind = ALLOCATORS.get("modality")
-    config = kind.Config(folds=5, seed=0)
-    fitted = kind.fit(config, rows.sources["contributions"], rows.labels, rows.groups)
+    fitted = kind.fit(kind.Config(shrinkage=4 * effect), z, torch.cat([rows.labels, val.labels]), groups)
     by_hand = fitted.state_dict()
     assert by_hand
     assert all(torch.equal(values, by_hand[n]) for n, values in state(report, "modality").items())

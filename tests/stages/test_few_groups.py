@@ -1,4 +1,4 @@
-"""One speaker in validation switches the repair off: every door says so, and what helps."""
+"""One speaker in validation says nothing of how speakers differ: every door says so, and what helps."""
 
 import re
 
@@ -15,7 +15,7 @@ from helpers.reports import write_evaluation
 from helpers.runs import small_params, write_params
 
 MODALITIES = ("left", "right")
-CROSSFIT = "`ambidex crossfit` (evaluate.fit_on: crossfit) judges over the"
+CROSSFIT = "`ambidex crossfit` (evaluate.fit_on: crossfit) judges over all"
 
 
 @pytest.fixture
@@ -59,9 +59,7 @@ def test_every_door_says_that_one_group_validates(source, tmp_path, capsys):
     assert read_json(tmp_path / "runs/manifest/metrics.json")["groups"] == {"train": 3, "val": 1, "test": 1}
     line = facts["notes"][-1]
     assert line.startswith("validation holds one group ('p")
-    assert line.endswith(
-        f"auto keeps the plain sum; {CROSSFIT} 3 groups of training, or give val more groups"
-    )
+    assert line.endswith(f"differ; {CROSSFIT} 4 groups of train and val, or give val more groups")
     assert f"prepare: {line}\n" in printed.err
     assert printed.err.count(f"evaluate: {line}\n") == 1  # once, not for each of the two cells
     assert f"\nnote: {line}\nreport: " in printed.out
@@ -82,15 +80,15 @@ def test_nothing_is_said_where_three_groups_validate(source, tmp_path, capsys):
     assert "validation holds" not in (tmp_path / "runs/reports/multi_task-scratch-0/report.html").read_text()
 
 
-ONE = "validation holds one group ('x'): nothing can be learnt about how groups differ; auto keeps the plain sum"
+ONE = "validation holds one group ('x'): nothing can be learnt about how groups differ"
 TWO = "validation holds two groups ('x' and 'y'): how groups differ is guessed from one difference"
 
 
 @pytest.mark.parametrize(
     ("groups", "training", "line"),
     [
-        ("xxx", "ab", f"{ONE}; {CROSSFIT} 2 groups of training, or give val more groups"),
-        ("xyx", "abc", f"{TWO}; {CROSSFIT} 3 groups of training, or give val more groups"),
+        ("xxx", "ab", f"{ONE}; {CROSSFIT} 3 groups of train and val, or give val more groups"),
+        ("xyx", "abc", f"{TWO}; {CROSSFIT} 5 groups of train and val, or give val more groups"),
         ("xxx", "aa", f"{ONE}; give val more groups"),
         ("xyx", "ab", f"{TWO}; give val more groups"),
         ("xxx", None, ONE),

@@ -16,8 +16,8 @@ CONSTANT = [
 ]
 """notes on the table below: all of its samples are one clip"""
 ONE_GROUP = (
-    "validation holds one group ('g4'): nothing can be learnt about how groups differ; auto keeps the plain sum; "
-    "`ambidex crossfit` (evaluate.fit_on: crossfit) judges over the 4 groups of training, or give val more groups"
+    "validation holds one group ('g4'): nothing can be learnt about how groups differ; `ambidex crossfit` "
+    "(evaluate.fit_on: crossfit) judges over all 5 groups of train and val, or give val more groups"
 )
 HEADER = "sample_id,label,split,group,audio,visual"
 

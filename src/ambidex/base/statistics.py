@@ -3,7 +3,7 @@
 N samples, C classes. Logits are [N, C], labels [N] int64, p = softmax(logits). Sums run in float64.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -121,18 +121,23 @@ def bootstrap_means(
     Every call with the same N, R and seed draws the same samples, so differences of its results are paired.
     `units` [N] int64: rows of one unit (a speaker) are not independent, so whole units are drawn instead.
     """
+    return torch.cat(list(bootstrap_blocks(values, resamples, seed, units)))
+
+
+def bootstrap_blocks(
+    values: Tensor, resamples: int = 1_000, seed: int = 0, units: Tensor | None = None
+) -> Iterator[Tensor]:
+    """The rows of `bootstrap_means` block by block [r, K]: for what can be summed up without holding all of them."""
     totals, sizes = _by_unit(values.double(), units)
     count = len(totals)
     generator = torch.Generator().manual_seed(seed)
     rows = max(1, _CHUNK // max(count, 1))
-    means = []
     for start in range(0, resamples, rows):
         size = min(rows, resamples - start)
         drawn = torch.randint(count, (size, count), generator=generator, dtype=torch.int32)
         drawn += torch.arange(size, dtype=torch.int32)[:, None] * count
         weight = torch.bincount(drawn.flatten(), minlength=size * count).reshape(size, count).double()
-        means.append(weight @ totals / (count if sizes is None else (weight @ sizes)[:, None]))
-    return torch.cat(means)
+        yield weight @ totals / (count if sizes is None else (weight @ sizes)[:, None])
 
 
 def _by_unit(values: Tensor, units: Tensor | None) -> tuple[Tensor, Tensor | None]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ambidex.base.records import PARAMS_FILE
 from ambidex.configuration.params import Params
 from ambidex.configuration.values import Choice
 from ambidex.resolve import load_params
@@ -12,11 +13,11 @@ from ambidex.resolve.presets import labels
 
 
 def in_effect(kind: str, name: str, file: Path, overrides: list[str]) -> list[str]:
-    """Lines that say where `file` (with `--set` applied) uses the plug-in and with which options; none without a file.
+    """Lines that say where `file` (with `--set` applied) uses the plug-in and with which options.
 
-    Raises ParamsError where the file is wrong.
+    None where nobody named a file and there is no params.yaml. Raises ParamsError where the file is wrong.
     """
-    if not file.exists() and not overrides:
+    if file == Path(PARAMS_FILE) and not file.exists() and not overrides:
         return []
     uses = _USES[kind](load_params(file, overrides), name)
     return ["", f"In {file}:", *(f"  {use}" for use in uses or ["not used"])]

@@ -35,8 +35,9 @@ def run(options: Namespace) -> int:
     if not options.name:
         print(listing(plugins, options.kind))
         return 0
-    text = explanation(plugins, options.name)
-    print("\n".join([text, *in_effect(options.kind, options.name, Path(options.params), options.set)]))
+    print(explanation(plugins, options.name))  # before the file is read: who asks may be about to mend it
+    for line in in_effect(options.kind, options.name, Path(options.params), options.set):
+        print(line)
     return 0
 
 

@@ -88,7 +88,7 @@ def show_study(study: Path, which: str | None = None) -> None:
     from ambidex.report.study.decision_text import decision_text
     from ambidex.report.study.methods_table import read_methods, render_methods
     from ambidex.report.study.study_file import source_of
-    from ambidex.report.study.table import PAGE_FILE, render_study, warnings
+    from ambidex.report.study.table import PAGE_FILE, advice, render_study, warnings
 
     with fitting(source_of(study), "a whole comparison"):
         if which == "methods":
@@ -98,6 +98,7 @@ def show_study(study: Path, which: str | None = None) -> None:
         else:
             table = render_study(study)
         lines = "".join(f"\nnote: {line}" for line in warnings(study))
+        lines += f"\n{words}" if (words := advice(study)) else ""
     text = "\n".join(one_line(line, _WIDEST) for line in table.split("\n"))
     print(f"\n{text}\n{lines}\nreport: {study / PAGE_FILE}")
 

@@ -161,6 +161,9 @@ class Evaluate(Section):
         description="where an allocator needs classifiers, and neither the head's parts nor own heads are such: it "
         "reads linear probes, or it is refused",
     )
+    charts: bool = Field(
+        True, description="draw the charts of the report; a study of many cells is faster without"
+    )
     save: bool = Field(False, description="write the model with the headline allocator inside: report/model")
     absent: Literal["zero", "mean", "permuted"] = Field("mean", description="feature of an absent modality")
     permutations: int = Field(

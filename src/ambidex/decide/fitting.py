@@ -1,6 +1,6 @@
 """Fit allocators on held-out samples, apply them to every split, and judge them on test against the plain sum."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,7 @@ from ambidex.decide.allocators import ALLOCATORS, Allocator, Fitted
 from ambidex.decide.nearness import fit_nearness, typicality
 from ambidex.decide.options import allocator_config
 from ambidex.judge.evaluation import Evaluation, Outputs
-from ambidex.judge.held_out import VALIDATION, HeldOut, RefusedError, Source, stack
+from ambidex.judge.held_out import EVERYONE, VALIDATION, HeldOut, RefusedError, Source, stack
 from ambidex.judge.imbalance import class_totals, decision_imbalance, decision_share, shares
 from ambidex.judge.memo import once_per_evaluation
 from ambidex.judge.probes import fit_probes
@@ -41,6 +41,8 @@ class Allocation:
     note: str | None = None
     """why `source` is not the head's contributions, with the numbers"""
     allocator: Allocator | None = None
+    temperature: float = 1.0
+    """what its logits are divided by at the end"""
     logits: dict[str, Tensor] = field(default_factory=dict)
     """`val` (where there is one), `test` -> logits [N, C]"""
     metrics: dict[str, float | None] = field(default_factory=dict)
@@ -53,13 +55,22 @@ class Allocation:
     weights: list[dict[str, Any]] = field(default_factory=list)
     """rows {modality, class, weight}"""
 
+    def parts(self, seen: Mapping[Source, Tensor]) -> Tensor:
+        """What each modality adds to the allocated logits [N, M, C], from what there is to weigh."""
+        assert self.allocator is not None
+        with torch.no_grad():
+            return self.allocator.allocate(stack(seen, self.source)) / self.temperature
+
 
 @once_per_evaluation
 def held_out(evaluation: Evaluation) -> HeldOut:
-    """What allocators are fitted on: the samples that crossfit scored where there are any, else validation."""
-    return evaluation.held_out or HeldOut(
-        evaluation.modalities, evaluation.val.labels, evaluation.val.groups, sources(evaluation, "val")
-    )
+    """What allocators are fitted on: validation; where crossfit scored samples, these and any validation."""
+    crossed = evaluation.held_out
+    if crossed is not None and "val" not in evaluation.splits:
+        return crossed
+    val = evaluation.val
+    validation = HeldOut(evaluation.modalities, val.labels, val.groups, sources(evaluation, "val"))
+    return validation if crossed is None else crossed.joined(validation, EVERYONE)
 
 
 def sources(evaluation: Evaluation, split: str) -> dict[Source, Tensor]:
@@ -110,25 +121,27 @@ def _fit(evaluation: Evaluation, name: str) -> Allocation:
     allocator = fitted.allocator.eval()
     with torch.no_grad():
         logits = {
-            split: allocator(stack(sources(evaluation, split), fitted.source)) for split in evaluation.judged
+            split: fitted.logits(stack(sources(evaluation, split), fitted.source))
+            for split in evaluation.judged
         }
     return Allocation(
         name,
         source=fitted.source,
         note=fitted.note,
         allocator=allocator,
+        temperature=fitted.temperature,
         logits=logits,
         metrics=_metrics(evaluation, fitted, logits["test"]),
         against_uniform={} if name == REFERENCE else _against_uniform(evaluation, logits["test"]),
         record=allocator.record,
-        weights=_weight_rows(evaluation, allocator),
+        weights=_weight_rows(evaluation, fitted),
     )
 
 
 def _metrics(evaluation: Evaluation, fitted: Fitted, logits: Tensor) -> dict[str, float | None]:
     test = evaluation.test
     with torch.no_grad():
-        allocated = fitted.allocator.allocate(stack(sources(evaluation, "test"), fitted.source))
+        allocated = fitted.allocate(stack(sources(evaluation, "test"), fitted.source))
     decision = decision_share(allocated, test.labels)
     probe_logits = {m: probe.logits["test"] for m, probe in fit_probes(evaluation).own.items()}
     right = list(test.right(probe_logits).values())
@@ -152,10 +165,11 @@ def _against_uniform(evaluation: Evaluation, logits: Tensor) -> dict[str, Any]:
     return comparison
 
 
-def _weight_rows(evaluation: Evaluation, allocator: Allocator) -> list[dict[str, Any]]:
-    weights = allocator.weights()
+def _weight_rows(evaluation: Evaluation, fitted: Fitted) -> list[dict[str, Any]]:
+    weights = fitted.allocator.weights()
     if weights is None:
         return []
+    weights = weights / fitted.temperature
     return [
         {"modality": m, "class": c, "weight": weight}
         for m, row in zip(evaluation.modalities, weights.tolist(), strict=True)

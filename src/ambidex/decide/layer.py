@@ -38,6 +38,7 @@ class DecisionRecord(Record):
     absent: str | None
     permutations: Annotated[int, Field(ge=1, le=10_000)] = 64
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
+    temperature: Annotated[float, Field(gt=0, le=1e30)] = 1.0
     adaptation: int | None = None
 
 
@@ -56,6 +57,8 @@ class DecisionSpec:
     """with `absent`, above six modalities: how many orders the Shapley values are sampled along"""
     seed: int = 0
     """of these orders"""
+    temperature: float = 1.0
+    """what the allocator's logits are divided by"""
     adaptation: int | None = None
     """version of what was saved for adapting without labels; None: nothing, as in files from before there was such"""
 
@@ -79,6 +82,7 @@ class DecisionSpec:
             "absent": self.absent,
             "permutations": self.permutations,
             "seed": self.seed,
+            "temperature": self.temperature,
             "adaptation": self.adaptation,
         }
 
@@ -94,7 +98,16 @@ class DecisionSpec:
                 f"decision.adaptation: got version {version}, this ambidex reads version {VERSION}"
             )
         name, options = str(value["allocator"]), dict(value["options"])
-        return cls(name, options, value["source"], value["absent"], **orders, adaptation=version)
+        temperature = float(value.get("temperature", 1.0))
+        return cls(
+            name,
+            options,
+            value["source"],
+            value["absent"],
+            **orders,
+            temperature=temperature,
+            adaptation=version,
+        )
 
 
 class DecisionLayer(nn.Module):
@@ -143,13 +156,14 @@ class DecisionLayer(nn.Module):
 
     def allocate(self, head: Head, features: Features) -> Tensor:
         """What each modality adds to the allocated logits: [N, M, C]."""
-        return self.allocator.allocate(self.inputs(head, features))
+        return self.allocator.allocate(self.inputs(head, features)) / self.spec.temperature
 
     def forward(self, head: Head, features: Features) -> tuple[Tensor, Tensor]:
         """Allocated logits [N, C], and what each modality adds to them [N, M, C]."""
         inputs = self.inputs(head, features)
         logits: Tensor = self.allocator(inputs)
-        return logits, self.allocator.allocate(inputs)
+        temperature = self.spec.temperature
+        return logits / temperature, self.allocator.allocate(inputs) / temperature
 
     def adapt(
         self, features: Features, state: AdaptationState | None = None, forgetting: float = 1.0

@@ -39,6 +39,7 @@ def _spec(evaluation: Evaluation, allocation: Allocation) -> DecisionSpec:
         evaluation.params.absent if shapley else None,
         evaluation.params.permutations,
         evaluation.params.seed,
+        allocation.temperature,
         VERSION if len(evaluation.modalities) > 1 else None,
     )
 

@@ -104,7 +104,7 @@ class Evaluation:
     card: dict[str, Any] = field(default_factory=dict)
     """the trained model's run card: method, regime, seed, protocol ..."""
     held_out: HeldOut | None = None
-    """the cross-fitted training split, where allocators are fitted on it instead of `val`"""
+    """the cross-fitted training split, where allocators are fitted on it and on `val`, if there is one"""
 
     @property
     def train(self) -> Outputs:

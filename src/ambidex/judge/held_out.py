@@ -17,6 +17,7 @@ WITH_CONTRIBUTIONS: tuple[Source, ...] = ("contributions", "both", "typicality")
 WITH_PROBES: tuple[Source, ...] = ("probes", "both", "typicality")
 VALIDATION = "validation"
 CROSS_FITTED = "the cross-fitted training split"
+EVERYONE = f"{CROSS_FITTED} and validation"
 TOLERANCE = 0.03
 """a branch is a classifier where its accuracy is at most this much below its probe's"""
 
@@ -59,6 +60,12 @@ class HeldOut:
         sources = {name: values[index] for name, values in self.sources.items()}
         groups = [self.groups[i] for i in index.tolist()]
         return replace(self, labels=self.labels[index], groups=groups, sources=sources)
+
+    def joined(self, other: "HeldOut", origin: str) -> "HeldOut":
+        """These samples, then those of `other`, which is seen through the same sources."""
+        sources = {name: torch.cat([values, other.sources[name]]) for name, values in self.sources.items()}
+        labels, groups = torch.cat([self.labels, other.labels]), [*self.groups, *other.groups]
+        return replace(self, labels=labels, groups=groups, sources=sources, origin=origin)
 
     def branch_checks(self, source: Source) -> dict[str, BranchCheck]:
         """Modality -> is its part of `source` a classifier, by accuracy against its own linear probe."""

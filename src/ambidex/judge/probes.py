@@ -128,7 +128,7 @@ def fit_probe(
         judges = _inner_judges(features["train"], labels["train"], classes, groups)
     strength, warm = _strength(judges)
     start = warm if judges[0].problem is problem else problem.start()
-    weights, minimum = problem.solve(strength, start, tolerance=1e-6)
+    weights, minimum = problem.solve(strength, start, tolerance=1e-8)
     logits = {name: problem.say(h, weights) for name, h in features.items() if name != "train"}
     return Probe(strength, logits, *problem.linear(weights), minimum.record())
 
@@ -188,6 +188,10 @@ class _Problem:
         kept = variance > 1e-12 * variance.amax().clamp_min(1e-30)
         self.axes = axes[:, kept]
         self.x = standardised @ self.axes
+        # the Hessian's diagonal at weights 0, where all classes are as likely: variables scaled by its root converge
+        # quickly from a warm start as well, while the diagonal there is next to 0 for samples that are already sure
+        variance = torch.cat([self.x.square().mean(dim=0), torch.ones(1, dtype=torch.float64)])
+        self.curvature = (variance * (1 - 1 / classes) / classes).clamp_min(1e-12)[:, None]
         self.labels = labels
         self.classes = classes
         self.target = torch.nn.functional.one_hot(labels, classes).double()
@@ -211,18 +215,11 @@ class _Problem:
         weight, bias = self.linear(weights)
         return features.double() @ weight.T + bias
 
-    def curvature(self, weights: Tensor) -> Tensor:
-        """Diagonal of the Hessian of the mean NLL [K + 1, C]: variables scaled by its root converge quickly."""
-        p = self.logits(weights).softmax(dim=1)
-        spread = p * (1 - p) / len(p)
-        diagonal = torch.cat([self.x.square().T @ spread, spread.sum(dim=0, keepdim=True)])
-        return diagonal.clamp_min(1e-12)
-
     def solve(self, strength: float, start: Tensor, tolerance: float) -> tuple[Tensor, Minimum]:
         """The optimum at one penalty strength, from a warm `start`, to a scaled gradient of `tolerance`."""
         penalty = torch.full((len(start), 1), strength, dtype=torch.float64)
         penalty[-1] = 0
-        ruler = (self.curvature(start) + penalty).sqrt()
+        ruler = (self.curvature + penalty).sqrt()
 
         def objective(scaled: Array) -> tuple[float, Array]:
             weights = torch.from_numpy(scaled) / ruler

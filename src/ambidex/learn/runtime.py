@@ -78,7 +78,8 @@ def prepare_torch(runtime: Runtime) -> None:
         torch.set_num_threads(runtime.threads)
     if runtime.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic with it only
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        # `use_deterministic_algorithms` does the same, after importing all of torch's compiler for a second or two
+        torch.set_deterministic_debug_mode("warn")
         # filling every new tensor with NaN costs 2 % of a step, and nothing here reads memory it did not write
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         torch.backends.cudnn.benchmark = False

@@ -31,6 +31,7 @@ from ambidex.net.encoded import Encoded, features_of, silenced
 from ambidex.net.encoders import ENCODERS, Encoder
 from ambidex.net.fill import Fill
 from ambidex.net.fusion import FUSIONS, Features, Fusion, sum_contributions
+from ambidex.net.shapes import shapes_only
 from ambidex.net.weights import check_headers, fill
 
 MODEL_FILE = "model.json"
@@ -296,7 +297,7 @@ def load_model(folder: Path) -> MultimodalNet:
     others = () if described["architecture"].get(LAYER) is None else (f"{LAYER}.",)
     with building(folder):
         architecture = Architecture.from_json(described["architecture"])
-        with torch.device("meta"):
+        with shapes_only():
             shapes = MultimodalNet(architecture).state_dict()
         headers = read_headers(path, error=ModelError)
         own = {name: header for name, header in headers.items() if not name.startswith(others)}

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from ambidex.base.files import write_bytes, write_csv
@@ -41,32 +40,27 @@ class Drawn:
     title: str
     alt: str
     how: str
-    source: str
-    """data URI of the picture (SVG)"""
     width: int
     """CSS pixels"""
-    png: bytes = b""
-    """the same drawing as pixels, as it stands in plots/"""
+    png: bytes
+    """the picture, as it stands in plots/"""
+
+    @property
+    def source(self) -> str:
+        """Data URI of the picture."""
+        return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
 
 
 def draw(chart: Chart, folder: Path) -> Drawn:
-    """Write `chart` as PNG and CSV into `folder`, and return it as a vector picture for the page."""
+    """Write `chart` as PNG and CSV into `folder`, and return the picture for the page: one drawing serves both."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a class named in a script that the font lacks
-        return _drawn(chart, folder)
-
-
-def _drawn(chart: Chart, folder: Path) -> Drawn:
-    png = _png(chart.figure)
+        png = _png(chart.figure)
     write_bytes(folder / f"{chart.name}.png", png)
-    # The layout is settled by the first drawing; a second round would only cost time.
-    chart.figure.set_layout_engine("none")
-    svg = base64.b64encode(_svg(chart.figure)).decode()
     if chart.rows:
         write_csv(folder / f"{chart.name}.csv", [rounded(row) for row in chart.rows])
     width = round(float(chart.figure.get_figwidth()) * 113)
-    source = f"data:image/svg+xml;base64,{svg}"
-    return Drawn(chart.name, chart.title, chart.alt, chart.how, source, width, png)
+    return Drawn(chart.name, chart.title, chart.alt, chart.how, width, png)
 
 
 def rounded(row: Row) -> dict[str, Any]:
@@ -74,19 +68,10 @@ def rounded(row: Row) -> dict[str, Any]:
     return {key: float(f"{value:.6g}") if isinstance(value, float) else value for key, value in row.items()}
 
 
-# Straight to the canvas: `Figure.savefig` would draw everything a second time to find its size.
-
-
 def _png(figure: Figure) -> bytes:
+    """Straight to the canvas: `Figure.savefig` would draw everything a second time to find its size."""
     stream = io.BytesIO()
     figure.dpi = DPI
     canvas: Any = FigureCanvasAgg(figure)
     canvas.print_png(stream, metadata={"Software": None})
-    return stream.getvalue()
-
-
-def _svg(figure: Figure) -> bytes:
-    stream = io.BytesIO()
-    canvas: Any = FigureCanvasSVG(figure)
-    canvas.print_svg(stream, metadata={"Date": None, "Creator": None})
     return stream.getvalue()

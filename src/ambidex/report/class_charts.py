@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ambidex.report import theme
 from ambidex.report.chart import Chart
 from ambidex.report.heat import heat_map
+from ambidex.report.many import SHOWN, Shown, most
 from ambidex.report.proportion import Counts, wilson
 
 FEW = 3
@@ -19,18 +20,20 @@ def recall_chart(
     classes: Sequence[str], fused: Sequence[Counts], branches: Mapping[str, Sequence[Counts]]
 ) -> Chart:
     """Recall by class, in percent: the fused model and each modality's branch, from (recognised, samples)."""
-    figure = theme.figure(height=theme.rows_height(len(classes), theme.pitch(len(classes)), 2.6, 1.3))
+    shown = lost(fused, branches)
+    names, drawn = shown.of(classes), {m: shown.of(counts) for m, counts in branches.items()}
+    figure = theme.figure(height=theme.rows_height(len(names), theme.pitch(len(names)), 2.6, 1.3))
     axes = figure.subplots()
     if len(branches) <= FEW:
-        _recall_dots(axes, classes, fused, branches)
+        _recall_dots(axes, names, shown.of(fused), drawn)
         how = (
             "The black bar is the fused model, each marker one modality deciding alone, both with a 95 % interval "
             "(Wilson's). A marker to the right of the bar is a class that this modality would have recognised better "
             "than the fused decision did."
         )
     else:
-        values = np.array([_percent(v) for v in (fused, *branches.values())]).T
-        heat_map(axes, values, classes, ["fused", *branches], (0, 100))
+        values = np.array([_percent(v) for v in (shown.of(fused), *drawn.values())]).T
+        heat_map(axes, values, names, ["fused", *branches], (0, 100))
         axes.axvline(0.5, color=theme.INK, linewidth=1.5)
         axes.set_xlabel("recall on the test split (%): the fused model, then each modality deciding alone")
         how = (
@@ -53,9 +56,20 @@ def recall_chart(
         figure,
         f"Recall by class for the fused model and each modality alone; the fused model is worst on "
         f"{worst[0]} with {100 * worst[1]:.0f} %.",
-        how,
+        how + shown.note,
         table,
     )
+
+
+def lost(
+    fused: Sequence[Counts], branches: Mapping[str, Sequence[Counts]], file: str = "recall.csv"
+) -> Shown:
+    """The classes of which a modality alone recognises most beyond the fused model, in samples; then the worst."""
+    losses = []
+    for i, (hits, samples) in enumerate(fused):
+        best = max((counts[i][0] for counts in branches.values()), default=hits)
+        losses.append(max(best - hits, 0) + (1 - hits / samples if samples else 0.0) / 2)
+    return most(losses, "on which the fused model loses most to a modality alone", file)
 
 
 def _numbers(name: str, counts: Counts) -> dict[str, float | None]:
@@ -121,22 +135,24 @@ def _percent(recall: Sequence[Counts]) -> list[float]:
 
 def confusion_chart(classes: Sequence[str], counts: NDArray[np.int64], modality: str | None = None) -> Chart:
     """Confusion matrix: `counts` [C, C], rows are the true class, columns what the model (or `modality`) says."""
-    size = len(classes)
+    shown = _mistaken(counts)
+    part = counts[np.ix_(shown.places, shown.places)]
+    size = len(part)
     side = min(8.6, max(4.4, 2.2 + 0.42 * size))
     figure = theme.figure(side + 1.2, side)
     axes = figure.subplots()
-    shown = [theme.short(name) for name in classes]
-    crowded = max(map(len, shown)) * 0.07 + 0.08 > (side - 1.2) / size  # inches
-    totals = counts.sum(axis=1, keepdims=True)
-    shares = 100 * counts / np.maximum(totals, 1)
+    names = [theme.short(name) for name in shown.of(classes)]
+    crowded = max(map(len, names)) * 0.07 + 0.08 > (side - 1.2) / size  # inches
+    totals = counts.sum(axis=1, keepdims=True)[shown.places]
+    shares = 100 * part / np.maximum(totals, 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
     axes.grid(visible=False)
-    axes.set_xticks(range(size), shown, rotation=90 if crowded else 0)
-    axes.set_yticks(range(size), shown)
+    axes.set_xticks(range(size), names, rotation=90 if crowded else 0)
+    axes.set_yticks(range(size), names)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
-    if size <= 20:
-        for (row, column), count in np.ndenumerate(counts):
+    if size <= SHOWN:
+        for (row, column), count in np.ndenumerate(part):
             if count:
                 tone = "white" if shares[row, column] > 55 else theme.INK
                 axes.text(column, row, str(count), ha="center", va="center", color=tone, fontsize=8.5)
@@ -150,8 +166,14 @@ def confusion_chart(classes: Sequence[str], counts: NDArray[np.int64], modality:
         f"Confusion matrix of {modality or 'the fused model'}: {right} of {total} test samples are on the diagonal. "
         f"{error}.",
         "Each row is a true class, each column the answer; numbers are test samples, the shade is their share of "
-        "the row. Everything off the diagonal is an error.",
+        "the row. Everything off the diagonal is an error." + shown.note,
     )
+
+
+def _mistaken(counts: NDArray[np.int64]) -> Shown:
+    """The classes with the most errors: samples of theirs, and samples taken for them."""
+    errors = counts.sum(axis=0) + counts.sum(axis=1) - 2 * counts.diagonal()
+    return most(errors.astype(float).tolist(), "with the most errors", "tables/confusion.csv")
 
 
 def _largest_confusion(classes: Sequence[str], counts: NDArray[np.int64]) -> str:

@@ -1,13 +1,15 @@
 """The table of the classes: who recognises them, who decides on them, and what the headline makes of it."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from ambidex.judge.probes import fit_probes
 from ambidex.report import html
+from ambidex.report.class_charts import lost
 from ambidex.report.html import Html, Text
+from ambidex.report.many import Shown
 from ambidex.report.proportion import recalls, wilson
 from ambidex.report.result import Result
 from ambidex.report.run_judge import run_lean
@@ -18,17 +20,69 @@ OWN = ("its part %", "probe %", "decides %", "could %", "weight")
 
 
 def class_tables(result: Result) -> list[Html]:
-    """A row for each class. With many modalities the tables after the first are folded away."""
-    modalities = result.evaluation.modalities
+    """A row for each class. With many modalities the tables after the first are folded away.
+
+    Of many classes those with most to see come first; the table of all of them is folded away and can be searched.
+    """
+    modalities, classes = result.evaluation.modalities, result.evaluation.classes
     parts = [modalities[i : i + TOGETHER] for i in range(0, len(modalities), TOGETHER)]
-    tables = [_table(result, part) for part in parts]
-    folded = [
-        html.folded(f"The same for {' and '.join(p)}", t) for p, t in zip(parts[1:], tables[1:], strict=True)
+    tables = [_Table.of(result, part) for part in parts]
+    shown = _shown(result)
+    if not shown.note:
+        folded = [
+            html.folded(f"The same for {_words(p)}", t.whole()) for p, t in zip(parts, tables, strict=True)
+        ]
+        return [tables[0].whole(), *folded[1:]]
+    return [
+        html.paragraph(shown.note.strip()),
+        tables[0].some(shown.places),
+        *(
+            html.folded(
+                f"All {len(classes)} classes" + (f", {_words(part)}" if len(parts) > 1 else ""),
+                html.searchable("Find a class:", table.whole()),
+            )
+            for part, table in zip(parts, tables, strict=True)
+        ),
     ]
-    return [*tables[:1], *folded]
 
 
-def _table(result: Result, modalities: Sequence[str]) -> Html:
+def _words(modalities: Sequence[str]) -> str:
+    return " and ".join(modalities)
+
+
+def _shown(result: Result) -> Shown:
+    evaluation, count = result.evaluation, len(result.evaluation.classes)
+    test = evaluation.test
+    branches = {m: recalls(*test.own(m, z), count) for m, z in test.branches.items()}
+    return lost(
+        recalls(result.headline.logits["test"], test.labels, count), branches, "the table of all classes"
+    )
+
+
+class _Table(NamedTuple):
+    """Head and rows."""
+
+    head: list[str]
+    rows: list[list[Text]]
+    groups: list[tuple[str, int]]
+
+    @classmethod
+    def of(cls, result: Result, modalities: Sequence[str]) -> "_Table":
+        """What the table says of the fused model and these modalities."""
+        return cls(*_cells(result, modalities))
+
+    def whole(self) -> Html:
+        """All rows."""
+        return html.table(self.head, self.rows, groups=self.groups)
+
+    def some(self, places: Sequence[int]) -> Html:
+        """The rows at these places."""
+        return html.table(self.head, [self.rows[place] for place in places], groups=self.groups)
+
+
+def _cells(
+    result: Result, modalities: Sequence[str]
+) -> tuple[list[str], list[list[Text]], list[tuple[str, int]]]:
     evaluation = result.evaluation
     test, classes = evaluation.test, evaluation.classes
     probes = fit_probes(evaluation).own
@@ -44,10 +98,12 @@ def _table(result: Result, modalities: Sequence[str]) -> Html:
         columns.append([_part(capabilities.get((m, c), {}), "capability") for c in classes])
         columns.append([weights.get((m, c), "-") for c in classes])
     counts = [str(samples) for _, samples in fused]
-    rows = [[classes[i], counts[i], *(column[i] for column in columns)] for i in range(len(classes))]
+    rows: list[list[Text]] = [
+        [classes[i], counts[i], *(column[i] for column in columns)] for i in range(len(classes))
+    ]
     head = ["class", "n", f"{result.headline.name} %", *(OWN * len(modalities))]
     groups = [("", 2), ("fused", 1), *((m, len(OWN)) for m in modalities)]
-    return html.table(head, rows, groups=groups)
+    return head, rows, groups
 
 
 def _recall(hits: int, samples: int) -> Text:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ambidex.report import theme
 from ambidex.report.chart import Chart
+from ambidex.report.many import Shown, most
 
 MANY_CLASSES = 12
 """above this, narrow panels stand side by side, for else the chart would be too tall"""
@@ -36,7 +37,8 @@ class Share:
 def shares_chart(shares: Sequence[Share], title: str) -> Chart:
     """Decision share against capability, a panel for each modality, a row for each class; `title`: `Lean.title`."""
     modalities = list(dict.fromkeys(s.modality for s in shares))
-    classes = list(dict.fromkeys(s.label for s in shares))
+    shown = _shown(shares)
+    classes = shown.of(list(dict.fromkeys(s.label for s in shares)))
     rows = -(-len(modalities) // (3 if len(classes) <= MANY_CLASSES else 6))
     columns = -(-len(modalities) // rows)
     height = rows * theme.rows_height(len(classes), theme.pitch(len(classes)), 1.6, 0.6) + 0.8
@@ -44,7 +46,7 @@ def shares_chart(shares: Sequence[Share], title: str) -> Chart:
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     left, right = _limits(shares)
     for index, axes in enumerate(theme.panels(grid, len(modalities))):
-        own = [s for s in shares if s.modality == modalities[index]]
+        own = shown.of([s for s in shares if s.modality == modalities[index]])
         _share_panel(axes, own, index, 1 / len(modalities), (left, right))
         axes.set_title(modalities[index])
     theme.rows_axis(grid[0, 0], classes)
@@ -64,9 +66,19 @@ def shares_chart(shares: Sequence[Share], title: str) -> Chart:
         "Decision share against capability by class. " + _widest(shares),
         "The filled marker is how much of the decision a modality makes on a class, with its 95 % interval; the "
         "diamond is the part it could carry, from what it recognises alone. A long line between the two is a "
-        "distance; whether it is clear says the table of the classes (▲, ▼).",
+        "distance; whether it is clear says the table of the classes (▲, ▼)." + shown.note,
         [_share_row(s) for s in shares],
     )
+
+
+def _shown(shares: Sequence[Share]) -> Shown:
+    """The classes on which some modality's share is furthest from its capability."""
+    widest = dict.fromkeys((s.label for s in shares), 0.0)
+    for s in shares:
+        if s.share is not None and s.capability is not None:
+            share, capability = np.clip([s.share, s.capability], LOWEST, HIGHEST)
+            widest[s.label] = max(widest[s.label], abs(float(share - capability)))
+    return most(list(widest.values()), "with the widest difference", "shares.csv")
 
 
 def _share_panel(

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from ambidex.decide.fitting import Allocation, sources
-from ambidex.judge.held_out import stack
 from ambidex.predict.prediction import margin_shares
 from ambidex.report import html
 from ambidex.report.html import Html, Text
@@ -105,8 +104,7 @@ def _shares(result: Result) -> Tensor | None:
     allocation, evaluation = result.headline, result.evaluation
     if allocation.allocator is None:
         return None
-    with torch.no_grad():
-        parts = allocation.allocator.allocate(stack(sources(evaluation, "test"), allocation.source))
+    parts = allocation.parts(sources(evaluation, "test"))
     if parts.shape[1] != len(evaluation.modalities):
         return None
     return margin_shares(parts.sum(dim=1), parts)

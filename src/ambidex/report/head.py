@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ambidex.report import theme
 from ambidex.report.chart import Chart
 from ambidex.report.heat import heat_map
+from ambidex.report.many import Shown, most
 
 FEW = 3
 """modalities that dots in one row can still tell apart"""
@@ -23,22 +24,25 @@ def head_chart(classes: Sequence[str], norms: Values, evidence: Values, ends: En
 
     Weights are no sample: their norms have no interval.
     """
-    dots = len(evidence) <= FEW
-    figure = theme.figure(height=theme.rows_height(len(classes), theme.pitch(len(classes)), 2.2, 1.5))
+    dots, shown = len(evidence) <= FEW, _shown(evidence)
+    names = shown.of(classes)
+    figure = theme.figure(height=theme.rows_height(len(names), theme.pitch(len(names)), 2.2, 1.5))
     panels = figure.subplots(1, 1 + bool(norms), sharey=dots, squeeze=False)[0]
     parts: list[tuple[Values, Ends, str]] = [(norms, {}, "norm of the head's weights (weight units)")]
     parts.append((evidence, ends, "mean contribution to the true class (logit units)"))
-    for axes, (values, own, label) in zip(panels, parts if norms else parts[1:], strict=True):
+    for axes, (all_values, all_ends, label) in zip(panels, parts if norms else parts[1:], strict=True):
+        values = {m: shown.of(numbers) for m, numbers in all_values.items()}
+        own = {m: shown.of(numbers) for m, numbers in all_ends.items()}
         if dots:
             _dots(axes, values, own)
             axes.set_xlim(left=min(0.0, axes.get_xlim()[0]))
         else:
-            _heat(axes, classes, values, 9.6 / len(panels) - 1.6)
+            _heat(axes, names, values, 9.6 / len(panels) - 1.6)
         axes.set_xlabel(label)
         if axes is not panels[0]:
             axes.tick_params(axis="y", labelleft=False)
     if dots:
-        theme.rows_axis(panels[0], list(classes))
+        theme.rows_axis(panels[0], names)
         theme.legend_above(figure, panels[-1].get_legend_handles_labels()[0])
     means = [f"{m} {np.mean([v for v in values if v is not None]):.2f}" for m, values in norms.items()]
     return Chart(
@@ -50,9 +54,18 @@ def head_chart(classes: Sequence[str], norms: Values, evidence: Values, ends: En
         "The norm of a modality's weights is the head's own preference, before any sample is seen; the mean "
         "contribution is what comes of it on test"
         + (", with its 95 % interval. " if dots else ". ")
-        + "A modality with larger weights for every class speaks louder whatever the input.",
+        + "A modality with larger weights for every class speaks louder whatever the input."
+        + shown.note,
         _rows(classes, norms, evidence, ends),
     )
+
+
+def _shown(evidence: Values) -> Shown:
+    """The classes on which the modalities' voices differ most; of one modality those of its loudest."""
+    table = np.nan_to_num(_table(evidence))
+    spread = table.max(axis=1) - (table.min(axis=1) if table.shape[1] > 1 else 0)
+    which = "on which voices differ most" if table.shape[1] > 1 else "with the largest contribution"
+    return most(spread.tolist(), which, "head.csv")
 
 
 def _rows(classes: Sequence[str], norms: Values, evidence: Values, ends: Ends) -> list[dict[str, object]]:

@@ -106,6 +106,19 @@ def table(
     return tag("div", inner, class_="scroll")
 
 
+_SEARCH = (
+    "const t=this.value.toLowerCase();"
+    "for(const r of this.closest('.search').querySelectorAll('tbody tr'))"
+    "r.hidden=!r.cells[0].textContent.toLowerCase().includes(t)"
+)
+
+
+def searchable(label: str, contents: Html) -> Html:
+    """A table with a field above: only rows whose name holds what is typed stay. Without scripts all rows stay."""
+    field = tag("input", type="search", oninput=_SEARCH).removesuffix("</input>")
+    return tag("div", tag("label", f"{label} ", Html(field)), contents, class_="search")
+
+
 def facts(items: Mapping[str, Text]) -> Html:
     """A list of names and values."""
     pairs = [Html(tag("dt", name) + tag("dd", value)) for name, value in items.items()]

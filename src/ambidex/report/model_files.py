@@ -11,17 +11,19 @@ from ambidex.base.files import write_text
 from ambidex.base.outputs.guard import read_card
 from ambidex.base.records import PARAMS_FILE
 from ambidex.configuration.params import Params
-from ambidex.decide.fitting import Allocation
+from ambidex.decide.fitting import Allocation, held_out
 from ambidex.decide.layer import DecisionSpec
 from ambidex.decide.repaired import save_repaired, saved_spec
 from ambidex.decide.repairing import repaired_model
 from ambidex.judge.evaluation import Evaluation
+from ambidex.judge.held_out import CROSS_FITTED, EVERYONE, VALIDATION
 from ambidex.net.model import MISSING, describe
 from ambidex.report.result import Result
 from ambidex.resolve import read_yaml
 from ambidex.resolve.run_card import write_records
 
 MODEL_FOLDER = "model"
+_SPLIT = {VALIDATION: "val", CROSS_FITTED: "train, cross-fitted", EVERYONE: "train, cross-fitted, and val"}
 _SHARED = ("code", "inputs", "headline", "fit_on", "weights", "features")
 """what the cards of a report and of the model saved with it have in common"""
 
@@ -87,16 +89,15 @@ def _linked(source: str, target: str) -> None:
 
 def _fitted(evaluation: Evaluation, allocation: Allocation, spec: DecisionSpec) -> dict[str, Any]:
     """What the card says of the decision layer."""
-    held_out = evaluation.held_out
-    split = evaluation.val if held_out is None else held_out
+    samples = held_out(evaluation)
     return {
         **spec.to_json(),
         "asked": allocation.name,
         "note": allocation.note,
         "record": allocation.record,
         "fitted_on": {
-            "split": "val" if held_out is None else "train, cross-fitted",
-            "samples": len(split.labels),
-            "groups": len(set(split.groups)),
+            "split": _SPLIT[samples.origin],
+            "samples": len(samples.labels),
+            "groups": len(set(samples.groups)),
         },
     }

@@ -5,8 +5,8 @@ from typing import Any
 
 from ambidex.base.few_groups import few_groups
 from ambidex.base.statistics import two_proportions
-from ambidex.decide.fitting import REFERENCE, held_out
-from ambidex.judge.held_out import VALIDATION
+from ambidex.decide.fitting import held_out
+from ambidex.judge.held_out import CROSS_FITTED, VALIDATION
 from ambidex.report.html import Html, notice
 from ambidex.report.result import Result
 
@@ -79,14 +79,15 @@ def _far_apart(details: Mapping[str, Any]) -> list[Html]:
 
 
 def _not_on_validation(result: Result) -> list[Html]:
-    """Where allocators were fitted on a cross-fitted training split."""
+    """Where allocators were fitted on a cross-fitted training split, alone or with validation."""
     samples = held_out(result.evaluation)
     if samples.origin == VALIDATION:
         return []
+    instead = ", not on validation" if samples.origin == CROSS_FITTED else ""
     text = (
-        f"the allocators were fitted on {samples.origin} ({len(samples.labels)} samples, {_groups(samples.groups)}), "
-        "not on validation: what is said there about a sample comes from a model that never saw its group, trained on "
-        "fewer samples than the one that is judged here."
+        f"the allocators were fitted on {samples.origin} ({len(samples.labels)} samples, {_groups(samples.groups)})"
+        f"{instead}: what is said there about a training sample comes from a model that never saw its group, "
+        "trained on fewer samples than the one that is judged here."
     )
     return [notice(text, "note")]
 
@@ -96,9 +97,8 @@ def few_groups_line(result: Result) -> str | None:
     if all(allocation is result.uniform for allocation in result.fitted):
         return None
     samples = held_out(result.evaluation)
-    keeps = any(allocation.record.get("chosen") == REFERENCE for allocation in result.fitted)
     of_training = result.evaluation.train.groups if samples.origin == VALIDATION else None
-    return few_groups(samples.origin, samples.groups, of_training, keeps)
+    return few_groups(samples.origin, samples.groups, of_training)
 
 
 def _groups(groups: Sequence[str]) -> str:

@@ -124,13 +124,41 @@ def choice(result: Result) -> str:
         text += f", {chosen['nll_difference']:+.3f} against the plain sum{spread}"
     if auto.record.get("decided_by") == "bayes factor":
         factor = math.exp(auto.record["log_bayes_factor"])
-        return (
-            f"{text}. Cross-validation would keep the plain sum; but a softer or louder one makes the held-out answers "
+        text += (
+            ". Cross-validation would keep the plain sum; but a softer or louder one makes the held-out answers "
             f"{factor:.3g} times as likely (Bayes factor), and changes no prediction."
         )
-    if best["name"] == chosen["name"]:
-        return f"{text}: the lowest of all."
+    elif best["name"] == chosen["name"]:
+        text += ": the lowest of all."
+    else:
+        text += (
+            f". {best['name']} reached {best['nll']:.3f}, not clearly less, and {chosen['name']} comes first."
+        )
+    return text + _softened(auto)
+
+
+def _softened(auto: Allocation) -> str:
+    """What few groups did to the answers; empty where samples are no groups."""
+    temperature = f"{auto.temperature:.2f}"
     return (
-        f"{text}. {best['name']} reached {best['nll']:.3f}, but {chosen['name']} is simpler and within one standard "
-        "error of it."
+        ""
+        if temperature == "1.00"
+        else f" Since so few groups judged, its logits are divided by {temperature}."
+    )
+
+
+def left_out(result: Result) -> str:
+    """Which candidates `auto` left out for their size, in words; empty where there are none."""
+    rows = [
+        row
+        for a in result.fitted
+        for row in a.record.get("candidates", ())
+        if row.get("status") == "left out"
+    ]
+    if not rows:
+        return ""
+    names = ", ".join(f"{row['name']} ({row['work']:.1g})" for row in rows)
+    return (
+        f"Left out of auto's choice, as one fit would take more multiplications than evaluate.options.auto.most_work "
+        f"allows: {names}. A rule by the numbers of samples, modalities and classes; no clock has a say."
     )

@@ -12,11 +12,13 @@ from ambidex.base.files import write_bytes, write_csv, write_json, write_text
 from ambidex.base.records import read_card
 from ambidex.configuration.params import Params
 from ambidex.decide import allocators
+from ambidex.decide.cross_validated import cross_validated
 from ambidex.decide.fitting import Allocation
 from ambidex.report import theme
-from ambidex.report.chart import draw, rounded
+from ambidex.report.chart import Drawn, draw, rounded
 from ambidex.report.finding import verdict
 from ambidex.report.headline import headline
+from ambidex.report.held_out_file import write_held_out
 from ambidex.report.result import Result, run_metrics
 from ambidex.report.run_charts import run_charts
 from ambidex.report.run_judge import lean_sentence
@@ -36,12 +38,15 @@ def write_report(
     write_records(folder, "evaluate", params, run_metrics(details), details, **facts)
     write_json(folder / DIAGNOSIS_FILE, {name: d.metrics for name, d in result.diagnoses.items()})
     result.predictions().write(folder, f"allocator/{result.headline.name}")
+    write_held_out(folder, cross_validated(result.evaluation, result.headline))
     _write_tables(folder / TABLES, result)
     write_bytes(folder / CACHE_FILE, save(_cache(result)))
     for allocation in result.allocations:
         _write_allocator(folder / ALLOCATORS, allocation, result)
-    with theme.style():
-        drawn = [draw(chart, folder / PLOTS) for chart in run_charts(result)]
+    drawn: list[Drawn] = []
+    if params.evaluate.charts:
+        with theme.style():
+            drawn = [draw(chart, folder / PLOTS) for chart in run_charts(result)]
     write_tensorboard(folder, drawn, allocator_scalars(details))
     _write_plot_data(folder / PLOTS, result)
     card = read_card(folder)

@@ -12,7 +12,7 @@ from ambidex.report.headline import headline, tiles
 from ambidex.report.html import Html, Text
 from ambidex.report.notices import notices
 from ambidex.report.presence import presence
-from ambidex.report.repair_table import allocator_table, choice
+from ambidex.report.repair_table import allocator_table, choice, left_out
 from ambidex.report.result import Result
 from ambidex.report.run_judge import lean_sentence
 from ambidex.report.run_tables import overrides, trust
@@ -82,6 +82,7 @@ def _blocks(
             *charts("allocators"),
             allocator_table(result),
             html.paragraph(choice(result)),
+            html.paragraph(left_out(result)),
             *charts("selection", "weights"),
         ],
         "classes": [

@@ -52,7 +52,6 @@ RC: Any = {
     "legend.fontsize": 9,
     "hatch.linewidth": 0.6,
     "errorbar.capsize": 3,
-    "svg.hashsalt": "ambidex",
     "figure.constrained_layout.w_pad": 0.06,
     "figure.constrained_layout.h_pad": 0.06,
 }

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ambidex.report import theme
 from ambidex.report.chart import Chart
 from ambidex.report.heat import heat_map
+from ambidex.report.many import Shown, most
 
 MOST = 4
 """allocators with weights by class that are drawn; fewer where there are many modalities; the CSV holds them all"""
@@ -34,9 +35,11 @@ def weights_chart(
     whole = {name: w[:, 0] for name, w in relative.items() if np.allclose(w, w[:, :1], rtol=1e-6)}
     several = sorted((name for name in relative if name not in whole), key=lambda name: name != headline)
     by_class = several[: max(1, min(MOST, ROWS // len(modalities)))]
+    shown = _shown(relative[by_class[0]] if by_class else np.ones((1, len(classes))))
+    columns = shown.of(classes)
     heights = ([0.26 * len(whole)] if whole else []) + [0.26 * len(modalities)] * len(by_class)
     names = (
-        0.075 * max(len(theme.short(c)) for c in classes) if by_class and theme.crowded(classes, 90) else 0.3
+        0.075 * max(len(theme.short(c)) for c in columns) if by_class and theme.crowded(columns, 90) else 0.3
     )
     figure = theme.figure(
         height=max(2.0, sum(heights) + 0.65 * bool(whole) + 0.4 * len(by_class) + names + 0.3)
@@ -47,7 +50,8 @@ def weights_chart(
         table = np.array(list(whole.values()))
         images.append(_panel(panels[0], table, list(whole), modalities, "One weight for each modality"))
     for axes, name in zip(panels[len(images) :], by_class, strict=True):
-        images.append(_panel(axes, relative[name], modalities, classes, f"{name}: a weight for each class"))
+        values = relative[name][:, shown.places]
+        images.append(_panel(axes, values, modalities, columns, f"{name}: a weight for each class"))
         if name != by_class[-1]:  # the classes are named once, below
             axes.tick_params(axis="x", labelbottom=False)
     bar = figure.colorbar(images[0], ax=list(panels), ticks=list(TICKS), aspect=14 if len(heights) > 1 else 7)
@@ -64,9 +68,16 @@ def weights_chart(
             ""
             if len(by_class) + len(whole) == len(relative)
             else " The weights of the others stand in weights.csv."
-        ),
+        )
+        + (shown.note if by_class else ""),
         _rows(modalities, classes, weights, relative),
     )
+
+
+def _shown(relative: Weights) -> Shown:
+    """The classes on which some modality is turned up or down most."""
+    turned = np.abs(np.log2(np.clip(relative, SILENT, None))).max(axis=0)
+    return most(turned.tolist(), "whose weights are furthest from the mean", "weights.csv")
 
 
 def _panel(axes: Any, values: Weights, rows: Sequence[str], columns: Sequence[str], title: str) -> Any:

@@ -121,6 +121,7 @@ def run_numbers(study: Study, reports: Reports) -> dict[str, Any]:
         "missing": len(reports.missing),
         **{mark: marks.count(mark) for mark in ("better", "worse", "same")},
         "best_single": None if best is None else study.rows[best].mean["accuracy"],
+        "choice": study.choice.chosen,
         "detectable": {metric: power.corrected[metric] if power else None for metric in ("accuracy", "nll")},
     }
     for regime in dict.fromkeys(row.regime for row in rows):

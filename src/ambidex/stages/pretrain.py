@@ -42,6 +42,7 @@ def fit(params: Params, store: FeatureStore, output: Path) -> dict[str, Any]:
         return metrics
     metrics |= _measured(model, store, 4 * section.batch_size, fabric.device)
     facts = {"modality": modality, "seed": section.seed, "selection": section.selection}
+    facts |= {"steps": selected["steps"], "seconds": round(selected["seconds"], 3)}
     deliver(folder, output, "pretrain", params, model, store, metrics, **facts)
     return metrics
 

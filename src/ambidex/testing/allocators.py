@@ -40,7 +40,7 @@ def parts(allocator: Given, options: Options) -> Fitted:
     """What each modality adds [N, M, C] sums to the logits [N, C]."""
     new, what = habitual(seed=1, count=60), _what(allocator, options)
     fitted = fit(allocator, habitual(), **options)
-    allocated = fitted.allocator.allocate(new.stack(fitted.source))
+    allocated = fitted.allocate(new.stack(fitted.source))
     expect(allocated.shape == (60, 2, 3), f"{what}, allocate", "shape [60, 2, 3]", [*allocated.shape])
     expect_close(f"{what}, sum of the parts", allocated.sum(1), said(fitted, new), rtol=1.3e-6, atol=1e-5)
     return fitted
@@ -53,7 +53,9 @@ def factors(allocator: Given, options: Options) -> None:
     if (weights := fitted.allocator.weights()) is not None:
         given = new.stack(fitted.source)
         what = f"{_what(allocator, options)}, weights times contributions"
-        expect_close(what, fitted.allocator.allocate(given), given * weights, rtol=1.3e-6, atol=1e-5)
+        expect_close(
+            what, fitted.allocate(given), given * weights / fitted.temperature, rtol=1.3e-6, atol=1e-5
+        )
 
 
 def saved(allocator: Given, options: Options) -> None:
@@ -87,8 +89,8 @@ def order(allocator: Given, options: Options) -> None:
     straight, other = fit(allocator, held, **options), fit(allocator, turned, **options)
     expect(straight.source == other.source, what, f"source {straight.source}", other.source)
     expect_close(f"{what}, logits", said(other, turned_new), said(straight, new), atol=2e-5, rtol=1e-5)
-    pieces = straight.allocator.allocate(new.stack(straight.source))[:, turn]
-    turned_pieces = other.allocator.allocate(turned_new.stack(other.source))
+    pieces = straight.allocate(new.stack(straight.source))[:, turn]
+    turned_pieces = other.allocate(turned_new.stack(other.source))
     expect_close(f"{what}, parts", turned_pieces, pieces, atol=1e-4, rtol=1e-4)
     weights, turned_weights = straight.allocator.weights(), other.allocator.weights()
     if weights is not None and turned_weights is not None:

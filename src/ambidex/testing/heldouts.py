@@ -76,5 +76,4 @@ def fit(allocator: str | type[Allocator], held: HeldOut, **options: Any) -> Fitt
 def said(fitted: Fitted, held: HeldOut) -> Tensor:
     """What a fitted allocator makes of samples: logits [N, C]."""
     with torch.no_grad():
-        logits: Tensor = fitted.allocator(held.stack(fitted.source))
-    return logits
+        return fitted.logits(held.stack(fitted.source))

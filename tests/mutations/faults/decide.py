@@ -5,6 +5,7 @@ from mutations.fault import Fault
 HEAD = "tests/net/test_head.py::"
 SOURCES = "tests/decide/test_decide_sources.py::"
 SAVED = "tests/decide/test_decision.py::"
+FEW = "tests/decide/test_decide_few_groups.py::"
 
 FAULTS = [
     Fault(
@@ -49,6 +50,56 @@ FAULTS = [
         before="from ambidex.base.progress import progress\n",
         after="from ambidex.judge.evaluation import progress\n",
         caught_by="tests/stages/test_training_depends.py::"
-        "test_training_imports_nothing_that_judges_or_repairs[pretrain]",
+        "test_training_imports_nothing_that_judges_or_repairs",
+    ),
+    Fault(
+        name="decide: few groups do not make the answer softer",
+        file="src/ambidex/decide/allocators/auto.py",
+        before="        return fitted._replace(temperature=temperature)\n",
+        after="        return fitted\n",
+        caught_by=FEW + "test_the_answer_is_softer_the_fewer_groups_judge",
+    ),
+    Fault(
+        name="decide: a prior counts samples, not groups",
+        file="src/ambidex/decide/allocators/__init__.py",
+        before="        counted = config.for_groups(held_out.groups)\n",
+        after="        counted = config\n",
+        caught_by=FEW + "test_a_prior_counts_groups_as_if_each_were_a_few_samples",
+    ),
+    Fault(
+        name="decide: the plain sum comes before the pool",
+        file="src/ambidex/decide/allocators/auto.py",
+        before="key=lambda place: candidates[place].name != HOME)",
+        after="key=lambda place: place)",
+        caught_by=FEW + "test_one_speaker_is_heard_through_the_pool",
+    ),
+    Fault(
+        name="decide: one group knows how groups differ",
+        file="src/ambidex/base/folds.py",
+        before="(CORRELATION + (1 - CORRELATION) / unit_size(units))",
+        after="/ unit_size(units)",
+        caught_by="tests/decide/test_decide_folds.py::test_few_groups_share_what_is_assumed_of_groups",
+    ),
+    Fault(
+        name="decide: a saved layer forgets its last temperature",
+        file="src/ambidex/decide/repairing.py",
+        before="        allocation.temperature,\n",
+        after="",
+        caught_by=SAVED + "test_whatever_an_allocator_weighs_is_in_the_saved_model[concat-probes-modality]",
+    ),
+    Fault(
+        name="decide: one group is enough to be surer than the plain sum",
+        file="src/ambidex/decide/allocators/auto.py",
+        before="last_temperature(held_out.groups, config.caution, surer)",
+        after="last_temperature(held_out.groups, config.caution)",
+        caught_by=FEW + "test_the_answer_is_softer_the_fewer_groups_judge",
+    ),
+    Fault(
+        name="decide: validation judges no more where train is cross-fitted",
+        file="src/ambidex/decide/fitting.py",
+        before='    if crossed is not None and "val" not in evaluation.splits:\n',
+        after="    if crossed is not None:\n",
+        caught_by="tests/stages/test_crossfit_fit.py::"
+        "test_allocators_are_fitted_on_the_cross_fitted_rows_and_on_validation",
     ),
 ]

@@ -163,7 +163,7 @@ FAULTS = [
         "        self.method.gradients(step)\n"
         "        for p in self.trained:\n"
         "            p.grad = p.grad if p.grad is None else p.grad / self.scale.state_dict().get('scale', 1)\n",
-        caught_by=SCALED + "[inforeg-defaults]",
+        caught_by=SCALED + "[inforeg-{'threshold': -1000000000.0}]",
     ),
     Fault(
         name="engine: a step with an overflow is taken",
@@ -200,7 +200,7 @@ FAULTS = [
         file=ENGINE,
         before="return encoded[0] if len(encoded) == 1 else None",
         after="return None",
-        caught_by=COSTS + "test_passes_through_the_encoders_are_those_of_the_table[opm-defaults]",
+        caught_by=COSTS + "test_passes_through_the_encoders_are_those_of_the_table[opm-{'warm_up': 0}]",
     ),
     Fault(
         name="engine: a method waits for its coefficient",

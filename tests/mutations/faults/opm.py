@@ -62,7 +62,7 @@ FAULTS = [
         file=METHOD,
         before="zip(sorted(run.modalities)",
         after="zip(run.modalities",
-        caught_by=ORDER + "[opm-defaults]",
+        caught_by=ORDER + "[opm-{'warm_up': 0}]",
     ),
     Fault(
         name="opm: the coin's other side",

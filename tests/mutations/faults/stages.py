@@ -65,7 +65,7 @@ FAULTS = [
         file=CODE,
         before="in picked.get(plugins.package, dotted) if",
         after="in dotted if",
-        caught_by=EDIT + "[methods/agm.py-stages]",
+        caught_by=EDIT + "[learn/methods/agm.py-stages]",
     ),
     Fault(
         name="stages: a folder among the plug-ins is one of them",

@@ -8,6 +8,8 @@ TESTS = "tests/base/test_statistics.py::"
 STUDY = "tests/report/test_study_tests.py::"
 CLARITY = "src/ambidex/report/clarity.py"
 JUDGE = "tests/report/test_one_judge.py::"
+CHOICE = "src/ambidex/report/study/choice.py"
+TAKE = "tests/report/test_study_choice.py::"
 
 FAULTS = [
     Fault(
@@ -107,5 +109,26 @@ FAULTS = [
         before='        "samples": details["samples"],\n    }',
         after='        "samples": details["samples"],\n        "allocators": details["allocators"],\n    }',
         caught_by="tests/report/test_headline_numbers.py::test_evaluate_has_the_same_numbers_for_any_modalities_and_classes",
+    ),
+    Fault(
+        name="choice: the dearest one that is near the best",
+        file=CHOICE,
+        before="candidates.sort(key=lambda c: (c.cost, c.nll))",
+        after="candidates.sort(key=lambda c: (-c.cost, c.nll))",
+        caught_by=TAKE + "test_the_cheaper_one_is_taken_where_the_gain_may_be_chance",
+    ),
+    Fault(
+        name="choice: a clear gain is chance",
+        file=CHOICE,
+        before="if c.margin is None or c.difference <= c.margin",
+        after="if c.margin is None or c.difference >= 0",
+        caught_by=TAKE + "test_a_clear_gain_is_worth_its_cost",
+    ),
+    Fault(
+        name="choice: the allocator has seen the fold that judges it",
+        file="src/ambidex/decide/cross_validated.py",
+        before="samples.subset(np.setdiff1d(everything, fold).tolist())",
+        after="samples.subset(everything.tolist())",
+        caught_by="tests/decide/test_cross_validated.py::test_each_sample_is_judged_by_a_fit_without_its_fold[scale]",
     ),
 ]

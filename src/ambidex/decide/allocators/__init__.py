@@ -21,6 +21,17 @@ class Fitted(NamedTuple):
     source: Source
     note: str | None
     """why the source is not the head's contributions, with the numbers; None where it is"""
+    temperature: float = 1.0
+    """what all its logits are divided by at the end"""
+
+    def allocate(self, inputs: Tensor) -> Tensor:
+        """What it reads [N, M, C] -> what each modality adds to the allocated logits [N, M, C]."""
+        return self.allocator.allocate(inputs) / self.temperature
+
+    def logits(self, inputs: Tensor) -> Tensor:
+        """What it reads [N, M, C] -> the allocated logits [N, C]."""
+        logits: Tensor = self.allocator(inputs)
+        return logits / self.temperature
 
 
 class Allocator(nn.Module):
@@ -37,6 +48,10 @@ class Allocator(nn.Module):
 
         folds: int = Field(5, ge=2, le=100, description="cross-validation folds, by group")
         seed: int = Field(0, ge=0)
+
+        def for_groups(self, groups: Sequence[str]) -> Self:
+            """The same for a fit on samples of these groups, of whom one is no independent witness."""
+            return self
 
     needs_classifiers: ClassVar[bool] = False
     """True where each contribution must be a classifier of its own"""
@@ -76,7 +91,15 @@ class Allocator(nn.Module):
         `refuse`. Raises RefusedError then.
         """
         source, note = cls.source_for(held_out, otherwise)
-        return Fitted(cls.fit(config, held_out.stack(source), held_out.labels, held_out.groups), source, note)
+        return Fitted(cls.fit_from(config, held_out, source), source, note)
+
+    @classmethod
+    def fit_from(cls, config: Any, held_out: HeldOut, source: Source) -> Self:
+        """Fit on what `source` says of the samples, their groups counted as `Config.for_groups` does."""
+        counted = config.for_groups(held_out.groups)
+        allocator = cls.fit(counted, held_out.stack(source), held_out.labels, held_out.groups)
+        allocator.config = config
+        return allocator
 
     @classmethod
     def source_for(cls, held_out: HeldOut, otherwise: str = "probes") -> tuple[Source, str | None]:
@@ -94,6 +117,14 @@ class Allocator(nn.Module):
         if otherwise == "refuse":
             raise RefusedError(f"needs contributions that are classifiers of their own; {weak}")
         return "probes", f"fitted on linear probes of the features: {weak}"
+
+    @classmethod
+    def work(cls, config: Any, samples: int, modalities: int, classes: int) -> float:
+        """Multiplications of one fit, roughly, where they grow with the square of the classes; else 0.
+
+        `auto` leaves out what takes too many of them: a rule by size, so that no result depends on the machine.
+        """
+        return 0.0
 
     def allocate(self, contributions: Tensor) -> Tensor:
         """Contributions [N, M, C] -> what each modality adds to the allocated logits [N, M, C]."""

@@ -1,16 +1,21 @@
-"""The allocator that cross-validation trusts: the simplest within one standard error of the lowest NLL.
+"""The pool of head and probes, unless cross-validation clearly trusts another allocator more; softer for few groups.
 
-"Simplest" is the order of `rank`: the plain sum; then `scale`, one temperature for it, which changes no prediction;
-then `confusion`, whose own one-standard-error rule makes it `pooled` and whose opinions are shrunk to each other; then
-one number per modality; then more.
-Every candidate is fitted without each fold in turn (folds by group, so that weights are judged on unseen speakers)
-and judged on that fold; differences are paired, their standard errors count groups. Nothing is picked because it is
-newest or largest: where the gain over the plain sum is not clear, the plain sum stays. A refused candidate is never
-picked.
+`pooled` comes first: without evidence neither of two opinions on the same features is preferred, and whichever is bad,
+the other limits the loss. Then the order is that of `rank`: the plain sum; `scale`, one temperature for it;
+`confusion`; one number per modality; more. Picked is the first one that beats all before it and is within
+`standard_errors` of the best. Every candidate is fitted without each fold in turn (folds by group, so that weights are
+judged on unseen speakers) and judged on that fold; differences are paired, their standard errors count groups. One that
+is refused is never picked.
+
+The picked one's logits are divided by (t exp(`caution`))^(1 / G) where G groups judge, t being the temperature at which
+it is no surer than the plain sum (_caution.py).
 
 `scale` has a second way to take the place of the plain sum, as no prediction is at stake there: a Bayes factor of
 `bayes_factor` or more on the same samples (decide/_evidence.py). It sees mistakes of great confidence that are too rare
 for cross-validation.
+
+A candidate whose fit takes more than `most_work` multiplications (`Allocator.work`, from the numbers of samples,
+modalities and classes) is left out, and the record says so: `auto` fits each candidate once more for every fold.
 
 Candidates are judged and fitted with their own parameters (`evaluate.options`); the record names those that were
 given. The saved model holds the allocator that was picked.
@@ -28,11 +33,14 @@ from ambidex.base.convex import Array
 from ambidex.base.folds import cluster_of, folds, margin, standard_error
 from ambidex.base.statistics import correct, sample_nll
 from ambidex.decide.allocators import ALLOCATORS, Allocator, Fitted, simplest_first
+from ambidex.decide.allocators._caution import last_temperature, surer_by
 from ambidex.decide.allocators._evidence import log_bayes_factor
 from ambidex.decide.allocators._fit import Likelihood
 from ambidex.decide.options import allocator_config
 from ambidex.judge.held_out import HeldOut, RefusedError, Source
 
+HOME = "pooled"
+"""picked where nothing is clear"""
 SOFTER = "scale"
 """the plain sum with one temperature"""
 
@@ -45,12 +53,23 @@ class Auto(Allocator):
 
         candidates: tuple[str, ...] | None = Field(None, description="names; missing: all others")
         standard_errors: float = Field(
-            1.0, ge=0, description="a simpler one is kept while its NLL is within so many of the best"
+            2.0,
+            ge=0,
+            description="the pool, then a simpler one, is kept while its NLL is within so many of the best",
+        )
+        caution: float = Field(
+            0.35,
+            ge=0,
+            le=5,
+            description="log of what the logits are divided by at the end where one group judges",
         )
         bayes_factor: float = Field(
             3.0,
             ge=1,
             description="or the plain sum goes to `scale` where one temperature is so many times as likely",
+        )
+        most_work: float = Field(
+            1e11, gt=0, description="multiplications of one fit above which a candidate is left out"
         )
         options: dict[str, dict[str, Any]] = Field(
             default_factory=dict,
@@ -69,11 +88,14 @@ class Auto(Allocator):
         allowed = [candidate for candidate in candidates if candidate.source is not None]
         losses, hits = _cross_validate(held_out, allowed, config)
         units = cluster_of(held_out.groups)
-        place, favour = _pick(losses, units, config.standard_errors), _evidence(held_out, units)
+        order, favour = _home_first(allowed), _evidence(held_out, units)
+        place = order[_pick(losses[order], units, config.standard_errors)]
         softer = [i for i, candidate in enumerate(allowed) if candidate.name == SOFTER]
         calmed = place == 0 and bool(softer) and favour >= np.log(config.bayes_factor)
         place = softer[0] if calmed else place
         fitted = allowed[place].kind.fit_on(allowed[place].config, held_out, otherwise)
+        surer = _surer(fitted, held_out)
+        temperature = last_temperature(held_out.groups, config.caution, surer)
         rows = [
             {
                 **_row(candidate, allowed, losses, hits, units),
@@ -87,8 +109,10 @@ class Auto(Allocator):
             "candidates": rows,
             "log_bayes_factor": favour,
             "decided_by": "bayes factor" if calmed else "standard error",
+            "surer": surer,
+            "last_temperature": temperature,
         }
-        return fitted
+        return fitted._replace(temperature=temperature)
 
 
 class _Candidate(NamedTuple):
@@ -96,12 +120,17 @@ class _Candidate(NamedTuple):
     kind: type[Allocator]
     config: Any
     source: Source | None
-    """None where it is refused"""
+    """None where it is refused or left out"""
+    work: float = 0.0
+    """multiplications of one fit, where they are why it is left out"""
 
     @classmethod
     def of(cls, name: str, config: Any, held_out: HeldOut, otherwise: str) -> "_Candidate":
         kind = ALLOCATORS.get(name)
         own = allocator_config(name, config.options, config.folds, config.seed)
+        work = kind.work(own, len(held_out.labels), *held_out.stack("contributions").shape[1:])
+        if work > config.most_work:
+            return cls(name, kind, own, None, work)
         try:
             return cls(name, kind, own, kind.source_for(held_out, otherwise)[0])
         except RefusedError:
@@ -112,6 +141,11 @@ def _names(config: Any) -> list[str]:
     """The candidates, simplest first; the plain sum is always among them."""
     names = set(ALLOCATORS.all() if config.candidates is None else config.candidates)
     return sorted({"uniform", *names} - {"auto"}, key=simplest_first)
+
+
+def _home_first(candidates: list[_Candidate]) -> list[int]:
+    """Places of the candidates in the order in which they are preferred."""
+    return sorted(range(len(candidates)), key=lambda place: candidates[place].name != HOME)
 
 
 def _cross_validate(held_out: HeldOut, candidates: list[_Candidate], config: Any) -> tuple[Array, Array]:
@@ -138,11 +172,18 @@ def _splits(held_out: HeldOut, config: Any) -> Iterator[tuple[Any, Any]]:
 
 def _predict(candidate: _Candidate, outside: HeldOut, inside: HeldOut) -> Tensor:
     assert candidate.source is not None
-    contributions = outside.stack(candidate.source)
-    allocator = candidate.kind.fit(candidate.config, contributions, outside.labels, outside.groups).eval()
+    allocator = candidate.kind.fit_from(candidate.config, outside, candidate.source).eval()
     with torch.no_grad():
         logits: Tensor = allocator(inside.stack(candidate.source))
     return logits
+
+
+def _surer(fitted: Fitted, held_out: HeldOut) -> float:
+    """How much surer it is of the samples than the plain sum."""
+    with torch.no_grad():
+        return surer_by(
+            fitted.logits(held_out.stack(fitted.source)), held_out.sources["contributions"].sum(dim=1)
+        )
 
 
 def _evidence(held_out: HeldOut, units: Any) -> float:
@@ -167,6 +208,8 @@ def _row(
 ) -> dict[str, Any]:
     """What cross-validation says about one candidate, against the plain sum (the first row)."""
     row: dict[str, Any] = {"name": candidate.name, "rank": candidate.kind.rank, "source": candidate.source}
+    if candidate.work:
+        return {**row, "status": "left out", "work": candidate.work}
     if candidate.source is None:
         return {**row, "status": "refused"}
     i = allowed.index(candidate)

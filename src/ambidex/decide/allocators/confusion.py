@@ -13,6 +13,7 @@ from typing import Annotated, Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
@@ -20,7 +21,7 @@ from ambidex.base.convex import Array
 from ambidex.base.folds import Rows
 from ambidex.decide.allocators import Allocator
 from ambidex.decide.allocators._config import ShrunkConfig
-from ambidex.decide.allocators._confusion import evidence_tables
+from ambidex.decide.allocators._confusion import Counts, evidence_of
 from ambidex.decide.allocators._fit import Likelihood
 from ambidex.decide.allocators._heard import heard, heard_by_modality
 from ambidex.decide.allocators._pool import Pool, fit_pool
@@ -66,7 +67,7 @@ class Confusion(Allocator):
 
         choice = choose_strength(both.labels, groups, config, len(strengths), path)
         pool = fit_pool(both, config.shrinkage)
-        tables = _tables(both, pool, strengths[choice.place])
+        (tables,) = _tables(_said(both, pool), both.labels, [strengths[choice.place]])
         allocator = cls(config, len(pool.inverse), both.z.shape[2])
         allocator.factor.copy_(torch.from_numpy(pool.factor))
         allocator.scale.copy_(torch.from_numpy(pool.inverse))
@@ -79,6 +80,11 @@ class Confusion(Allocator):
         }
         return allocator
 
+    @classmethod
+    def work(cls, config: Any, samples: int, modalities: int, classes: int) -> float:
+        """A product to count in each fold, and one to judge at each strength."""
+        return float(config.folds + len(config.strengths)) * samples * modalities * classes**2
+
     def allocate(self, contributions: Tensor) -> Tensor:
         """Contributions and probes [N, 2 M, C] -> pool and evidence by modality [N, M, C]."""
         level = contributions * self.factor[:, None]
@@ -89,22 +95,33 @@ class Confusion(Allocator):
 
 
 def _path(both: Likelihood, rest: Rows, shrinkage: float, strengths: Sequence[float]) -> Iterator[Judge]:
-    """Pool and tables from `rest`, a judge for each strength."""
+    """Pool and tables from `rest`, a judge for each strength. What a strength does not change is computed once."""
     fitted_on = both.subset(rest)
     pool = fit_pool(fitted_on, shrinkage)
+    said = _said(both, pool)
+    total = (both.z * pool.factor[:, None, None]).sum(axis=0)
+    for tables in _tables(said[:, rest], fitted_on.labels, strengths):
+
+        def judge(held_out: Rows, tables: Array = tables) -> Array:
+            logits = total[held_out] + evidence_of(said[:, held_out], tables)
+            return Likelihood(logits[None], both.labels[held_out]).losses(np.ones((1, 1)))
+
+        yield judge
+
+
+def _tables(said: Array, labels: NDArray[np.int64], strengths: Sequence[float]) -> Iterator[Array]:
+    """Evidence [M, C, C] at each strength, none at an infinite one; classes of fewer than 2 samples have no habits."""
+    modalities, _, classes = said.shape
+    nothing = np.zeros((modalities, classes, classes))
+    counts = Counts.of(said, labels) if classes > 1 else None
+    few = np.bincount(labels, minlength=classes) < MINIMUM_SAMPLES
     for strength in strengths:
-        tables = _tables(fitted_on, pool, strength)
-        yield lambda held_out, tables=tables: _losses(both.subset(held_out), pool, tables)  # type: ignore[misc]
-
-
-def _tables(both: Likelihood, pool: Pool, strength: float) -> Array:
-    """Evidence [M, C, C]; classes with fewer than 2 samples have no habits, and an infinite strength none at all."""
-    classes = both.z.shape[2]
-    if strength == float("inf"):
-        return np.zeros((len(pool.inverse), classes, classes))
-    tables = evidence_tables(_said(both, pool), both.labels, strength)
-    tables[:, np.bincount(both.labels, minlength=classes) < MINIMUM_SAMPLES] = 0.0
-    return tables
+        if strength == float("inf") or counts is None:
+            yield nothing
+            continue
+        tables = counts.evidence(strength)
+        tables[:, few] = 0.0
+        yield tables
 
 
 def _said(both: Likelihood, pool: Pool) -> Array:
@@ -113,9 +130,3 @@ def _said(both: Likelihood, pool: Pool) -> Array:
     p = np.exp(z - z.max(axis=2, keepdims=True))
     normalised: Array = p / p.sum(axis=2, keepdims=True) * heard_by_modality(z)[:, :, None]
     return normalised
-
-
-def _losses(held_out: Likelihood, pool: Pool, tables: Array) -> Array:
-    evidence = np.einsum("mnk,mck->nc", _said(held_out, pool), tables)
-    total = (held_out.z * pool.factor[:, None, None]).sum(axis=0) + evidence
-    return Likelihood(total[None], held_out.labels).losses(np.ones((1, 1)))

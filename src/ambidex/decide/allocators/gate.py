@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ambidex.base.convex import Array
 from ambidex.base.folds import Rows
 from ambidex.decide.allocators import Allocator
+from ambidex.decide.allocators._adam import Adam
 from ambidex.decide.allocators._calibration import calibrate
 from ambidex.decide.allocators._config import ShrunkConfig
 from ambidex.decide.allocators._fit import Likelihood
@@ -107,15 +108,14 @@ def _factor(z: Tensor, labels: Tensor, config: Any) -> Tensor:
 def _train(z: Tensor, labels: Tensor, config: Any, steps: Sequence[int]) -> Iterator[_Scores]:
     """The network after each number of `steps` (ascending), trained on calibrated contributions [N, M, C]."""
     network = _network(config, *z.shape[1:])
-    optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
+    parameters = list(network.parameters())
+    optimizer = Adam(parameters, config.learning_rate)
     done = 0
     for count in steps:
         for _ in range(count - done):
-            optimizer.zero_grad()
             loss = nn.functional.cross_entropy(_gated(network, z).sum(dim=1), labels, reduction="sum")
             penalty = network.outer.square().sum() + network.prior.square().sum()
-            (loss + config.shrinkage / 2 * penalty).backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+            optimizer.step(torch.autograd.grad(loss + config.shrinkage / 2 * penalty, parameters))
         done = count
         yield network
 

@@ -14,14 +14,18 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ambidex.base.convex import Array, Minimum, minimise
+from ambidex.base.convex import Array, Minimum
 from ambidex.base.folds import Rows
+from ambidex.base.working_set import minimise_from_zero
 from ambidex.decide.allocators import Allocator
 from ambidex.decide.allocators._calibration import calibrate
 from ambidex.decide.allocators._config import ShrunkConfig
 from ambidex.decide.allocators._fit import Likelihood
 from ambidex.decide.allocators._heard import heard
 from ambidex.decide.allocators._strength import Judge, choose_strength
+
+ITERATIONS = 40
+"""of a fit, usually"""
 
 
 class Stacking(Allocator):
@@ -69,6 +73,12 @@ class Stacking(Allocator):
         allocator.record = {**minimum.record(), **choice.record(strengths)}
         return allocator
 
+    @classmethod
+    def work(cls, config: Any, samples: int, modalities: int, classes: int) -> float:
+        """Two products with the matrices in each iteration, at each strength in each fold."""
+        fits = float(config.folds * len(config.strengths))
+        return 2 * ITERATIONS * fits * samples * modalities * classes**2
+
     def allocate(self, contributions: Tensor) -> Tensor:
         """Contributions [N, M, C] through their matrices, the bias split evenly over those that the sample has."""
         z, there = contributions * self.inverse[:, None], heard(contributions)
@@ -89,7 +99,8 @@ def fit_stacking(
 ) -> Minimum:
     """Matrices' distance from the identity and bias, as one vector: positive parts, negative parts, bias.
 
-    The absolute value is smooth in positive and negative parts, each bounded by 0.
+    The absolute value is smooth in positive and negative parts, each bounded by 0. Where classes are many, most parts
+    are 0 (`minimise_from_zero`).
     """
     modalities, count, classes = likelihood.z.shape
     size = modalities * classes * classes
@@ -112,8 +123,7 @@ def fit_stacking(
         gradient = np.concatenate([slope + edge, edge - slope, residual.mean(axis=0) + weight * bias])
         return -float(log_p[total.rows, total.labels].mean()) + weight * penalty, gradient
 
-    lower = np.concatenate([np.zeros(2 * size), np.full(classes, -np.inf)])
-    return minimise(objective, begin, lower, tolerance=1e-6)
+    return minimise_from_zero(objective, begin, classes, weight * l1_ratio / 2, tolerance=1e-6)
 
 
 def _path(likelihood: Likelihood, rest: Rows, config: Any, strengths: Sequence[float]) -> Iterator[Judge]:
@@ -127,7 +137,7 @@ def _path(likelihood: Likelihood, rest: Rows, config: Any, strengths: Sequence[f
 
 def _losses(level: Likelihood, v: Array) -> Array:
     matrices, bias = _split(v, len(level.z), level.z.shape[2])
-    total = level.z.sum(axis=0) + np.einsum("mnc,mcd->nd", level.z, matrices) + bias
+    total = level.z.sum(axis=0) + (level.z @ matrices).sum(axis=0) + bias
     return Likelihood(total[None], level.labels).losses(np.ones((1, 1)))
 
 

@@ -17,6 +17,8 @@ from ambidex.judge.diagnose import Diagnosis, Diagnostic
 from ambidex.judge.diagnose._scores import FUSED, scores, sources
 from ambidex.judge.evaluation import Evaluation
 
+WHOLE = 40
+"""classes up to which the table of the confusions has a row for every pair; of more, for those that occur"""
 FEW = 10
 """groups below which an interval over groups is too narrow"""
 
@@ -81,11 +83,12 @@ def _confusion(evaluation: Evaluation) -> list[dict[str, Any]]:
     rows = []
     for source, logits in sources(test).items():
         own, labels = test.own(source, logits)
-        matrix = confusion_matrix(own.argmax(dim=1), labels, len(classes)).tolist()
+        matrix = confusion_matrix(own.argmax(dim=1), labels, len(classes))
+        pairs = (matrix >= (len(classes) > WHOLE)).nonzero().tolist()
+        counts = matrix.tolist()
         rows += [
-            {"source": source, "actual": actual, "predicted": predicted, "count": matrix[i][j]}
-            for i, actual in enumerate(classes)
-            for j, predicted in enumerate(classes)
+            {"source": source, "actual": classes[i], "predicted": classes[j], "count": counts[i][j]}
+            for i, j in pairs
         ]
     return rows
 

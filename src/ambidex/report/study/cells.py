@@ -16,6 +16,8 @@ from ambidex.base.readers import Record, read_json
 from ambidex.base.readers.weights import read_chosen
 from ambidex.base.records import CARD_FILE, METRICS_FILE, read_card, read_details, read_metrics
 from ambidex.configuration.params import Study
+from ambidex.decide.cross_validated import CrossValidated
+from ambidex.report.held_out_file import read_held_out_file
 from ambidex.report.predictions import Predictions, read_predictions
 
 DIAGNOSIS_FILE = "diagnosis.json"
@@ -100,6 +102,8 @@ class Report:
     details: dict[str, Any]
     """its details.json"""
     predictions: Predictions
+    held_out: CrossValidated | None = None
+    """how its headline does on held-out samples; None in an older report"""
 
     @property
     def cell(self) -> Cell:
@@ -216,7 +220,7 @@ def _read(place: Path) -> Report:
     for modality in details.get("unimodal", {}):
         if f"unimodal/{modality}" not in predictions.probabilities:
             raise DataError(f"{place}: unimodal/{modality} is not among the predictions; {_AGAIN}")
-    return Report(place, card, details, predictions)
+    return Report(place, card, details, predictions, read_held_out_file(place))
 
 
 def _check_same_samples(reports: Sequence[Report]) -> None:

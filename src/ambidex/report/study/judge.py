@@ -8,6 +8,7 @@ from ambidex.configuration.params import Params
 from ambidex.report.study.allocators import Effect, effects
 from ambidex.report.study.bias import Bias, biases
 from ambidex.report.study.cells import Reports
+from ambidex.report.study.choice import Choice, choose
 from ambidex.report.study.claim import Verdict
 from ambidex.report.study.detectable import Power
 from ambidex.report.study.measured import measured_rows
@@ -32,6 +33,8 @@ class Study:
     methods: list[MethodRow] = field(default_factory=list)
     power: Power | None = None
     """the smallest difference that it could have shown; None where nothing was compared"""
+    choice: Choice = field(default_factory=lambda: Choice(None))
+    """which method and regime to take, by held-out samples"""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON-serialisable values: what compare.json holds."""
@@ -43,6 +46,7 @@ class Study:
             "verdicts": [verdict.to_json() for verdict in self.verdicts],
             "methods": [row.to_json() for row in self.methods],
             "power": self.power.to_json() if self.power else None,
+            "choice": self.choice.to_json(),
         }
 
 
@@ -59,4 +63,5 @@ def judge(reports: Reports, params: Params, encoders: Path | None) -> Study:
     bias_rows, allocator_effects = biases(reports, params), effects(rows)
     answers = verdicts(reports, rows, bias_rows, recipe, allocator_effects, params, cells)
     methods, power = method_rows(reports, rows, params), study_power(measured, params.compare)
-    return Study(rows, bias_rows, recipe, allocator_effects, answers, methods, power)
+    choice = choose(reports, cells, encoders)
+    return Study(rows, bias_rows, recipe, allocator_effects, answers, methods, power, choice)

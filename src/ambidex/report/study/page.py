@@ -9,6 +9,7 @@ from ambidex.report.clarity import judged
 from ambidex.report.html import Html, Text
 from ambidex.report.lean import MARGIN
 from ambidex.report.study.allocators import Effect
+from ambidex.report.study.choice_text import choice_section
 from ambidex.report.study.claim import Verdict
 from ambidex.report.study.detectable import power_words
 from ambidex.report.study.judge import Study
@@ -37,6 +38,7 @@ FIRST = 4
 """sentences of a verdict that are seen at once"""
 CONTENTS = {
     "verdicts": "Verdicts",
+    "choice": "Which to take",
     "charts": "Charts",
     "table": "Table",
     "methods": "Methods",
@@ -55,6 +57,7 @@ def study_page(study: Study, drawn: Sequence[Drawn], card: Mapping[str, Any]) ->
     rows = study.rows
     blocks = {
         "verdicts": [*_notices(rows, card), *_overview(study), *map(_verdict, study.verdicts)],
+        "choice": choice_section(study.choice),
         "charts": [html.picture(d) for d in drawn],
         "table": _tables(study),
         "methods": [methods_section(study.methods)] if study.methods else [],

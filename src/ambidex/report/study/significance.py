@@ -17,7 +17,7 @@ of which a reader picks the best afterwards, over all rows of the table.
   (Rueger 1978).
 """
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from statistics import mean
 from typing import Any, TypeVar
@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from ambidex.base.statistics import bootstrap_means, crossed, holm, interval, mcnemar_exact
+from ambidex.base.statistics import bootstrap_blocks, bootstrap_means, crossed, holm, interval, mcnemar_exact
 from ambidex.configuration.params import Compare
 from ambidex.report.study.measured import Measured, Samples
 from ambidex.report.study.rows import ALONE, HIGHER_IS_BETTER, PLAIN_SUM, TESTED, Comparison, Row
@@ -33,6 +33,7 @@ from ambidex.report.study.units import by_unit, units
 
 MCNEMAR = "mcnemar"
 _FINENESS = 8  # the smallest p-value, corrected over the whole family, is at most a quarter of the level
+_COLUMNS = 256  # at a time: quantiles hold several copies
 _COARSE = 10  # p-values up to this many times the smallest are found again
 Key = TypeVar("Key", bound=Hashable)
 
@@ -77,11 +78,11 @@ def compare_pairs(
         return {}
     family: dict[Key, Comparison] = {key: {} for key in triples}
     places = [(name, key) for name in TESTED for key in triples]
-    differences = [paired(*triples[key], name) for name, key in places]
     unit = units(next(iter(triples.values()))[0].groups)
-    means = torch.stack([d.mean(dim=0) for d in differences], dim=1)
+    means = torch.stack([paired(*triples[key], name).mean(dim=0) for name, key in places], dim=1)
     models = _bootstrapped(means, len(triples), compare, unit)
-    for (name, key), difference, test in zip(places, differences, models, strict=True):
+    for (name, key), test in zip(places, models, strict=True):
+        difference = paired(*triples[key], name)  # again: those of all pairs would fill the memory
         family[key][name] = {**test, **_over_seeds(by_unit(difference, unit), compare), "p_models": test["p"]}
     for key, (a, b, seeds) in triples.items():
         family[key][MCNEMAR] = _mcnemar(a, b, seeds)
@@ -110,22 +111,31 @@ def _bootstrapped(
     Where the p-value is as small as the resamples allow for, it is found again with more of them.
     """
     draws = bootstrap_means(columns, compare.resamples, compare.seed, unit)
-    ends = interval(draws, 1 - compare.significance)
-    p = _p_values(draws)
+    ends = [
+        end
+        for part in torch.split(draws, _COLUMNS, dim=1)
+        for end in interval(part, 1 - compare.significance)
+    ]
+    p = _p_values([draws])
     fine = max(compare.resamples, round(_FINENESS * family / compare.significance))
     coarse = (p <= _COARSE * 2 / (compare.resamples + 1)).nonzero()[:, 0]
     if fine > compare.resamples and len(coarse):
-        p[coarse] = _p_values(bootstrap_means(columns[:, coarse], fine, compare.seed, unit))
+        p[coarse] = _p_values(bootstrap_blocks(columns[:, coarse], fine, compare.seed, unit))
     return [
         {"difference": mean, "low": end.low, "high": end.high, "p": value}
         for mean, end, value in zip(columns.mean(dim=0).tolist(), ends, p.tolist(), strict=True)
     ]
 
 
-def _p_values(draws: Tensor) -> Tensor:
-    """Two-sided, of each column of `draws` [R, K]: 2 min(P(d <= 0), P(d >= 0)), counted as (k + 1) / (R + 1)."""
-    rarer = torch.minimum((draws <= 0).sum(dim=0), (draws >= 0).sum(dim=0))
-    return (2 * (rarer.double() + 1) / (len(draws) + 1)).clamp_max(1.0)
+def _p_values(blocks: Iterable[Tensor]) -> Tensor:
+    """Two-sided, of each column of draws [R, K] that come in blocks: 2 min(P(d <= 0), P(d >= 0)), as (k + 1) / (R + 1).
+
+    R grows with the table, and so does K: all draws of 315 models would be gigabytes.
+    """
+    count, low, high = 0, torch.zeros((), dtype=torch.int64), torch.zeros((), dtype=torch.int64)
+    for block in blocks:
+        count, low, high = count + len(block), low + (block <= 0).sum(dim=0), high + (block >= 0).sum(dim=0)
+    return (2 * (torch.minimum(low, high).double() + 1) / (count + 1)).clamp_max(1.0)
 
 
 def _family(

@@ -54,6 +54,22 @@ class _Verdict(Record):
     sentences: list[str]
 
 
+class _Candidate(Record):
+    method: str
+    regime: str
+    cost: float
+    nll: float
+    difference: float
+    margin: float | None
+
+
+class _Choice(Record):
+    chosen: str | None = None
+    samples: int = 0
+    groups: int = 0
+    candidates: list[_Candidate] = Field(default_factory=list)
+
+
 class _Study(Record):
     rows: list[_Row]
     methods: list[dict[str, Any]]
@@ -61,6 +77,7 @@ class _Study(Record):
     allocators: list[_Effect]
     verdicts: list[_Verdict]
     power: dict[str, Any] | None = None
+    choice: _Choice | None = None
     few_groups: list[str] = Field(default_factory=list)
 
 

@@ -7,6 +7,8 @@ from typing import Any
 from ambidex.base.errors import one_line
 from ambidex.base.readers.schema import build
 from ambidex.report.clarity import SYMBOLS
+from ambidex.report.study.choice import Candidate, Choice
+from ambidex.report.study.choice_text import choice_sentence
 from ambidex.report.study.detectable import Power, power_text
 from ambidex.report.study.rows import ALONE, PLAIN_SUM, TESTED, Comparison, Row, judgement
 from ambidex.report.study.study_file import read_study, source_of
@@ -110,6 +112,17 @@ def _rows(study: Path, content: Mapping[str, Any]) -> list[Row]:
 def warnings(study: Path) -> list[str]:
     """What compare says of the whole study in a line each: one or two groups that validate."""
     return [one_line(line) for line in read_study(study).get("few_groups", [])]
+
+
+def advice(study: Path) -> str:
+    """Which method and regime to take, in a line; empty where there is nothing to choose between."""
+    content = read_study(study).get("choice")
+    if not content or not content["chosen"]:
+        return ""
+    candidates = build(Candidate, content["candidates"], source_of(study), "choice.candidates")
+    return one_line(
+        choice_sentence(Choice(content["chosen"], content["samples"], content["groups"], candidates))
+    )
 
 
 def cell(row: Row, metric: str) -> str:

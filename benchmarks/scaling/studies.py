@@ -1,0 +1,67 @@
+"""The tests of a large study: 15 methods, 3 regimes, all allocators. How much memory they take, in a process alone."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import torch
+
+from ambidex.configuration.params import Compare
+from ambidex.report.study.measured import Samples
+from ambidex.report.study.rows import TESTED
+from ambidex.report.study.significance import compare_pairs
+from benchmarks.rows import Row, row
+from benchmarks.scale import Scale, sized
+
+
+@dataclass(frozen=True)
+class Size:
+    """Rows that are tested, seeds of each, test samples."""
+
+    pairs: int
+    seeds: int
+    samples: int
+
+
+SIZES = {"full": Size(15 * 3 * 15, 3, 1_000), "quick": Size(15 * 3 * 15, 3, 300), "tiny": Size(4, 2, 20)}
+LIMIT = 600.0
+_MEASURE = """
+import resource, sys
+from benchmarks.scaling.studies import Size, tested
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+tested(Size(2, 2, 20))
+before = peak()
+tested(Size(*map(int, sys.argv[1:])))
+print(peak() - before)
+"""
+
+
+def measure(scale: Scale) -> list[Row]:
+    """MB above those of a study of two rows."""
+    size = sized(SIZES, scale)
+    words = [str(number) for number in (size.pairs, size.seeds, size.samples)]
+    done = subprocess.run(
+        [sys.executable, "-c", _MEASURE, *words], check=True, capture_output=True, text=True
+    )
+    note = f"{size.pairs} rows, {size.seeds} seeds, {size.samples} test samples"
+    return [
+        row("compare: memory of its tests", [max(float(done.stdout), 0.1)], unit="MB", limit=LIMIT, note=note)
+    ]
+
+
+def tested(size: Size) -> None:
+    """One family of tests of `size` made-up rows against one reference; some of them differ clearly from it."""
+    torch.set_num_threads(1)
+    reference = _samples(size, 0.0, 0)
+    pairs = {i: (_samples(size, 0.2 * (i % 2), i + 1), reference) for i in range(size.pairs)}
+    compare_pairs(pairs, Compare())
+
+
+def _samples(size: Size, shift: float, seed: int) -> Samples:
+    draws = torch.Generator().manual_seed(seed)
+    values = {
+        name: {s: (torch.rand(size.samples, generator=draws) + shift).double() for s in range(size.seeds)}
+        for name in TESTED
+    }
+    return Samples(values, [str(i) for i in range(size.samples)])

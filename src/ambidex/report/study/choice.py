@@ -1,0 +1,142 @@
+"""Which method in which regime to take, by held-out samples alone: the cheapest within one standard error of the best.
+
+Every cell's headline is cross-validated on the samples that its decision layer is fitted on
+(decide/cross_validated.py); seeds are averaged sample by sample, differences are paired, and their standard errors
+count groups. The test split has no say. Cost is counted in optimiser steps of the whole model, so that the choice is
+the same on every machine: a step with frozen encoders runs them forward alone, a third of the work, and a step of
+pretraining trains one of M encoders.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from ambidex.base.folds import margin
+from ambidex.base.records import CARD_FILE, read_card
+from ambidex.report.study.cells import Report, Reports
+from ambidex.resolve.cell import Cell
+
+FORWARD = 1 / 3
+"""the part of a step that is left where encoders stand still: backward passes cost two of three"""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One method in one regime; every field is JSON."""
+
+    method: str
+    regime: str
+    seeds: int
+    cost: float
+    """optimiser steps of the whole model, pretraining included: mean over seeds"""
+    seconds: float | None
+    """of training, as measured, without pretraining: mean over seeds"""
+    accuracy: float
+    """cross-validated on held-out samples: mean over seeds, as all that follows"""
+    nll: float
+    difference: float
+    """NLL less that of the best candidate"""
+    margin: float | None
+    """up to which the difference may be chance; None where nothing limits it, as one group says nothing of others"""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What held-out samples say about which to take; every field is JSON."""
+
+    chosen: str | None
+    """`METHOD (REGIME)`; None where there is nothing to choose between"""
+    samples: int = 0
+    groups: int = 0
+    candidates: list[Candidate] = field(default_factory=list)
+    """the cheapest first"""
+    left_out: list[str] = field(default_factory=list)
+    """cells that cannot be compared, with the reason"""
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON-serialisable values."""
+        return asdict(self)
+
+
+def choose(reports: Reports, methods: Sequence[Cell], encoders: Path | None) -> Choice:
+    """Choose among the cells of a study. `methods`: its methods, resolved; `encoders`: pretrain's outputs, if any.
+
+    Cells whose held-out samples are others than the first cell's are left out, and so are reports older than the file
+    of these scores.
+    """
+    plugins = {cell.label: cell for cell in methods}
+    found: dict[tuple[str, str], list[Report]] = {}
+    left_out: list[str] = []
+    first: Report | None = None
+    for (method, regime, seed), report in reports.found.items():
+        first = first or (report if report.held_out else None)
+        if (reason := _unlike(report, first)) is not None:
+            left_out.append(f"{method} ({regime}) seed {seed}: {reason}")
+        else:
+            found.setdefault((method, regime), []).append(report)
+    if first is None or first.held_out is None or len(found) < 2:
+        return Choice(None, left_out=left_out)
+    losses = {key: _mean([r.held_out.losses for r in own if r.held_out]) for key, own in found.items()}
+    hits = {key: _mean([r.held_out.hits for r in own if r.held_out]) for key, own in found.items()}
+    best = losses[min(losses, key=lambda key: float(losses[key].mean()))]
+    units = first.held_out.units.numpy()
+    candidates = []
+    for (method, regime), own in found.items():
+        mine = losses[method, regime]
+        seconds = [float(r.card["seconds"]) for r in own if r.card.get("seconds") is not None]
+        candidates.append(
+            Candidate(
+                method, regime, len(own), _cost(own, regime, plugins[method], encoders),
+                mean(seconds) if seconds else None, float(hits[method, regime].mean()), float(mine.mean()),
+                float((mine - best).mean()), _finite(margin(mine - best, units)),
+            )
+        )  # fmt: skip
+    candidates.sort(key=lambda c: (c.cost, c.nll))
+    chosen = next(c for c in candidates if c.margin is None or c.difference <= c.margin)
+    return Choice(
+        f"{chosen.method} ({chosen.regime})", len(units), int(units.max()) + 1, candidates, left_out
+    )
+
+
+def _unlike(report: Report, first: Report | None) -> str | None:
+    """Why a report cannot be compared with the first one; None where it can."""
+    if report.held_out is None or first is None or first.held_out is None:
+        return "holds no held-out scores; evaluate it again"
+    mine, theirs = report.held_out, first.held_out
+    if not (mine.labels.equal(theirs.labels) and mine.units.equal(theirs.units)):
+        return f"its decision layer is fitted on other samples than that of {first.folder.name}"
+    return None
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _mean(values: Sequence[Tensor]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    total: np.ndarray[Any, np.dtype[np.float64]] = np.mean([value.numpy() for value in values], axis=0)
+    return total
+
+
+def _cost(own: Sequence[Report], regime: str, cell: Cell, encoders: Path | None) -> float:
+    """Steps of the whole model, mean over seeds."""
+    part = FORWARD if regime == "frozen" else 1.0
+    starts = regime != "scratch" or cell.method.needs.classifiers
+    return mean(
+        part * float(report.card.get("steps") or 0) + (_pretraining(report, encoders) if starts else 0.0)
+        for report in own
+    )
+
+
+def _pretraining(report: Report, encoders: Path | None) -> float:
+    """Steps of pretraining over the number of modalities; 0 where its records are not there."""
+    modalities = report.card.get("modalities") or ()
+    if encoders is None or not modalities:
+        return 0.0
+    folders = [encoders / str(report.card["seed"]) / name for name in modalities]
+    cards: list[Mapping[str, Any]] = [read_card(f) for f in folders if (f / CARD_FILE).exists()]
+    return sum(float(card.get("steps") or 0) for card in cards) / len(modalities)

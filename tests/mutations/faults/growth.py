@@ -1,0 +1,45 @@
+"""Faults in what keeps cost low where classes and models are many."""
+
+from mutations.fault import Fault
+
+SET = "tests/base/test_working_set.py::"
+WORK = "tests/decide/test_decide_work.py::"
+MANY = "tests/report/test_report_many.py::"
+
+FAULTS = [
+    Fault(
+        name="growth: nobody looks at what was left out of the working set",
+        file="src/ambidex/base/working_set.py",
+        before="        excess = -float(gradient[:bounded].min(initial=0.0))\n",
+        after="        excess = 0.0\n",
+        caught_by=SET + "test_the_optimum_is_that_of_nonnegative_least_squares[0.0]",
+    ),
+    Fault(
+        name="growth: infinite bounds are given to SciPy, which reads them in Python",
+        file="src/ambidex/base/convex.py",
+        before="Bounds(low, high) if bounded else None",
+        after="Bounds(low, high)",
+        caught_by=SET + "test_infinite_bounds_are_not_given_to_scipy",
+    ),
+    Fault(
+        name="growth: auto tries a candidate of any size",
+        file="src/ambidex/decide/allocators/auto.py",
+        before="        if work > config.most_work:\n            return cls(name, kind, own, None, work)\n",
+        after="",
+        caught_by=WORK + "test_what_is_left_out_is_named_and_changes_nothing_else",
+    ),
+    Fault(
+        name="growth: of many classes those with the least to see are shown",
+        file="src/ambidex/report/many.py",
+        before="key=lambda place: -weights[place]",
+        after="key=lambda place: weights[place]",
+        caught_by=MANY + "test_few_classes_are_all_shown_in_their_order_and_many_by_weight",
+    ),
+    Fault(
+        name="growth: a p-value counts the last block of resamples alone",
+        file="src/ambidex/report/study/significance.py",
+        before="count + len(block)",
+        after="len(block)",
+        caught_by="tests/report/test_study_tests.py::test_p_values_are_the_same_in_one_block_and_in_several",
+    ),
+]
