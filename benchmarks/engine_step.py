@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ambidex.configuration.optimisation import Optimisation
+from ambidex.configuration.optimisation import PLAIN_LOOP, Optimisation
 from ambidex.configuration.options import plugin_config
 from ambidex.configuration.params import Runtime
 from ambidex.configuration.values import Choice
@@ -257,6 +257,7 @@ def _plainly(step: Callable[[], None]) -> float:
 
 def _params(case: Case, epochs: int = 1) -> Optimisation:
     return Optimisation(
+        **PLAIN_LOOP,
         epochs=epochs,
         batch_size=case.batch_size,
         optimizer="sgd",

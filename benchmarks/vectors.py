@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ambidex.configuration.optimisation import Optimisation
+from ambidex.configuration.optimisation import PLAIN_LOOP, Optimisation
 from ambidex.configuration.params import Runtime
 from ambidex.configuration.values import Choice
 from ambidex.data.kinds import Wants
@@ -82,7 +82,7 @@ def _epochs(
 ) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]]":
     """Seconds [epochs, (engine, bare, bare of normalised), (CPU, wall)] of each epoch."""
     folder.mkdir()
-    params = Optimisation(epochs=size.epochs + 1, batch_size=size.batch)
+    params = Optimisation(**PLAIN_LOOP, epochs=size.epochs + 1, batch_size=size.batch)
     loops = [bare_epochs(_model(store), params, store, normalised=ready) for ready in (False, True)]
     taken = []
     start = _now()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from ambidex.base import working_set
 from ambidex.base.convex import Array, Minimum, Objective, minimise
 from ambidex.base.folds import folds
-from ambidex.decide.allocators import ALLOCATORS
+from ambidex.decide.allocators import ALLOCATORS, stacking
 from ambidex.decide.allocators._fit import Likelihood
 from ambidex.decide.allocators._pool import fit_pool
 from ambidex.decide.allocators.stacking import fit_stacking
@@ -55,7 +56,10 @@ def _stacking(size: Size) -> list[Row]:
     whole, bare, inside = [], [], []
     for _ in range(size.repetitions):
         watch = _Watch()
-        with patch.object(working_set, "minimise", watch.minimise):
+        with (
+            patch.object(stacking, "minimise_from_zero", watch.whole),
+            patch.object(working_set, "minimise", watch.minimise),
+        ):
             whole.append(seconds(lambda: _path(level)))
         bare.append(whole[-1] - watch.bounds())
         inside.append(watch.mathematics)
@@ -74,18 +78,30 @@ def _path(level: Likelihood) -> None:
 
 
 class _Watch:
-    """Counts the variables of every bounded problem, and what solving it takes without reading its bounds."""
+    """Counts the variables of every bounded problem, and what objective and solver take without reading bounds."""
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
         self.mathematics = 0.0
 
+    def whole(self, objective: Objective, *arguments: Any, **options: Any) -> Minimum:
+        """`working_set.minimise_from_zero`, its objective watched."""
+
+        def timed(x: Array) -> tuple[float, Array]:
+            start = cpu_seconds()
+            result = objective(x)
+            self.mathematics += cpu_seconds() - start
+            return result
+
+        return working_set.minimise_from_zero(timed, *arguments, **options)
+
     def minimise(self, objective: Objective, start: Array, lower: Array, tolerance: float) -> Minimum:
-        """`convex.minimise`, watched."""
+        """`convex.minimise`, its solver watched."""
         self.sizes.append(len(start))
-        taken = cpu_seconds()
+        before, began = self.mathematics, cpu_seconds()
         minimum = minimise(objective, start, lower, tolerance=tolerance)
-        self.mathematics += cpu_seconds() - taken - _reading(len(start))
+        solver = cpu_seconds() - began - (self.mathematics - before)
+        self.mathematics += max(0.0, solver - _reading(len(start)))
         return minimum
 
     def bounds(self) -> float:

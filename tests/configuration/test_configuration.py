@@ -121,7 +121,7 @@ def test_the_last_override_wins(file: Path) -> None:
         ("train.epochs=abc", "train.epochs: got 'abc', expected an integer"),
         ("train.epochs=2.5", "train.epochs: got 2.5, expected an integer"),
         ("train.epochs=yes", "train.epochs: got true, expected a number"),
-        ("train.epochs=", "train.epochs: got nothing, expected an integer"),
+        ("train.batch_size=", "train.batch_size: got nothing, expected an integer"),
         ("study.seeds=3", "study.seeds: got 3, expected a list"),
         ("prepare.allow_missing=true", "prepare.allow_missing: got true, expected a list"),
         ("model.fusion=concat", "model.fusion: got 'concat', expected a block of keys and values"),

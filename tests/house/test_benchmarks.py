@@ -10,7 +10,7 @@ from benchmarks import checkpoint, engine_step, extraction, run, sequences, timi
 from benchmarks.data import FIELD, make_store, pictures, sound, write_clip
 from benchmarks.rows import Row, row, table
 
-from ambidex.configuration.optimisation import Optimisation
+from ambidex.configuration.optimisation import PLAIN_LOOP, Optimisation
 from ambidex.data.kinds.vector import Vector
 from helpers.media import tone, write_wav
 
@@ -166,7 +166,7 @@ def test_the_loop_in_memory_learns_what_the_engine_does_of_vectors(tmp_path):
         {"train": size.train, "val": size.val},
         shard_size=16,
     )
-    params = Optimisation(epochs=2, batch_size=size.batch)
+    params = Optimisation(**PLAIN_LOOP, epochs=2, batch_size=size.batch)
     models = [vectors._model(store) for _ in range(3)]
 
     def order(samples):

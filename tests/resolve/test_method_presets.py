@@ -13,6 +13,7 @@ from ambidex.cli import main
 from ambidex.commands.freshness import relevant
 from ambidex.configuration.optimisation import Train
 from ambidex.configuration.params import Params
+from ambidex.learn.loop.length import epochs_of
 from ambidex.learn.method import METHODS
 from ambidex.resolve import load_params, parse_params
 from ambidex.resolve.cell import resolve
@@ -107,6 +108,19 @@ def test_what_a_source_does_not_say_stays_as_it_is() -> None:
     assert (train.epochs, train.weight_decay) == (Train().epochs, Train().weight_decay)
     assert "alpha" not in options(params_of(method="ogm_ge", preset="kinetics_sounds"))
     assert "alpha" in METHODS.get("ogm_ge").presets["kinetics_sounds"].unknown
+
+
+@pytest.mark.parametrize(("name", "preset"), LOOPS)
+def test_it_does_not_inherit_what_our_defaults_add_to_the_loop(name: str, preset: str) -> None:
+    train = trained(params_of(method=name, preset=preset), name)
+    assert (train.clip_norm, train.patience, train.label_smoothing) == (None, None, 0)
+    assert (train.warmup, train.warmup_steps, train.schedule_per) == (0, 0, "epoch")
+    assert epochs_of(train, 1) == train.epochs  # no floor
+
+
+def test_of_the_loop_too_what_stands_beside_it_wins() -> None:
+    train = trained(params_of(method="ogm_ge", preset="cremad", clip_norm=2.0))
+    assert (train.clip_norm, train.patience) == (2.0, None)
 
 
 def test_what_stands_beside_it_wins() -> None:

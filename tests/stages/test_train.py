@@ -54,6 +54,25 @@ def test_pretrain_leaves_a_classifier_with_its_results(layout):
     assert metrics["test"]["accuracy"] > 0.6
 
 
+def test_a_classifier_is_left_as_sure_as_validation_shows_and_training_starts_from_it(layout, tmp_path):
+    """The same training without `calibrate` leaves the weights times the temperature."""
+    params = small_params(pretrain={"modality": "left", "seed": 0, "calibrate": False})
+    run("pretrain", params, {"features": layout.features}, {"encoder": tmp_path / "plain"})
+    plain = load_file(tmp_path / "plain/model.safetensors")
+    scaled = load_file(layout.encoder("left", 0) / "model.safetensors")
+    metrics = json.loads((layout.encoder("left", 0) / "metrics.json").read_text())
+    factor = metrics["temperature"]
+    assert factor != pytest.approx(1, abs=0.02)
+    for name, tensor in plain.items():
+        expected = tensor / factor if name.startswith("fusion.linear.") else tensor
+        assert torch.allclose(scaled[name], expected, rtol=1e-5)
+    before = json.loads((tmp_path / "plain/metrics.json").read_text())
+    assert "temperature" not in before
+    assert metrics["val"]["nll"] < before["val"]["nll"]
+    assert metrics["val"]["accuracy"] == before["val"]["accuracy"]
+    shutil.rmtree(tmp_path / "plain")
+
+
 def test_frozen_keeps_the_pretrained_encoders_and_pretrained_moves_them(layout):
     source = load_file(layout.encoder("right", 0) / "model.safetensors")
     names = [name for name in source if name.startswith("encoders.right.")]
@@ -133,7 +152,7 @@ def test_a_model_carries_what_it_came_from(layout):
     assert (card["method"], card["regime"], card["seed"]) == ("multi_task", "scratch", 3)
     assert card["protocol"] == "groups disjoint"
     assert card["libraries"]["torch"]
-    assert card["selection"] == "val_accuracy"
+    assert card["selection"] == "val_nll"
     assert json.loads((output / "metrics.json").read_text()) == metrics
     assert not (output / "checkpoint.pt").exists()
     assert not output.with_name("card.partial").exists()

@@ -1,5 +1,6 @@
 """Parameters of training: what pretrain and train share, and what is their own."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import (
@@ -14,6 +15,17 @@ from ambidex.configuration.values import Label, ModalityName, Regime, Seed
 ENCODERS_GROUP, HEAD_GROUP = "encoders", "head"
 """groups of parameters that every model has"""
 
+PLAIN_LOOP: Mapping[str, Any] = {
+    "schedule": "constant",
+    "schedule_per": "epoch",
+    "warmup": 0.0,
+    "warmup_steps": 0,
+    "clip_norm": None,
+    "label_smoothing": 0.0,
+    "patience": None,
+}
+"""the loop without what our defaults add to it: what published settings mean where they name nothing else"""
+
 
 class Group(Section):
     """A group of parameters with settings of its own; what is missing is that of all."""
@@ -25,7 +37,24 @@ class Group(Section):
 class Optimisation(Section):
     """What pretraining and training share: the loop's parameters."""
 
-    epochs: int = Field(10, ge=1, le=100_000, description="passes over the training split")
+    epochs: int | None = Field(
+        None,
+        ge=1,
+        le=100_000,
+        description="passes over the training split; missing: 30, or more until `min_steps`, or fewer by `max_steps`",
+    )
+    min_steps: int = Field(
+        300,
+        ge=0,
+        le=1_000_000_000,
+        description="where `epochs` is missing: at least so many optimiser steps, in whole epochs",
+    )
+    max_steps: int = Field(
+        20_000,
+        ge=1,
+        le=1_000_000_000,
+        description="where `epochs` is missing: at most so many optimiser steps, and one epoch at least",
+    )
     batch_size: int = Field(
         32, ge=1, le=1_000_000, description="samples per optimiser step, over all devices"
     )
@@ -41,27 +70,50 @@ class Optimisation(Section):
         max_length=100,
         description="by name: `encoders`, a modality (its encoder), `head` (all else), or a group that the method has",
     )
-    schedule: Literal["constant", "step", "cosine"] = Field("constant", description="of the learning rate")
+    schedule: Literal["constant", "step", "cosine"] = Field("cosine", description="of the learning rate")
     schedule_per: Literal["epoch", "step"] = Field(
-        "epoch", description="how often the schedule moves the rate"
+        "step", description="how often the schedule moves the rate"
+    )
+    warmup: float = Field(
+        0.05,
+        ge=0,
+        lt=1,
+        description="share of all optimiser steps in which the rate grows linearly to what the schedule says",
     )
     warmup_steps: int = Field(
         0,
         ge=0,
         le=1_000_000_000,
-        description="optimiser steps in which the rate grows linearly to what the schedule says",
+        description="at least so many optimiser steps of `warmup`",
     )
     step_epochs: int = Field(70, ge=1, le=1_000_000, description="schedule step: epochs between two drops")
     step_factor: float = Field(0.1, gt=0, le=1, description="schedule step: factor of each drop")
     clip_norm: float | None = Field(
-        None, gt=0, le=1_000_000_000, description="largest norm of all gradients together"
+        1.0, gt=0, le=1_000_000_000, description="largest norm of all gradients together; null: any"
+    )
+    label_smoothing: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="of the task's cross-entropy: this share of each target is spread over all classes",
+    )
+    patience: int | None = Field(
+        5,
+        ge=1,
+        le=100_000,
+        description="training ends after so many epochs without a lower validation NLL, its mean over groups where "
+        "there are groups; null: it never ends early",
+    )
+    patience_steps: int = Field(
+        50, ge=0, le=1_000_000_000, description="`patience` lasts at least so many optimiser steps"
     )
     precision: Literal["32", "bf16", "16"] = Field(
         "32", description="bf16: mixed precision; 16: for devices without bf16, with loss scaling"
     )
     selection: Literal["val_accuracy", "val_nll", "last", "oracle"] = Field(
-        "val_accuracy",
-        description="which epoch is kept; oracle looks at the test split and is marked as such",
+        "val_nll",
+        description="which epoch is kept; val_nll is a mean over groups where there are groups; oracle looks at the "
+        "test split and is marked as such",
     )
     log_every: int = Field(
         20, ge=1, le=1_000_000_000, description="optimiser steps between two TensorBoard points"
@@ -77,6 +129,11 @@ class Optimisation(Section):
 class Pretrain(Optimisation):
     """pretrain: one unimodal classifier per modality."""
 
+    calibrate: bool = Field(
+        True,
+        description="divide the classifier's weights by the temperature that fits validation best, so that a sum of "
+        "classifiers is not over-confident",
+    )
     modality: ModalityName | None = Field(None, description="missing: each one in turn")
     seed: Seed = Field(0, description="of initial weights and data order")
 

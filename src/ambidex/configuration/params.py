@@ -153,7 +153,7 @@ class Evaluate(Section):
     resamples: int = Field(1_000, ge=100, le=100_000, description="bootstrap samples")
     fit_on: Literal["val", "crossfit"] = Field(
         "val",
-        description="what allocators are fitted on: the validation split, or the training split as `crossfit` "
+        description="what allocators are fitted on: the validation split, or also the training split as `crossfit` "
         "scored it",
     )
     standalone: Literal["probes", "refuse"] = Field(

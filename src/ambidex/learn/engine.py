@@ -19,7 +19,7 @@ for epoch in epochs:
                 clip, optimiser step
             asked to stop: checkpoint, leave; `checkpoint_minutes` over: checkpoint
     epoch end                               method.epoch_end
-    validate, keep the best, checkpoint
+    validate, keep the best, checkpoint; `patience` over: end
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -44,11 +44,13 @@ from ambidex.learn.loop.buckets import Buckets
 from ambidex.learn.loop.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from ambidex.learn.loop.clock import Clock, Timer
 from ambidex.learn.loop.encode import check_tokens, encode
+from ambidex.learn.loop.length import epochs_of, stalled
 from ambidex.learn.loop.monitor import FiniteGuard, Monitor, Totals, gradient_norms
 from ambidex.learn.loop.optimise import Schedule, build_optimizer, group_parameters
 from ambidex.learn.loop.passes import Passes
 from ambidex.learn.loop.ranks import Ranks
 from ambidex.learn.loop.rehearsal import rehearsal
+from ambidex.learn.loop.remarks import remark
 from ambidex.learn.loop.resample import Resample, agreed
 from ambidex.learn.loop.scaling import LossScale
 from ambidex.learn.loop.seen import Seen, detached, joined, joined_place
@@ -107,6 +109,8 @@ class Engine:
         ):
             advance(first)
             for epoch in range(first, self.run.epochs):
+                if stalled(self.state.history, self.params, self.run.steps, self.method.waits()):
+                    break
                 self.run.epoch = epoch
                 values = self._epoch()
                 self._select(values)
@@ -246,13 +250,14 @@ class Engine:
         rank = ("rank", self.ranks.rank) if self.ranks.rank else ()  # each drops other features in dropout
         torch.manual_seed(generator("train", seed, *rank).initial_seed())
         rng = generator("method", seed, device=device)
-        epochs = self.params.epochs if self.method.trains else 1
+        steps = self.batches.steps("train", self.params.batch_size)
+        epochs = epochs_of(self.params, steps) if self.method.trains else 1
         samples = len(self.batches.store.rows("train"))
         held_out = len(self.batches.store.rows("val"))
         self.run = Run(self.model, self.model.modalities, epochs, samples, rng, self._log)
         self.passes = Passes(self.run, self.batches, self.ranks, self.fabric, 4 * self.params.batch_size)
         self.run.sweep, self.run.validation = self.passes.sweep, held_out
-        self.run.steps = self.batches.steps("train", self.params.batch_size)
+        self.run.steps, self.run.label_smoothing = steps, self.params.label_smoothing
         self.run.labels = self.batches.store.labels[self.batches.store.rows("train")]
         self.run.present = {
             s: self.batches.store.presence(self.batches.store.rows(s)) for s in ("train", "val")
@@ -264,7 +269,7 @@ class Engine:
         own = self.method.parameter_groups(self.run)
         groups = group_parameters(self.model, self.trained, own, self.params)
         self.optimizer = build_optimizer(groups, self.params)
-        self.schedule = Schedule(self.optimizer, self.params)
+        self.schedule = Schedule(self.optimizer, self.params, epochs, steps)
         # a backward pass of the method's own may be several: their gradients are ready after the last one
         single = getattr(self.method.backward, "__func__", None) is Method.backward
         self.buckets = Buckets(self.trained, self.ranks, overlaps=single)
@@ -331,7 +336,10 @@ class Engine:
         self.ranks.wait()  # the first rank is about to move the folder
         self.model.cpu().eval()
         best = {key: value for key, value in self.state.best.items() if key != "score"}
-        return best | {"steps": self.state.number, "seconds": self.clock.seconds}
+        history, classes = self.state.history, len(self.model.architecture.classes)
+        line = remark(history, classes, self.params.label_smoothing) if self.method.trains else None
+        facts = {"epochs": len(history), "steps": self.state.number, "seconds": self.clock.seconds}
+        return best | facts | {"remark": line}
 
 
 def _note(values: dict[str, float]) -> str:

@@ -69,6 +69,8 @@ class Run:
     """split, train or val -> modality -> which of its samples have it [N], bool, in store order, on the CPU; of those
     modalities that a sample of the store lacks"""
     epoch: int = 0
+    label_smoothing: float = 0.0
+    """of the task's cross-entropy"""
 
     def having(self, split: str, modality: str, samples: int) -> Tensor:
         """Which of the `samples` of a split have a modality [N], bool, on the CPU."""
@@ -117,7 +119,13 @@ class Step:
 
     def task_loss(self) -> Tensor:
         """Mean cross-entropy of the fused logits."""
-        return F.cross_entropy(self.logits, self.labels)
+        return self.cross_entropy(self.logits)
+
+    def cross_entropy(self, logits: Tensor, reduction: str = "mean") -> Tensor:
+        """Of `logits` [B, C] and the labels, which `label_smoothing` smooths."""
+        return F.cross_entropy(
+            logits, self.labels, reduction=reduction, label_smoothing=self.run.label_smoothing
+        )
 
     def branches(self) -> dict[str, Tensor] | None:
         """What each modality says alone [B, C], see MultimodalNet.branches."""
@@ -140,8 +148,8 @@ class Step:
         """Mean cross-entropy of what one modality says alone [B, C]; a sample that lacks it adds 0 to the mean."""
         present = presence(self.features).get(modality)
         if present is None:
-            return F.cross_entropy(logits, self.labels)
-        return (F.cross_entropy(logits, self.labels, reduction="none") * present).mean()
+            return self.cross_entropy(logits)
+        return (self.cross_entropy(logits, "none") * present).mean()
 
     def ablate(self, drop: Collection[str]) -> Tensor:
         """Logits [B, C] with the features of the modalities in `drop` set to zero, or without their tokens."""

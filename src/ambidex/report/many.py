@@ -5,7 +5,7 @@ from typing import NamedTuple, TypeVar
 
 MANY = 40
 """classes up to which all are shown"""
-SHOWN = 24
+SHOWN = 20
 """how many are shown of more: as many as a reader compares"""
 
 T = TypeVar("T")

@@ -4,20 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ambidex.base.few_groups import few_groups
-from ambidex.base.statistics import two_proportions
 from ambidex.decide.fitting import held_out
 from ambidex.judge.held_out import CROSS_FITTED, VALIDATION
+from ambidex.report.far_apart import far_apart
 from ambidex.report.html import Html, notice
 from ambidex.report.result import Result
 
-WILD = 0.10
-"""validation and test accuracy further apart than this, and than chance allows, hint at leaked labels or a shift"""
-REASONS = {
-    "above": "Features that have seen the validation labels, or a shift between the groups of the two splits, can do "
-    "that; what is fitted on validation may then not hold on test.",
-    "below": "The test split is easier, or holds samples that were trained on; what is fitted on validation may not "
-    "suit it.",
-}
 FALLBACK = "fallback_classes"
 
 
@@ -41,7 +33,9 @@ def notices(result: Result, details: Mapping[str, Any]) -> list[Html]:
                 "danger",
             )
         )
-    boxes += _far_apart(details)
+    boxes += [notice(line) for line in far_apart(details)]
+    if line := card.get("remark"):
+        boxes.append(notice(f"{line}."))
     if refusal := result.allocation(result.asked).refusal:
         boxes.append(
             notice(
@@ -54,28 +48,6 @@ def notices(result: Result, details: Mapping[str, Any]) -> list[Html]:
         boxes.append(notice(f"{line}."))
     boxes += _fallbacks(result)
     return boxes
-
-
-def _far_apart(details: Mapping[str, Any]) -> list[Html]:
-    """Where validation and test accuracy of one classifier differ wildly: by points and beyond a 99 % interval."""
-    sources = [(f"{m} branch", s) for m, s in details["branches"].items()]
-    sources += [(f"{m} trained alone", s) for m, s in details["unimodal"].items()]
-    wild: dict[str, list[str]] = {}
-    for name, by_split in sources:
-        if not {"val", "test"} <= by_split.keys():
-            continue
-        val, test = (by_split[split]["accuracy"] for split in ("val", "test"))
-        low, high = two_proportions(val, details["samples"]["val"], test, details["samples"]["test"])
-        if abs(val - test) > WILD and not low <= 0 <= high:
-            side = "above" if val > test else "below"
-            wild.setdefault(side, []).append(f"{name} ({100 * val:.0f} % against {100 * test:.0f} %)")
-    return [
-        notice(
-            f"validation accuracy is more than {100 * WILD:.0f} points, and beyond chance, {side} test accuracy for "
-            f"{', '.join(names)}. {REASONS[side]}"
-        )
-        for side, names in wild.items()
-    ]
 
 
 def _not_on_validation(result: Result) -> list[Html]:

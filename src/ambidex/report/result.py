@@ -11,6 +11,7 @@ from ambidex.decide.fitting import REFERENCE, Allocation
 from ambidex.judge.diagnose import Diagnosis
 from ambidex.judge.evaluation import Evaluation
 from ambidex.judge.probes import fit_probes
+from ambidex.report.far_apart import far_apart
 from ambidex.report.predictions import Predictions, probabilities
 
 TableRows = list[dict[str, Any]]
@@ -129,7 +130,7 @@ def run_details(result: Result) -> dict[str, Any]:
         }
 
     alone = {split: {m: u.logits[split] for m, u in evaluation.unimodal.items()} for split in splits}
-    return {
+    details: dict[str, Any] = {
         **result.headline.metrics,
         "allocator": result.headline.name,
         "allocator_asked": result.asked,
@@ -148,7 +149,9 @@ def run_details(result: Result) -> dict[str, Any]:
         "override": {row["modality"]: row["override"] for row in result.table("logits", "overrides")},
         "shapley": {row["modality"]: row["phi"] for row in result.table("shapley", "shapley")},
         "samples": {name: len(split.labels) for name, split in evaluation.splits.items()},
+        "training": evaluation.card.get("remark"),
     }
+    return details | {"far_apart": " ".join(far_apart(details)) or None}
 
 
 def _allocated(allocation: Allocation, evaluation: Evaluation) -> dict[str, Any]:

@@ -63,10 +63,16 @@ def _in_short(result: Result, details: dict[str, Any]) -> str:
         leaky if result.store.get("leaky") else "",
         oracle if result.evaluation.card.get("selection") == "oracle" else "",
         headline(result, details),
+        _sentence(details["far_apart"]),
+        _sentence(details["training"]),
         finding and f"**{finding}**",
     ]
     points = [f"- {sentence}" for sentence in [*lean_sentence(result), *reasons]]
     return "\n\n".join([*filter(None, paragraphs), "\n".join(points)]) + "\n"
+
+
+def _sentence(line: str | None) -> str:
+    return "" if not line else f"{line[:1].upper()}{line[1:]}".removesuffix(".") + "."
 
 
 def _write_tables(folder: Path, result: Result) -> None:

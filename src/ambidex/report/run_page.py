@@ -81,8 +81,7 @@ def _blocks(
             html.terms(terms.REPAIR),
             *charts("allocators"),
             allocator_table(result),
-            html.paragraph(choice(result)),
-            html.paragraph(left_out(result)),
+            *map(html.paragraph, (choice(result), left_out(result))),
             *charts("selection", "weights"),
         ],
         "classes": [

@@ -35,12 +35,11 @@ def weights_chart(
     whole = {name: w[:, 0] for name, w in relative.items() if np.allclose(w, w[:, :1], rtol=1e-6)}
     several = sorted((name for name in relative if name not in whole), key=lambda name: name != headline)
     by_class = several[: max(1, min(MOST, ROWS // len(modalities)))]
-    shown = _shown(relative[by_class[0]] if by_class else np.ones((1, len(classes))))
+    shown = _shown(relative[(by_class or list(relative))[0]])
     columns = shown.of(classes)
     heights = ([0.26 * len(whole)] if whole else []) + [0.26 * len(modalities)] * len(by_class)
-    names = (
-        0.075 * max(len(theme.short(c)) for c in columns) if by_class and theme.crowded(columns, 90) else 0.3
-    )
+    longest = max(len(theme.short(c)) for c in columns)
+    names = 0.075 * longest if by_class and theme.crowded(columns, 90) else 0.3
     figure = theme.figure(
         height=max(2.0, sum(heights) + 0.65 * bool(whole) + 0.4 * len(by_class) + names + 0.3)
     )
@@ -50,8 +49,8 @@ def weights_chart(
         table = np.array(list(whole.values()))
         images.append(_panel(panels[0], table, list(whole), modalities, "One weight for each modality"))
     for axes, name in zip(panels[len(images) :], by_class, strict=True):
-        values = relative[name][:, shown.places]
-        images.append(_panel(axes, values, modalities, columns, f"{name}: a weight for each class"))
+        title, values = f"{name}: a weight for each class", relative[name][:, shown.places]
+        images.append(_panel(axes, values, modalities, columns, title))
         if name != by_class[-1]:  # the classes are named once, below
             axes.tick_params(axis="x", labelbottom=False)
     bar = figure.colorbar(images[0], ax=list(panels), ticks=list(TICKS), aspect=14 if len(heights) > 1 else 7)

@@ -5,8 +5,10 @@ preset stands where it is named: keys beside it win over it (for `train.preset` 
 for the other those of `methods.LABEL`), and so does everything given with `--set`. Named with `--set` itself, it wins
 over the whole file.
 
-What it sets is written into `methods.LABEL`, its loop into `methods.LABEL.train`, before anything is recorded or given
-a fingerprint: whoever reads parameters later reads the resolved ones, and resolving them again changes nothing.
+A preset that says anything about the loop does not inherit what our defaults add to it (`PLAIN_LOOP`: cosine, warm-up,
+clipping ...). What it sets is written into `methods.LABEL`, its loop into `methods.LABEL.train`, before anything is
+recorded or given a fingerprint: whoever reads parameters later reads the resolved ones, and resolving them again
+changes nothing.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,6 +17,7 @@ from typing import Any
 from ambidex.base.cards.card import Preset
 from ambidex.base.errors import ParamsError
 from ambidex.base.registry import nearest
+from ambidex.configuration.optimisation import PLAIN_LOOP
 from ambidex.configuration.params import Params
 from ambidex.resolve.cell import Cell, plugin_of
 
@@ -90,7 +93,8 @@ def _merged(preset: Preset, params: Params, label: str, overrides: Mapping[str, 
     if name not in _block(overrides, *parents):  # the file names it
         strong = own
         beside |= params.train.model_fields_set if parents == ["train"] else set()
-    loop = {key: value for key, value in preset.train.items() if key not in beside}
+    published = {**PLAIN_LOOP, **preset.train} if preset.train else {}
+    loop = {key: value for key, value in published.items() if key not in beside}
     train = {**_block(own, "train"), **loop, **_block(strong, "train")}
     return {**own, **preset.options, **strong, "train": train}
 

@@ -1,15 +1,17 @@
 """Whether the method of a cell can work on the model, and when it begins to: before anything is read or trained."""
 
+from ambidex.learn.loop.batches import steps_of
+from ambidex.learn.loop.length import epochs_of
 from ambidex.learn.method import Method
 from ambidex.net.model import Architecture
 from ambidex.resolve.cell import Cell
 from ambidex.resolve.presets import check_preset
 
 
-def waiting_note(cell: Cell) -> str | None:
-    """A line where training ends before the method acts: it is joint training then."""
+def waiting_note(cell: Cell, samples: int) -> str | None:
+    """A line where training on so many samples ends before the method acts: it is joint training then."""
     method = cell.build()
-    waits, epochs = method.waits(), cell.train.epochs
+    waits, epochs = method.waits(), epochs_of(cell.train, steps_of(samples, cell.train.batch_size))
     if not method.trains or waits < epochs:
         return None
     return (

@@ -10,6 +10,7 @@ from torch import nn
 from ambidex.base.errors import DataError, ModelError, TrainingError
 from ambidex.base.files import digest
 from ambidex.base.outputs import Origin, Progress, finish, settle, storage_explained, sweep, workplace
+from ambidex.base.progress import say_once
 from ambidex.base.records import running_code
 from ambidex.base.torchrun import first_rank
 from ambidex.configuration.optimisation import Optimisation
@@ -175,6 +176,15 @@ def _selection_split(section: Optimisation, store: FeatureStore, name: str) -> s
             + (hint if needed == "val" else "")
         )
     return split
+
+
+def remarked(selected: Mapping[str, Any], name: str) -> dict[str, str]:
+    """What the engine remarks of a finished training, as a line on stderr and for the records; often nothing."""
+    if not selected["remark"]:
+        return {}
+    if first_rank():
+        say_once(f"{name}: {selected['remark']}")
+    return {"remark": selected["remark"]}
 
 
 def deliver(

@@ -11,6 +11,7 @@ from ambidex.report.chart import draw, rounded
 from ambidex.report.study.bias import COLUMNS
 from ambidex.report.study.cells import Reports, read_reports
 from ambidex.report.study.charts import study_charts
+from ambidex.report.study.far_apart import far_apart_line
 from ambidex.report.study.judge import Study, judge
 from ambidex.report.study.methods import METHODS_FILE
 from ambidex.report.study.page import study_page
@@ -102,6 +103,7 @@ def _facts(reports: Reports, params: Params) -> dict[str, Any]:
         "few_groups": list(
             dict.fromkeys(line for r in reports.found.values() if (line := r.card.get("few_groups")))
         ),
+        "far_apart": far_apart_line({cell: r.card.get("far_apart") for cell, r in reports.found.items()}),
         "missing": [list(cell) for cell in reports.missing],
         "ignored": reports.ignored,
     }

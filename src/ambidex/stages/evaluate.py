@@ -65,9 +65,10 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
         "headline": section.allocator,
         "fit_on": section.fit_on,
         "few_groups": few_groups_line(result),
+        "far_apart": details["far_apart"],
     }
-    if facts["few_groups"]:
-        say_once(f"evaluate: {facts['few_groups']}")
+    for line in filter(None, (facts["few_groups"], facts["far_apart"])):
+        say_once(f"evaluate: {line}")
     problem = None
     with whole_folder(outputs["report"]) as folder:
         write_report(folder, params, result, details, facts)

@@ -12,11 +12,13 @@ from ambidex.base.torchrun import first_rank
 from ambidex.configuration.params import Params
 from ambidex.configuration.values import Choice
 from ambidex.data.store.reading import FeatureStore
+from ambidex.learn.loop.temperature import temperature
 from ambidex.learn.methods.joint import Joint
 from ambidex.net.features import encoded
+from ambidex.net.fusion.concat import Concat
 from ambidex.net.model import MultimodalNet
 from ambidex.stages import Paths
-from ambidex.stages._training import architecture_for, build_model, deliver, run_engine
+from ambidex.stages._training import architecture_for, build_model, deliver, remarked, run_engine
 
 
 def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
@@ -40,24 +42,36 @@ def fit(params: Params, store: FeatureStore, output: Path) -> dict[str, Any]:
     metrics: dict[str, Any] = {"modality": modality, "epoch": selected["epoch"] + 1}
     if not first_rank():  # the first one alone measures and writes
         return metrics
-    metrics |= _measured(model, store, 4 * section.batch_size, fabric.device)
+    calibrate = section.calibrate and len(store.rows("val")) > 0
+    metrics |= _measured(model, store, 4 * section.batch_size, fabric.device, calibrate)
+    metrics |= remarked(selected, f"pretrain {modality}, seed {section.seed}")
     facts = {"modality": modality, "seed": section.seed, "selection": section.selection}
     facts |= {"steps": selected["steps"], "seconds": round(selected["seconds"], 3)}
     deliver(folder, output, "pretrain", params, model, store, metrics, **facts)
     return metrics
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def _measured(
-    model: MultimodalNet, store: FeatureStore, batch_size: int, device: torch.device
-) -> dict[str, dict[str, float]]:
-    """`val` and `test`, where there are such -> what the classifier reaches there. Leaves the model on the CPU."""
+    model: MultimodalNet, store: FeatureStore, batch_size: int, device: torch.device, calibrate: bool
+) -> dict[str, Any]:
+    """`val` and `test`, where there are such -> what the classifier reaches there. Leaves the model on the CPU.
+
+    With `calibrate` its head is divided by the `temperature` that fits val best, before anything is measured.
+    """
     rows = {split: store.rows(split) for split in ("val", "test") if len(store.rows(split))}
     model = model.to(device).eval()
     with progress("evaluate", sum(map(len, rows.values())), "samples") as advance:
         features = {s: encoded(model, store, r, batch_size, device, advance) for s, r in rows.items()}
     model = model.cpu()
-    metrics = {}
+    metrics: dict[str, Any] = {}
+    if calibrate:
+        val = rows["val"]
+        groups = [store.groups[row] for row in val.tolist()]
+        metrics["temperature"] = temperature(model.fuse(features["val"])[0], store.labels[val], groups)
+        assert isinstance(model.fusion, Concat)
+        for parameter in model.fusion.linear.parameters():
+            parameter.div_(metrics["temperature"])
     for split, own in features.items():
         logits, labels = model.fuse(own)[0], store.labels[rows[split]]
         metrics[split] = {

@@ -257,6 +257,7 @@ TABLE: dict[str, Stage] = {
             "base.few_groups",
             "base.folds",
             "base.statistics",
+            "base.working_set",
             "data",
             "decide",
             "judge.diagnose",

@@ -14,14 +14,21 @@ from ambidex.resolve.cell import Cell
 from ambidex.resolve.presets import preset_note
 from ambidex.stages import Paths
 from ambidex.stages._method import check_method, waiting_note
-from ambidex.stages._training import architecture_for, build_model, deliver, load_encoder, run_engine
+from ambidex.stages._training import (
+    architecture_for,
+    build_model,
+    deliver,
+    load_encoder,
+    remarked,
+    run_engine,
+)
 
 
 def run(cell: Cell, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     """inputs: features, encoders (a folder per modality; for scratch only if the method asks). outputs: model."""
     check_method(cell)
     store = FeatureStore.open(inputs["features"])
-    for note in filter(None, (preset_note(cell), waiting_note(cell))):
+    for note in filter(None, (preset_note(cell), waiting_note(cell, len(store.rows("train"))))):
         if first_rank():
             print(f"train: {note}", flush=True)
     return fit(cell, store, inputs.get("encoders"), outputs["model"])
@@ -55,8 +62,10 @@ def fit(cell: Cell, store: FeatureStore, encoders: Path | None, output: Path) ->
     metrics: dict[str, Any] = {"epoch": selected["epoch"] + 1}
     if selected["accuracy"] is not None:
         metrics["val"] = {key: selected[key] for key in ("accuracy", "nll")}
+    metrics |= (remarks := remarked(selected, f"train {train.method}, {train.regime}, seed {train.seed}"))
     facts = {"method": train.method, "regime": train.regime, "seed": train.seed, "selection": train.selection}
-    facts |= {"steps": selected["steps"], "seconds": round(selected["seconds"], 3)}
+    facts |= {"epochs": selected["epochs"], "steps": selected["steps"]}
+    facts |= {"seconds": round(selected["seconds"], 3)} | remarks
     deliver(folder, output, "train", params, model, store, metrics, **facts)
     return metrics
 

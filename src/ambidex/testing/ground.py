@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ambidex.base.torchrun import processes
-from ambidex.configuration.optimisation import Optimisation
+from ambidex.configuration.optimisation import PLAIN_LOOP, Optimisation
 from ambidex.configuration.options import plugin_config
 from ambidex.configuration.params import Runtime
 from ambidex.configuration.values import Choice
@@ -151,7 +151,7 @@ def engine(
     folder.mkdir(parents=True, exist_ok=True)
     method = make_method(name, options)
     settings = {"epochs": 1, "batch_size": 8, "optimizer": "sgd", "learning_rate": 0.05, "log_every": 1}
-    params = Optimisation.model_validate(settings | optimisation)
+    params = Optimisation.model_validate({**PLAIN_LOOP, **settings, **optimisation})
     fabric = make_fabric(Runtime(accelerator="cpu", devices=processes()[0]), params.precision)
     store: Any = MemoryStore(modalities, {"train": samples, "val": 12, "test": 12})
     rank, ranks = fabric.global_rank, fabric.world_size

@@ -58,7 +58,7 @@ FAULTS = [
     Fault(
         name="adaptive_head: the task's loss is of the weighted sum",
         file=METHOD,
-        before="F.cross_entropy(sum_contributions(plain), step.labels)",
+        before="step.cross_entropy(sum_contributions(plain))",
         after="step.task_loss()",
         caught_by=TESTS + "test_encoders_and_head_train_as_if_the_weights_were_not_there",
     ),

@@ -77,7 +77,7 @@ FAULTS = [
         name="decide: one group knows how groups differ",
         file="src/ambidex/base/folds.py",
         before="(CORRELATION + (1 - CORRELATION) / unit_size(units))",
-        after="/ unit_size(units)",
+        after="1 / unit_size(units)",
         caught_by="tests/decide/test_decide_folds.py::test_few_groups_share_what_is_assumed_of_groups",
     ),
     Fault(

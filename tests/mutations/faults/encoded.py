@@ -61,8 +61,8 @@ FAULTS = [
     Fault(
         name="missing: a modality's loss counts samples that lack it",
         file="src/ambidex/learn/method.py",
-        before='(F.cross_entropy(logits, self.labels, reduction="none") * present).mean()',
-        after="F.cross_entropy(logits, self.labels)",
+        before='(self.cross_entropy(logits, "none") * present).mean()',
+        after="self.cross_entropy(logits)",
         caught_by=MISSING + "test_own_losses_count_the_samples_that_have_the_modality",
     ),
     Fault(

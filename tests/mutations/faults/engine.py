@@ -23,8 +23,8 @@ FAULTS = [
     Fault(
         name="engine: the first step of a warm-up moves nothing",
         file=OPTIMISE,
-        before="self.now *= (step + 1) / self.params.warmup_steps",
-        after="self.now *= step / self.params.warmup_steps",
+        before="self.now *= (step + 1) / self.warmup",
+        after="self.now *= step / self.warmup",
         caught_by=RATES + "test_warm_up_by_hand",
     ),
     Fault(

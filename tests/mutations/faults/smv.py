@@ -86,8 +86,8 @@ FAULTS = [
     Fault(
         name="the steps of a pass are those of the split",
         file=BATCHES,
-        before="return len(split_batches(self._rows(split, resample), batch_size))",
-        after="return len(split_batches(self._rows(split, None), batch_size))",
+        before="return steps_of(len(self._rows(split, resample)), batch_size)",
+        after="return steps_of(len(self._rows(split, None)), batch_size)",
         caught_by="tests/learn/test_resample.py::test_a_run_stopped_in_any_pass_goes_on_with_the_step_after",
     ),
     Fault(

@@ -98,22 +98,22 @@ def _path(both: Likelihood, rest: Rows, shrinkage: float, strengths: Sequence[fl
     """Pool and tables from `rest`, a judge for each strength. What a strength does not change is computed once."""
     fitted_on = both.subset(rest)
     pool = fit_pool(fitted_on, shrinkage)
-    said = _said(both, pool)
+    probabilities = _said(both, pool)
     total = (both.z * pool.factor[:, None, None]).sum(axis=0)
-    for tables in _tables(said[:, rest], fitted_on.labels, strengths):
+    for tables in _tables(probabilities[:, rest], fitted_on.labels, strengths):
 
         def judge(held_out: Rows, tables: Array = tables) -> Array:
-            logits = total[held_out] + evidence_of(said[:, held_out], tables)
+            logits = total[held_out] + evidence_of(probabilities[:, held_out], tables)
             return Likelihood(logits[None], both.labels[held_out]).losses(np.ones((1, 1)))
 
         yield judge
 
 
-def _tables(said: Array, labels: NDArray[np.int64], strengths: Sequence[float]) -> Iterator[Array]:
+def _tables(probabilities: Array, labels: NDArray[np.int64], strengths: Sequence[float]) -> Iterator[Array]:
     """Evidence [M, C, C] at each strength, none at an infinite one; classes of fewer than 2 samples have no habits."""
-    modalities, _, classes = said.shape
+    modalities, _, classes = probabilities.shape
     nothing = np.zeros((modalities, classes, classes))
-    counts = Counts.of(said, labels) if classes > 1 else None
+    counts = Counts.of(probabilities, labels) if classes > 1 else None
     few = np.bincount(labels, minlength=classes) < MINIMUM_SAMPLES
     for strength in strengths:
         if strength == float("inf") or counts is None:

@@ -90,7 +90,7 @@ class Batches:
 
     def steps(self, split: str, batch_size: int, resample: Resample | None = None) -> int:
         """Optimiser steps of one pass."""
-        return len(split_batches(self._rows(split, resample), batch_size))
+        return steps_of(len(self._rows(split, resample)), batch_size)
 
     def _rows(self, split: str, resample: Resample | None) -> Tensor:
         rows = self.store.rows(split)
@@ -135,6 +135,12 @@ def split_batches(order: Tensor, batch_size: int) -> list[Tensor]:
         last = batches.pop()
         batches[-1] = torch.cat([batches[-1], last])
     return batches
+
+
+def steps_of(samples: int, batch_size: int) -> int:
+    """Optimiser steps of a pass over so many samples, at least 1: how many batches `split_batches` makes."""
+    batches = -(-samples // batch_size)
+    return batches - (batches > 1 and samples - (batches - 1) * batch_size == 1)
 
 
 def shares(size: int, ranks: int, rank: int, accumulate: int) -> list[slice]:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from ambidex.configuration.optimisation import ENCODERS_GROUP, HEAD_GROUP, Optimisation
+from ambidex.learn.loop.length import warmup_of
 from ambidex.net.model import MultimodalNet
 
 Groups = list[dict[str, Any]]
@@ -65,8 +66,12 @@ class Schedule:
     A function of where training stands; its state is the factor of the last step, for `values`.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, params: Optimisation) -> None:
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, params: Optimisation, epochs: int, steps: int
+    ) -> None:
+        """`epochs`: of the whole training; `steps`: optimiser steps of each."""
         self.params, self.optimizer = params, optimizer  # whose list of groups is another one after a resume
+        self.epochs, self.warmup = epochs, warmup_of(params, epochs * steps)
         self.rates = [group["lr"] for group in optimizer.param_groups]
         self.now = 1.0
         """the factor of the last step"""
@@ -74,8 +79,8 @@ class Schedule:
     def at(self, epoch: int, part: float, step: int) -> None:
         """Before a step: `epoch` counts from 0, `part` of it is over, and `step` optimiser steps are done in all."""
         self.now = self.factor(epoch + part if self.params.schedule_per == "step" else epoch)
-        if step < self.params.warmup_steps:
-            self.now *= (step + 1) / self.params.warmup_steps
+        if step < self.warmup:
+            self.now *= (step + 1) / self.warmup
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * self.now
 
@@ -84,7 +89,7 @@ class Schedule:
         if self.params.schedule == "step":
             return float(self.params.step_factor ** (math.floor(epochs) // self.params.step_epochs))
         if self.params.schedule == "cosine":
-            return 0.5 * (1 + math.cos(math.pi * epochs / self.params.epochs))
+            return 0.5 * (1 + math.cos(math.pi * epochs / self.epochs))
         return 1.0
 
     def values(self) -> dict[str, float]:

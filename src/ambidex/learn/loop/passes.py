@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ambidex.learn.loop.batches import Batches
+from ambidex.learn.loop.by_group import group_weights
 from ambidex.learn.loop.monitor import Totals
 from ambidex.learn.loop.ranks import Ranks
 from ambidex.learn.loop.rehearsal import evaluating
@@ -30,21 +31,37 @@ class Passes:
     def score(self, split: str) -> dict[str, float]:
         """Accuracy (fused and per modality) and mean negative log-likelihood on a split, without augmentation.
 
-        The model stays in evaluation mode.
+        `group_nll` is the mean over groups of their means, where groups differ in size. The model stays in evaluation
+        mode.
         """
         model = self.run.model.eval()
         total = len(self.batches.store.rows(split))
         shares, mine = Shares(total, self.size, self.ranks), []
+        weights = self._weights(split)
         step = Step(self.run, Phase(), self.ranks.sum)
         for batch in shares.batches(self.batches, split):
             with self.fabric.autocast():
                 step.labels, step.features = batch.labels, model.encode(batch.inputs, batch.present)
                 step.logits, step.contributions = model.fuse(step.features)
+                each = F.cross_entropy(step.logits.float(), batch.labels, reduction="none")
+                losses = {"nll": each.mean()}
+                if weights is not None:
+                    losses["group_nll"] = (each * weights[batch.rows].to(each.device)).mean()
                 one = Totals()
-                one.add(step, {"nll": F.cross_entropy(step.logits.float(), batch.labels)})
+                one.add(step, losses)
             mine.append(one.sums)
         means = Totals(shares.totals(mine), total).means()
-        return {k.replace("loss/nll", "nll"): v for k, v in means.items() if not k.startswith("share/")}
+        return {k.removeprefix("loss/"): v for k, v in means.items() if not k.startswith("share/")}
+
+    def _weights(self, split: str) -> Tensor | None:
+        """By store row [all rows], how much a sample of the split counts where its groups count alike."""
+        store, rows = self.batches.store, self.batches.store.rows(split)
+        weights = group_weights([store.groups[row] for row in rows.tolist()])
+        if weights is None:
+            return None
+        whole = torch.zeros(len(store.groups))
+        whole[rows] = weights
+        return whole
 
     def sweep(self, split: str, rows: Tensor | None = None) -> tuple[Features, Tensor]:
         """Features [N, D_m] and labels [N] of the split `train` or `val`, or of `rows` of it: see Run.sweep.

@@ -13,7 +13,6 @@ it rests with every A > 0 the stated loss is at its minimum; with some A = 0, up
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -68,13 +67,13 @@ class AdaptiveHead(Method):
         plain = step.run.model.fusion.contributions(step.features)
         assert plain is not None  # `needs` an additive head
         plain = silenced(plain, step.features)
-        terms = {"task": F.cross_entropy(sum_contributions(plain), step.labels)}
+        terms = {"task": step.cross_entropy(sum_contributions(plain))}
         if self.config.weight > 0:
             terms |= {m: self.config.weight * step.own_loss(m, z) for m, z in plain.items()}
         if self.config.rate > 0:
             stopped = torch.stack([z.detach().float() for z in plain.values()])
             weighted = (self._weights(step.run)[:, None] * stopped).sum(dim=0)
-            terms["category_weights"] = F.cross_entropy(weighted, step.labels)
+            terms["category_weights"] = step.cross_entropy(weighted)
         return terms
 
     @torch.no_grad()

@@ -32,7 +32,6 @@ G(x): in mode hook use batch norm, as the paper does, or keep the clipping.
 from typing import Any, ClassVar, Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor
 
@@ -143,7 +142,7 @@ class AGM(Method):
         if self.config.mode == "hook":
             present, absent = self.kept or encode_resting(model, step.inputs, presence(step.features))
             values = responses.values(model, present, absent, step.logits)
-            return {"task": F.cross_entropy(responses.modulated(values, self.kappas), step.labels)}
+            return {"task": step.cross_entropy(responses.modulated(values, self.kappas))}
         with torch.no_grad():
             present, absent = self._seen(step)
             values = responses.values(model, present, absent, step.logits)

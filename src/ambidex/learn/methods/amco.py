@@ -16,7 +16,6 @@ from math import pi, sin
 from typing import Any, ClassVar, Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
@@ -113,9 +112,9 @@ class AMCo(Method):
             terms = {"task": step.task_loss()}
         else:
             inner = self._masked(inner)
-            terms = {"task": F.cross_entropy(head.map(sum_contributions(inner)), step.labels)}
+            terms = {"task": step.cross_entropy(head.map(sum_contributions(inner)))}
         if self.config.weight > 0:
-            terms |= {m: self.config.weight * F.cross_entropy(u, step.labels) for m, u in inner.items()}
+            terms |= {m: self.config.weight * step.cross_entropy(u) for m, u in inner.items()}
         return terms
 
     def strength(self, run: Run) -> float:

@@ -21,7 +21,6 @@ from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -93,7 +92,7 @@ class Greedy(Method):
         """A loss for each stream's own classifier."""
         logits = step.branches()
         assert logits is not None
-        return {name: F.cross_entropy(y, step.labels) for name, y in logits.items()}
+        return {name: step.cross_entropy(y) for name, y in logits.items()}
 
     @torch.no_grad()
     def gradients(self, step: Step) -> None:

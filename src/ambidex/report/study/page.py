@@ -111,6 +111,8 @@ def _notices(rows: Sequence[Row], card: Mapping[str, Any]) -> list[Html]:
             )
         )
     boxes += [html.notice(f"{line}.") for line in card.get("few_groups", ())]
+    if line := card.get("far_apart"):
+        boxes.append(html.notice(line))
     if ignored := card.get("ignored"):
         boxes.append(
             html.notice(

@@ -79,6 +79,7 @@ class _Study(Record):
     power: dict[str, Any] | None = None
     choice: _Choice | None = None
     few_groups: list[str] = Field(default_factory=list)
+    far_apart: str | None = None
 
 
 def source_of(folder: Path) -> Source:

@@ -110,8 +110,10 @@ def _rows(study: Path, content: Mapping[str, Any]) -> list[Row]:
 
 
 def warnings(study: Path) -> list[str]:
-    """What compare says of the whole study in a line each: one or two groups that validate."""
-    return [one_line(line) for line in read_study(study).get("few_groups", [])]
+    """What compare says of the whole study in a line each: few groups that validate; validation far from test."""
+    content = read_study(study)
+    lines = [*content.get("few_groups", []), content.get("far_apart")]
+    return [one_line(line) for line in lines if line]
 
 
 def advice(study: Path) -> str:

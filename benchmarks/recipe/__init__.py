@@ -1,0 +1,1 @@
+"""The loop's defaults, chosen on data sets: `python -m benchmarks.recipe`."""
