@@ -159,7 +159,7 @@ def _judge(
     group, case, size, broken = place
     samples = view.held_out
     with torch.no_grad():
-        parts = fitted.allocator.eval().allocate(samples.stack(fitted.source))
+        parts = fitted.allocate(samples.stack(fitted.source))
     features = dict(zip(samples.modalities, view.features, strict=True))
     adaptation = adapt(prior, features)
     batch = Batch(parts, samples.sources["probes"], prior, adaptation, broken, tables)

@@ -107,8 +107,9 @@ def _tests(scene: Scene, case: str, seed: int) -> Iterator[HeldOut]:
 def _logits(name: str, val: HeldOut, tests: Sequence[HeldOut]) -> list[Tensor]:
     kind: type[Allocator] = Grouped if name == BY_GROUPS else ALLOCATORS.get(name)
     fitted = kind.fit_on(kind.Config(), val)
+    fitted.allocator.eval()
     with torch.no_grad():
-        return [fitted.allocator.eval()(test.stack(fitted.source)).double() for test in tests]
+        return [fitted.logits(test.stack(fitted.source)).double() for test in tests]
 
 
 def _compared(variant: str, ours: Tensor, theirs: Tensor, test: HeldOut) -> list[Gain]:
