@@ -13,8 +13,8 @@ FAULTS = [
     Fault(
         name="media: sound starts with its own first sample",
         file=MEDIA + "sound.py",
-        before="[_Run(_time(frame, start) or 0.0,",
-        after="[_Run(0.0,",
+        before="if len(runs) == 1 and round(runs[0].start * rate) == 0:",
+        after="if len(runs) == 1:",
         caught_by=PLACES,
     ),
     Fault(
