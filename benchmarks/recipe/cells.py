@@ -39,6 +39,8 @@ RECIPES = {
     "all smoothed": Recipe({"label_smoothing": 0.1}, {}),
     "no patience": Recipe({"patience": None}, {}),
     "constant rate": Recipe({"schedule": "constant"}, {}),
+    "thirty epochs": Recipe({"epochs": 30}, {}),
+    "sixty epochs": Recipe({"epochs": 60}, {}),
     "no clipping": Recipe({"clip_norm": None}, {}),
 }
 RESULTS = ("best alone", "sum of classifiers", "scratch", "pretrained")

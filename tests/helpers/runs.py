@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ambidex.base.files import write_csv, write_json
 from ambidex.base.layout import Layout
+from ambidex.configuration.optimisation import PLAIN_LOOP
 from ambidex.configuration.params import Params
 from ambidex.resolve import parse_params
 from ambidex.stages import run
@@ -20,7 +21,7 @@ SIZES = {"train": 60, "val": 30, "test": 30}
 
 def raw_params(**sections: Any) -> dict[str, Any]:
     """Parameters of the small run; `sections` are merged into the sections of the same name."""
-    loop = {"epochs": 3, "batch_size": 16, "learning_rate": 0.01}
+    loop = {**PLAIN_LOOP, "epochs": 3, "batch_size": 16, "learning_rate": 0.01}
     raw: dict[str, Any] = {
         "extract": {
             "modalities": {"left": {"kind": "vector"}, "right": {"kind": "vector"}},

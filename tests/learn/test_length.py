@@ -16,9 +16,9 @@ from helpers.memory_store import engine
 @pytest.mark.parametrize(
     ("given", "steps", "epochs"),
     [
-        ({}, 25, 30),  # neither bound asks for anything: 750 steps
-        ({"min_steps": 100}, 7, 30),
-        ({"min_steps": 301}, 10, 31),  # 30 epochs are 300 steps
+        ({}, 25, 40),  # neither bound asks for anything: 1,000 steps
+        ({"min_steps": 100}, 7, 40),
+        ({"min_steps": 401}, 10, 41),  # 40 epochs are 400 steps
         ({"min_steps": 600}, 1, 600),
         ({}, 7, 43),
         ({"max_steps": 1_000}, 100, 10),
@@ -124,8 +124,8 @@ def test_a_run_stopped_within_epochs_of_the_recipe_goes_on_to_the_same_bits(tmp_
 
 
 def test_warm_up_and_cosine_span_the_steps_that_the_floor_asks_for(tmp_path):
-    """24 samples in batches of 8 and a floor of 94 steps: 32 epochs, 96 steps, 48 of them warm-up."""
-    trained = engine(tmp_path, epochs=None, min_steps=94, schedule="cosine", schedule_per="step", warmup=0.5)
+    """24 samples in batches of 8 and a floor of 124 steps: 42 epochs, 126 steps, 63 of them warm-up."""
+    trained = engine(tmp_path, epochs=None, min_steps=124, schedule="cosine", schedule_per="step", warmup=0.5)
     rates, original = [], trained.method.step
 
     def step(given):
@@ -133,6 +133,6 @@ def test_warm_up_and_cosine_span_the_steps_that_the_floor_asks_for(tmp_path):
         original(given)
 
     trained.method.step = step
-    assert trained.fit()["epochs"] == trained.run.epochs == 32
-    expected = [0.05 * min(1, (t + 1) / 48) * 0.5 * (1 + math.cos(math.pi * t / 96)) for t in range(96)]
+    assert trained.fit()["epochs"] == trained.run.epochs == 42
+    expected = [0.05 * min(1, (t + 1) / 63) * 0.5 * (1 + math.cos(math.pi * t / 126)) for t in range(126)]
     assert rates == pytest.approx(expected, rel=1e-9)

@@ -174,7 +174,7 @@ def test_the_card_says_where_the_report_comes_from(layout, report):
     index = json.loads((layout.features / "index.json").read_text())
     assert (card["method"], card["regime"], card["seed"]) == ("multi_task", "scratch", 0)
     assert card["features"] == index["fingerprint"]
-    assert (card["protocol"], card["leaky"], card["selection"]) == ("groups disjoint", False, "val_accuracy")
+    assert (card["protocol"], card["leaky"], card["selection"]) == ("groups disjoint", False, "val_nll")
     assert tuple(card["classes"]) == CLASSES
 
 

@@ -10,6 +10,7 @@ import torch
 from safetensors.numpy import load_file
 
 from ambidex.cli import main
+from ambidex.configuration.optimisation import PLAIN_LOOP
 from ambidex.data.store.reading import FeatureStore
 from ambidex.net.additions.own_heads import OwnHeads
 from ambidex.net.model import load_model
@@ -17,7 +18,14 @@ from helpers.small import small_params
 
 ENCODER = {"name": "transformer", "patch": 8, "dim": 16, "layers": 1, "heads": 2}
 MODEL = {"encoders": {"audio": ENCODER, "visual": ENCODER}, "fusion": {"name": "attention", "heads": 2}}
-LOOP = {"method": "joint", "regime": "scratch", "epochs": 6, "learning_rate": 0.003, "accumulate": 2}
+LOOP = {
+    **PLAIN_LOOP,
+    "method": "joint",
+    "regime": "scratch",
+    "epochs": 6,
+    "learning_rate": 0.003,
+    "accumulate": 2,
+}
 JUDGE = {
     "diagnostics": ["shapley", "utilisation"],
     "allocators": ["uniform", "modality"],

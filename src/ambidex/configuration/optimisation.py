@@ -41,7 +41,7 @@ class Optimisation(Section):
         None,
         ge=1,
         le=100_000,
-        description="passes over the training split; missing: 30, or more until `min_steps`, or fewer by `max_steps`",
+        description="passes over the training split; missing: 40, or more until `min_steps`, or fewer by `max_steps`",
     )
     min_steps: int = Field(
         300,

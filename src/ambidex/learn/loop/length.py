@@ -7,7 +7,7 @@ from typing import Any
 from ambidex.configuration.optimisation import Optimisation
 from ambidex.learn.loop.by_group import validation_nll
 
-USUAL_EPOCHS = 30
+USUAL_EPOCHS = 40
 """where `epochs` is missing, and neither `min_steps` nor `max_steps` asks for another number"""
 
 

@@ -6,11 +6,11 @@ LISTED = 3
 """the most models that one line names"""
 
 
-def far_apart_line(found: Mapping[tuple[str, str, int], str | None]) -> str | None:
+def far_apart_line(lines: Mapping[tuple[str, str, int], str | None]) -> str | None:
     """One line for a study, of what `evaluate` said of each cell (method, regime, seed); None where it said nothing."""
-    cells = [f"{method} {regime} {seed}" for (method, regime, seed), line in found.items() if line]
+    cells = [f"{method} {regime} {seed}" for (method, regime, seed), line in lines.items() if line]
     if not cells:
         return None
     named = ", ".join(cells[:LISTED]) + (f" and {len(cells) - LISTED} more" if len(cells) > LISTED else "")
-    first = next(line for line in found.values() if line)
-    return f"in {len(cells)} of {len(found)} models ({named}) validation and test lie far apart; of the first: {first}"
+    first = next(line for line in lines.values() if line)
+    return f"in {len(cells)} of {len(lines)} models ({named}) validation and test lie far apart; of the first: {first}"
