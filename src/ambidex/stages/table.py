@@ -260,6 +260,7 @@ TABLE: dict[str, Stage] = {
             "base.working_set",
             "data",
             "decide",
+            "judge.cross_validated",
             "judge.diagnose",
             "judge.evaluation",
             "judge.held_out",
@@ -282,7 +283,7 @@ TABLE: dict[str, Stage] = {
         reads=(Read(REPORTS), Read(ALL_ENCODERS, optional=True)),
         writes=STUDY,
         sections=("compare", "study", "methods"),
-        packages=("base.statistics", "judge.imbalance", "report"),
+        packages=("base.folds", "base.statistics", "judge.cross_validated", "judge.imbalance", "report"),
         in_dvc=("--quiet",),
     ),
 }
