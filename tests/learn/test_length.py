@@ -68,6 +68,17 @@ def test_patience_lasts_its_steps_and_begins_when_the_method_acts():
     assert stalled(_history(1, 2, 3, 4, 5, 6), params, 5, 2)
 
 
+def test_patience_lasts_a_turn_of_the_method(tmp_path):
+    params = Optimisation(patience=2, patience_steps=0)
+    assert not stalled(_history(1, 2, 3, 4), params, 5, 0, turn=4)
+    assert stalled(_history(1, 2, 3, 4, 5), params, 5, 0, turn=4)
+    turns = {"reconboost": ({"epochs_per_stage": 2, "correct_epochs": 1}, 6), "relearning": ({"every": 7}, 7)}
+    for name, (options, epochs) in turns.items():
+        trained = engine(tmp_path / name, name, options)
+        trained.fit()
+        assert trained.method.turn(trained.run) == epochs
+
+
 def test_patience_reads_groups_where_there_are_such():
     history = [{"val/nll": a, "val/group_nll": b} for a, b in ((3, 1), (2, 2), (1, 3))]
     assert stalled(history, Optimisation(patience=2, patience_steps=0), 5, 0)

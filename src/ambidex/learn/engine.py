@@ -50,7 +50,6 @@ from ambidex.learn.loop.optimise import Schedule, build_optimizer, group_paramet
 from ambidex.learn.loop.passes import Passes
 from ambidex.learn.loop.ranks import Ranks
 from ambidex.learn.loop.rehearsal import rehearsal
-from ambidex.learn.loop.remarks import remark
 from ambidex.learn.loop.resample import Resample, agreed
 from ambidex.learn.loop.scaling import LossScale
 from ambidex.learn.loop.seen import Seen, detached, joined, joined_place
@@ -109,7 +108,7 @@ class Engine:
         ):
             advance(first)
             for epoch in range(first, self.run.epochs):
-                if stalled(self.state.history, self.params, self.run.steps, self.method.waits()):
+                if self._stalled():
                     break
                 self.run.epoch = epoch
                 values = self._epoch()
@@ -120,6 +119,10 @@ class Engine:
                 advance(1, _note(values))
         self.monitor.close()
         return self._finish()
+
+    def _stalled(self) -> bool:
+        waits, turn = self.method.waits(), self.method.turn(self.run)
+        return stalled(self.state.history, self.params, self.run.steps, waits, turn)
 
     def _epoch(self) -> dict[str, float]:
         run, size, skip = self.run, self.params.batch_size, self.state.done
@@ -336,10 +339,8 @@ class Engine:
         self.ranks.wait()  # the first rank is about to move the folder
         self.model.cpu().eval()
         best = {key: value for key, value in self.state.best.items() if key != "score"}
-        history, classes = self.state.history, len(self.model.architecture.classes)
-        line = remark(history, classes, self.params.label_smoothing) if self.method.trains else None
-        facts = {"epochs": len(history), "steps": self.state.number, "seconds": self.clock.seconds}
-        return best | facts | {"remark": line}
+        numbers = {"epochs": len(self.state.history), "steps": self.state.number}
+        return best | numbers | {"seconds": self.clock.seconds}
 
 
 def _note(values: dict[str, float]) -> str:

@@ -205,6 +205,10 @@ class Method:
         """Epochs in which it is joint training, before it acts with these options for the first time."""
         return 0
 
+    def turn(self, run: Run) -> int:
+        """Epochs of a turn of the method's, in which validation may get worse for a while: `patience` lasts so long."""
+        return 1
+
     # once
     def architecture(self, architecture: "Architecture") -> "Architecture":
         """The model to build: a method that needs own heads or another fusion asks for it here."""

@@ -22,6 +22,7 @@ from ambidex.learn.engine import Engine
 from ambidex.learn.log import LOGGERS
 from ambidex.learn.loop.batches import Batches, derived_seed
 from ambidex.learn.loop.checkpoint import CHECKPOINT_FILE, load_checkpoint, read_checkpoint
+from ambidex.learn.loop.remarks import remark
 from ambidex.learn.loop.selection import BEST_FILE
 from ambidex.learn.method import METHODS, Method
 from ambidex.learn.runtime import make_fabric
@@ -108,7 +109,15 @@ def run_engine(
         facts=_facts(method, section, model),
     )
     with storage_explained(lambda: _saved(folder, origin.key)):
-        return folder, engine.fit(), fabric
+        return folder, engine.fit() | {"remark": _remark_of(engine)}, fabric
+
+
+def _remark_of(engine: Engine) -> str | None:
+    """What there is to say of a training that is over."""
+    if not engine.method.trains:
+        return None
+    classes = len(engine.model.architecture.classes)
+    return remark(engine.state.history, classes, engine.params.label_smoothing)
 
 
 def _data(store: FeatureStore, shape: Mapping[str, Any], starts: Mapping[str, str]) -> dict[str, str]:

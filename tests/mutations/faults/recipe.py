@@ -31,8 +31,8 @@ FAULTS = [
     Fault(
         name="recipe: a run that ended early trains on after a resume",
         file="src/ambidex/learn/engine.py",
-        before="if stalled(self.state.history, self.params",
-        after="if epoch > first and stalled(self.state.history, self.params",
+        before="if self._stalled():",
+        after="if epoch > first and self._stalled():",
         caught_by=LONG + "test_the_engine_ends_early_and_a_resumed_run_at_the_same_epoch",
     ),
     Fault(

@@ -24,11 +24,14 @@ def warmup_of(params: Optimisation, steps: int) -> int:
     return max(params.warmup_steps, round(params.warmup * steps))
 
 
-def stalled(history: Sequence[Mapping[str, Any]], params: Optimisation, steps: int, waits: int) -> bool:
+def stalled(
+    history: Sequence[Mapping[str, Any]], params: Optimisation, steps: int, waits: int, turn: int = 1
+) -> bool:
     """Whether `patience` is over after the epochs of `history`: none of the last ones had a lower validation NLL.
 
-    `steps`: optimiser steps of an epoch; `waits`: first epochs that do not count, for the method acts later. A
-    function of the history alone, so that a resumed run ends where it would have ended, on every rank.
+    `steps`: optimiser steps of an epoch; `waits`: first epochs that do not count, for the method acts later; `turn`:
+    epochs that `patience` lasts at least. A function of the history alone, so that a resumed run ends where it would
+    have ended, on every rank.
     """
     if params.patience is None:
         return False
@@ -37,4 +40,4 @@ def stalled(history: Sequence[Mapping[str, Any]], params: Optimisation, steps: i
         return False
     best = scores.index(min(score for score in scores if score is not None)) + 1
     since = len(scores) - max(best, waits)
-    return since >= params.patience and since * steps >= params.patience_steps
+    return since >= max(params.patience, turn) and since * steps >= params.patience_steps

@@ -91,6 +91,10 @@ class ReconBoost(Method):
                 f"{', '.join(names)} once"
             )
 
+    def turn(self, run: Run) -> int:
+        """Until each modality has had its stage."""
+        return len(run.modalities) * (self.config.epochs_per_stage + self.config.correct_epochs)
+
     def setup(self, run: Run) -> None:
         """Settle the turns."""
         self.order = tuple(sorted(run.modalities) if self.config.order is None else self.config.order)

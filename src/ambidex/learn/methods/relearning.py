@@ -44,6 +44,10 @@ class Relearning(Method):
         """Until the first reset."""
         return self.config.every + 1
 
+    def turn(self, run: Run) -> int:
+        """From one reset to the next."""
+        return self.config.every
+
     def setup(self, run: Run) -> None:
         """Keep the encoders as they start. Raises ModelError where no gap between the splits can be measured."""
         classes = len(run.model.architecture.classes)
