@@ -18,7 +18,7 @@ STEPS = 40
 
 
 def last_temperature(groups: Sequence[str], caution: float, surer: float = 1.0) -> float:
-    """(surer exp(caution)) ^ (1 / G) for samples of G `groups`; 1 where every sample is a group of its own.
+    """max(surer, exp(caution)) ^ (1 / G) for samples of G `groups`; 1 where every sample is a group of its own.
 
     `surer`: see `surer_by`. One group alone gives no right to be surer than the plain sum; many do.
 
@@ -28,7 +28,7 @@ def last_temperature(groups: Sequence[str], caution: float, surer: float = 1.0) 
     count = len(set(groups))
     if count == len(groups):
         return 1.0
-    return float((surer * np.exp(caution)) ** (1 / count))
+    return float(max(surer, np.exp(caution)) ** (1 / count))
 
 
 def surer_by(logits: Tensor, plain: Tensor) -> float:

@@ -7,8 +7,8 @@ the other limits the loss. Then the order is that of `rank`: the plain sum; `sca
 judged on unseen speakers) and judged on that fold; differences are paired, their standard errors count groups. One that
 is refused is never picked.
 
-The picked one's logits are divided by (t exp(`caution`))^(1 / G) where G groups judge, t being the temperature at which
-it is no surer than the plain sum (_caution.py).
+The picked one's logits are divided by max(t, exp(`caution`))^(1 / G) where G groups judge, t being the temperature at
+which it is no surer than the plain sum (_caution.py).
 
 `scale` has a second way to take the place of the plain sum, as no prediction is at stake there: a Bayes factor of
 `bayes_factor` or more on the same samples (decide/_evidence.py). It sees mistakes of great confidence that are too rare
@@ -61,7 +61,7 @@ class Auto(Allocator):
             0.35,
             ge=0,
             le=5,
-            description="log of what the logits are divided by at the end where one group judges",
+            description="log of what the logits are at least divided by at the end where one group judges",
         )
         bayes_factor: float = Field(
             3.0,
