@@ -50,7 +50,7 @@ class Optimisation(Section):
         description="where `epochs` is missing: at least so many optimiser steps, in whole epochs",
     )
     max_steps: int = Field(
-        20_000,
+        100_000,
         ge=1,
         le=1_000_000_000,
         description="where `epochs` is missing: at most so many optimiser steps, and one epoch at least",
