@@ -320,8 +320,8 @@ def test_parameter_reference_explains_every_key() -> None:
     ]
     assert not bare
     assert (
-        "| `batch_size` | whole number | `32` | at least 1, at most 1000000 | samples per optimiser step, over all devices |"
-        in text
+        "| `batch_size` | whole number | `32` | at least 1, at most 1000000 "
+        "| samples per optimiser step, over all devices |" in text
     )
     assert "## extract.modalities.NAME (kind: log_mel or log_stft)" in text
 
