@@ -7,6 +7,7 @@ the same on every machine: a step with frozen encoders runs them forward alone, 
 pretraining trains one of M encoders.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from ambidex.base.folds import margin
 from ambidex.base.records import CARD_FILE, read_card
+from ambidex.judge.cross_validated import CrossValidated
 from ambidex.report.study.cells import Report, Reports
 from ambidex.resolve.cell import Cell
 
@@ -66,15 +68,14 @@ class Choice:
 def choose(reports: Reports, methods: Sequence[Cell], encoders: Path | None) -> Choice:
     """Choose among the cells of a study. `methods`: its methods, resolved; `encoders`: pretrain's outputs, if any.
 
-    Cells whose held-out samples are others than the first cell's are left out, and so are reports older than the file
-    of these scores.
+    Cells whose held-out samples are others than those that most cells share are left out, and so are reports older than
+    the file of these scores.
     """
     plugins = {cell.label: cell for cell in methods}
     by_cell: dict[tuple[str, str], list[Report]] = {}
     left_out: list[str] = []
-    first: Report | None = None
+    first = _most_common(list(reports.found.values()))
     for (method, regime, seed), report in reports.found.items():
-        first = first or (report if report.held_out else None)
         if (reason := _unlike(report, first)) is not None:
             left_out.append(f"{method} ({regime}) seed {seed}: {reason}")
         else:
@@ -103,12 +104,22 @@ def choose(reports: Reports, methods: Sequence[Cell], encoders: Path | None) -> 
     )
 
 
+def _most_common(reports: Sequence[Report]) -> Report | None:
+    """The first report with the held-out samples that most reports share; None where none holds scores."""
+    keys = [None if r.held_out is None else _samples(r.held_out) for r in reports]
+    counts = Counter(key for key in keys if key is not None)
+    return reports[keys.index(max(counts, key=lambda key: counts[key]))] if counts else None
+
+
+def _samples(scores: CrossValidated) -> tuple[bytes, bytes]:
+    return scores.labels.numpy().tobytes(), scores.units.numpy().tobytes()
+
+
 def _unlike(report: Report, first: Report | None) -> str | None:
-    """Why a report cannot be compared with the first one; None where it can."""
+    """Why a report cannot be compared with the `first` one; None where it can."""
     if report.held_out is None or first is None or first.held_out is None:
         return "holds no held-out scores; evaluate it again"
-    mine, theirs = report.held_out, first.held_out
-    if not (mine.labels.equal(theirs.labels) and mine.units.equal(theirs.units)):
+    if _samples(report.held_out) != _samples(first.held_out):
         return f"its decision layer is fitted on other samples than that of {first.folder.name}"
     return None
 
