@@ -210,7 +210,7 @@ def test_a_sample_that_says_nothing_finite_does_not_cost_the_others() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("shares", -1.0, "shares: expected numbers above 0 that add up to 1"),
+        ("shares", [-0.5, 0.5, 0.5, 0.5], "shares: expected numbers above 0 that add up to 1"),
         ("shares", 0.3, "shares: expected numbers above 0 that add up to 1"),
         ("inverse", -1.0, "inverse: expected numbers of 0 or more"),
         ("lapse", 2.0, "lapse: expected means between 0 and 1"),
@@ -218,9 +218,11 @@ def test_a_sample_that_says_nothing_finite_does_not_cost_the_others() -> None:
         ("features.audio.axes", torch.nan, "features.audio.axes: expected finite numbers"),
     ],
 )
-def test_numbers_that_no_fit_leaves_behind_are_named(name: str, value: float, message: str) -> None:
+def test_numbers_that_no_fit_leaves_behind_are_named(
+    name: str, value: float | list[float], message: str
+) -> None:
     prior, unfitted = fitted(), AdaptationPrior(dict.fromkeys(NAMES, DIM), CLASSES)
     assert prior.damage() is None
     assert unfitted.damage() is None  # as of few samples, of which features say nothing
-    prior.state_dict()[name].fill_(value)
+    prior.state_dict()[name].copy_(torch.tensor(value))
     assert prior.damage() == message
