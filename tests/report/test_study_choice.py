@@ -112,6 +112,33 @@ def test_pretraining_counts_where_it_is_used(tmp_path):
         ("sum", "scratch"): 30,
     }
     assert choice.chosen == "sum (scratch)"
+    assert choice.pretraining_counted
+
+
+def test_costs_that_no_record_holds_are_no_zeros(tmp_path):
+    """Classifiers of an older version recorded no steps, nor did some models."""
+    for modality in ("audio", "visual"):
+        folder = tmp_path / "encoders" / "0" / modality
+        folder.mkdir(parents=True)
+        (folder / "card.json").write_text('{"stage": "pretrain"}')
+    cells = {
+        ("multi_task", "scratch", 0): (90, scores([0.3] * 6)),
+        ("multi_task", "pretrained", 0): (80, scores([0.3] * 6)),
+        ("sum", "pretrained", 0): (None, scores([0.3] * 6)),
+    }
+    for encoders in (tmp_path / "encoders", None):
+        choice = choose(reports(tmp_path, cells), METHODS, encoders)
+        assert choice.left_out == [
+            "sum (pretrained) seed 0: records no optimiser steps; train and evaluate it again"
+        ]
+        assert [c.cost for c in choice.candidates] == [80, 90]
+        assert not choice.pretraining_counted
+        assert (
+            "; costs leave out pretraining, of which no record holds the steps; left out: "
+            in choice_sentence(choice)
+        )
+    write_json(tmp_path / STUDY_FILE, {**EMPTY_STUDY, "choice": choice.to_json()})
+    assert advice(tmp_path) == choice_sentence(choice)
 
 
 def test_other_held_out_samples_are_left_out_with_the_reason(tmp_path):

@@ -14,6 +14,8 @@ CAPTION = (
     "all candidates alike."
 )
 
+UNCOUNTED = "costs leave out pretraining, of which no record holds the steps"
+
 
 def choice_sentence(choice: Choice) -> str:
     """`take multi_task (frozen): ...`, with how many cells were left out; empty where there is one cell alone."""
@@ -30,7 +32,9 @@ def choice_sentence(choice: Choice) -> str:
             f"{saved} than {_name(best)}, the best {where}, and within one standard error of it "
             f"({taken.difference:+.3f} nats, {_chance(taken)} may be chance)"
         )
-    return f"take {choice.chosen}: {rest}" + (f"; {_left_out(choice)}" if choice.left_out else "")
+    notes = [] if choice.pretraining_counted else [UNCOUNTED]
+    notes += [_left_out(choice)] if choice.left_out else []
+    return "; ".join([f"take {choice.chosen}: {rest}", *notes])
 
 
 def _left_out(choice: Choice) -> str:

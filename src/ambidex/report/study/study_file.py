@@ -69,6 +69,7 @@ class _Choice(Record):
     groups: int = 0
     candidates: list[_Candidate] = Field(default_factory=list)
     left_out: list[str] = Field(default_factory=list)
+    pretraining_counted: bool = True
 
 
 class _Study(Record):

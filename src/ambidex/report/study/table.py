@@ -129,7 +129,9 @@ def advice(study: Path) -> str:
     names = [f"{c.method} ({c.regime})" for c in candidates]
     if content["chosen"] is not None and content["chosen"] not in names:
         raise source.wrong(f"choice.chosen: got '{content['chosen']}', expected one of {', '.join(names)}")
-    choice = Choice(content["chosen"], content["samples"], content["groups"], candidates, content["left_out"])
+    keys = ("chosen", "samples", "groups", "left_out")
+    counted = content.get("pretraining_counted", True)
+    choice = Choice(**{key: content[key] for key in keys}, candidates=candidates, pretraining_counted=counted)
     return one_line(choice_sentence(choice))
 
 
