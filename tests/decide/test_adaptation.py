@@ -145,7 +145,7 @@ def test_one_of_three_that_says_nothing_is_recognised_and_its_accuracy_estimated
 def test_a_group_like_validation_is_left_alone_exactly(count: int) -> None:
     adaptation = adapt(fitted(), group(61, count)[0])
     assert adaptation.refusal
-    assert f"{count} samples" in adaptation.refusal
+    assert f"of {count} sample{'s' * (count > 1)} show no" in adaptation.refusal
     parts = torch.randn(2, 3, CLASSES)
     assert torch.equal(adaptation.apply(parts), parts)
 
@@ -190,3 +190,39 @@ def test_a_modality_that_samples_lack_is_judged_by_those_that_have_it() -> None:
 def test_no_samples_and_another_forgetting_are_refused(count: int, forgetting: float) -> None:
     with pytest.raises(ValueError, match=r"forgetting|no samples"):
         adapt(fitted(), group(65, count)[0], forgetting=forgetting)
+
+
+def test_a_sample_that_says_nothing_finite_does_not_cost_the_others() -> None:
+    """The others say what they say without it; and where it is alone, nothing changes."""
+    prior = fitted()
+    clean, _ = group(50, 12)
+    features = broken(clean, "audio")
+    features = {name: torch.cat([h, torch.full((1, DIM), 3e38)]) for name, h in features.items()}
+    expected, adaptation = adapt(prior, broken(clean, "audio")), adapt(prior, features)
+    assert expected.refusal is None
+    assert adaptation.samples == 12
+    assert adaptation.factor.equal(expected.factor)
+    alone = adapt(prior, {name: h[-1:] for name, h in features.items()})
+    assert alone.refusal.startswith("agreement and features of 0 samples show no modality")
+    assert alone.factor.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("shares", [-0.5, 0.5, 0.5, 0.5], "shares: expected numbers above 0 that add up to 1"),
+        ("shares", 0.3, "shares: expected numbers above 0 that add up to 1"),
+        ("inverse", -1.0, "inverse: expected numbers of 0 or more"),
+        ("lapse", 2.0, "lapse: expected means between 0 and 1"),
+        ("features.audio.usual", -1.0, "features.audio.usual: expected deviations above 0"),
+        ("features.audio.axes", torch.nan, "features.audio.axes: expected finite numbers"),
+    ],
+)
+def test_numbers_that_no_fit_leaves_behind_are_named(
+    name: str, value: float | list[float], message: str
+) -> None:
+    prior, unfitted = fitted(), AdaptationPrior(dict.fromkeys(NAMES, DIM), CLASSES)
+    assert prior.damage() is None
+    assert unfitted.damage() is None  # as of few samples, of which features say nothing
+    prior.state_dict()[name].copy_(torch.tensor(value))
+    assert prior.damage() == message

@@ -118,6 +118,7 @@ def test_a_validation_loss_that_still_falls_is_cut_short():
     line = remark(_history(losses, falling), 8, 0.0)
     assert line.startswith("training was cut short")
     assert "by 0.200 in the last 2 of 10;" in line
+    assert "by 4.3e+21 in the last 1 of 3;" in remark(_history([1.0] * 3, [9e21, 4.3e21, 0.5]), 8, 0.0)
     assert remark(_history(losses, [*falling[:8], 1.29, 1.28]), 8, 0.0) is None  # by 0.02, of 2.08
     assert remark(_history(losses, [*falling[:9], 1.5]), 8, 0.0) is None  # it rose at the end
     assert remark([{"train/loss/task": 1.0}] * 3, 8, 0.0) is None  # no validation

@@ -8,13 +8,17 @@ import torch
 from scipy.stats import norm, t
 
 from ambidex.base.errors import DataError
+from ambidex.base.files import write_json
 from ambidex.judge.cross_validated import CrossValidated
 from ambidex.report.held_out_file import HELD_OUT_FILE, read_held_out_file, write_held_out
 from ambidex.report.study.choice import choose
 from ambidex.report.study.choice_text import choice_section, choice_sentence
+from ambidex.report.study.study_file import STUDY_FILE
+from ambidex.report.study.table import advice
 
 UNITS = torch.tensor([0, 0, 1, 1, 2, 2])
 LABELS = torch.tensor([0, 1, 0, 1, 0, 1])
+EMPTY_STUDY = {name: [] for name in ("rows", "methods", "bias", "allocators", "verdicts")}
 METHODS = [
     SimpleNamespace(label="multi_task", method=SimpleNamespace(needs=SimpleNamespace(classifiers=False))),
     SimpleNamespace(label="sum", method=SimpleNamespace(needs=SimpleNamespace(classifiers=True))),
@@ -108,6 +112,33 @@ def test_pretraining_counts_where_it_is_used(tmp_path):
         ("sum", "scratch"): 30,
     }
     assert choice.chosen == "sum (scratch)"
+    assert choice.pretraining_counted
+
+
+def test_costs_that_no_record_holds_are_no_zeros(tmp_path):
+    """Classifiers of an older version recorded no steps, nor did some models."""
+    for modality in ("audio", "visual"):
+        folder = tmp_path / "encoders" / "0" / modality
+        folder.mkdir(parents=True)
+        (folder / "card.json").write_text('{"stage": "pretrain"}')
+    cells = {
+        ("multi_task", "scratch", 0): (90, scores([0.3] * 6)),
+        ("multi_task", "pretrained", 0): (80, scores([0.3] * 6)),
+        ("sum", "pretrained", 0): (None, scores([0.3] * 6)),
+    }
+    for encoders in (tmp_path / "encoders", None):
+        choice = choose(reports(tmp_path, cells), METHODS, encoders)
+        assert choice.left_out == [
+            "sum (pretrained) seed 0: records no optimiser steps; train and evaluate it again"
+        ]
+        assert [c.cost for c in choice.candidates] == [80, 90]
+        assert not choice.pretraining_counted
+        assert (
+            "; costs leave out pretraining, of which no record holds the steps; left out: "
+            in choice_sentence(choice)
+        )
+    write_json(tmp_path / STUDY_FILE, {**EMPTY_STUDY, "choice": choice.to_json()})
+    assert advice(tmp_path) == choice_sentence(choice)
 
 
 def test_other_held_out_samples_are_left_out_with_the_reason(tmp_path):
@@ -122,6 +153,40 @@ def test_other_held_out_samples_are_left_out_with_the_reason(tmp_path):
     assert len(choice.candidates) == 2
     assert any("fitted on other samples" in line for line in choice.left_out)
     assert any("evaluate it again" in line for line in choice.left_out)
+
+
+def test_most_cells_say_which_samples_are_compared(tmp_path):
+    """The first cell alone was cross-fitted: the others can still be compared."""
+    other = scores([0.1] * 8, torch.arange(8) // 2, torch.arange(8) % 2)
+    cells = {
+        ("multi_task", "scratch", 0): (9, other),
+        ("multi_task", "pretrained", 0): (9, scores([0.3] * 6)),
+        ("multi_task", "frozen", 0): (9, scores([0.3] * 6)),
+    }
+    choice = choose(reports(tmp_path, cells), METHODS, None)
+    assert choice.chosen == "multi_task (frozen)"
+    (line,) = choice.left_out
+    assert line.startswith("multi_task (scratch) seed 0: its decision layer is fitted on other samples")
+    assert choice_sentence(choice).endswith(f"; left out: {line}")
+
+
+def test_where_all_but_one_are_left_out_it_is_said(tmp_path):
+    cells = {("sum", "scratch", seed): (9, None if seed else scores([0.3] * 6)) for seed in range(3)}
+    choice = choose(reports(tmp_path, cells), METHODS, None)
+    first = "sum (scratch) seed 1: holds no held-out scores; evaluate it again"
+    sentence = f"nothing to choose between: 2 models were left out, the first is {first}"
+    assert choice_sentence(choice) == sentence
+    paragraph, bullets = choice_section(choice)
+    assert f"{sentence[0].upper()}{sentence[1:]}." in paragraph
+    assert bullets.count("Left out: ") == 2
+    write_json(tmp_path / STUDY_FILE, {**EMPTY_STUDY, "choice": choice.to_json()})
+    assert advice(tmp_path) == sentence
+
+
+def test_a_comparison_that_chose_no_candidate_is_a_line(tmp_path):
+    write_json(tmp_path / STUDY_FILE, {**EMPTY_STUDY, "choice": {"chosen": "joint (scratch)"}})
+    with pytest.raises(DataError, match=r"choice.chosen: got 'joint \(scratch\)', expected one of"):
+        advice(tmp_path)
 
 
 def test_one_cell_is_no_choice(tmp_path):
@@ -139,6 +204,12 @@ def test_the_file_comes_back_and_a_damaged_one_is_a_line(tmp_path):
     assert read_held_out_file(tmp_path / "none") is None
     write_held_out(tmp_path, held._replace(losses=torch.full((6,), torch.nan, dtype=torch.float64)))
     with pytest.raises(DataError, match="losses: holds a number"):
+        read_held_out_file(tmp_path)
+    write_held_out(tmp_path, held._replace(labels=torch.tensor(3)))
+    with pytest.raises(DataError, match=r"losses: got \[6\]"):
+        read_held_out_file(tmp_path)
+    write_held_out(tmp_path, held._replace(units=UNITS + 2**40))  # one number for each group up to that
+    with pytest.raises(DataError, match="units: holds a number above 5"):
         read_held_out_file(tmp_path)
     (tmp_path / HELD_OUT_FILE).write_bytes(b"x" * 40)
     with pytest.raises(DataError, match="run evaluate again"):

@@ -239,6 +239,9 @@ def test_the_note_says_what_was_set_otherwise(file: Path) -> None:
     assert preset_note(resolve(params)) == ("preset cremad of ogm_ge: set otherwise: epochs 3 instead of 100")
     params = load_params(file, ["train.preset=cremad"])
     assert preset_note(resolve(params)).endswith("all as published")
+    params = load_params(file, ["train.preset=cremad", "train.patience=4", "train.epochs=null"])
+    note = preset_note(resolve(params))  # what is published has no patience
+    assert note.endswith("set otherwise: patience 4 instead of null, epochs null instead of 100")
     assert preset_note(resolve(load_params(file))) == ""
 
 

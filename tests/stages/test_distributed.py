@@ -1,5 +1,6 @@
 """Training in two processes (gloo, on the CPU): the numbers of one, one writer, and one end for all."""
 
+import csv
 import json
 import os
 import signal
@@ -8,14 +9,16 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from ambidex.base.errors import DataError, ParamsError, TrainingError
+from ambidex.base.layout import Layout
 from ambidex.launch.distributed import run_stage
 from ambidex.stages import run
-from helpers.runs import extracted, pretrained, small_params, write_params
+from helpers.runs import extracted, pretrained, small_params, write_params, write_vectors
 from helpers.stopping import command, same_model, started
 
 SLOW = pytest.mark.slow
@@ -83,6 +86,36 @@ def test_so_it_is_for_every_kind_of_method(layout, tmp_path, method, train, meth
             train={"method": method, **train}, methods=methods, runtime={"devices": devices}
         )
         _train(layout, params, tmp_path / str(devices))
+    assert _closest(tmp_path / "1", tmp_path / "2") < 1e-5
+
+
+@SLOW
+def test_patience_ends_two_processes_where_it_ends_one(tmp_path):
+    """By validation groups of 20, 7 and 3 samples: each process scores a part of them."""
+    layout, draws = Layout(tmp_path / "run"), np.random.default_rng(0)
+    labels = np.arange(90) % 3
+    centres = draws.normal(size=(2, 3, 6))
+    noise = draws.normal(size=(2, 90, 6)).astype(np.float32)
+    arrays = dict(zip(("left", "right"), (centres[:, labels] + noise).astype(np.float32), strict=True))
+    groups = (
+        [f"t{i % 5}" for i in range(40)]
+        + ["a"] * 20
+        + ["b"] * 7
+        + ["c"] * 3
+        + [f"u{i % 5}" for i in range(20)]
+    )
+    write_vectors(layout, arrays, labels, ["train"] * 40 + ["val"] * 30 + ["test"] * 20, groups, "uneven")
+    loop = {"epochs": 30, "patience": 2, "patience_steps": 4, "learning_rate": 0.05}
+    run("extract", _params(1), {"manifest": layout.manifest}, {"features": layout.features})
+    rows = {}
+    for devices in (1, 2):
+        place = tmp_path / str(devices)
+        run_stage("train", _params(devices, **loop), {"features": layout.features}, {"model": place})
+        rows[devices] = list(csv.DictReader((place / "history.csv").read_text().splitlines()))
+    scores = [[float(row["val/group_nll"]) for row in rows[devices]] for devices in (1, 2)]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-5)  # as many, too
+    best = scores[0].index(min(scores[0]))
+    assert len(scores[0]) == best + 3 < 30
     assert _closest(tmp_path / "1", tmp_path / "2") < 1e-5
 
 

@@ -208,6 +208,19 @@ def test_a_model_without_what_adapting_needs_costs_one_line(
     assert line.endswith("holds nothing to adapt with; evaluate it again: ambidex evaluate --save")
 
 
+def test_a_model_whose_numbers_for_adapting_are_damaged_costs_one_line(
+    report: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = shutil.copytree(report / "model", tmp_path / "model")
+    weights = load_file(model / "model.safetensors")
+    weights["decision.adaptation.shares"] *= -1
+    save_file(weights, model / "model.safetensors")
+    assert main(["predict", str(model), *clips(report)[:1], "--adapt"]) == ModelError.exit_code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "safetensors: decision.adaptation.shares: expected numbers above 0 that add up to 1; " in line
+    assert main(["predict", str(model), *clips(report)[:1]]) == 0  # without it nothing is missing
+
+
 @pytest.fixture(scope="module")
 def media_project(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same without the vectors."""

@@ -38,7 +38,7 @@ def adaptation_lines(adaptation: Adaptation, modalities: Sequence[str]) -> Itera
     if adaptation.refusal:
         yield f"not adapted: {adaptation.refusal}"
         return
-    yield f"adapted to {adaptation.samples:.0f} clips:"
+    yield f"adapted to {adaptation.samples:.0f} clip{'s' * (round(adaptation.samples) != 1)}:"
     for m, values in _by_modality(adaptation, modalities).items():
         yield (
             f"  {one_line(m)} counts {values['factor']:.2f} times as much: says nothing about the class in "

@@ -14,7 +14,7 @@ from ambidex.base.errors import ModelError
 from ambidex.decide.adaptation.adapting import Adaptation, AdaptationState
 from ambidex.decide.repaired import Repaired, load_saved
 from ambidex.net.encoded import Features
-from ambidex.net.model import MISSING, MODEL_FILE, describe
+from ambidex.net.model import MISSING, MODEL_FILE, WEIGHTS_FILE, describe
 
 
 @dataclass(frozen=True)
@@ -90,12 +90,14 @@ class Predictor:
         return [self._one(z, None if shares is None else shares[i]) for i, z in enumerate(logits)]
 
     def check_adapts(self) -> None:
-        """Raise ModelError where the model was saved without what adapting needs."""
+        """Raise ModelError where the model was saved without what adapting needs, or that is damaged."""
+        again = "evaluate it again: ambidex evaluate --save"
         if not isinstance(self.model, Repaired) or self.model.layer.adaptation is None:
             single = len(self.model.modalities) == 1
             reason = "has one modality, and nobody to agree with" if single else "holds nothing to adapt with"
-            hint = "" if single else "; evaluate it again: ambidex evaluate --save"
-            raise ModelError(f"{self.folder}: {reason}{hint}")
+            raise ModelError(f"{self.folder}: {reason}" + ("" if single else f"; {again}"))
+        if damage := self.model.layer.adaptation.damage():
+            raise ModelError(f"{self.folder / WEIGHTS_FILE}: decision.adaptation.{damage}; {again}")
 
     def adapt(
         self, features: Features, state: AdaptationState | None = None, forgetting: float = 1.0

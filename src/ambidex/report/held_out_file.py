@@ -29,10 +29,14 @@ def read_held_out_file(folder: Path) -> CrossValidated | None:
     if missing := set(CrossValidated._fields) - set(tensors):
         raise source.wrong(f"tensor '{min(missing)}' is missing")
     scores = CrossValidated(**{name: tensors[name] for name in CrossValidated._fields})
+    shape = scores.labels.shape
     kinds = (torch.float64, torch.float64, torch.int64, torch.int64)
     for name, tensor, kind in zip(scores._fields, scores, kinds, strict=True):
-        if tensor.dtype != kind or tensor.shape != (len(scores.labels),) or not len(tensor):
+        if tensor.dtype != kind or tensor.dim() != 1 or tensor.shape != shape or not len(tensor):
             raise source.wrong(f"{name}: got {list(tensor.shape)} {tensor.dtype}, expected [N] {kind}")
         if not tensor.isfinite().all() or (tensor < 0).any():
             raise source.wrong(f"{name}: holds a number that is negative or not finite")
+    for name, most in (("hits", 1), ("units", len(scores.labels) - 1)):
+        if tensors[name].max() > most:
+            raise source.wrong(f"{name}: holds a number above {most}")
     return scores

@@ -51,9 +51,11 @@ def preset_note(cell: Cell) -> str:
     if preset is None:
         return ""
     values = {**cell.config.model_dump(mode="json"), **cell.train.model_dump(mode="json")}
-    published = {**preset.options, **preset.train}
+    published = {**preset.options, **_loop(preset)}
     others = [
-        f"{key} {values[key]} instead of {value}" for key, value in published.items() if values[key] != value
+        f"{key} {_text(values[key])} instead of {_text(value)}"
+        for key, value in published.items()
+        if values[key] != value
     ]
     difference = f"set otherwise: {', '.join(others)}" if others else "all as published"
     return f"preset {cell.train.preset} of {cell.label}: {difference}"
@@ -93,10 +95,19 @@ def _merged(preset: Preset, params: Params, label: str, overrides: Mapping[str, 
     if name not in _block(overrides, *parents):  # the file names it
         strong = own
         beside |= params.train.model_fields_set if parents == ["train"] else set()
-    published = {**PLAIN_LOOP, **preset.train} if preset.train else {}
-    loop = {key: value for key, value in published.items() if key not in beside}
+    loop = {key: value for key, value in _loop(preset).items() if key not in beside}
     train = {**_block(own, "train"), **loop, **_block(strong, "train")}
     return {**own, **preset.options, **strong, "train": train}
+
+
+def _loop(preset: Preset) -> Mapping[str, Any]:
+    """The published loop, without what our defaults would add to it; empty where nothing is said of it."""
+    return {**PLAIN_LOOP, **preset.train} if preset.train else {}
+
+
+def _text(value: Any) -> str:
+    """A value as params.yaml has it."""
+    return "null" if value is None else str(value)
 
 
 def _block(values: Mapping[str, Any], *path: str) -> Mapping[str, Any]:

@@ -37,6 +37,20 @@ FAULTS = [
         caught_by=TESTS + "test_a_modality_that_samples_lack_is_judged_by_those_that_have_it",
     ),
     Fault(
+        name="adaptation: one sample that is not finite costs all others",
+        file=ADAPTING,
+        before="    if not finite.all():",
+        after="    if finite.all():",
+        caught_by=TESTS + "test_a_sample_that_says_nothing_finite_does_not_cost_the_others",
+    ),
+    Fault(
+        name="adaptation: class shares of a damaged model may be negative",
+        file="src/ambidex/decide/adaptation/prior.py",
+        before="(self.shares > 0).all()\n            and abs",
+        after="abs",
+        caught_by=TESTS + "test_numbers_that_no_fit_leaves_behind_are_named",
+    ),
+    Fault(
         name="typicality: a sample is compared with the mean of all classes",
         file="src/ambidex/decide/nearness.py",
         before="                means[c] = h[labels == c].mean(dim=0)\n",

@@ -65,6 +65,13 @@ FAULTS = [
         "test_it_does_not_inherit_what_our_defaults_add_to_the_loop",
     ),
     Fault(
+        name="recipe: a patience beside a preset is as published",
+        file="src/ambidex/resolve/presets.py",
+        before="published = {**preset.options, **_loop(preset)}",
+        after="published = {**preset.options, **preset.train}",
+        caught_by="tests/resolve/test_method_presets.py::test_the_note_says_what_was_set_otherwise",
+    ),
+    Fault(
         name="recipe: the temperature multiplies",
         file="src/ambidex/stages/pretrain.py",
         before='parameter.div_(metrics["temperature"])',

@@ -125,6 +125,20 @@ FAULTS = [
         caught_by=TAKE + "test_a_clear_gain_is_worth_its_cost",
     ),
     Fault(
+        name="choice: the first cell says which samples are compared",
+        file=CHOICE,
+        before="max(counts, key=lambda key: counts[key])",
+        after="next(iter(counts))",
+        caught_by=TAKE + "test_most_cells_say_which_samples_are_compared",
+    ),
+    Fault(
+        name="choice: groups of a damaged report are counted as far as they go",
+        file="src/ambidex/report/held_out_file.py",
+        before="if tensors[name].max() > most:",
+        after="if False:",
+        caught_by=TAKE + "test_the_file_comes_back_and_a_damaged_one_is_a_line",
+    ),
+    Fault(
         name="choice: the allocator has seen the fold that judges it",
         file="src/ambidex/decide/cross_validated.py",
         before="samples.subset(np.setdiff1d(everything, fold).tolist())",

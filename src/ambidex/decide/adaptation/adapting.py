@@ -10,7 +10,7 @@ from ambidex.base.convex import Array
 from ambidex.decide.adaptation.lapses import GRID, Evidence, class_posterior, infer
 from ambidex.decide.adaptation.prior import AdaptationPrior
 from ambidex.decide.adaptation.typicality import Moments
-from ambidex.net.encoded import Features, presence, silenced
+from ambidex.net.encoded import Features, presence, rows_of, silenced
 
 LEAST = 0.02
 """a factor nearer to 1 than this is no news"""
@@ -61,8 +61,8 @@ def adapt(
 ) -> Adaptation:
     """Estimate how reliable each modality is for the group of these N samples, from features h_m [N, D_m].
 
-    state: of earlier batches of the same group; `forgetting` (0 to 1): how much they count now. Raises ValueError for
-    another `forgetting`, or no samples.
+    state: of earlier batches of the same group; `forgetting` (0 to 1): how much they count now. A sample of which a
+    probe says nothing finite does not count. Raises ValueError for another `forgetting`, or no samples.
     """
     names = tuple(prior.probes)
     if not 0 <= forgetting <= 1:
@@ -71,7 +71,11 @@ def adapt(
         raise ValueError("adapt: got no samples, expected one at least")
     before = None if state is None else state.fading(forgetting)
     logits = silenced({name: prior.probe(name)(features[name]) for name in names}, features)
-    ratios = prior.ratios(torch.stack([logits[name] for name in names], dim=1))
+    opinions = torch.stack([logits[name] for name in names], dim=1)
+    finite = opinions.isfinite().flatten(start_dim=1).all(dim=1)
+    if not finite.all():  # one sample must not cost the others
+        features, opinions = rows_of(features, finite), opinions[finite]
+    ratios = prior.ratios(opinions)
     moments = _moments(prior, features, before)
     odds = np.array(
         [prior.typicality(name).log_odds(moments[name]) if name in moments else 0.0 for name in names]
@@ -112,7 +116,8 @@ def _refusal(factor: Array, samples: float) -> str | None:
     if len(factor) < 2:
         return "there is one modality, and nobody to agree with"
     if factor.min() > 1 - LEAST:
-        return f"agreement and features of {samples:.0f} samples show no modality that is worse than on validation"
+        count = f"{samples:.0f} sample{'s' * (round(samples) != 1)}"
+        return f"agreement and features of {count} show no modality that is worse than on validation"
     return None
 
 

@@ -62,6 +62,26 @@ class AdaptationPrior(nn.Module):
         there = opinions.cpu().ne(0).any(dim=2)[:, :, None]
         return torch.where(there, ratios, torch.ones_like(ratios)).numpy()
 
+    def damage(self) -> str | None:
+        """The first number that no fit leaves behind, as `tensor: expected ...`; None where there is none."""
+        mean, concentration = self.lapse.unbind(dim=1)
+        total = float(self.shares.sum())
+        expected = {
+            "shares: expected numbers above 0 that add up to 1": (self.shares > 0).all()
+            and abs(total - 1) < 1e-3,
+            "inverse: expected numbers of 0 or more": (self.inverse >= 0).all(),
+            "lapse: expected means between 0 and 1": ((mean > 0) & (mean < 1)).all(),
+            "lapse: expected concentrations above 0": (concentration > 0).all(),
+        }
+        for name in self.features:
+            usual = self.typicality(name).usual
+            place, spread, within, freedom = usual[[1, 3, 4, 5]].tolist()
+            fits = place > 0 and spread > 0 and within >= 0 and freedom > 0
+            expected[f"features.{name}.usual: expected deviations above 0"] = fits or not usual.any()
+        tensors = self.state_dict().items()
+        finite = {f"{name}: expected finite numbers": tensor.isfinite().all() for name, tensor in tensors}
+        return next((name for name, fits in {**finite, **expected}.items() if not fits), None)
+
     def log_priors(self) -> Array:
         """Of the lapse rates of sound modalities on the grid [M, G]."""
         return np.stack([log_beta(mean, concentration) for mean, concentration in self.lapse.tolist()])

@@ -11,6 +11,9 @@ SATURATED = 0.05
 IMPROVING = 0.02
 """share of log C by which the last fifth of the epochs must lower the validation NLL for a training to be cut short"""
 
+LARGE = 1_000
+"""nats from which on the digits of a loss say nothing"""
+
 
 def remark(history: Sequence[Mapping[str, Any]], classes: int, smoothing: float) -> str | None:
     """One line where training was saturated from its first epoch, or cut short; None where it was neither.
@@ -33,8 +36,9 @@ def remark(history: Sequence[Mapping[str, Any]], classes: int, smoothing: float)
     gain = min(scores[:before]) - scores[-1]
     if gain <= IMPROVING * guess:
         return None
+    amount = f"{gain:.3f}" if gain < LARGE else f"{gain:.1e}"
     return (
-        f"training was cut short: the NLL on validation was still falling at the last epoch, by {gain:.3f} in the last "
+        f"training was cut short: the NLL on validation was still falling at the last epoch, by {amount} in the last "
         f"{len(scores) - before} of {len(scores)}; train longer"
     )
 

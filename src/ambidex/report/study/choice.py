@@ -7,6 +7,7 @@ the same on every machine: a step with frozen encoders runs them forward alone, 
 pretraining trains one of M encoders.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from ambidex.base.folds import margin
 from ambidex.base.records import CARD_FILE, read_card
+from ambidex.judge.cross_validated import CrossValidated
 from ambidex.report.study.cells import Report, Reports
 from ambidex.resolve.cell import Cell
 
@@ -57,6 +59,8 @@ class Choice:
     """the cheapest first"""
     left_out: list[str] = field(default_factory=list)
     """cells that cannot be compared, with the reason"""
+    pretraining_counted: bool = True
+    """whether the steps of pretraining are in the costs of those that start from it; else no record holds them"""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON-serialisable values."""
@@ -66,15 +70,14 @@ class Choice:
 def choose(reports: Reports, methods: Sequence[Cell], encoders: Path | None) -> Choice:
     """Choose among the cells of a study. `methods`: its methods, resolved; `encoders`: pretrain's outputs, if any.
 
-    Cells whose held-out samples are others than the first cell's are left out, and so are reports older than the file
-    of these scores.
+    Cells whose held-out samples are others than those that most cells share are left out, and so are reports older than
+    the file of these scores.
     """
     plugins = {cell.label: cell for cell in methods}
     by_cell: dict[tuple[str, str], list[Report]] = {}
     left_out: list[str] = []
-    first: Report | None = None
+    first = _most_common(list(reports.found.values()))
     for (method, regime, seed), report in reports.found.items():
-        first = first or (report if report.held_out else None)
         if (reason := _unlike(report, first)) is not None:
             left_out.append(f"{method} ({regime}) seed {seed}: {reason}")
         else:
@@ -85,30 +88,43 @@ def choose(reports: Reports, methods: Sequence[Cell], encoders: Path | None) -> 
     hits = {key: _mean([r.held_out.hits for r in own if r.held_out]) for key, own in by_cell.items()}
     best = losses[min(losses, key=lambda key: float(losses[key].mean()))]
     units = first.held_out.units.numpy()
-    candidates = []
+    candidates, counted = [], True
     for (method, regime), own in by_cell.items():
         mine = losses[method, regime]
+        before = _before(own, encoders) if _starts(regime, plugins[method]) else 0.0
+        counted = counted and before is not None
         seconds = [float(r.card["seconds"]) for r in own if r.card.get("seconds") is not None]
         candidates.append(
             Candidate(
-                method, regime, len(own), _cost(own, regime, plugins[method], encoders),
+                method, regime, len(own), _cost(own, regime) + (before or 0.0),
                 mean(seconds) if seconds else None, float(hits[method, regime].mean()), float(mine.mean()),
                 float((mine - best).mean()), _finite(margin(mine - best, units)),
             )
         )  # fmt: skip
     candidates.sort(key=lambda c: (c.cost, c.nll))
     chosen = next(c for c in candidates if c.margin is None or c.difference <= c.margin)
-    return Choice(
-        f"{chosen.method} ({chosen.regime})", len(units), int(units.max()) + 1, candidates, left_out
-    )
+    name, groups = f"{chosen.method} ({chosen.regime})", int(units.max()) + 1
+    return Choice(name, len(units), groups, candidates, left_out, counted)
+
+
+def _most_common(reports: Sequence[Report]) -> Report | None:
+    """The first report with the held-out samples that most reports share; None where none holds scores."""
+    keys = [None if r.held_out is None else _samples(r.held_out) for r in reports]
+    counts = Counter(key for key in keys if key is not None)
+    return reports[keys.index(max(counts, key=lambda key: counts[key]))] if counts else None
+
+
+def _samples(scores: CrossValidated) -> tuple[bytes, bytes]:
+    return scores.labels.numpy().tobytes(), scores.units.numpy().tobytes()
 
 
 def _unlike(report: Report, first: Report | None) -> str | None:
-    """Why a report cannot be compared with the first one; None where it can."""
+    """Why a report cannot be compared with the `first` one; None where it can."""
     if report.held_out is None or first is None or first.held_out is None:
         return "holds no held-out scores; evaluate it again"
-    mine, theirs = report.held_out, first.held_out
-    if not (mine.labels.equal(theirs.labels) and mine.units.equal(theirs.units)):
+    if report.card.get("steps") is None:
+        return "records no optimiser steps; train and evaluate it again"
+    if _samples(report.held_out) != _samples(first.held_out):
         return f"its decision layer is fitted on other samples than that of {first.folder.name}"
     return None
 
@@ -122,21 +138,29 @@ def _mean(values: Sequence[Tensor]) -> np.ndarray[Any, np.dtype[np.float64]]:
     return total
 
 
-def _cost(own: Sequence[Report], regime: str, cell: Cell, encoders: Path | None) -> float:
-    """Steps of the whole model, mean over seeds."""
+def _starts(regime: str, cell: Cell) -> bool:
+    """Whether the method starts from pretrained encoders there."""
+    return regime != "scratch" or cell.method.needs.classifiers
+
+
+def _cost(own: Sequence[Report], regime: str) -> float:
+    """Steps of the whole model without pretraining, mean over seeds."""
     part = FORWARD if regime == "frozen" else 1.0
-    starts = regime != "scratch" or cell.method.needs.classifiers
-    return mean(
-        part * float(report.card.get("steps") or 0) + (_pretraining(report, encoders) if starts else 0.0)
-        for report in own
-    )
+    return mean(part * float(report.card["steps"]) for report in own)
 
 
-def _pretraining(report: Report, encoders: Path | None) -> float:
-    """Steps of pretraining over the number of modalities; 0 where its records are not there."""
+def _before(own: Sequence[Report], encoders: Path | None) -> float | None:
+    """Steps of pretraining over the number of modalities, mean over seeds; None where no record holds them."""
+    each = [_pretraining(report, encoders) for report in own]
+    steps = [one for one in each if one is not None]
+    return mean(steps) if len(steps) == len(each) else None
+
+
+def _pretraining(report: Report, encoders: Path | None) -> float | None:
     modalities = report.card.get("modalities") or ()
     if encoders is None or not modalities:
-        return 0.0
+        return None
     folders = [encoders / str(report.card["seed"]) / name for name in modalities]
-    cards: list[Mapping[str, Any]] = [read_card(f) for f in folders if (f / CARD_FILE).exists()]
-    return sum(float(card.get("steps") or 0) for card in cards) / len(modalities)
+    cards: list[Mapping[str, Any]] = [read_card(f) if (f / CARD_FILE).exists() else {} for f in folders]
+    steps = [card.get("steps") for card in cards]
+    return None if None in steps else sum(float(one) for one in steps if one is not None) / len(modalities)

@@ -14,14 +14,16 @@ CAPTION = (
     "all candidates alike."
 )
 
+UNCOUNTED = "costs leave out pretraining, of which no record holds the steps"
+
 
 def choice_sentence(choice: Choice) -> str:
-    """`take multi_task (frozen): ...`; empty where there is nothing to choose between."""
+    """`take multi_task (frozen): ...`, with how many cells were left out; empty where there is one cell alone."""
     if choice.chosen is None:
-        return ""
+        return f"nothing to choose between: {_left_out(choice)}" if choice.left_out else ""
     best = min(choice.candidates, key=lambda c: c.nll)
     taken = next(c for c in choice.candidates if _name(c) == choice.chosen)
-    where = f"on {choice.samples} held-out samples of {choice.groups} groups"
+    where = f"on {choice.samples} held-out samples of {choice.groups} group{'s' * (choice.groups != 1)}"
     if taken is best:
         rest = f"the lowest NLL {where} ({taken.nll:.3f}), and nothing cheaper is within one standard error of it"
     else:
@@ -30,25 +32,33 @@ def choice_sentence(choice: Choice) -> str:
             f"{saved} than {_name(best)}, the best {where}, and within one standard error of it "
             f"({taken.difference:+.3f} nats, {_chance(taken)} may be chance)"
         )
-    return f"take {choice.chosen}: {rest}"
+    notes = [] if choice.pretraining_counted else [UNCOUNTED]
+    notes += [_left_out(choice)] if choice.left_out else []
+    return "; ".join([f"take {choice.chosen}: {rest}", *notes])
+
+
+def _left_out(choice: Choice) -> str:
+    """How many cells were left out, and why the first one was."""
+    first, *others = choice.left_out
+    count = len(choice.left_out)
+    return f"{count} models were left out, the first is {first}" if others else f"left out: {first}"
 
 
 def choice_section(choice: Choice) -> list[Html]:
-    """The sentence, the table and what was left out; empty where there is nothing to choose between."""
-    if choice.chosen is None:
-        return []
+    """The sentence, the table and what was left out; empty where there is one cell alone."""
+    sentence = choice_sentence(choice)
+    blocks = [html.paragraph(f"{sentence[:1].upper()}{sentence[1:]}.")] if sentence else []
+    if choice.chosen is not None:
+        blocks.append(_table(choice))
+    if choice.left_out:
+        blocks.append(html.bullets([f"Left out: {line}." for line in choice.left_out]))
+    return blocks
+
+
+def _table(choice: Choice) -> Html:
     rows = [_row(candidate, choice) for candidate in choice.candidates]
     columns = ("cost (steps)", "training (s)", "accuracy (%)", "NLL (nats)", "behind the best", "seeds")
-    sentence = choice_sentence(choice)
-    blocks = [
-        html.paragraph(f"{sentence[:1].upper()}{sentence[1:]}."),
-        html.table(["method and regime", *columns], rows, CAPTION),
-    ]
-    return (
-        [*blocks, html.bullets([f"Left out: {line}." for line in choice.left_out])]
-        if choice.left_out
-        else blocks
-    )
+    return html.table(["method and regime", *columns], rows, CAPTION)
 
 
 def _row(candidate: Candidate, choice: Choice) -> Sequence[Text]:

@@ -68,6 +68,8 @@ class _Choice(Record):
     samples: int = 0
     groups: int = 0
     candidates: list[_Candidate] = Field(default_factory=list)
+    left_out: list[str] = Field(default_factory=list)
+    pretraining_counted: bool = True
 
 
 class _Study(Record):

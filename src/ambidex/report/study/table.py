@@ -117,14 +117,22 @@ def warnings(study: Path) -> list[str]:
 
 
 def advice(study: Path) -> str:
-    """Which method and regime to take, in a line; empty where there is nothing to choose between."""
-    content = read_study(study).get("choice")
-    if not content or not content["chosen"]:
+    """Which method and regime to take, in a line; empty where there is one cell alone.
+
+    Raises DataError where the chosen one is none of the candidates.
+    """
+    content, source = read_study(study).get("choice"), source_of(study)
+    if not content:
         return ""
-    candidates = build(Candidate, content["candidates"], source_of(study), "choice.candidates")
-    return one_line(
-        choice_sentence(Choice(content["chosen"], content["samples"], content["groups"], candidates))
-    )
+    content = {"chosen": None, "samples": 0, "groups": 0, "candidates": [], "left_out": [], **content}
+    candidates = build(Candidate, content["candidates"], source, "choice.candidates")
+    names = [f"{c.method} ({c.regime})" for c in candidates]
+    if content["chosen"] is not None and content["chosen"] not in names:
+        raise source.wrong(f"choice.chosen: got '{content['chosen']}', expected one of {', '.join(names)}")
+    keys = ("chosen", "samples", "groups", "left_out")
+    counted = content.get("pretraining_counted", True)
+    choice = Choice(**{key: content[key] for key in keys}, candidates=candidates, pretraining_counted=counted)
+    return one_line(choice_sentence(choice))
 
 
 def cell(row: Row, metric: str) -> str:
