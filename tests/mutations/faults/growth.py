@@ -65,4 +65,27 @@ FAULTS = [
         after="len(block)",
         caught_by=TESTS + "test_p_values_are_the_same_in_one_block_and_in_several",
     ),
+    Fault(
+        name="growth: a list of plug-ins imports them",
+        file="src/ambidex/commands/plugins.py",
+        before="        return plugin_list.from_source(_REGISTRIES[kind], kind)\n",
+        after="        return plugin_list.listing(registry(kind), kind)\n",
+        caught_by="tests/commands/test_plugin_list.py::test_a_list_imports_nothing_heavy",
+    ),
+    Fault(
+        name="growth: a list of plug-ins read from files leaves out those of other distributions",
+        file="src/ambidex/commands/plugin_list.py",
+        before="if plugins.offers():",
+        after="if False:",
+        caught_by="tests/commands/test_plugin_list.py::"
+        "test_plug_ins_of_other_distributions_are_listed_with_them",
+    ),
+    Fault(
+        name="growth: an imported name is taken for that of the module itself",
+        file="src/ambidex/base/source/declared.py",
+        before="._constant(alias.name)",
+        after="._constant(name)",
+        caught_by="tests/base/test_declared.py::"
+        "test_values_are_read_where_they_stand_and_where_they_are_imported_from",
+    ),
 ]
