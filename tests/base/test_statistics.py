@@ -17,6 +17,7 @@ from ambidex.base.statistics import (
     confusion_matrix,
     correct,
     crossed,
+    crossing_bound,
     ece,
     holm,
     macro_f1,
@@ -88,6 +89,30 @@ def test_bootstrap_interval_agrees_with_scipy_and_covers_the_truth():
         low, high = bootstrap_interval(right, resamples=300, seed=seed)[0]
         covered += low <= 0.7 <= high
     assert 0.90 <= covered / 300 <= 0.98
+
+
+def test_the_bound_of_a_crossing_is_one_over_all_draws_there_are():
+    """Five samples have 5^5 draws: the share whose sum lies at 0 or beyond, by brute force."""
+    draws = torch.cartesian_prod(*[torch.arange(5)] * 5)
+    columns = torch.tensor(
+        [[1.0, 0, 0, 0, 0], [3, 2, -1, 2, 1], [-3, -2, 0.5, -2, -1], [1, 1, 1, 1, 2], [1, -1, 0, 0, 0]]
+    ).T
+    means = columns[draws].mean(dim=1) * columns.mean(dim=0).sign()
+    exact = (means <= 0).double().mean(dim=0)
+    bound = crossing_bound(columns)
+    assert (bound >= exact).all()
+    assert bound[[0, 3]].tolist() == pytest.approx([0.8**5, 0.0], abs=1e-4)
+    assert bound[4] == 1.0
+    pairs = torch.tensor([0, 0, 1, 1, 2])
+    totals = torch.stack([columns[pairs == unit].sum(dim=0) for unit in range(3)])
+    torch.testing.assert_close(crossing_bound(columns, pairs), crossing_bound(totals))
+
+
+def test_the_bound_of_a_crossing_is_near_the_chance_where_values_are_normal():
+    values = torch.randn(1_000, generator=torch.Generator().manual_seed(0)).double()
+    values = (values - values.mean()) / values.std() + 6 / 1_000**0.5  # six standard errors from 0
+    chance = scipy.stats.norm.sf(6)
+    assert chance < crossing_bound(values[:, None])[0] < 100 * chance
 
 
 def test_bootstrap_does_not_depend_on_how_it_is_cut_into_chunks(monkeypatch):

@@ -4,10 +4,12 @@ import pytest
 import torch
 from scipy.stats import binomtest, ttest_1samp
 
+from ambidex.base.statistics import bootstrap_blocks
 from ambidex.configuration.params import Compare
+from ambidex.report.study import significance
 from ambidex.report.study.measured import Samples
 from ambidex.report.study.rows import Row
-from ambidex.report.study.significance import _p_values, by_majority, compare_pairs, with_tests
+from ambidex.report.study.significance import _fine, _p_values, by_majority, compare_pairs, with_tests
 from ambidex.report.study.units import unit_words, units
 
 SAMPLES = 300
@@ -191,3 +193,34 @@ def test_p_values_are_the_same_in_one_block_and_in_several():
     below, above = (draws <= 0).double().sum(0), (draws >= 0).double().sum(0)
     torch.testing.assert_close(whole, (2 * (torch.minimum(below, above) + 1) / 201).clamp_max(1.0))
     assert torch.equal(whole, _p_values(draws.split(37)))
+
+
+def test_columns_that_no_resample_can_turn_have_the_p_value_of_their_draws(monkeypatch):
+    """From none to twelve standard errors on either side of 0, and two that are nowhere or everywhere above it."""
+    drawn = []
+
+    def blocks(columns, *given):
+        drawn.append(columns.shape[1])
+        yield from bootstrap_blocks(columns, *given)
+
+    monkeypatch.setattr(significance, "bootstrap_blocks", blocks)
+    errors = torch.cat([torch.arange(13.0), -torch.arange(13.0)]) / 200**0.5
+    normal = torch.randn(200, 26, generator=torch.Generator().manual_seed(0))
+    columns = torch.cat([normal + errors, torch.zeros(200, 1), torch.ones(200, 1)], dim=1).double()
+    unit = torch.arange(200) // 2
+    for units_ in (None, unit):
+        drawn.clear()
+        wanted = _p_values(bootstrap_blocks(columns, 5_000, 3, units_))
+        assert torch.equal(_fine(columns, 5_000, 3, units_), wanted)
+        assert 13 <= drawn[0] <= 22
+
+
+def test_what_is_corrected_is_found_finer_than_what_is_not(monkeypatch):
+    """480 resamples for three pairs at most; p-values of trained models alone stay at 200."""
+    monkeypatch.setattr(significance, "_ENOUGH", 200)
+    two, one = ((samples(first(n), seeds=(0, 1)), samples(first(n), seeds=(0,))) for n in (250, 100))
+    pairs = {"two": (two[0], one[0]), "one": (two[1], one[1]), "same": (one[1], one[1])}
+    found = compare_pairs(pairs, Compare(resamples=100))
+    assert found["one"]["accuracy"]["p"] == found["one"]["accuracy"]["p_models"] == pytest.approx(2 / 481)
+    assert found["two"]["accuracy"]["p_models"] == pytest.approx(2 / 201)
+    assert found["same"]["accuracy"]["p"] == 1.0

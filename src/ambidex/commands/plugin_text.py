@@ -15,10 +15,15 @@ def text(plugin: type[Any]) -> str:
 
 def title(plugin: type[Any]) -> str:
     """The first sentence of that, on one line."""
-    return text(plugin).partition("\n\n")[0].replace("\n", " ")
+    return first(text(plugin))
 
 
-def needs(plugin: type[Any]) -> str:
+def first(words: str) -> str:
+    """The first paragraph of a text, on one line."""
+    return words.partition("\n\n")[0].replace("\n", " ")
+
+
+def needs(plugin: Any) -> str:
     """What a method needs of the model, or an allocator of what it weighs; nothing for other plug-ins."""
     if getattr(plugin, "needs_classifiers", False):
         return "classifiers"

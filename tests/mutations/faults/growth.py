@@ -4,6 +4,7 @@ from mutations.fault import Fault
 
 SET = "tests/base/test_working_set.py::"
 WORK = "tests/decide/test_decide_work.py::"
+TESTS = "tests/report/test_study_tests.py::"
 MANY = "tests/report/test_report_many.py::"
 
 FAULTS = [
@@ -36,10 +37,55 @@ FAULTS = [
         caught_by=MANY + "test_few_classes_are_all_shown_in_their_order_and_many_by_weight",
     ),
     Fault(
+        name="growth: a difference that resamples may turn is taken for one that none can",
+        file="src/ambidex/report/study/significance.py",
+        before="_NEVER = 1e-9",
+        after="_NEVER = 1e3",
+        caught_by=TESTS + "test_columns_that_no_resample_can_turn_have_the_p_value_of_their_draws",
+    ),
+    Fault(
+        name="growth: the bound of a crossing forgets that a unit is many samples",
+        file="src/ambidex/base/statistics.py",
+        before="totals, _ = _by_unit(values.double(), units)\n    turned",
+        after="totals = values.double()\n    turned",
+        caught_by="tests/base/test_statistics.py::"
+        "test_the_bound_of_a_crossing_is_one_over_all_draws_there_are",
+    ),
+    Fault(
+        name="growth: p-values that are corrected stay as coarse as those that are not",
+        file="src/ambidex/report/study/significance.py",
+        before="(small & corrected, fine)",
+        after="(small & corrected, min(fine, _ENOUGH))",
+        caught_by=TESTS + "test_what_is_corrected_is_found_finer_than_what_is_not",
+    ),
+    Fault(
         name="growth: a p-value counts the last block of resamples alone",
         file="src/ambidex/report/study/significance.py",
         before="count + len(block)",
         after="len(block)",
-        caught_by="tests/report/test_study_tests.py::test_p_values_are_the_same_in_one_block_and_in_several",
+        caught_by=TESTS + "test_p_values_are_the_same_in_one_block_and_in_several",
+    ),
+    Fault(
+        name="growth: a list of plug-ins imports them",
+        file="src/ambidex/commands/plugins.py",
+        before="        return plugin_list.from_source(_REGISTRIES[kind], kind)\n",
+        after="        return plugin_list.listing(registry(kind), kind)\n",
+        caught_by="tests/commands/test_plugin_list.py::test_a_list_imports_nothing_heavy",
+    ),
+    Fault(
+        name="growth: a list of plug-ins read from files leaves out those of other distributions",
+        file="src/ambidex/commands/plugin_list.py",
+        before="if plugins.offers():",
+        after="if False:",
+        caught_by="tests/commands/test_plugin_list.py::"
+        "test_plug_ins_of_other_distributions_are_listed_with_them",
+    ),
+    Fault(
+        name="growth: an imported name is taken for that of the module itself",
+        file="src/ambidex/base/source/declared.py",
+        before="._constant(alias.name)",
+        after="._constant(name)",
+        caught_by="tests/base/test_declared.py::"
+        "test_values_are_read_where_they_stand_and_where_they_are_imported_from",
     ),
 ]

@@ -11,7 +11,8 @@ of which a reader picks the best afterwards, over all rows of the table.
   seeds.
 - the same with the trained models as they are: paired bootstrap over test samples of the mean over seeds. It is
   `p_models`, and the mark's own where there is one seed only. The smallest p-value of R resamples is 2 / (R + 1); small
-  ones are found again with an R that grows with the family, so that a clear difference survives the correction.
+  ones are found again with an R that grows with the family, so that a clear difference survives the correction; where
+  there are more seeds, and `p_models` is corrected for nothing, with 20,000 at most.
 - exact McNemar per seed. The seeds share their test samples, so their counts may not be pooled as if independent:
   p = K / k times the k-th smallest of the K seeds' p-values, k a majority of them, which holds under any dependence
   (Rueger 1978).
@@ -25,7 +26,15 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from ambidex.base.statistics import bootstrap_blocks, bootstrap_means, crossed, holm, interval, mcnemar_exact
+from ambidex.base.statistics import (
+    bootstrap_blocks,
+    bootstrap_means,
+    crossed,
+    crossing_bound,
+    holm,
+    interval,
+    mcnemar_exact,
+)
 from ambidex.configuration.params import Compare
 from ambidex.report.study.measured import Measured, Samples
 from ambidex.report.study.rows import ALONE, HIGHER_IS_BETTER, PLAIN_SUM, TESTED, Comparison, Row
@@ -35,6 +44,8 @@ MCNEMAR = "mcnemar"
 _FINENESS = 8  # the smallest p-value, corrected over the whole family, is at most a quarter of the level
 _COLUMNS = 256  # at a time: quantiles hold several copies
 _COARSE = 10  # p-values up to this many times the smallest are found again
+_ENOUGH = 20_000  # resamples for a p-value that nothing is made of: its cost may not grow with the family
+_NEVER = 1e-9  # a chance, of all resamples of a column, that counts as none
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -80,7 +91,8 @@ def compare_pairs(
     places = [(name, key) for name in TESTED for key in triples]
     unit = units(next(iter(triples.values()))[0].groups)
     means = torch.stack([paired(*triples[key], name).mean(dim=0) for name, key in places], dim=1)
-    models = _bootstrapped(means, len(triples), compare, unit)
+    alone = torch.tensor([len(triples[key][2]) < 2 for _, key in places])
+    models = _bootstrapped(means, alone, compare, unit)
     for (name, key), test in zip(places, models, strict=True):
         difference = paired(*triples[key], name)  # again: those of all pairs would fill the memory
         family[key][name] = {**test, **_over_seeds(by_unit(difference, unit), compare), "p_models": test["p"]}
@@ -104,11 +116,12 @@ def _over_seeds(differences: Tensor, compare: Compare) -> dict[str, Any]:
 
 
 def _bootstrapped(
-    columns: Tensor, family: int, compare: Compare, unit: Tensor | None
+    columns: Tensor, corrected: Tensor, compare: Compare, unit: Tensor | None
 ) -> list[dict[str, Any]]:
-    """Mean of each column of `columns` [N, K] with interval and p-value.
+    """Mean of each column of `columns` [N, K], those of all metrics, with interval and p-value.
 
-    Where the p-value is as small as the resamples allow for, it is found again with more of them.
+    Where the p-value is as small as the resamples allow for, it is found again with more of them: with as many as its
+    correction needs where it will be `corrected` [K], else with `_ENOUGH` at most.
     """
     draws = bootstrap_means(columns, compare.resamples, compare.seed, unit)
     ends = [
@@ -117,14 +130,25 @@ def _bootstrapped(
         for end in interval(part, 1 - compare.significance)
     ]
     p = _p_values([draws])
-    fine = max(compare.resamples, round(_FINENESS * family / compare.significance))
-    coarse = (p <= _COARSE * 2 / (compare.resamples + 1)).nonzero()[:, 0]
-    if fine > compare.resamples and len(coarse):
-        p[coarse] = _p_values(bootstrap_blocks(columns[:, coarse], fine, compare.seed, unit))
+    fine = round(_FINENESS * len(columns.T) / len(TESTED) / compare.significance)
+    small = p <= _COARSE * 2 / (compare.resamples + 1)
+    for chosen, resamples in ((small & corrected, fine), (small & ~corrected, min(fine, _ENOUGH))):
+        if resamples > compare.resamples and chosen.any():
+            p[chosen] = _fine(columns[:, chosen], resamples, compare.seed, unit)
     return [
         {"difference": mean, "low": end.low, "high": end.high, "p": value}
         for mean, end, value in zip(columns.mean(dim=0).tolist(), ends, p.tolist(), strict=True)
     ]
+
+
+def _fine(columns: Tensor, resamples: int, seed: int, unit: Tensor | None) -> Tensor:
+    """P-values [K] of many resamples. Most are the smallest there is: no draw is made where none can cross 0."""
+    chances = [crossing_bound(part, unit) for part in torch.split(columns, _COLUMNS, dim=1)]
+    open_ = (resamples * torch.cat(chances) > _NEVER).nonzero()[:, 0]
+    p = torch.full((columns.shape[1],), 2 / (resamples + 1), dtype=torch.float64)
+    if len(open_):
+        p[open_] = _p_values(bootstrap_blocks(columns[:, open_], resamples, seed, unit))
+    return p
 
 
 def _p_values(blocks: Iterable[Tensor]) -> Tensor:
