@@ -10,7 +10,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
 from ambidex.learn.loop.by_group import group_weights
-from ambidex.learn.loop.remarks import remark, smoothed_entropy
+from ambidex.learn.loop.remarks import never_warm, remark, smoothed_entropy
 from ambidex.learn.loop.selection import candidate
 from ambidex.learn.loop.temperature import temperature
 from helpers.memory_store import engine
@@ -123,3 +123,12 @@ def test_a_validation_loss_that_still_falls_is_cut_short():
     assert remark(_history(losses, [*falling[:9], 1.5]), 8, 0.0) is None  # it rose at the end
     assert remark([{"train/loss/task": 1.0}] * 3, 8, 0.0) is None  # no validation
     assert remark([], 8, 0.0) is None
+
+
+def test_a_warm_up_that_is_longer_than_the_training_is_a_line():
+    line = never_warm(299, 1_500)
+    assert line.startswith(
+        "training ended within its warm-up, after 299 of 1,500 steps: the learning rate never"
+    )
+    assert never_warm(300, 300) is None  # the last step had the whole rate
+    assert never_warm(5, 0) is None

@@ -54,6 +54,14 @@ def test_pretrain_leaves_a_classifier_with_its_results(layout):
     assert metrics["test"]["accuracy"] > 0.6
 
 
+def test_a_training_within_its_warm_up_says_so(layout, capsys):
+    folder, metrics = _train(layout, small_params(train={"warmup_steps": 500}), "cold")
+    steps = json.loads((folder / "card.json").read_text())["steps"]
+    line = f"training ended within its warm-up, after {steps} of 500 steps"
+    assert metrics["remark"].startswith(line)
+    assert line in capsys.readouterr().err
+
+
 def test_a_classifier_is_left_as_sure_as_validation_shows_and_training_starts_from_it(layout, tmp_path):
     """The same training without `calibrate` leaves the weights times the temperature."""
     params = small_params(pretrain={"modality": "left", "seed": 0, "calibrate": False})

@@ -44,8 +44,11 @@ class Card(Record):
     classes: list[str] = Field(default_factory=list)
     headline: str | None = None
     fit_on: str | None = None
-    steps: int | None = None
-    seconds: float | None = None
+    steps: int | None = Field(None, ge=0)
+    seconds: float | None = Field(None, ge=0)
+    remark: str | None = None
+    few_groups: str | list[str] | None = None
+    far_apart: str | None = None
     decision: dict[str, Any] | None = None
 
 

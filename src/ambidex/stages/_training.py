@@ -22,7 +22,7 @@ from ambidex.learn.engine import Engine
 from ambidex.learn.log import LOGGERS
 from ambidex.learn.loop.batches import Batches, derived_seed
 from ambidex.learn.loop.checkpoint import CHECKPOINT_FILE, load_checkpoint, read_checkpoint
-from ambidex.learn.loop.remarks import remark
+from ambidex.learn.loop.remarks import never_warm, remark
 from ambidex.learn.loop.selection import BEST_FILE
 from ambidex.learn.method import METHODS, Method
 from ambidex.learn.runtime import make_fabric
@@ -117,7 +117,8 @@ def _remark_of(engine: Engine) -> str | None:
     if not engine.method.trains:
         return None
     classes = len(engine.model.architecture.classes)
-    return remark(engine.state.history, classes, engine.params.label_smoothing)
+    line = never_warm(engine.state.number, engine.schedule.warmup)
+    return line or remark(engine.state.history, classes, engine.params.label_smoothing)
 
 
 def _data(store: FeatureStore, shape: Mapping[str, Any], starts: Mapping[str, str]) -> dict[str, str]:

@@ -72,6 +72,13 @@ FAULTS = [
         caught_by="tests/resolve/test_method_presets.py::test_the_note_says_what_was_set_otherwise",
     ),
     Fault(
+        name="recipe: nobody is told that a training ended in its warm-up",
+        file="src/ambidex/stages/_training.py",
+        before="return line or remark(",
+        after="return remark(",
+        caught_by="tests/stages/test_train.py::test_a_training_within_its_warm_up_says_so",
+    ),
+    Fault(
         name="recipe: the temperature multiplies",
         file="src/ambidex/stages/pretrain.py",
         before='parameter.div_(metrics["temperature"])',

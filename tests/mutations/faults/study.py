@@ -132,6 +132,20 @@ FAULTS = [
         caught_by=TAKE + "test_most_cells_say_which_samples_are_compared",
     ),
     Fault(
+        name="choice: steps of pretraining that no record holds are zeros",
+        file=CHOICE,
+        before="    return None if None in steps else sum(",
+        after="    return sum(",
+        caught_by=TAKE + "test_costs_that_no_record_holds_are_no_zeros",
+    ),
+    Fault(
+        name="choice: a card may record negative steps, the cheapest of all",
+        file="src/ambidex/base/records.py",
+        before="steps: int | None = Field(None, ge=0)",
+        after="steps: int | None = None",
+        caught_by="tests/base/test_records.py::test_a_value_that_no_stage_writes_is_named",
+    ),
+    Fault(
         name="choice: groups of a damaged report are counted as far as they go",
         file="src/ambidex/report/held_out_file.py",
         before="if tensors[name].max() > most:",

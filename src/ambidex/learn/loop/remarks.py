@@ -43,6 +43,16 @@ def remark(history: Sequence[Mapping[str, Any]], classes: int, smoothing: float)
     )
 
 
+def never_warm(steps: int, warmup: int) -> str | None:
+    """One line where training took fewer optimiser `steps` than its `warmup` has; None where it did not."""
+    if steps >= warmup:
+        return None
+    return (
+        f"training ended within its warm-up, after {steps:,} of {warmup:,} steps: the learning rate never reached what "
+        "was set; lower warmup_steps or warmup, or train longer"
+    )
+
+
 def smoothed_entropy(classes: int, smoothing: float) -> float:
     """Entropy of a smoothed label in nats, the least cross-entropy there is: 0 without smoothing."""
     others = smoothing / classes

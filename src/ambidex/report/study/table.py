@@ -128,7 +128,9 @@ def advice(study: Path) -> str:
     candidates = build(Candidate, content["candidates"], source, "choice.candidates")
     names = [f"{c.method} ({c.regime})" for c in candidates]
     if content["chosen"] is not None and content["chosen"] not in names:
-        raise source.wrong(f"choice.chosen: got '{content['chosen']}', expected one of {', '.join(names)}")
+        raise source.wrong(
+            f"choice.chosen: got '{content['chosen']}', expected one of {', '.join(names) or 'none'}"
+        )
     keys = ("chosen", "samples", "groups", "left_out")
     counted = content.get("pretraining_counted", True)
     choice = Choice(**{key: content[key] for key in keys}, candidates=candidates, pretraining_counted=counted)
