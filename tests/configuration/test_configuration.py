@@ -1,5 +1,7 @@
 """Mistakes in params.yaml: each costs one line that names the key, the value and what is allowed."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import yaml
 
 from ambidex.base.errors import ParamsError
 from ambidex.configuration.params import Params
+from ambidex.learn.method import METHODS
 from ambidex.resolve import load_params, parse_params
 from ambidex.resolve.cell import resolve
 
@@ -230,3 +233,33 @@ def test_a_label_names_its_plugin_and_its_own_training_values(file: Path) -> Non
     )
     assert (cell.train.learning_rate, cell.params.train.method) == (0.01, "slow_ogm")
     assert resolve(params, "joint").train.learning_rate == params.train.learning_rate
+
+
+NAMED = """
+import sys
+from pathlib import Path
+from ambidex.learn.method import METHODS
+from ambidex.resolve import load_params
+load_params(Path(sys.argv[1]), sys.argv[2:])
+print(*[name for name, module in METHODS.modules().items() if module in sys.modules])
+"""
+
+
+def test_only_methods_that_run_or_have_parameters_are_imported() -> None:
+    """The file names them all, most with an empty block."""
+    changes = ["study.methods=[joint]", "train.method=multi_task", "methods.agm.alpha=0.5"]
+    command = [sys.executable, "-c", NAMED, str(ROOT / "params.yaml"), *changes]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["agm", "joint", "multi_task"]
+
+
+@pytest.mark.parametrize("name", METHODS.own())
+def test_a_method_without_parameters_has_nothing_to_refuse(name: str) -> None:
+    """So it need not be looked at where it does not run."""
+    assert resolve(parse_params({**SMALL, "methods": {name: {}}}), name).plugin == name
+
+
+def test_an_empty_block_of_no_method_is_refused() -> None:
+    with pytest.raises(ParamsError, match=r"methods\.opmm: method 'opmm' does not exist; did you mean 'opm'"):
+        parse_params({**SMALL, "methods": {"opmm": {}}})

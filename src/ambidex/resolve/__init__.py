@@ -126,8 +126,11 @@ def _check_methods(params: Params) -> None:
         for label in names:
             if label not in params.methods:
                 _check_name(METHODS, label, path, also=list(params.methods))
-    cells = {label: resolve(params, label) for label in labels(params)}
-    trained = [cells[label].plugin for label in (params.train.method, *params.study.methods)]
+    runs = (params.train.method, *params.study.methods)
+    # what has no parameters and does not run is not imported: there is nothing to refuse
+    bare = {label for label in METHODS.own() if not params.methods.get(label)} - set(runs)
+    cells = {label: resolve(params, label) for label in labels(params) if label not in bare}
+    trained = [cells[label].plugin for label in runs]
     check_groups(params.pretrain.groups, "pretrain.groups", params)
     check_groups(params.train.groups, "train.groups", params, trained)
     for label, cell in cells.items():

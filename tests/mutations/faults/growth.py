@@ -88,4 +88,12 @@ FAULTS = [
         caught_by="tests/base/test_declared.py::"
         "test_values_are_read_where_they_stand_and_where_they_are_imported_from",
     ),
+    Fault(
+        name="growth: a method without parameters is imported where it does not run",
+        file="src/ambidex/resolve/__init__.py",
+        before="if label not in bare}",
+        after="}",
+        caught_by="tests/configuration/test_configuration.py::"
+        "test_only_methods_that_run_or_have_parameters_are_imported",
+    ),
 ]
