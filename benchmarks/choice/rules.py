@@ -78,7 +78,7 @@ RULES = {
     "+ pooled variance": Rule(BY_RANK, margin, 1.0, surer=True),
     "weights before the pool": Rule(WEIGHTS_FIRST, margin, 1.0, CAUTION),
     "pool first, Student": Rule(POOL_FIRST, student, 1.0, CAUTION),
-    "pool first, one error": Rule(POOL_FIRST, margin, 1.0, CAUTION),
+    "pool first, two errors": Rule(POOL_FIRST, margin, 2.0, CAUTION),
     "shipped, never softer": Rule(POOL_FIRST, surer=True),
     "shipped, caution alone": Rule(POOL_FIRST, caution=CAUTION, surer=True),
     SHIPPED: Rule(POOL_FIRST, caution=CAUTION),

@@ -53,7 +53,7 @@ class Auto(Allocator):
 
         candidates: tuple[str, ...] | None = Field(None, description="names; missing: all others")
         standard_errors: float = Field(
-            2.0,
+            1.0,
             ge=0,
             description="the pool, then a simpler one, is kept while its NLL is within so many of the best",
         )
