@@ -116,4 +116,4 @@ def test_compare_says_it_once_on_the_page_and_under_the_table(tmp_path, capsys):
     assert (tmp_path / "study/compare.html").read_text().count(f"{ONE}.".replace("'", "&#x27;")) == 1
     capsys.readouterr()
     assert cli.main(["compare", "--show", "--runs", str(tmp_path)]) == 0
-    assert capsys.readouterr().out.count(f"\nnote: {ONE}\nreport: ") == 1
+    assert capsys.readouterr().out.count(f"\nnote: {ONE}\n") == 1
