@@ -174,7 +174,7 @@ def surprised(mistakes=1):
         (1, 240, 1e9, "uniform"),  # without the fold of the mistake, the others ask for more confidence
         (1, 240, 3.0, "scale"),  # but p[y] = exp(-12) once in 240
         (1, 12, 3.0, "uniform"),  # one speaker in twelve, right in 19 of 20
-        (60, 1, 3.0, "uniform"),  # a single speaker
+        (1, 1, 3.0, "uniform"),  # a single speaker
     ],
 )
 def test_one_mistake_of_great_confidence_softens_the_sum(mistakes, groups, needed, expected):
@@ -183,6 +183,12 @@ def test_one_mistake_of_great_confidence_softens_the_sum(mistakes, groups, neede
     allocator = fit("auto", held, candidates=("scale",), bayes_factor=needed).allocator
     assert allocator.record["chosen"] == expected
     assert allocator.record["decided_by"] == ("bayes factor" if expected == "scale" else "standard error")
+
+
+def test_a_single_speaker_whom_a_quarter_surprises_softens_the_sum():
+    z, labels = surprised(60)
+    record = fit("auto", made(z, labels, ["anna"] * 240), candidates=("scale",)).allocator.record
+    assert (record["chosen"], record["decided_by"]) == ("scale", "standard error")
 
 
 def test_the_bayes_factor_only_takes_the_place_of_the_plain_sum():
