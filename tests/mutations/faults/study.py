@@ -120,8 +120,8 @@ FAULTS = [
     Fault(
         name="choice: a clear gain is chance",
         file=CHOICE,
-        before="if c.margin is None or c.difference <= c.margin",
-        after="if c.margin is None or c.difference >= 0",
+        before="if c.difference <= c.margin",
+        after="if c.difference >= 0",
         caught_by=TAKE + "test_a_clear_gain_is_worth_its_cost",
     ),
     Fault(

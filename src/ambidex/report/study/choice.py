@@ -43,8 +43,8 @@ class Candidate:
     nll: float
     difference: float
     """NLL less that of the best candidate"""
-    margin: float | None
-    """up to which the difference may be chance; None where nothing limits it, as one group says nothing of others"""
+    margin: float
+    """up to which the difference may be chance"""
 
 
 @dataclass(frozen=True)
@@ -98,11 +98,11 @@ def choose(reports: Reports, methods: Sequence[Cell], encoders: Path | None) -> 
             Candidate(
                 method, regime, len(own), _cost(own, regime) + (before or 0.0),
                 mean(seconds) if seconds else None, float(hits[method, regime].mean()), float(mine.mean()),
-                float((mine - best).mean()), _finite(margin(mine - best, units)),
+                float((mine - best).mean()), margin(mine - best, units),
             )
         )  # fmt: skip
     candidates.sort(key=lambda c: (c.cost, c.nll))
-    chosen = next(c for c in candidates if c.margin is None or c.difference <= c.margin)
+    chosen = next(c for c in candidates if c.difference <= c.margin)
     name, groups = f"{chosen.method} ({chosen.regime})", int(units.max()) + 1
     return Choice(name, len(units), groups, candidates, left_out, counted)
 
@@ -127,10 +127,6 @@ def _unlike(report: Report, first: Report | None) -> str | None:
     if _samples(report.held_out) != _samples(first.held_out):
         return f"its decision layer is fitted on other samples than that of {first.folder.name}"
     return None
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
 
 
 def _mean(values: Sequence[Tensor]) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -30,7 +30,7 @@ def choice_sentence(choice: Choice) -> str:
         saved = f"{100 * (1 - taken.cost / best.cost):.0f} % cheaper" if best.cost > taken.cost else "simpler"
         rest = (
             f"{saved} than {_name(best)}, the best {where}, and within one standard error of it "
-            f"({taken.difference:+.3f} nats, {_chance(taken)} may be chance)"
+            f"({taken.difference:+.3f} nats, {taken.margin:.3f} may be chance)"
         )
     notes = [] if choice.pretraining_counted else [UNCOUNTED]
     notes += [_left_out(choice)] if choice.left_out else []
@@ -63,7 +63,7 @@ def _table(choice: Choice) -> Html:
 
 def _row(candidate: Candidate, choice: Choice) -> Sequence[Text]:
     name = _name(candidate)
-    behind = f"{candidate.difference:.3f} ({_chance(candidate)})"
+    behind = f"{candidate.difference:.3f} ({candidate.margin:.3f})"
     return [
         html.tag("strong", name) if name == choice.chosen else name,
         f"{candidate.cost:.0f}",
@@ -73,10 +73,6 @@ def _row(candidate: Candidate, choice: Choice) -> Sequence[Text]:
         behind if candidate.difference else "best",
         str(candidate.seeds),
     ]
-
-
-def _chance(candidate: Candidate) -> str:
-    return "any amount of it" if candidate.margin is None else f"{candidate.margin:.3f}"
 
 
 def _name(candidate: Candidate) -> str:

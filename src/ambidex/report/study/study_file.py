@@ -60,7 +60,7 @@ class _Candidate(Record):
     cost: float
     nll: float
     difference: float
-    margin: float | None
+    margin: float
 
 
 class _Choice(Record):
