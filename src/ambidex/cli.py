@@ -24,6 +24,7 @@ _LISTS = {
 _TABLES = {
     "methods": "the table of methods: who decides, step cost",
     "decision": "what was found at the decision layer: diagnosis, allocators, verdicts in words",
+    "recipe": "the shipped recipe against joint training and the best modality alone, in one small table",
 }
 _DESCRIPTION = """\
 Balanced multimodal learning: train one model on several modalities (audio, video, ...), see how much each

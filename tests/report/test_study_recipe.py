@@ -1,5 +1,7 @@
 """Joint training at its own best step size: chosen on validation, never on test, and among joint training only."""
 
+import re
+
 import pytest
 import torch
 
@@ -11,6 +13,7 @@ from ambidex.report.study.recipe import (
     joint_variants,
     judge_recipe,
 )
+from ambidex.report.study.recipe_text import render_recipe
 from ambidex.report.study.repair import shipped
 from ambidex.report.study.rows import Row
 from ambidex.resolve.cell import resolve
@@ -101,3 +104,20 @@ def test_what_is_missing_is_said():
     old = judged(table(joint=(0.9, None, 1.0), joint_3=(0.9, None, 1.0)))
     assert old.best_step == {}
     assert old.against_single
+
+
+def test_a_line_for_each_regime_in_the_small_table():
+    rows = table()
+    own = next(row for row, _ in rows if row.name == RECIPE)
+    own.single["modality"] = "left"
+    for row, _ in rows:
+        row.mean["nll"] = 0.25
+    header, line, *_ = render_recipe(judged(rows), [row for row, _ in rows]).splitlines()
+    assert header.split()[-6:] == ["-joint", "nats", "-joint", "points", "-alone", "nats", "-alone"][-6:]
+    cells = re.split(r" {2,}", line.strip())
+    # joint at the step that validation chose, no plain sum of the recipe's method, the recipe, the best modality
+    assert cells[:5] == ["scratch", "50.0 / 0.250", "-", "80.0 / 0.250", "70.0 / 0.250"]
+    assert cells[5].startswith("+30.0 [+")
+    assert cells[5].endswith("] +")
+    assert cells[6].startswith("-0.300 [-")  # the measure of samples is not the mean of the row here
+    assert cells[7].startswith("+10.0 [")

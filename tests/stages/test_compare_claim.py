@@ -128,6 +128,14 @@ def test_the_decision_layer_in_a_terminal(study, found, capsys):
         assert all(" ".join(sentence.split()) in flowing for sentence in one["sentences"])
 
 
+def test_the_recipe_in_a_terminal(study, capsys):
+    assert main(["compare", "--show", "--recipe", "--study", str(study)]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.strip()}
+    means = [accuracy_of("auto", "multi_task", "frozen", seed) for seed in (0, 1)]
+    assert f"{50 * sum(means):.1f} / " in lines["frozen"]
+    assert set(REGIMES) <= set(lines)
+
+
 @pytest.mark.parametrize("content", [None, "", "[]", '{"bias": [{}], "allocators": [], "verdicts": []}'])
 def test_no_comparison_to_tell_of_is_one_line(tmp_path, capsys, content):
     if content is not None:

@@ -81,12 +81,13 @@ def print_numbers(metrics: Mapping[str, Any]) -> None:
 
 
 def show_study(study: Path, which: str | None = None) -> None:
-    """Print the table of a comparison, its `methods` or what it found at the `decision` layer; where its report stands.
+    """Print the table of a comparison, or its `methods`, `decision` or `recipe`; where its report stands.
 
     Raises DataError where there is none.
     """
     from ambidex.report.study.decision_text import decision_text
     from ambidex.report.study.methods_table import read_methods, render_methods
+    from ambidex.report.study.recipe_text import recipe_text
     from ambidex.report.study.study_file import source_of
     from ambidex.report.study.table import PAGE_FILE, advice, render_study, warnings
 
@@ -95,6 +96,8 @@ def show_study(study: Path, which: str | None = None) -> None:
             table = render_methods(read_methods(study))
         elif which == "decision":
             table = decision_text(study)
+        elif which == "recipe":
+            table = recipe_text(study)
         else:
             table = render_study(study)
         lines = "".join(f"\nnote: {line}" for line in warnings(study))
