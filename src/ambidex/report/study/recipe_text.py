@@ -15,8 +15,8 @@ from ambidex.report.words import number
 LEGEND = (
     "Accuracy in per cent / NLL in nats on test, means over seeds. joint: at the step size that is best on\n"
     "validation, with the plain sum. alone: the best single modality. -joint, -alone: the recipe less these, with\n"
-    "95 % intervals for new seeds on new samples; + better, - worse, = no clear difference after Holm's correction over\n"
-    "the regimes; ~ clear on its own, not after that correction."
+    "95 % intervals for new seeds on new samples; + better, - worse, = no clear difference after Holm's correction\n"
+    "over the regimes; ~ clear on its own, not after that correction."
 )
 
 
