@@ -60,10 +60,10 @@ def build(name: str, spec: InputSpec, **options: Any) -> Encoder:
 
 
 def test_the_plugins():
-    assert set(ENCODERS.own()) == SMALL.keys()
+    assert set(ENCODERS.own()) == {*SMALL, "hf"}
 
 
-@pytest.mark.parametrize("name", ENCODERS.own())
+@pytest.mark.parametrize("name", SMALL)  # of hf: test_encoder_hf.py
 def test_it_keeps_the_contract(name: str):
     assert set(check_encoder(name, SMALL.get(name, {}))) == {
         spec.kind for one, spec in FITTING if one == name
