@@ -82,7 +82,7 @@ def test_a_file_that_is_none(tmp_path):
 def test_the_real_views(shared_data, tmp_path):
     source, options = shared_data / "mfeat6.npz", {"test": "test"}
     with pytest.raises(
-        DataError, match=r"row 1903: its vector is that of .*row 1213 too, in splits 'test' and 'train'"
+        DataError, match=r"row 1903: its content is that of .*row 1213 too, in splits 'test' and 'train'"
     ):
         prepare(tmp_path / "out", "npz", source, options=options)
     rows, facts = prepare(tmp_path / "out", "npz", source, options=options, shared_content="drop")

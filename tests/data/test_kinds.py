@@ -72,7 +72,7 @@ def test_a_branch_would_be_found(line: str) -> None:
 
 
 def test_kinds_of_one_tensor_are_one_after_extraction() -> None:
-    assert owners().keys() == {"frames", "sequence", "spectrogram", "vector"}
+    assert owners().keys() == {"frames", "sequence", "spectrogram", "tokens", "vector", "waveform"}
     for name, kind in KINDS.all().items():
         owner = owner_of(kind.tensor)
         for attribute in AFTER_EXTRACTION:
@@ -89,7 +89,9 @@ CELLS: dict[str, tuple[str, dict[str, Any]]] = {
     "log_mel": ("film.mp4", {"seconds": 0.5}),
     "log_stft": ("film.mp4", {"seconds": 0.5}),
     "sequence": ("walk.npy", {}),
+    "text": ("a white dog", {"length": 5}),
     "vector": ("walk.npy[1]", {}),
+    "waveform": ("film.mp4", {"seconds": 0.5}),
 }
 
 
@@ -138,7 +140,8 @@ def test_one_picture_is_what_frames_make_of_it_and_a_film_is_refused(tmp_path: P
         (
             "kind",
             "smell",
-            "modalities.touch.kind: got 'smell', expected one of frames, sequence, spectrogram, vector",
+            "modalities.touch.kind: got 'smell', expected one of frames, sequence, spectrogram, tokens, vector, "
+            "waveform",
         ),
         ("dtype", "uint8", "modalities.touch.dtype: got 'uint8', expected 'float32'"),
     ],

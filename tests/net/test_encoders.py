@@ -15,7 +15,7 @@ from ambidex.net.encoders import ENCODERS, Encoder
 from ambidex.testing import CheckError, check_encoder, encoders
 from ambidex.testing.encoders import SPECS, batch
 
-AUDIO, VISUAL, TEXT, WALK = SPECS
+AUDIO, VISUAL, TEXT, WALK, WORDS, SOUND = SPECS
 FITTING = [
     ("resnet18", AUDIO),
     ("resnet18", VISUAL),
@@ -29,6 +29,14 @@ FITTING = [
     ("transformer", AUDIO),
     ("transformer", VISUAL),
     ("transformer", WALK),
+    ("mlp", SOUND),
+    ("ast", AUDIO),
+    ("vit", VISUAL),
+    ("sequence_transformer", WALK),
+    ("sequence_gru", WALK),
+    ("text_transformer", WORDS),
+    ("text_bag", WORDS),
+    ("waveform_cnn", SOUND),
 ]
 SMALL: dict[str, dict[str, Any]] = {
     "resnet18": {"width": 4},
@@ -36,7 +44,15 @@ SMALL: dict[str, dict[str, Any]] = {
     "mlp": {"hidden": (9,)},
     "sequence_cnn": {"width": 8, "blocks": 2, "dim": 12},
     "transformer": {"patch": 8, "dim": 16, "layers": 1},
+    "ast": {"patch": 8, "stride": 5, "dim": 16, "layers": 1},
+    "vit": {"patch": 8, "dim": 16, "layers": 1},
+    "sequence_transformer": {"dim": 16, "layers": 1},
+    "sequence_gru": {"width": 8, "layers": 2, "dim": 12},
+    "text_transformer": {"dim": 16, "layers": 1},
+    "text_bag": {"width": 8, "dim": 12},
+    "waveform_cnn": {"width": 4, "blocks": 2, "dim": 12},
 }
+SIGNED = ("transformer", "ast", "vit", "sequence_transformer", "text_transformer")
 
 
 def build(name: str, spec: InputSpec, **options: Any) -> Encoder:
@@ -44,10 +60,10 @@ def build(name: str, spec: InputSpec, **options: Any) -> Encoder:
 
 
 def test_the_plugins():
-    assert set(ENCODERS.own()) == {"resnet18", "small_cnn", "mlp", "sequence_cnn", "transformer"}
+    assert set(ENCODERS.own()) == {*SMALL, "hf"}
 
 
-@pytest.mark.parametrize("name", ENCODERS.own())
+@pytest.mark.parametrize("name", SMALL)  # of hf: test_encoder_hf.py
 def test_it_keeps_the_contract(name: str):
     assert set(check_encoder(name, SMALL.get(name, {}))) == {
         spec.kind for one, spec in FITTING if one == name
@@ -118,7 +134,7 @@ def test_one_that_forgets_to_refuse_is_told_how(encoder: type[Encoder], message:
 @pytest.mark.parametrize(("name", "spec"), FITTING)
 def test_feature_shape_gradients_and_one_sample_in_evaluation(name: str, spec: InputSpec):
     whole = encoders.feature(build(name, spec), name, spec)
-    assert whole.min() >= 0 or name == "transformer"  # a feature is not linear in the input
+    assert whole.min() >= 0 or name in SIGNED  # a feature is not linear in the input
     assert whole.max() > 0
 
 

@@ -352,7 +352,7 @@ def test_npz_rows_of_equal_values_are_one_sample(tmp_path):
     test = np.arange(30) >= 20
     np.savez(tmp_path / "x.npz", one=one, two=two, labels=np.arange(30) % 2, test=test)
     with pytest.raises(
-        DataError, match=r"x.npz, row 21: its vector is that of .*x.npz, row 0 too, in splits 'test'"
+        DataError, match=r"x.npz, row 21: its content is that of .*x.npz, row 0 too, in splits 'test'"
     ):
         prepare(tmp_path / "out", "npz", tmp_path / "x.npz", options={"test": "test"})
     rows, _ = prepare(tmp_path / "out", "npz", tmp_path / "x.npz")

@@ -25,6 +25,7 @@ class _Input(Record):
     shape: list[Annotated[int, Field(ge=1, le=10**8)]]
     mean: list[float]
     std: list[Annotated[float, Field(gt=0)]]
+    vocabulary: Annotated[int, Field(ge=1, le=2**24)] | None = None
 
 
 class _Choice(Record):

@@ -14,6 +14,7 @@ from ambidex.base.progress import say_once
 from ambidex.base.records import running_code
 from ambidex.base.torchrun import first_rank
 from ambidex.configuration.optimisation import Optimisation
+from ambidex.configuration.options import choice_config
 from ambidex.configuration.params import Params
 from ambidex.configuration.values import Choice
 from ambidex.data.kinds import InputSpec
@@ -26,6 +27,7 @@ from ambidex.learn.loop.remarks import never_warm, remark
 from ambidex.learn.loop.selection import BEST_FILE
 from ambidex.learn.method import METHODS, Method
 from ambidex.learn.runtime import make_fabric
+from ambidex.net.encoders import ENCODERS
 from ambidex.net.fusion.concat import Concat
 from ambidex.net.model import MISSING, Architecture, MultimodalNet, save_model
 from ambidex.resolve.run_card import write_records
@@ -46,9 +48,16 @@ def architecture_for(
         if name not in store.inputs:
             raise DataError(f"feature store: has no modality '{name}', only {', '.join(store.modalities)}")
         inputs[name] = store.inputs[name]
-    encoders = {name: params.model.encoders[name] for name in modalities}
+    encoders = {name: _recorded(params.model.encoders[name], name) for name in modalities}
     fill = params.model.fill if any(name in store.present for name in modalities) else None
     return Architecture(inputs, encoders, fusion, tuple(store.classes), fill=fill)
+
+
+def _recorded(choice: Choice, modality: str) -> Choice:
+    """The encoder of `modality` with what a saved model keeps of it beside its options."""
+    config = choice_config(ENCODERS, choice, f"model.encoders.{modality}")
+    more = ENCODERS.get(choice.name).recorded(config)
+    return Choice.model_validate(choice.model_dump() | more) if more else choice
 
 
 def build_model(architecture: Architecture, seed: int) -> MultimodalNet:

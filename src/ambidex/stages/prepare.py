@@ -93,7 +93,7 @@ def _complete(listing: Listing, prepare: PrepareParams, folder: Path) -> tuple[l
     check_modalities(listing.modalities)
     check_rows(samples, names)
     missing_counts(samples, listing.modalities, prepare.allow_missing)
-    files = media_files(samples, listing.root or folder)
+    files = media_files(samples, listing.root or folder, listing.texts)
     grouped = [replace(row, group=row.group or row.sample_id) for row in samples]
     if not (prepare.allow_shared_groups or listing.leaky):
         check_groups([row for row in grouped if row.split])
@@ -141,11 +141,11 @@ def _settle(
         return Settled(list(rows), [{} for _ in rows])
     accepts = prepare.shared_content, prepare.allow_shared_groups
     if listing.original is None:
-        keys = content_keys(rows, files, listing.root or folder)
+        keys = content_keys(rows, files, listing.root or folder, listing.texts)
         return settle(rows, keys, *accepts)
-    root = listing.original.root or folder
+    root, texts = listing.original.root or folder, listing.original.texts
     before = [replace(row, paths=old.paths) for row, old in zip(rows, listing.original.rows, strict=True)]
-    settled = settle(before, content_keys(before, media_files(before, root), root), *accepts)
+    settled = settle(before, content_keys(before, media_files(before, root, texts), root, texts), *accepts)
     paths = {row.sample_id: row.paths for row in rows}
     return replace(settled, rows=[replace(row, paths=paths[row.sample_id]) for row in settled.rows])
 

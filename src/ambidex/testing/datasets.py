@@ -62,7 +62,7 @@ def rows(listing: Listing, output: Path, what: str) -> None:
         samples, _ = clean_rows(listing.rows)
         check_modalities(listing.modalities)
         check_rows(samples, listing.classes)
-        media_files(samples, listing.root or output)
+        media_files(samples, listing.root or output, listing.texts)
     except DataError as error:
         expect(False, what, "rows that prepare takes", error)
     names = set(listing.modalities)

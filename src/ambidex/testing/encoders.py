@@ -15,6 +15,8 @@ SPECS = (
     InputSpec("frames", (3, 3, 28, 36)),
     InputSpec("vector", (7,)),
     InputSpec("sequence", (9, 4)),
+    InputSpec("tokens", (9, 2), vocabulary=23),
+    InputSpec("waveform", (700,)),
 )
 _SAMPLES = 4
 
@@ -46,6 +48,8 @@ def batch(spec: InputSpec, size: int = _SAMPLES) -> Tensor:
     x = torch.randn(size, *spec.shape, generator=torch.Generator().manual_seed(1))
     if not spec.owner.ragged:
         return x
+    if spec.vocabulary is not None:
+        x[..., 0] = 1 + torch.arange(x[..., 0].numel()).view(x.shape[:-1]) % (spec.vocabulary - 1)
     real = torch.arange(spec.shape[0]) < 1 + torch.arange(size)[:, None]
     return torch.where(real[..., None], torch.cat([x[..., :-1], torch.ones_like(x[..., -1:])], -1), 0)
 

@@ -11,7 +11,67 @@ ENCODERS = "tests/net/test_encoders.py::"
 STATISTICS = UNIT + "test_statistics_count_real_steps_and_padding_is_zero_after_normalisation"
 PADDING = ENCODERS + "test_padding_changes_no_bit_of_a_feature"
 
+TEXTS = "tests/data/test_texts.py::"
+
+OF_KINDS = "tests/net/test_encoders_of_kinds.py::"
+
 FAULTS = [
+    Fault(
+        name="sequence_gru: padding is read",
+        file="src/ambidex/net/encoders/sequence_gru.py",
+        before="real[..., 0].sum(1).clamp_min(1)",
+        after="(real[..., 0].sum(1) * 0 + x.shape[1])",
+        caught_by=OF_KINDS + "test_states_follow_the_equations_over_real_steps_alone",
+    ),
+    Fault(
+        name="ast: patches do not overlap",
+        file="src/ambidex/net/encoders/_patches.py",
+        before="images.unfold(3, side, self.stride)",
+        after="images.unfold(3, side, side)",
+        caught_by=OF_KINDS + "test_patches_of_a_spectrogram_overlap_as_its_stride_says",
+    ),
+    Fault(
+        name="text: what stands in padding is a word",
+        file="src/ambidex/net/encoders/_words.py",
+        before="return torch.where(real, values, 0)[..., 0].long(), real[..., 0]",
+        after="return values[..., 0].long(), real[..., 0] | True",
+        caught_by=OF_KINDS + "test_what_stands_in_padding_changes_no_bit",
+    ),
+    Fault(
+        name="waveform: a shift is not circular",
+        file="src/ambidex/data/kinds/waveform.py",
+        before="(torch.arange(length, device=x.device) - shift) % length",
+        after="(torch.arange(length, device=x.device) - shift).clamp(0, length - 1)",
+        caught_by="tests/data/test_waveforms.py::test_a_shift_is_circular_and_noise_is_in_deviations",
+    ),
+    Fault(
+        name="kinds: a hashed word may have the id of padding",
+        file="src/ambidex/data/kinds/_tokenizers.py",
+        before="return 1 + number % (vocabulary - 1)",
+        after="return number % (vocabulary - 1)",
+        caught_by=TEXTS + "test_a_word_is_hashed_as_the_page_says",
+    ),
+    Fault(
+        name="kinds: the first token of a text is left out",
+        file="src/ambidex/data/kinds/text.py",
+        before="        gone[:, 0] = False\n",
+        after="",
+        caught_by=TEXTS + "test_tokens_are_left_out_but_never_the_first",
+    ),
+    Fault(
+        name="kinds: a tokenizer cuts its own end mark",
+        file="src/ambidex/data/kinds/_tokenizers.py",
+        before="tokenizer.enable_truncation(length)",
+        after="tokenizer.no_truncation()",
+        caught_by=TEXTS + "test_a_tokenizer_gives_its_own_ids_with_its_marks",
+    ),
+    Fault(
+        name="prepare: two samples are copies because their short texts are equal",
+        file="src/ambidex/data/datasets/_content.py",
+        before="_value(cell, root, modality in texts)",
+        after="b'' if modality in texts else _value(cell, root, False)",
+        caught_by=TEXTS + "test_an_equal_text_is_a_copy_only_where_the_whole_sample_is_equal",
+    ),
     Fault(
         name="kinds: padding counts in the statistics",
         file=RAGGED,

@@ -27,6 +27,9 @@ class Listing:
     truth: dict[str, Any] = field(default_factory=dict)
     """known ground truth of a made-up data set (class -> informativeness per modality)"""
     notes: list[str] = field(default_factory=list)
+    texts: tuple[str, ...] = ()
+    """modalities whose cells are texts: the text itself, a `.txt` file or a row of a column. Two short texts may be
+    equal by chance, so that an equal text alone makes no copy: only samples that are equal as a whole share content"""
     original: "Listing | None" = None
     """the same samples before a plug-in changed their media (noise ...): what shares content is told by these"""
     extras: dict[str, str] = field(default_factory=dict)

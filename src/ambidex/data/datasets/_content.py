@@ -7,13 +7,13 @@ blocks of each, and read whole only where these are equal.
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ambidex.base.files import open_regular
 from ambidex.base.progress import watched
-from ambidex.data.datasets._paths import Address, MediaFile, address
+from ambidex.data.datasets._paths import Address, MediaFile, addresses
 from ambidex.data.manifest import Row
 
 VALUES = ""
@@ -30,19 +30,21 @@ Keys = dict[str, Key]
 """modality (or VALUES) -> what its cell holds; equal keys: equal content"""
 
 
-def content_keys(rows: Sequence[Row], files: Mapping[str, MediaFile], root: Path) -> list[Keys]:
+def content_keys(
+    rows: Sequence[Row], files: Mapping[str, MediaFile], root: Path, texts: Collection[str] = ()
+) -> list[Keys]:
     """What each row's cells hold. `files`: every file that the rows name, as `media_files` found them.
 
-    Vectors are compared by value too, whole samples only: a value of few dimensions may come twice by chance. A file
-    without content has no key, nor has one that cannot be read: extract rejects both.
+    Vectors and texts are compared by value, whole samples only: a value of few dimensions or words may come twice by
+    chance. `texts`: modalities whose cells are texts; they have no key of their own. A file without content has no
+    key, nor has one that cannot be read: extract rejects both.
     """
     original = _originals(files)
-    addresses = [{m: address(value) for m, value in row.paths.items()} for row in rows]
+    cells = [{m: one for m, one in addresses(row, texts).items() if m not in texts} for row in rows]
     keys: list[Keys] = [
-        {m: (original[a.file], a.array, a.row) for m, a in cells.items() if files[a.file].size}
-        for cells in addresses
+        {m: (original[a.file], a.array, a.row) for m, a in own.items() if files[a.file].size} for own in cells
     ]
-    for place, digest in _equal_samples(rows, addresses, root).items():
+    for place, digest in _equal_samples(rows, cells, root, texts).items():
         keys[place][VALUES] = digest
     return keys
 
@@ -121,17 +123,20 @@ def _whole(file: MediaFile) -> bytes:
 
 
 def _equal_samples(
-    rows: Sequence[Row], addresses: Sequence[Mapping[str, Address]], root: Path
+    rows: Sequence[Row], cells: Sequence[Mapping[str, Address]], root: Path, texts: Collection[str]
 ) -> dict[int, Key]:
-    """Place of a row -> what it shares with others: where all its cells name rows of arrays, their values."""
-    candidates = [k for k, cells in enumerate(addresses) if all(a.row is not None for a in cells.values())]
+    """Place of a row -> what it shares with others: where all its cells are texts or rows of arrays, their values.
+
+    `cells`: what the others name.
+    """
+    candidates = [k for k, own in enumerate(cells) if all(a.row is not None for a in own.values())]
     if not candidates:
         return {}
     values: dict[int, tuple[bytes, ...]] = dict.fromkeys(candidates, ())
     for modality in dict.fromkeys(m for place in candidates for m in rows[place].paths):
         for place in watched(candidates, f"values of {modality}", len(candidates), "samples"):
             cell = rows[place].paths.get(modality)
-            values[place] += (_ABSENT if cell is None else _value(cell, root),)
+            values[place] += (_ABSENT if cell is None else _value(cell, root, modality in texts),)
         parts: dict[tuple[bytes, ...], list[int]] = defaultdict(list)
         for place in candidates:
             if values[place][-1]:
@@ -140,12 +145,15 @@ def _equal_samples(
     return {place: values[place] for place in candidates}
 
 
-def _value(cell: str, root: Path) -> bytes:
-    """A digest of the vector that `cell` names; nothing where it names none: extract then says why."""
+def _value(cell: str, root: Path, is_text: bool) -> bytes:
+    """A digest of the text or vector of `cell`; nothing where there is none: extract then says why."""
     from ambidex.data.media.container import MediaError
+    from ambidex.data.media.texts import read_text_cell
     from ambidex.data.media.vectors import read_vector
 
     try:
+        if is_text:
+            return hashlib.sha256(read_text_cell(cell, root).encode()).digest()
         return hashlib.sha256(read_vector(cell, root).tobytes()).digest()
     except (MediaError, OSError, ValueError):
         return b""

@@ -4,13 +4,14 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ambidex.base.errors import DataError, one_line
 from ambidex.data.datasets._names import clean
 from ambidex.data.manifest import Row
+from ambidex.data.media.texts import parse_text
 
 _INSIDE = re.compile(
     r"^(?P<file>.+\.(?:npz|npy|csv))(?:#(?P<array>[^#\[\]]*))?(?:\[(?P<row>\d+)\])?$", re.IGNORECASE
@@ -48,17 +49,22 @@ def address(value: str) -> Address:
     return Address(match["file"], match["array"] or "", int(match["row"]) if match["row"] else None)
 
 
-def media_files(rows: Sequence[Row], root: Path) -> dict[str, MediaFile]:
+def addresses(row: Row, texts: Collection[str] = ()) -> dict[str, Address]:
+    """Modality -> what its cell names. One of `texts` whose cell is the text itself names nothing, and is left out."""
+    return {m: address(value) for m, value in row.paths.items() if m not in texts or parse_text(value)}
+
+
+def media_files(rows: Sequence[Row], root: Path, texts: Collection[str] = ()) -> dict[str, MediaFile]:
     """Every file that the rows name, by its path as written in the manifest; each is looked at once.
 
-    Raises DataError naming row, column and path of the first file that is missing, unreadable or no regular file,
-    and how many more there are.
+    `texts`: modalities whose cells may be the text itself. Raises DataError naming row, column and path of the first
+    file that is missing, unreadable or no regular file, and how many more there are.
     """
     files: dict[str, MediaFile] = {}
     faults: dict[str, str] = {}
     for row in rows:
-        for modality, value in row.paths.items():
-            name = address(value).file
+        for modality, cell in addresses(row, texts).items():
+            name = cell.file
             if name in files or name in faults:
                 continue
             path = root / name
@@ -66,11 +72,18 @@ def media_files(rows: Sequence[Row], root: Path) -> dict[str, MediaFile]:
                 files[name] = _look(path)
             except (OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or "is no path"
-                faults[name] = f"{row.where}: column '{modality}': {one_line(path)} {reason}"
+                faults[name] = f"{row.where}: column '{modality}': {one_line(path)} {reason}{_hint(name)}"
     if faults:
         more = f" (and {len(faults) - 1} more such files)" if len(faults) > 1 else ""
         raise DataError(next(iter(faults.values())) + more)
     return files
+
+
+def _hint(name: str) -> str:
+    looks_like_text = " " in name.strip() and not Path(name).suffix.strip(".").isalnum()
+    return (
+        "; where a cell is a text itself, name its column in prepare.options.texts" if looks_like_text else ""
+    )
 
 
 def _look(path: Path) -> MediaFile:

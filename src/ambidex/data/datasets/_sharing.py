@@ -127,7 +127,7 @@ def _refusal(rows: Sequence[Row], keys: Sequence[Keys], crossing: Mapping[Key, S
 
 def _what(row: Row, keys: Keys, key: Key) -> str:
     modality = next(m for m, value in keys.items() if value == key)
-    return "its vector" if modality == VALUES else f"{modality} {_cell(row.paths[modality])}"
+    return "its content" if modality == VALUES else f"{modality} {_cell(row.paths[modality])}"
 
 
 def _cell(value: str) -> str:

@@ -161,6 +161,8 @@ class InputSpec:
     mean: tuple[float, ...] = ()
     """of the training split, per channel of the kind's statistics; empty where they are not known"""
     std: tuple[float, ...] = ()
+    vocabulary: int | None = None
+    """different ids of a kind whose values are ids, which stand at 0 of the last axis; None: values are quantities"""
 
     @property
     def owner(self) -> type[Kind]:
@@ -180,11 +182,13 @@ class InputSpec:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "InputSpec":
         """From the mapping that `to_json` gave; other keys are left out."""
-        return cls(value["kind"], tuple(value["shape"]), tuple(value["mean"]), tuple(value["std"]))
+        statistics = tuple(value["mean"]), tuple(value["std"])
+        return cls(value["kind"], tuple(value["shape"]), *statistics, value.get("vocabulary"))
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON-serialisable mapping."""
-        return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+        """As a JSON-serialisable mapping; `vocabulary` stands there only where it has a value."""
+        values = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+        return {key: value for key, value in values.items() if value is not None}
 
 
 @cache

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from ambidex.base.section import Fraction
-from ambidex.data.kinds import AugmentConfig, KindConfig, MediaKind, check_values
+from ambidex.data.kinds import AugmentConfig, KindConfig, check_values
+from ambidex.data.kinds._sounds import SoundKind
 from ambidex.data.moments import Moments
 
 if TYPE_CHECKING:
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
 
     from ambidex.data.draws import Draws
     from ambidex.data.media.audio import Analysis
-    from ambidex.data.media.requests import Sound
-
-_SILENCE = 2.0**-14
-"""sound within this range is silent: two steps of 16-bit sound, so that dithered silence counts"""
 
 
 class SpectrogramConfig(KindConfig):
@@ -56,7 +53,7 @@ class SpectrogramAugment(AugmentConfig):
     time_shift: Fraction = Field(0.0, description="longest shift")
 
 
-class SpectrogramKind(MediaKind):
+class SpectrogramKind(SoundKind):
     """Sound as a spectrogram [frequency, time]."""
 
     Augment = SpectrogramAugment
@@ -75,12 +72,6 @@ class SpectrogramKind(MediaKind):
         config = self.config
         return Analysis(config.sample_rate, config.seconds, config.n_fft, config.hop, config.floor)
 
-    def request(self) -> "Sound":
-        """The waveform."""
-        from ambidex.data.media.requests import Sound
-
-        return Sound(self.config.sample_rate, self.config.seconds)
-
     def made(self, decoded: NDArray[Any]) -> NDArray[Any]:
         """The logarithm of the power of a waveform [T]. Raises MediaError where it is not finite."""
         import torch
@@ -92,10 +83,6 @@ class SpectrogramKind(MediaKind):
         if not np.isfinite(sample).all():
             raise MediaError("its sound holds values that are not finite")
         return sample
-
-    def is_silent(self, decoded: NDArray[Any]) -> bool:
-        """Whether sound [T] never moves by more than the last bits of 16-bit sound."""
-        return not decoded.size or float(np.ptp(decoded)) <= _SILENCE
 
     @classmethod
     def moments(cls, sample: NDArray[Any]) -> Moments:

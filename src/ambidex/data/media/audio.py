@@ -47,8 +47,7 @@ def spectrogram(waveform: Tensor, analysis: Analysis) -> Tensor:
 
 def masking_transforms() -> tuple[type[Any], type[Any]]:
     """The classes torchaudio.transforms.FrequencyMasking and TimeMasking (SpecAugment), for augmentation."""
-    transforms = _transforms()
-    return transforms.FrequencyMasking, transforms.TimeMasking
+    return transforms().FrequencyMasking, transforms().TimeMasking
 
 
 @cache
@@ -56,12 +55,12 @@ def _transform(analysis: Analysis) -> Callable[[Tensor], Tensor]:
     """Sound [T] to power [bands, frames]. Edges see silence, so a clip may be shorter than a window."""
     common = {"n_fft": analysis.n_fft, "hop_length": analysis.hop, "power": 2.0, "pad_mode": "constant"}
     if analysis.mels is None:
-        return _transforms().Spectrogram(**common)  # type: ignore[no-any-return]
-    return _transforms().MelSpectrogram(analysis.sample_rate, n_mels=analysis.mels, **common)  # type: ignore[no-any-return]
+        return transforms().Spectrogram(**common)  # type: ignore[no-any-return]
+    return transforms().MelSpectrogram(analysis.sample_rate, n_mels=analysis.mels, **common)  # type: ignore[no-any-return]
 
 
 @cache
-def _transforms() -> Any:
+def transforms() -> Any:
     """torchaudio.transforms, without torchaudio's compiled extension where that does not fit.
 
     The wheels link against CUDA libraries, so `import torchaudio` beside a CPU-only torch raises OSError.

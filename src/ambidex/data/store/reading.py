@@ -46,6 +46,7 @@ class _Modality(Record):
     dtype: Literal["uint8", "float32"]
     mean: list[float]
     std: list[Annotated[float, Field(gt=0)]]
+    vocabulary: Annotated[int, Field(ge=1, le=2**24)] | None = None
 
 
 class FileEntry(Record):

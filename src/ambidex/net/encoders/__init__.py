@@ -34,6 +34,11 @@ class Encoder(nn.Module):
         """As `forward`, with all else that the encoder says: one with tokens overrides it."""
         return Encoded(self(x))
 
+    @classmethod
+    def recorded(cls, config: Any) -> dict[str, Any]:
+        """Options that a saved model keeps beside those given: what else is needed to build the encoder again."""
+        return {}
+
     def load_published(self) -> None:
         """Load the published weights that the config names, if any. Raises ModelError where they do not fit.
 

@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from ambidex.base.errors import ModelError
 from ambidex.data.kinds import InputSpec
+from ambidex.net.encoders._inputs import refusal
 
 
 def image_shape(spec: InputSpec, encoder: str) -> tuple[int, int, int]:
@@ -15,9 +15,7 @@ def image_shape(spec: InputSpec, encoder: str) -> tuple[int, int, int]:
         return (1, spec.shape[0], spec.shape[1])
     if spec.axes == ("frame", "channel", "height", "width"):
         return (spec.shape[1], spec.shape[2], spec.shape[3])
-    shape = list(spec.shape)
-    expected = "expected a spectrogram [frequency, time] or frames [count, channels, height, width]"
-    raise ModelError(f"encoder '{encoder}': found an input of kind '{spec.kind}' {shape}, {expected}")
+    raise refusal(spec, encoder, "a spectrogram [frequency, time] or frames [count, channels, height, width]")
 
 
 def fold(x: Tensor) -> Tensor:

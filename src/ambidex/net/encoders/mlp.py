@@ -11,6 +11,7 @@ from ambidex.configuration.params import Section
 from ambidex.data.kinds import InputSpec
 from ambidex.net.encoders import Encoder
 from ambidex.net.encoders._images import initialise
+from ambidex.net.encoders._inputs import refusal
 
 
 class Mlp(Encoder):
@@ -27,6 +28,8 @@ class Mlp(Encoder):
 
     def __init__(self, config: Config, spec: InputSpec) -> None:
         super().__init__(config, spec)
+        if spec.vocabulary is not None:
+            raise refusal(spec, "mlp", "quantities, not ids; use text_bag or text_transformer")
         self.dim = config.dim
         layers: list[nn.Module] = []
         for wide, narrow in pairwise([prod(spec.shape), *config.hidden, config.dim]):

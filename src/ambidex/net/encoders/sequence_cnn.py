@@ -12,12 +12,12 @@ import torch.nn.functional as F
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from ambidex.base.errors import ModelError
 from ambidex.configuration.params import Section
 from ambidex.data.kinds import InputSpec
 from ambidex.data.ragged import parted
 from ambidex.net.encoded import Encoded
 from ambidex.net.encoders import Encoder
+from ambidex.net.encoders._inputs import refusal
 
 _AXES = ("time", "channel")
 
@@ -48,10 +48,7 @@ class SequenceCnn(Encoder):
     def __init__(self, config: Config, spec: InputSpec) -> None:
         super().__init__(config, spec)
         if spec.axes != _AXES:
-            raise ModelError(
-                f"encoder 'sequence_cnn': found an input of kind '{spec.kind}' {list(spec.shape)}, expected a sequence "
-                "[time, channel]"
-            )
+            raise refusal(spec, "sequence_cnn", "a sequence [time, channel]")
         self.dim = config.dim
         self.enter = nn.Linear(spec.shape[-1] - 1, config.width)
         self.blocks = nn.ModuleList(_Block(config.width, config.kernel, 2**k) for k in range(config.blocks))
