@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from ambidex import cli
+from ambidex.base import verified
 from ambidex.base.errors import DataError
+from ambidex.base.files import sha256
 from ambidex.data.store import mapped as mapped_module
 from ambidex.data.store import reading as store_module
 from ambidex.data.store.reading import FeatureStore
@@ -89,6 +92,40 @@ def test_a_flipped_byte_in_a_shard_is_found(folder: Path) -> None:
         FeatureStore.open(folder)
     assert "\n" not in str(caught.value)
     assert len(FeatureStore.open(folder, verify=False)) == 16  # at one's own risk
+
+
+def test_a_flipped_byte_is_found_after_the_store_was_verified(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verified, "SETTLED", -1.0)
+    reads = []
+    monkeypatch.setattr(store_module, "sha256", lambda path: reads.append(path.name) or sha256(path))
+    for _ in range(2):
+        FeatureStore.open(folder)
+    assert sorted(reads) == ["samples.csv", *(f"shard-0000{k}.safetensors" for k in range(3))]
+    file = folder / "shard-00001.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(DataError, match=r"shard-00001\.safetensors: is damaged"):
+        FeatureStore.open(folder)
+
+
+def test_verify_reads_a_store_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(verified, "SETTLED", -1.0)
+    FeatureStore.open(folder)
+    reads = []
+    monkeypatch.setattr(store_module, "sha256", lambda path: reads.append(path) or sha256(path))
+    assert cli.main(["verify", str(folder)]) == 0
+    assert len(reads) == 4
+    assert "16 samples in 3 shards" in capsys.readouterr().out
+    file = folder / "shard-00001.safetensors"
+    file.write_bytes(b"x" * file.stat().st_size)
+    assert cli.main(["verify", str(folder)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "shard-00001.safetensors: is damaged" in line
 
 
 @pytest.mark.parametrize("verify", [True, False])

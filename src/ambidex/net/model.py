@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ambidex.base.errors import AmbidexError, ModelError
-from ambidex.base.files import replacing, write_json
+from ambidex.base.files import write_bytes, write_json
 from ambidex.base.readers import Source, fitting, read_json
 from ambidex.base.readers.weights import read_headers, read_tensors
 from ambidex.configuration.options import choice_config
@@ -283,8 +283,7 @@ def write_model_files(
     """The same of a description and weights that are at hand."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    with replacing(folder / WEIGHTS_FILE) as temporary:
-        save_file(tensors, temporary)
+    write_bytes(folder / WEIGHTS_FILE, save(tensors))
     write_json(folder / MODEL_FILE, {"format": 1, "architecture": architecture, **facts})
 
 

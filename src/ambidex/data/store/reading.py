@@ -15,6 +15,7 @@ from ambidex.base.files import digest, open_regular, sha256
 from ambidex.base.readers import Record, Source, read_json, read_rows
 from ambidex.base.readers.schema import FileName, FileNames, Names
 from ambidex.base.readers.weights import read_headers, read_tensors
+from ambidex.base.verified import verified_once
 from ambidex.data.kinds import InputSpec, TensorName, owner_of
 from ambidex.data.manifest import SPLITS
 from ambidex.data.moments import Moments
@@ -102,14 +103,18 @@ class FeatureStore:
         self._rows: dict[str, Tensor] = {}
 
     @classmethod
-    def open(cls, path: Path, verify: bool = True) -> "FeatureStore":
-        """Open the store at `path`. `verify` reads every shard once to compare its SHA-256 with the index.
+    def open(cls, path: Path, verify: bool = True, again: bool = False) -> "FeatureStore":
+        """Open the store at `path`. `verify` reads every file once a machine to compare its SHA-256 with the index.
 
-        Raises DataError: no store there, another version, file missing, damaged or of another size.
+        `again`: whatever was compared before. Raises DataError: no store there, another version, file missing, damaged
+        or of another size.
         """
         info = _read_index(path)
-        for entry in [*info["shards"], info["samples"]]:
-            _check_file(path / entry["file"], entry, verify)
+        entries = {path / entry["file"]: entry for entry in [*info["shards"], info["samples"]]}
+        for file, entry in entries.items():
+            _check_size(file, entry)
+        if verify:
+            _check_content(entries, again)
         return cls(path, info, _read_samples(path / SAMPLES, info))
 
     def __len__(self) -> int:
@@ -263,7 +268,7 @@ def _present(samples: list[dict[str, str]], modalities: tuple[str, ...]) -> dict
     return {name: torch.tensor([name not in own for own in lacking]) for name in names}
 
 
-def _check_file(file: Path, entry: dict[str, Any], verify: bool) -> None:
+def _check_size(file: Path, entry: dict[str, Any]) -> None:
     try:
         with open_regular(file) as stream:
             size = stream.seek(0, 2)
@@ -271,8 +276,15 @@ def _check_file(file: Path, entry: dict[str, Any], verify: bool) -> None:
         raise DataError(f"{file}: cannot be read ({error.strerror}); {_MEND}") from None
     if size != entry["bytes"]:
         raise DataError(f"{file}: has {size} bytes, expected {entry['bytes']}; {_MEND}")
-    if verify and sha256(file) != entry["sha256"]:
-        raise DataError(f"{file}: is damaged (its SHA-256 differs from the index); {_MEND}")
+
+
+def _check_content(entries: Mapping[Path, dict[str, Any]], again: bool) -> None:
+    def compare() -> None:
+        for file, entry in entries.items():
+            if sha256(file) != entry["sha256"]:
+                raise DataError(f"{file}: is damaged (its SHA-256 differs from the index); {_MEND}")
+
+    verified_once({file: entry["sha256"] for file, entry in entries.items()}, compare, again)
 
 
 def _map_shard(file: Path, entry: dict[str, Any], inputs: dict[str, InputSpec]) -> dict[str, Tensor]:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 
-from ambidex.base.files import replacing
+from ambidex.base.files import write_bytes
 from ambidex.learn.loop.by_group import NLL, validation_nll
 from ambidex.net.model import MultimodalNet
 
@@ -30,5 +30,4 @@ def candidate(rule: str, values: Mapping[str, float], epoch: int) -> dict[str, A
 def save_best(model: MultimodalNet, folder: Path) -> None:
     """Write the model's weights to BEST_FILE in `folder`, whole or not at all."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with replacing(folder / BEST_FILE) as temporary:
-        save_file(weights, temporary)
+    write_bytes(folder / BEST_FILE, save(weights))
