@@ -15,11 +15,13 @@ from benchmarks.rows import Row, table
 from benchmarks.scale import Scale
 
 BENCHMARKS = {
+    "checkpoint": "benchmarks.checkpoint",
     "engine": "benchmarks.engine_step",
     "exchange": "benchmarks.exchange",
     "methods": "benchmarks.method_step",
     "evaluation": "benchmarks.evaluation",
     "extraction": "benchmarks.extraction",
+    "gathering": "benchmarks.gathering",
     "loading": "benchmarks.loading",
     "scale": "benchmarks.scaling",
     "shapley": "benchmarks.shapley_cost",

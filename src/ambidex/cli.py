@@ -40,6 +40,10 @@ share of the decision. `ambidex evaluate --save` makes a model with its fitted d
 A share is the modality's part of the margin by which the class leads the runner-up: the shares add up to 100 %,
 and a negative one argued against. A clip that cannot be read costs one line; the others are predicted."""
 
+_VERIFY = """\
+Compares the SHA-256 of every shard with the index, also where it was done before. Stages that read a store do it once a
+machine, and again where a file's size, times or inode have changed."""
+
 
 class _Parser(argparse.ArgumentParser):
     """A parser whose complaint is one line."""
@@ -86,6 +90,7 @@ def make_parser() -> argparse.ArgumentParser:
         _add_list(verbs, name, summary)
     reference = _add(verbs, "params", "explain every parameter of params.yaml, as Markdown")
     reference.set_defaults(command="reference")
+    _add_verify(verbs)
     _add_doctor(verbs)
     return parser
 
@@ -197,6 +202,15 @@ def above_zero(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"got {text}, expected a number above 0")
     return value
+
+
+def _add_verify(verbs: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = _add(
+        verbs, "verify", "read all bytes of a feature store and compare them with its index", _VERIFY
+    )
+    parser.add_argument("features", metavar="FOLDER", nargs="?", default="runs/features")
+    parser.epilog = "example:\n  ambidex verify runs/features"
+    parser.set_defaults(command="verify")
 
 
 def _add_doctor(verbs: "argparse._SubParsersAction[_Parser]") -> None:

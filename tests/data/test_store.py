@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from ambidex import cli
+from ambidex.base import verified
 from ambidex.base.errors import DataError
+from ambidex.base.files import sha256
+from ambidex.data.store import mapped as mapped_module
 from ambidex.data.store import reading as store_module
 from ambidex.data.store.reading import FeatureStore
 from helpers.manifests import extract, extract_params, write_manifest
@@ -32,12 +36,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "features"
 
 
-@pytest.mark.parametrize("joined", [0, 2**20])
+@pytest.mark.parametrize("small", [0, 2**20])
 @pytest.mark.parametrize("rows", [list(range(16)), [15, 0, 6, 5, 6, 12], [3], []])
 def test_gather_gives_the_rows_asked_for_in_order(
-    folder: Path, rows: list[int], joined: int, monkeypatch: pytest.MonkeyPatch
+    folder: Path, rows: list[int], small: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "_JOIN_BYTES", joined)
+    monkeypatch.setattr(mapped_module, "_SMALL_ROW", small)
     store = FeatureStore.open(folder)
     view, eye = (store.gather(name, torch.tensor(rows, dtype=torch.int64)) for name in ("view", "eye"))
     assert torch.equal(view, torch.from_numpy(TABLE[rows]))
@@ -45,19 +49,6 @@ def test_gather_gives_the_rows_asked_for_in_order(
     assert (view.dtype, eye.dtype) == (torch.float32, torch.uint8)
     view.zero_()  # a copy: the store is untouched
     assert torch.equal(store.gather("view", torch.tensor([0])), torch.from_numpy(TABLE[:1]))
-
-
-def test_small_rows_are_joined_once_for_all_views_when_they_are_asked_for(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(store_module, "_SMALL_ROW", 5 * 4)  # a row of `view`; one of `eye` is larger
-    store = FeatureStore.open(folder)
-    view = store.with_splits({"train": store.rows("train")})
-    view.gather("eye", torch.tensor([7]))
-    assert [len(view._parts[name]) for name in ("view", "eye")] == [1, 3]  # measured, so both were asked for
-    assert store._parts["view"][0] is view._parts["view"][0]
-    again = FeatureStore.open(folder)
-    assert [len(again._parts[name]) for name in ("view", "eye")] == [3, 3]
 
 
 def test_rows_are_the_callers_own(folder: Path) -> None:
@@ -101,6 +92,40 @@ def test_a_flipped_byte_in_a_shard_is_found(folder: Path) -> None:
         FeatureStore.open(folder)
     assert "\n" not in str(caught.value)
     assert len(FeatureStore.open(folder, verify=False)) == 16  # at one's own risk
+
+
+def test_a_flipped_byte_is_found_after_the_store_was_verified(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verified, "SETTLED", -1.0)
+    reads = []
+    monkeypatch.setattr(store_module, "sha256", lambda path: reads.append(path.name) or sha256(path))
+    for _ in range(2):
+        FeatureStore.open(folder)
+    assert sorted(reads) == ["samples.csv", *(f"shard-0000{k}.safetensors" for k in range(3))]
+    file = folder / "shard-00001.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(DataError, match=r"shard-00001\.safetensors: is damaged"):
+        FeatureStore.open(folder)
+
+
+def test_verify_reads_a_store_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(verified, "SETTLED", -1.0)
+    FeatureStore.open(folder)
+    reads = []
+    monkeypatch.setattr(store_module, "sha256", lambda path: reads.append(path) or sha256(path))
+    assert cli.main(["verify", str(folder)]) == 0
+    assert len(reads) == 4
+    assert "16 samples in 3 shards" in capsys.readouterr().out
+    file = folder / "shard-00001.safetensors"
+    file.write_bytes(b"x" * file.stat().st_size)
+    assert cli.main(["verify", str(folder)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "shard-00001.safetensors: is damaged" in line
 
 
 @pytest.mark.parametrize("verify", [True, False])
@@ -165,15 +190,12 @@ def test_a_modality_whose_name_is_a_path_is_refused(folder: Path) -> None:
         FeatureStore.open(folder)
 
 
-def test_opening_and_gathering_touch_only_the_rows_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_opening_and_gathering_touch_only_the_rows_asked_for(tmp_path: Path) -> None:
     """Memory grows by far less than the store: 48 MiB mapped, one row read."""
     manifest = tmp_path / "manifest"
     write_image(manifest / "a.png", np.zeros((64, 64, 3), np.uint8))
     params = extract_params({"eye": {"kind": "frames", "count": 4, "size": 512}}, shard_size=4)
     extract(write_manifest(manifest, [{"eye": "a.png"}] * 16), tmp_path / "features", params)
-    monkeypatch.setattr(store_module, "_JOIN_BYTES", 0)
     before = _resident()
     store = FeatureStore.open(tmp_path / "features")
     row = store.gather("eye", torch.tensor([7]))
@@ -202,7 +224,7 @@ def test_a_view_has_other_splits_and_its_own_statistics(folder: Path) -> None:
     np.testing.assert_allclose(view.inputs["view"].std, chosen.std(0), rtol=1e-9)
     pictures = PICTURES[train.numpy()] / 255
     np.testing.assert_allclose(view.inputs["eye"].mean, pictures.mean((0, 1, 2)), rtol=1e-9)
-    assert view._parts is store._parts  # no byte of the shards is copied
+    assert view._mapped is store._mapped  # no byte of the shards is copied
     assert len({store.fingerprint, view.fingerprint, store.with_splits({"train": held}).fingerprint}) == 3
     assert store.rows("train").tolist() == [0, 1, 2, 3, 8, 9, 10, 11]  # the store itself is as it was
     assert store.inputs["view"].mean != view.inputs["view"].mean

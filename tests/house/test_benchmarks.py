@@ -6,7 +6,7 @@ from itertools import count
 
 import numpy as np
 import pytest
-from benchmarks import checkpoint, engine_step, extraction, run, sequences, timing, vectors
+from benchmarks import engine_step, extraction, run, sequences, timing, vectors
 from benchmarks.data import FIELD, make_store, pictures, sound, write_clip
 from benchmarks.rows import Row, row, table
 
@@ -208,14 +208,6 @@ def test_run_prints_the_table_and_writes_json(tmp_path, monkeypatch, capsys):
     written = json.loads(next(tmp_path.glob("*.json")).read_text())
     assert written["scale"] == "quick"
     assert [made["verdict"] for made in written["rows"]["startup"]] == ["holds", "MISSED"]
-
-
-def test_a_checkpoint_is_written_and_measured(tmp_path):
-    found = checkpoint.costs(tmp_path, "small_cnn")
-    sizes = {size for size, _, _ in found}
-    assert len(found) == checkpoint.ROUNDS
-    assert sizes == {(tmp_path / "checkpoint.pt").stat().st_size / 1e6}
-    assert all(wall > 0 and cpu >= 0 for _, cpu, wall in found)
 
 
 def test_a_recording_becomes_as_many_steps_as_it_is_long(tmp_path):

@@ -2,6 +2,9 @@
 
 import csv
 import math
+import resource
+import signal
+import tracemalloc
 from dataclasses import replace
 
 import pytest
@@ -11,7 +14,7 @@ import torch.nn.functional as F
 from ambidex.base.errors import TrainingError
 from ambidex.configuration.values import Choice
 from ambidex.learn.loop.batches import shares, split_batches
-from ambidex.learn.loop.checkpoint import load_checkpoint
+from ambidex.learn.loop.checkpoint import load_checkpoint, save_checkpoint
 from ambidex.net.model import MultimodalNet
 from helpers.memory_store import architecture, engine
 
@@ -178,6 +181,31 @@ def test_a_damaged_checkpoint_is_one_line(tmp_path):
     with pytest.raises(TrainingError, match=r"checkpoint\.pt: checkpoint cannot be read") as caught:
         load_checkpoint(tmp_path, "test")
     assert "\n" not in str(caught.value)
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
+    save_checkpoint(tmp_path, {"fingerprint": "before"})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            save_checkpoint(tmp_path, {"fingerprint": "after", "weights": torch.zeros(2**18)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
+    assert load_checkpoint(tmp_path, "before") == {"fingerprint": "before"}
+
+
+def test_a_checkpoint_is_never_held_in_memory_as_a_whole(tmp_path):
+    weights = torch.zeros(2**23)  # 32 MiB
+    tracemalloc.start()
+    save_checkpoint(tmp_path, {"weights": weights})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (tmp_path / "checkpoint.pt").stat().st_size > weights.nbytes
+    assert peak < 2**20
 
 
 def _history(folder):

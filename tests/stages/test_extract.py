@@ -18,7 +18,6 @@ from ambidex.base.errors import DataError, StorageError
 from ambidex.data.media.decode import decode
 from ambidex.data.media.requests import Pictures
 from ambidex.data.store import extraction
-from ambidex.data.store import reading as store_module
 from ambidex.data.store.manifest import read_manifest
 from ambidex.data.store.reading import FeatureStore
 from ambidex.stages import extract as stage
@@ -139,9 +138,7 @@ def broken(folder: Path) -> dict[str, str]:
     }
 
 
-def test_broken_clips_are_listed_with_reasons_and_the_rest_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_broken_clips_are_listed_with_reasons_and_the_rest_is_kept(tmp_path: Path) -> None:
     folder = tmp_path / "manifest"
     reasons = broken(folder)
     good = clips(folder, 16)
@@ -161,7 +158,6 @@ def test_broken_clips_are_listed_with_reasons_and_the_rest_is_kept(
     assert all(row["reason"].startswith(reasons[row["path"]]) for row in listed)
     assert [row["modality"] for row in listed] == ["audio+visual"] * 5 + ["visual"]
     assert store.info["rejected"] == 6
-    monkeypatch.setattr(store_module, "_JOIN_BYTES", 0)
     found = FeatureStore.open(features).gather("visual", torch.tensor([15, 4, 3, 9]))
     expected = [
         decode(folder / f"{k}.mp4", [Pictures(VISUAL["count"], VISUAL["size"])])[0] for k in (15, 4, 3, 9)

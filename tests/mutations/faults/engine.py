@@ -78,10 +78,17 @@ FAULTS = [
     ),
     Fault(
         name="store: a row is looked for in the shard before",
-        file="src/ambidex/data/store/reading.py",
+        file="src/ambidex/data/store/mapped.py",
         before="shard = torch.bucketize(rows, self._starts, right=True) - 1",
         after="shard = (torch.bucketize(rows, self._starts) - 1).clamp_min(0)",
         caught_by="tests/data/test_store.py::test_gather_gives_the_rows_asked_for_in_order[rows1-0]",
+    ),
+    Fault(
+        name="store: the gap between two shards is not counted",
+        file="src/ambidex/data/store/mapped.py",
+        before="[(part.data_ptr() - origin) // width + numbers",
+        after="[(parts[0].data_ptr() - origin) // width + numbers",
+        caught_by="tests/data/test_mapped.py::test_samples_of_parts_that_lie_anywhere",
     ),
     Fault(
         name="engine: a stand-in counts as a sample",

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import torch
 from pydantic import ConfigDict, Field
 from torch import Tensor
@@ -16,9 +15,11 @@ from ambidex.base.files import digest, open_regular, sha256
 from ambidex.base.readers import Record, Source, read_json, read_rows
 from ambidex.base.readers.schema import FileName, FileNames, Names
 from ambidex.base.readers.weights import read_headers, read_tensors
+from ambidex.base.verified import verified_once
 from ambidex.data.kinds import InputSpec, TensorName, owner_of
 from ambidex.data.manifest import SPLITS
 from ambidex.data.moments import Moments
+from ambidex.data.store.mapped import Mapped
 
 VERSION = 3
 """its fingerprint covers all of the index; that of version 2, which is read too, left out protocol, leaky and counts"""
@@ -29,10 +30,6 @@ PART_FILE = "part.json"
 _MEND = "run extract again or `dvc pull`"
 _DTYPES = {"uint8": "U8", "float32": "F32"}  # as safetensors calls them
 _CHUNK = 256  # samples whose moments are added up at a time
-_JOIN_BYTES = 256 * 2**20
-_SMALL_ROW = 16 * 2**10
-"""a modality of rows up to this size, up to _JOIN_BYTES in all, is held in memory as one tensor from its first use on:
-to find such a row in its shard costs more than to copy it"""
 
 
 Count = Annotated[int, Field(ge=0, le=10**12)]
@@ -103,22 +100,22 @@ class FeatureStore:
         self.labels = torch.tensor([int(sample["label_index"]) for sample in samples], dtype=torch.int64)
         self.present = _present(samples, self.modalities)
         """modality -> which samples have it [N], bool, of those modalities that a sample lacks"""
-        sizes = torch.tensor([shard["samples"] for shard in info["shards"]], dtype=torch.int64)
-        self._starts = sizes.cumsum(0) - sizes
-        self._parts = self._map()
-        self._small = {name for name, parts in self._parts.items() if _is_small(parts)}
-        self._arrays = {name: [part.numpy() for part in parts] for name, parts in self._parts.items()}
+        self._mapped = self._map()
         self._rows: dict[str, Tensor] = {}
 
     @classmethod
-    def open(cls, path: Path, verify: bool = True) -> "FeatureStore":
-        """Open the store at `path`. `verify` reads every shard once to compare its SHA-256 with the index.
+    def open(cls, path: Path, verify: bool = True, again: bool = False) -> "FeatureStore":
+        """Open the store at `path`. `verify` reads every file once a machine to compare its SHA-256 with the index.
 
-        Raises DataError: no store there, another version, file missing, damaged or of another size.
+        `again`: whatever was compared before. Raises DataError: no store there, another version, file missing, damaged
+        or of another size.
         """
         info = _read_index(path)
-        for entry in [*info["shards"], info["samples"]]:
-            _check_file(path / entry["file"], entry, verify)
+        entries = {path / entry["file"]: entry for entry in [*info["shards"], info["samples"]]}
+        for file, entry in entries.items():
+            _check_size(file, entry)
+        if verify:
+            _check_content(entries, again)
         return cls(path, info, _read_samples(path / SAMPLES, info))
 
     def __len__(self) -> int:
@@ -147,20 +144,7 @@ class FeatureStore:
 
     def gather(self, modality: str, rows: Tensor) -> Tensor:
         """Samples `rows` [n] of one modality as a new tensor [n, *shape] of the stored type."""
-        parts = self._parts[modality]
-        if len(parts) > 1 and modality in self._small:
-            parts[:] = [torch.cat(parts)]  # in every view of this store
-        if len(parts) == 1:
-            return parts[0].index_select(0, rows)
-        samples = parts[0].new_empty((len(rows), *parts[0].shape[1:]))
-        if not len(rows):
-            return samples
-        shard = torch.bucketize(rows, self._starts, right=True) - 1
-        places = zip(shard.tolist(), (rows - self._starts[shard]).tolist(), strict=True)
-        # one copy per sample, where an index_select per shard needs two; a view of torch's costs more than a small row
-        arrays = self._arrays[modality]
-        np.concatenate([arrays[k][i : i + 1] for k, i in places], out=samples.numpy())
-        return samples
+        return self._mapped[modality].gather(rows)
 
     def with_splits(self, splits: Mapping[str, Tensor]) -> "FeatureStore":
         """The same samples in other splits: a view that shares the mapped shards. Rows not named are in no split.
@@ -204,9 +188,9 @@ class FeatureStore:
         assert moments is not None
         return replace(spec, mean=moments.mean, std=tuple(moments.std))
 
-    def _map(self) -> dict[str, list[Tensor]]:
+    def _map(self) -> dict[str, Mapped]:
         shards = [_map_shard(self.path / entry["file"], entry, self.inputs) for entry in self.info["shards"]]
-        return {name: [shard[name] for shard in shards] for name in self.modalities}
+        return {name: Mapped([shard[name] for shard in shards]) for name in self.modalities}
 
 
 def store_fingerprint(info: dict[str, Any]) -> str:
@@ -285,7 +269,7 @@ def _present(samples: list[dict[str, str]], modalities: tuple[str, ...]) -> dict
     return {name: torch.tensor([name not in own for own in lacking]) for name in names}
 
 
-def _check_file(file: Path, entry: dict[str, Any], verify: bool) -> None:
+def _check_size(file: Path, entry: dict[str, Any]) -> None:
     try:
         with open_regular(file) as stream:
             size = stream.seek(0, 2)
@@ -293,8 +277,15 @@ def _check_file(file: Path, entry: dict[str, Any], verify: bool) -> None:
         raise DataError(f"{file}: cannot be read ({error.strerror}); {_MEND}") from None
     if size != entry["bytes"]:
         raise DataError(f"{file}: has {size} bytes, expected {entry['bytes']}; {_MEND}")
-    if verify and sha256(file) != entry["sha256"]:
-        raise DataError(f"{file}: is damaged (its SHA-256 differs from the index); {_MEND}")
+
+
+def _check_content(entries: Mapping[Path, dict[str, Any]], again: bool) -> None:
+    def compare() -> None:
+        for file, entry in entries.items():
+            if sha256(file) != entry["sha256"]:
+                raise DataError(f"{file}: is damaged (its SHA-256 differs from the index); {_MEND}")
+
+    verified_once({file: entry["sha256"] for file, entry in entries.items()}, compare, again)
 
 
 def _map_shard(file: Path, entry: dict[str, Any], inputs: dict[str, InputSpec]) -> dict[str, Tensor]:
@@ -311,8 +302,3 @@ def _map_shard(file: Path, entry: dict[str, Any], inputs: dict[str, InputSpec]) 
             )
     tensors = read_tensors(file, hint=_MEND)
     return {name: tensors[name] for name in inputs}
-
-
-def _is_small(parts: list[Tensor]) -> bool:
-    samples = sum(len(part) for part in parts)
-    return sum(part.nbytes for part in parts) <= min(_JOIN_BYTES, samples * _SMALL_ROW)

@@ -1,6 +1,5 @@
 """Checkpoints: everything the rest of a run depends on, written atomically, read without pickle."""
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +7,21 @@ import torch
 from torch import Tensor
 
 from ambidex.base.errors import TrainingError
-from ambidex.base.files import open_regular, write_bytes
+from ambidex.base.files import open_regular, replacing
 
 CHECKPOINT_FILE = "checkpoint.pt"
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
-    """Write `state` (tensors and plain values) to `folder`, replacing the checkpoint before it in one rename."""
-    stream = io.BytesIO()
-    torch.save(state, stream)
-    write_bytes(folder / CHECKPOINT_FILE, stream.getvalue())
+    """Write `state` (tensors and plain values) to `folder`, replacing the checkpoint before it in one rename.
+
+    Raises OSError where the disk refuses it; the checkpoint before stays.
+    """
+    with replacing(folder / CHECKPOINT_FILE) as temporary, temporary.open("wb") as stream:
+        try:
+            torch.save(state, stream)  # by name it would write the temporary name into the file
+        except RuntimeError as error:  # what torch says while it closes a file that the disk refused
+            raise error.__context__ if isinstance(error.__context__, OSError) else error from None
 
 
 def load_checkpoint(folder: Path, fingerprint: str) -> dict[str, Any] | None:

@@ -116,7 +116,7 @@ class FiniteGuard:
         for name, value in terms.items():
             value = value.detach()
             if value.device.type == "cpu":
-                if not bool(torch.isfinite(value)):
+                if not math.isfinite(value.item()):
                     self._stop(f"term '{name}'", f"at step {number}")
                 continue
             here = torch.where(torch.isfinite(value), torch.inf, float(number))

@@ -1,0 +1,37 @@
+"""Faults in what a store remembers of its checksums, and in what a checkpoint leaves behind."""
+
+from mutations.fault import Fault
+
+VERIFIED = "src/ambidex/base/verified.py"
+ON_VERIFIED = "tests/base/test_verified.py::"
+
+FAULTS = [
+    Fault(
+        name="verified: the time of the inode does not count",
+        file=VERIFIED,
+        before="times = [status.st_mtime_ns, status.st_ctime_ns]",
+        after="times = [status.st_mtime_ns, 0]",
+        caught_by=ON_VERIFIED + "test_a_changed_byte_is_noticed_also_where_size_and_time_are_set_back",
+    ),
+    Fault(
+        name="verified: a young file is remembered",
+        file=VERIFIED,
+        before="_is_settled(before) and _stamps",
+        after="_stamps",
+        caught_by=ON_VERIFIED + "test_what_was_changed_a_moment_ago_is_not_remembered",
+    ),
+    Fault(
+        name="verified: what changed meanwhile is remembered",
+        file=VERIFIED,
+        before=" and _stamps(files) == before:",
+        after=":\n        mark = _mark(_stamps(files))",
+        caught_by=ON_VERIFIED + "test_what_changes_while_it_is_compared_is_not_remembered",
+    ),
+    Fault(
+        name="checkpoint: held in memory before it is written",
+        file="src/ambidex/base/files.py",
+        before="        temporary.replace(path)\n",
+        after="        path.write_bytes(temporary.read_bytes())\n",
+        caught_by="tests/learn/test_engine.py::test_a_checkpoint_is_never_held_in_memory_as_a_whole",
+    ),
+]
