@@ -30,7 +30,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 repro: $(STAMP) ## run the pipeline (only what changed), print the table and the path of the report
-	dvc repro
+	ambidex warm dvc repro
 	@ambidex compare --show
 
 # several workers on few cores: more threads in each of them, and in what they start, only fight

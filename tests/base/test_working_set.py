@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import nnls
 
-from ambidex.base import convex, working_set
+from ambidex.base import working_set
 from ambidex.base.convex import minimise
 from ambidex.base.working_set import minimise_from_zero
 
@@ -59,28 +59,3 @@ def test_the_last_variables_may_be_negative(monkeypatch):
         lambda x: (0.5 * float((x - goal) @ (x - goal)), x - goal), np.zeros(3), 1, 0.0, 1e-8
     )
     np.testing.assert_allclose(minimum.x, [0.0, 2.0, -3.0], atol=1e-6)
-
-
-def test_infinite_bounds_are_not_given_to_scipy(monkeypatch):
-    given = []
-
-    def watched(*arguments, bounds, **options):
-        given.append(bounds)
-        return scipy_minimize(*arguments, bounds=bounds, **options)
-
-    import scipy.optimize
-
-    scipy_minimize = scipy.optimize.minimize
-    monkeypatch.setattr(scipy.optimize, "minimize", watched)
-    goal = np.array([[-1.0, 2.0]])
-
-    def objective(x):
-        return 0.5 * float(((x - goal) ** 2).sum()), x - goal
-
-    free = convex.minimise(objective, np.zeros((1, 2)))
-    bounded = convex.minimise(
-        objective, np.zeros((1, 2)), np.array([[-np.inf, -np.inf]]), np.array([[np.inf, 1.0]])
-    )
-    assert [bounds is None for bounds in given] == [True, False]
-    np.testing.assert_allclose(free.x, goal, atol=1e-7)
-    np.testing.assert_allclose(bounded.x, [[-1.0, 1.0]], atol=1e-7)

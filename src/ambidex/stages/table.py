@@ -225,6 +225,7 @@ TABLE: dict[str, Stage] = {
         packages=(
             "base.convex",
             "base.folds",
+            "base.lbfgsb",
             "base.statistics",
             "decide",
             "judge.evaluation",
@@ -256,6 +257,7 @@ TABLE: dict[str, Stage] = {
             "base.convex",
             "base.few_groups",
             "base.folds",
+            "base.lbfgsb",
             "base.statistics",
             "base.working_set",
             "data",

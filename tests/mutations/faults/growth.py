@@ -3,6 +3,8 @@
 from mutations.fault import Fault
 
 SET = "tests/base/test_working_set.py::"
+WARM = "tests/commands/test_warm.py::"
+LBFGSB = "tests/base/test_lbfgsb.py::"
 WORK = "tests/decide/test_decide_work.py::"
 TESTS = "tests/report/test_study_tests.py::"
 MANY = "tests/report/test_report_many.py::"
@@ -16,11 +18,25 @@ FAULTS = [
         caught_by=SET + "test_the_optimum_is_that_of_nonnegative_least_squares[0.0]",
     ),
     Fault(
-        name="growth: infinite bounds are given to SciPy, which reads them in Python",
+        name="growth: SciPy's routine holds a variable with an upper bound alone by a lower one",
+        file="src/ambidex/base/lbfgsb.py",
+        before="[2, 1, 3]",
+        after="[2, 1, 1]",
+        caught_by=LBFGSB + "test_the_steps_are_those_of_scipy[1]",
+    ),
+    Fault(
+        name="growth: SciPy's inner routine is called whatever its version",
+        file="src/ambidex/base/lbfgsb.py",
+        before="        return None\n    from scipy",
+        after="        pass\n    from scipy",
+        caught_by=LBFGSB + "test_of_a_scipy_that_nobody_looked_at_the_wrapper_is_used",
+    ),
+    Fault(
+        name="growth: a minimum's value is that of the last try",
         file="src/ambidex/base/convex.py",
-        before="Bounds(low, high) if bounded else None",
-        after="Bounds(low, high)",
-        caught_by=SET + "test_infinite_bounds_are_not_given_to_scipy",
+        before="if latest is None or not np.array_equal(x, latest[0]):",
+        after="if latest is None:",
+        caught_by=LBFGSB + "test_where_the_last_try_was_worse_the_value_is_that_of_the_end",
     ),
     Fault(
         name="growth: auto tries a candidate of any size",
@@ -95,5 +111,20 @@ FAULTS = [
         after="}",
         caught_by="tests/configuration/test_configuration.py::"
         "test_only_methods_that_run_or_have_parameters_are_imported",
+    ),
+    Fault(
+        name="growth: a stage runs in the folder of the warm process",
+        file="src/ambidex/commands/warm.py",
+        before='    os.chdir(asked["folder"])\n',
+        after="",
+        caught_by=WARM
+        + "test_a_fork_has_folder_environment_and_streams_of_who_asked_and_returns_its_exit_code",
+    ),
+    Fault(
+        name="growth: a stage that died in the warm process counts as done",
+        file="src/ambidex/commands/warm.py",
+        before="str(os.waitstatus_to_exitcode(status))",
+        after="str(0)",
+        caught_by=WARM + "test_a_stage_that_dies_takes_nobody_along",
     ),
 ]
