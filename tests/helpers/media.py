@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 AUDIO_CODECS = {".mp4": "aac", ".flv": "aac", ".mpg": "mp2", ".mkv": "aac"}
-VIDEO_CODECS = {".mp4": "libx264", ".flv": "flv", ".mpg": "mpeg1video", ".mkv": "libx264"}
+VIDEO_CODECS = {".mp4": "libx264", ".flv": "flv", ".mpg": "mpeg1video", ".mkv": "libx264", ".avi": "mpeg4"}
 
 
 def tone(seconds: float, rate: int, hertz: float = 440.0, amplitude: float = 0.5) -> NDArray[np.float32]:
@@ -49,7 +49,7 @@ def write_clip(
 ) -> Path:
     """Write a clip (.mp4 .flv .mpg .mkv): `pictures` [N, H, W, 3] or random ones, `waveform` [T] or a tone.
 
-    `size` is (width, height), both even. mpg needs fps 25 and a rate of at least 32000.
+    An .avi has no sound. `size` is (width, height), both even. mpg needs fps 25 and a rate of at least 32000.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if video and pictures is None:

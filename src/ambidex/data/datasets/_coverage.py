@@ -17,18 +17,18 @@ def coverage_extra(coverage: Coverage) -> dict[str, str]:
     return {COVERAGE_FILE: csv_text(("clip", "label", "status"), coverage)}
 
 
-def coverage_notes(coverage: Coverage) -> list[str]:
+def coverage_notes(coverage: Coverage, what: str = "clips") -> list[str]:
     """One line on the whole and, where something is missing, one with the share found of each class."""
     total, number = len(coverage), sum(status == FOUND for _, _, status in coverage)
     if number == total:
-        return [f"all {total} clips found"]
+        return [f"all {total} {what} found"]
     reasons = Counter(status for _, _, status in coverage if status != FOUND)
     why = ", ".join(f"{count} {status}" for status, count in sorted(reasons.items()))
     totals = Counter(label for _, label, _ in coverage)
     there = Counter(label for _, label, status in coverage if status == FOUND)
     shares = ", ".join(f"{label} {_percent(there[label], totals[label])}" for label in sorted(totals))
     return [
-        f"{number} of {total} clips found ({_percent(number, total)}); {why}; see {COVERAGE_FILE}",
+        f"{number} of {total} {what} found ({_percent(number, total)}); {why}; see {COVERAGE_FILE}",
         f"found by class: {shares}",
     ]
 

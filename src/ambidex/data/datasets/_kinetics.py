@@ -10,8 +10,11 @@ from ambidex.base.errors import DataError
 from ambidex.data.datasets._names import clean
 from ambidex.data.datasets._table import Line, Table
 
-_ENDINGS = (".mp4", ".mkv", ".webm", ".avi", ".mov")
+_ENDINGS = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".flv")
 _CLIP = re.compile(r"^(?P<video>.+?)_(?P<start>\d{6})_\d{6}$|^(?P<video2>.+)_(?P<start2>\d+)$")
+_BY_ID = re.compile(r"^(?P<video>.{11})_(?P<start>\d+)(_\d+)?$")
+_ID = 11
+"""characters of a YouTube id, which may hold '_' itself"""
 _SPLIT_COLUMNS = ("split", "field_split")
 _SPLIT_NAMES = {"validate": "val", "validation": "val"}
 
@@ -21,8 +24,8 @@ class Entry:
     """One line of a list: a piece of a video, and what is heard and seen in it."""
 
     video: str
-    start: int
-    """seconds"""
+    start: int | None
+    """seconds; None where the whole video is the clip"""
     label: str
     split: str
     origin: str
@@ -30,7 +33,7 @@ class Entry:
     @property
     def name(self) -> str:
         """Video id and start second, as in the usual file names."""
-        return f"{self.video}_{self.start:06d}"
+        return self.video if self.start is None else f"{self.video}_{self.start:06d}"
 
 
 def read_entries(table: Table) -> list[Entry]:
@@ -46,21 +49,34 @@ def read_entries(table: Table) -> list[Entry]:
     return [_entry(line, split, by_clip) for line in table.lines]
 
 
+def place_of(clip: str) -> tuple[str, int | None]:
+    """Video id and start second of a clip called `<id>_<start>` or `<id>_<start>_<end>`; else it is the whole video."""
+    if match := _BY_ID.match(clip):
+        return match["video"], int(match["start"])
+    match = None if len(clip) == _ID else _CLIP.match(clip)
+    if match is None:
+        return clip, None
+    return match["video"] or match["video2"], int(match["start"] or match["start2"])
+
+
 def _entry(line: Line, split_column: str | None, by_clip: bool) -> Entry:
     if by_clip:
         clip = line.get("clip")
-        match = _CLIP.match(clip)
-        if match is None:
+        video, second = place_of(clip)
+        if second is None:
             raise DataError(f"{line.origin}: clip '{clip}' is not a video id, '_' and a start second")
-        video, start = match["video"] or match["video2"], match["start"] or match["start2"]
     else:
-        video, start = line.get("youtube_id"), line.get("time_start")
-    try:
-        second = int(float(start))
-    except ValueError:
-        raise DataError(f"{line.origin}: column 'time_start': '{start}' is not a number of seconds") from None
+        video, second = line.get("youtube_id"), _second(line)
     split = line.cells[split_column] if split_column else ""
     return Entry(video, second, clean(line.get("label")), _SPLIT_NAMES.get(split, split), line.origin)
+
+
+def _second(line: Line) -> int:
+    start = line.get("time_start")
+    try:
+        return int(float(start))
+    except (ValueError, OverflowError):
+        raise DataError(f"{line.origin}: column 'time_start': '{start}' is not a number of seconds") from None
 
 
 class ClipFolder:
@@ -80,7 +96,8 @@ class ClipFolder:
 
     def find(self, entry: Entry) -> Path | None:
         """The file of `entry`: <id>_<start>*, the start with or without leading zeros, or <id> alone."""
-        for stem in (entry.name, f"{entry.video}_{entry.start}"):
+        stems = () if entry.start is None else (entry.name, f"{entry.video}_{entry.start}")
+        for stem in stems:
             if file := self._starting_with(stem):
                 return file
         return self._by_stem.get(entry.video)

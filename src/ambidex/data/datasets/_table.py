@@ -55,15 +55,15 @@ class Table:
         return next((column for column in columns if column in self.columns), None)
 
 
-def read_table(path: Path) -> Table:
-    """Read a CSV with a header (`.gz` too); cells lose surrounding blanks, empty lines are skipped.
+def read_table(path: Path, header: Sequence[str] | None = None) -> Table:
+    """Read a CSV (`.gz` too); cells lose surrounding blanks, empty lines are skipped.
 
+    `header`: the columns of a file without a line of column names; None: the first line names them.
     Raises DataError: unreadable, not text, empty, a column named twice, a row with too few or too many cells.
     """
     reader = csv.reader(io.StringIO(_read_text(path), newline=""))
     try:
-        header = next(reader, [])
-        columns = tuple(clean(name) for name in header)
+        columns = tuple(clean(name) for name in (next(reader, []) if header is None else header))
         if not any(columns):
             raise DataError(f"{path}: is empty, expected a header line with column names")
         if len(columns) == 1 and (other := next((c for c in ";\t|" if c in columns[0]), "")):
@@ -71,21 +71,24 @@ def read_table(path: Path) -> Table:
         if len(set(columns)) < len(columns):
             twice = next(name for name in columns if columns.count(name) > 1)
             raise DataError(f"{path}, line 1: column '{twice}' stands there twice")
-        lines = list(_lines(path, columns, reader))
+        expected = f"the header has {len(columns)}" if header is None else f"expected {', '.join(columns)}"
+        lines = list(_lines(path, columns, reader, expected))
     except csv.Error as error:
         raise DataError(f"{path}, line {reader.line_num}: is not valid CSV ({error})") from None
     if not lines:
-        raise DataError(f"{path}: has a header and no rows")
+        raise DataError(f"{path}: has {'a header and ' if header is None else ''}no rows")
     return Table(path, columns, lines)
 
 
-def _lines(path: Path, columns: tuple[str, ...], reader: Iterator[list[str]]) -> Iterator[Line]:
+def _lines(
+    path: Path, columns: tuple[str, ...], reader: Iterator[list[str]], expected: str
+) -> Iterator[Line]:
     for cells in reader:
         if not any(cell.strip() for cell in cells):
             continue
         origin = f"{path}, line {reader.line_num}"  # type: ignore[attr-defined]
         if len(cells) != len(columns):
-            raise DataError(f"{origin}: has {len(cells)} cells, the header has {len(columns)}")
+            raise DataError(f"{origin}: has {len(cells)} cells, {expected}")
         yield Line(origin, dict(zip(columns, (as_written(cell.strip()) for cell in cells), strict=True)))
 
 
