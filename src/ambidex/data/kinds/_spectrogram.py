@@ -7,7 +7,10 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from ambidex.base.section import Fraction
-from ambidex.data.kinds import AugmentConfig, KindConfig, MediaKind, check_values
+from ambidex.data.kinds import AugmentConfig, Degradation, KindConfig, MediaKind, check_values
+from ambidex.data.kinds.degradations.band_mask import BandMask
+from ambidex.data.kinds.degradations.sound_noise import SoundNoise
+from ambidex.data.kinds.degradations.sound_shift import SoundShift
 from ambidex.data.moments import Moments
 
 if TYPE_CHECKING:
@@ -60,6 +63,7 @@ class SpectrogramKind(MediaKind):
     """Sound as a spectrogram [frequency, time]."""
 
     Augment = SpectrogramAugment
+    degradations: ClassVar[tuple[type[Degradation], ...]] = (SoundNoise, SoundShift, BandMask)
     tensor: ClassVar[str] = "spectrogram"
     axes: ClassVar[tuple[str, ...]] = ("frequency", "time")
 
