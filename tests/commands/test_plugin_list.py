@@ -6,9 +6,11 @@ import sys
 import pytest
 
 from ambidex.base import entry_points
+from ambidex.commands.plugin_explained import explanation
 from ambidex.commands.plugin_list import from_source, listing
 from ambidex.commands.plugins import _REGISTRIES, registry
 from ambidex.commands.plugins import listing as shown
+from ambidex.data.kinds import KINDS
 from helpers.outside import installed, write_distribution
 from helpers.words import REGISTRIES
 
@@ -34,6 +36,11 @@ print(sorted({"torch", "numpy", "pydantic"} & set(sys.modules)))
 @pytest.mark.parametrize("kind", REGISTRIES)
 def test_files_say_what_classes_say(kind):
     assert from_source(_REGISTRIES[kind], kind) == listing(registry(kind), kind)
+
+
+def test_a_kind_names_its_degradations():
+    text = explanation(KINDS, "log_stft")
+    assert "Degradations (`extract.degrade.steps`): absent, band_mask, sound_noise, sound_shift" in text
 
 
 @pytest.mark.skipif(entry_points.any_outside(), reason="plug-ins of other distributions are installed")

@@ -68,7 +68,7 @@ def _blocks(schema: Schema, node: Node, path: str) -> Iterator[Block]:
 
 
 def _nested(schema: Schema, node: Node) -> Iterator[tuple[str, Node]]:
-    """Blocks inside a key: the key's own, or those under each free name, one per kind."""
+    """Blocks inside a key: the key's own, or those under each free name or in a list, one per kind."""
     node = schema.resolve(node)
     if node.get("properties"):
         yield "", node
@@ -76,21 +76,22 @@ def _nested(schema: Schema, node: Node) -> Iterator[tuple[str, Node]]:
     for option in map(schema.resolve, node.get("anyOf", [])):  # a block that may be missing
         if option.get("properties"):
             yield "", option
-    inner = schema.inner(node) if node.get("type") == "object" else {}
-    variants = schema.variants(inner)
+    place = {"object": ".NAME", "array": ".N"}.get(str(node.get("type")), "")
+    inner = schema.inner(node) if place else {}
+    variants, key = schema.variants(inner), schema.chooses(inner)
     grouped: dict[str, tuple[list[str], Node]] = {}
     for kind, variant in variants.items():
-        grouped.setdefault(_but_kind(variant), ([], variant))[0].append(kind)
+        grouped.setdefault(_but(key, variant), ([], variant))[0].append(kind)
     for kinds, variant in grouped.values():
-        properties = {**variant["properties"], "kind": {"enum": kinds}}
-        yield f".NAME (kind: {' or '.join(kinds)})", {**variant, "properties": properties}
-    if not variants and schema.resolve(inner).get("properties"):
-        yield ".NAME", inner
+        properties = {**variant["properties"], key: {"enum": kinds}}
+        yield f"{place} ({key}: {' or '.join(kinds)})", {**variant, "properties": properties}
+    if place == ".NAME" and not variants and schema.resolve(inner).get("properties"):
+        yield place, inner
 
 
-def _but_kind(variant: Node) -> str:
-    """All that a block says but its kind: blocks that say the same are described once."""
-    own = {key: value for key, value in variant["properties"].items() if key != "kind"}
+def _but(chooser: str, variant: Node) -> str:
+    """All that a block says but which one it is: blocks that say the same are described once."""
+    own = {key: value for key, value in variant["properties"].items() if key != chooser}
     return json.dumps([variant.get("description"), own], sort_keys=True)
 
 

@@ -11,6 +11,7 @@ from ambidex.base.registry import Plugins
 from ambidex.commands import plugin_text
 from ambidex.commands.entries import blocks
 from ambidex.commands.in_effect import in_effect
+from ambidex.configuration.degrade import name_of
 
 _COLUMNS = ("key", "type", "default", "allowed", "meaning")
 
@@ -37,6 +38,8 @@ def explanation(plugins: Plugins[Any], name: str) -> str:
     lines += [f"It comes from {origin}.", ""] if origin else []
     if needs := plugin_text.needs(plugin):
         lines += [f"Needs: {needs}", ""]
+    if ways := _degradations(plugin):
+        lines += [f"Degradations (`extract.degrade.steps`): {ways}", ""]
     parameters = blocks(plugin.Config)
     if not parameters:
         return "\n".join([*lines, "It has no parameters."])
@@ -46,6 +49,12 @@ def explanation(plugins: Plugins[Any], name: str) -> str:
         lines += [f"  in {block.path}:"] if block.path else []
         lines += [f"  {line}" for line in plugin_text.aligned([list(_COLUMNS), *rows])]
     return "\n".join(lines)
+
+
+def _degradations(plugin: Any) -> str:
+    """The ways to weaken the samples of a kind; nothing for other plug-ins."""
+    own = getattr(plugin, "degradations", ())
+    return ", ".join(sorted([*map(name_of, own), "absent"])) if own else ""
 
 
 def _method_page() -> ModuleType:

@@ -41,6 +41,12 @@ def refuse_truth_values(raw: Mapping[str, Any], parsed: Any, path: str = "") -> 
             raise ParamsError(f"{here}: got {shown(value)}, expected a number")
         if isinstance(value, Mapping):
             refuse_truth_values(value, read, here)
+        elif isinstance(value, list | tuple) and isinstance(read, list | tuple):
+            blocks = (
+                pair for pair in enumerate(zip(value, read, strict=False)) if isinstance(pair[1][0], Mapping)
+            )
+            for index, (block, parsed_block) in blocks:
+                refuse_truth_values(block, parsed_block, f"{here}.{index}")
 
 
 def _say(first: ErrorDetails, schema: Schema, keys: list[str], node: Node) -> tuple[list[str], str]:
@@ -52,10 +58,10 @@ def _say(first: ErrorDetails, schema: Schema, keys: list[str], node: Node) -> tu
     if kind == "missing":
         return keys, "missing"
     if kind == "union_tag_not_found":
-        return [*keys, "kind"], f"missing; allowed: {', '.join(schema.variants(node))}"
+        return [*keys, schema.chooses(node)], f"missing; allowed: {', '.join(schema.variants(node))}"
     if kind == "union_tag_invalid":
         tag = str(context["tag"])
-        return [*keys, "kind"], f"got {tag!r}; {nearest(tag, list(schema.variants(node)))}"
+        return [*keys, schema.chooses(node)], f"got {tag!r}; {nearest(tag, list(schema.variants(node)))}"
     if kind == "literal_error":
         allowed = [str(choice) for choice in schema.allowed(node)]
         return (

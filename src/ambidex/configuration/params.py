@@ -14,6 +14,7 @@ from pydantic import (
 from ambidex.base.errors import ParamsError
 from ambidex.base.section import Fraction as Fraction
 from ambidex.base.section import Section as Section
+from ambidex.configuration.degrade import Degrade
 from ambidex.configuration.optimisation import Pretrain, Train
 from ambidex.configuration.platform import Platform
 from ambidex.configuration.values import Choice, Label, ModalityName, Named, Regime, Seed
@@ -108,6 +109,7 @@ class Extract(Section):
         le=2**20,
         description="MiB of memory that a sample may take, beyond which it is rejected",
     )
+    degrade: Degrade = Degrade()
     part: Part | None = Field(
         None, description="extract this share only (`0/4`: the first of four), for `merge` to join"
     )
@@ -276,3 +278,4 @@ class Params(Section):
             produced = self.extract.kinds[name].tensor
             if augment.kind != produced:
                 raise ParamsError(f"augment.{name}.kind: got '{augment.kind}', expected '{produced}'")
+        self.extract.degrade.check(self.extract.kinds)

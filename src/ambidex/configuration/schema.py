@@ -34,9 +34,13 @@ class Schema:
         return node
 
     def variants(self, node: Node) -> dict[str, Node]:
-        """The alternatives of a block that a `kind` key chooses, by the kind's value; empty elsewhere."""
+        """The alternatives of a block that one of its keys chooses, by that key's value; empty elsewhere."""
         mapping = self.resolve(node).get("discriminator", {}).get("mapping", {})
         return {kind: self.resolve({"$ref": target}) for kind, target in mapping.items()}
+
+    def chooses(self, node: Node) -> str:
+        """The key that chooses between `variants`: `kind` or `name`."""
+        return str(self.resolve(node).get("discriminator", {}).get("propertyName", "kind"))
 
     def inner(self, node: Node) -> Node:
         """What stands under a free key of a mapping, or in a list; empty where neither is possible."""

@@ -54,8 +54,13 @@ def silence_notes(shards: Sequence[Shard], samples: int) -> list[str]:
 
 
 def kept(extract: Extract) -> dict[str, Any]:
-    """The parameters that shape the store's content: not how many processes made it, nor in how many parts."""
-    return extract.model_dump(mode="json", exclude=_UNSEEN)
+    """The parameters that shape the store's content: not how many processes made it, nor in how many parts.
+
+    A store that nothing is degraded in is the same with `degrade` at severity 0 and without.
+    """
+    return extract.model_dump(
+        mode="json", exclude=_UNSEEN | (set() if extract.degrade.active else {"degrade"})
+    )
 
 
 def check_rejected(folder: Path, shards: Sequence[Shard], total: int, limit: float) -> None:

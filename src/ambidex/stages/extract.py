@@ -16,6 +16,7 @@ from ambidex.configuration.params import Extract, Params
 from ambidex.data.kinds import Wants, sample_bytes
 from ambidex.data.manifest import MANIFEST_FILE
 from ambidex.data.media.limits import Limits
+from ambidex.data.store.degrading import Weakening, degraded
 from ambidex.data.store.extraction import Batch
 from ambidex.data.store.manifest import Manifest, absent_classes, read_manifest
 from ambidex.data.store.parts import write_part
@@ -37,17 +38,20 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     run.
     """
     started = time.monotonic()
-    manifest = read_manifest(inputs["manifest"], params.modalities)
+    plain = read_manifest(inputs["manifest"], params.modalities)
+    manifest = degraded(plain, params.extract.degrade)
     check_classes(absent_classes(manifest.classes, manifest.rows), inputs["manifest"] / MANIFEST_FILE, "")
-    wants = _measured(params.extract, manifest)
+    wants = _measured(params.extract, plain)
+    weakening = Weakening.of(params.extract.degrade, plain.rows, wants, manifest.root, limits(params.extract))
     folder = files.partial(outputs["features"])
     origin = _origin(params, manifest)
     settle(folder, origin, Progress(_begun, _words))
     (folder / PROGRESS).mkdir(exist_ok=True)
     size, part = params.extract.shard_size, params.extract.part
-    parts = slices(manifest.rows, size, wants, manifest.root, origin.key, part)
+    base = files.digest([origin.key, weakening.key]) if weakening.key else origin.key
+    parts = slices(manifest.rows, size, wants, manifest.root, base, part)
     with _full_disk_explained(folder, sum(len(cut.rows) for cut in parts) * sample_bytes(wants)):
-        shards, decoded = _all_shards(params, manifest, wants, folder, parts)
+        shards, decoded = _all_shards(params, manifest, wants, folder, parts, weakening)
         if part is None:
             metrics = complete(folder, manifest, wants, shards, params.extract)
         else:
@@ -97,7 +101,12 @@ def _words(folder: Path) -> str:
 
 
 def _all_shards(
-    params: Params, manifest: Manifest, wants: Wants, folder: Path, parts: Sequence[Slice]
+    params: Params,
+    manifest: Manifest,
+    wants: Wants,
+    folder: Path,
+    parts: Sequence[Slice],
+    weakening: Weakening,
 ) -> tuple[list[Shard], int]:
     """Every shard in order, those that a killed run finished taken over; and how many samples were decoded now."""
     shards = {part.number: shard for part in parts if (shard := finished_shard(folder, part))}
@@ -108,7 +117,13 @@ def _all_shards(
     tasks = [(part, part.rows[k : k + TASK]) for part in todo for k in range(0, len(part.rows), TASK)]
     section = params.extract
     results = extracted(
-        [rows for _, rows in tasks], pending, wants, manifest.root, limits(section), section.workers
+        [rows for _, rows in tasks],
+        pending,
+        wants,
+        manifest.root,
+        limits(section),
+        section.workers,
+        weakening,
     )
     with closing(results), progress("extract", pending, "clips") as advance:
         batch = Batch()

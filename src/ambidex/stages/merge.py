@@ -10,6 +10,7 @@ from ambidex.base import files
 from ambidex.base.errors import DataError
 from ambidex.base.outputs import finish, fresh
 from ambidex.configuration.params import Params
+from ambidex.data.store.degrading import degraded
 from ambidex.data.store.manifest import read_manifest
 from ambidex.data.store.parts import read_parts
 from ambidex.resolve.run_card import write_records
@@ -29,7 +30,7 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
     parts = read_parts(inputs["parts"])
     if parts[0].origin["parameters"] != kept(params.extract):
         raise DataError(f"{parts[0].folder}: made with other parameters of extract than those given now")
-    manifest = read_manifest(parts[0].manifest, params.modalities)
+    manifest = degraded(read_manifest(parts[0].manifest, params.modalities), params.extract.degrade)
     folder = files.partial(outputs["features"])
     fresh(folder)
     sources = sorted(

@@ -18,6 +18,8 @@ from pydantic import AfterValidator, Field
 from ambidex.base.errors import ModelError
 from ambidex.base.registry import Plugins
 from ambidex.base.section import Section
+from ambidex.data.kinds.degradations import Degradation as Degradation
+from ambidex.data.kinds.degradations.absent import Absent as Absent
 from ambidex.data.moments import Moments
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ class Kind:
 
     Augment: ClassVar[type[AugmentConfig] | None] = None
     """parameters of its augmentation (`augment.NAME`); None: it has none"""
+    degradations: ClassVar[tuple[type[Degradation], ...]] = ()
+    """ways to weaken its samples on purpose (`extract.degrade`), besides `absent`, which every kind has"""
     tensor: ClassVar[str]
     """the name of its tensor in stores, models and `augment`; kinds that share one share all that is done with it"""
     axes: ClassVar[tuple[str, ...]]
@@ -233,8 +237,18 @@ def any_augment() -> Any:
     return _by_kind([kind.Augment for kind in owners().values() if kind.Augment is not None])
 
 
+def any_degradation() -> Any:
+    """The type of a block that some kind's degradation validates, chosen by its key `name`."""
+    own = [degradation for kind in KINDS.all().values() for degradation in kind.degradations]
+    return _one_of([*dict.fromkeys(own), Absent], "name")
+
+
 def _by_kind(types: Sequence[Any]) -> Any:
-    return Annotated[reduce(or_, types), Field(discriminator="kind")]
+    return _one_of(types, "kind")
+
+
+def _one_of(types: Sequence[Any], key: str) -> Any:
+    return Annotated[reduce(or_, types), Field(discriminator=key)]
 
 
 def sample_bytes(wants: Wants) -> int:

@@ -6,7 +6,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ambidex.base.section import Fraction
-from ambidex.data.kinds import AugmentConfig, KindConfig, MediaKind
+from ambidex.data.kinds import AugmentConfig, Degradation, KindConfig, MediaKind
+from ambidex.data.kinds.degradations.blur import Blur
+from ambidex.data.kinds.degradations.occlusion import Occlusion
+from ambidex.data.kinds.degradations.picture_noise import PictureNoise
 from ambidex.data.moments import Moments
 
 if TYPE_CHECKING:
@@ -41,6 +44,7 @@ class PicturesKind(MediaKind):
     """Pictures [count, 3, height, width], uint8."""
 
     Augment = FramesAugment
+    degradations: ClassVar[tuple[type[Degradation], ...]] = (PictureNoise, Blur, Occlusion)
     tensor: ClassVar[str] = "frames"
     axes: ClassVar[tuple[str, ...]] = ("frame", "channel", "height", "width")
     dtype: ClassVar[str] = "uint8"

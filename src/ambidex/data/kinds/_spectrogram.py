@@ -7,8 +7,11 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from ambidex.base.section import Fraction
-from ambidex.data.kinds import AugmentConfig, KindConfig, check_values
+from ambidex.data.kinds import AugmentConfig, Degradation, KindConfig, check_values
 from ambidex.data.kinds._sounds import SoundKind
+from ambidex.data.kinds.degradations.band_mask import BandMask
+from ambidex.data.kinds.degradations.sound_noise import SoundNoise
+from ambidex.data.kinds.degradations.sound_shift import SoundShift
 from ambidex.data.moments import Moments
 
 if TYPE_CHECKING:
@@ -57,6 +60,7 @@ class SpectrogramKind(SoundKind):
     """Sound as a spectrogram [frequency, time]."""
 
     Augment = SpectrogramAugment
+    degradations: ClassVar[tuple[type[Degradation], ...]] = (SoundNoise, SoundShift, BandMask)
     tensor: ClassVar[str] = "spectrogram"
     axes: ClassVar[tuple[str, ...]] = ("frequency", "time")
 

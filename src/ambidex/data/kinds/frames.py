@@ -1,12 +1,13 @@
 """Film (or one picture) as RGB frames [count, 3, size, size], uint8, at equal distances."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from ambidex.data.kinds import check_values
+from ambidex.data.kinds import Degradation, check_values
 from ambidex.data.kinds._pictures import PicturesConfig, PicturesKind
+from ambidex.data.kinds.degradations.frame_drop import FrameDrop
 
 if TYPE_CHECKING:
     from ambidex.data.media.requests import Pictures
@@ -25,6 +26,8 @@ class Frames(PicturesKind):
         def _one_sample_fits_into_memory(self) -> "Frames.Config":
             check_values(self.count * 3 * self.size * self.size)
             return self
+
+    degradations: ClassVar[tuple[type[Degradation], ...]] = (*PicturesKind.degradations, FrameDrop)
 
     def request(self) -> "Pictures":
         """The pictures at the centres of `count` equal parts of the film."""

@@ -15,8 +15,11 @@ from pydantic import Field, model_validator
 from ambidex.base.errors import DataError
 from ambidex.base.progress import say_once, watched
 from ambidex.base.section import Fraction
-from ambidex.data.kinds import AugmentConfig, KindConfig, check_values
+from ambidex.data.kinds import AugmentConfig, Degradation, KindConfig, check_values
 from ambidex.data.kinds._arrays import ArrayKind
+from ambidex.data.kinds.degradations.step_mask import StepMask
+from ambidex.data.kinds.degradations.step_noise import StepNoise
+from ambidex.data.kinds.degradations.step_shift import StepShift
 from ambidex.data.moments import Moments
 from ambidex.data.ragged import packed, parted, real_steps
 
@@ -69,6 +72,7 @@ class SequenceKind(ArrayKind):
             return self
 
     Augment = SequenceAugment
+    degradations: ClassVar[tuple[type[Degradation], ...]] = (StepNoise, StepShift, StepMask)
     tensor: ClassVar[str] = "sequence"
     axes: ClassVar[tuple[str, ...]] = ("time", "channel")
     ragged: ClassVar[bool] = True

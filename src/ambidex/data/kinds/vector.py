@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ambidex.base.errors import DataError
-from ambidex.data.kinds import AugmentConfig, KindConfig
+from ambidex.data.kinds import AugmentConfig, Degradation, KindConfig
 from ambidex.data.kinds._arrays import ArrayKind
+from ambidex.data.kinds.degradations.feature_noise import FeatureNoise
 from ambidex.data.moments import Moments
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Vector(ArrayKind):
         )
 
     Augment = VectorAugment
+    degradations: ClassVar[tuple[type[Degradation], ...]] = (FeatureNoise,)
     tensor: ClassVar[str] = "vector"
     axes: ClassVar[tuple[str, ...]] = ("feature",)
     cell_syntax: ClassVar[str] = "FILE#ARRAY[ROW]"

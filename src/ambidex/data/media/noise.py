@@ -11,6 +11,12 @@ def noisy(pictures: NDArray[np.uint8], deviation: float) -> NDArray[np.uint8]:
 
     The noise depends on the pictures' own bytes: the same clip gets the same noise in every run and order.
     """
-    generator = np.random.default_rng(zlib.crc32(pictures.tobytes()))
+    return with_noise(pictures, deviation, np.random.default_rng(zlib.crc32(pictures.tobytes())))
+
+
+def with_noise(
+    pictures: NDArray[np.uint8], deviation: float, generator: np.random.Generator
+) -> NDArray[np.uint8]:
+    """The same with noise that `generator` draws."""
     noise = generator.standard_normal(pictures.shape, dtype=np.float32) * (255 * deviation)
     return np.clip(np.rint(pictures + noise), 0, 255).astype(np.uint8)

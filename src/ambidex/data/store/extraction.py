@@ -16,6 +16,7 @@ from ambidex.data.media.foreign import check_file
 from ambidex.data.media.limits import DEFAULT, Limits
 from ambidex.data.media.reasons import reason_of
 from ambidex.data.moments import Moments
+from ambidex.data.store.degrading import Weaken, Weakening, untouched
 
 Sample = dict[str, NDArray[Any]]
 Begin = Callable[[tuple[str, str]], None]
@@ -95,19 +96,28 @@ def _unheard(_: tuple[str, str]) -> None:
     pass
 
 
-def extract_rows(rows: Sequence[Row], wants: Wants, root: Path, limits: Limits = DEFAULT) -> Batch:
+def extract_rows(
+    rows: Sequence[Row],
+    wants: Wants,
+    root: Path,
+    limits: Limits = DEFAULT,
+    weakening: Weakening | None = None,
+) -> Batch:
     """Turn `rows` into tensors in this process. A row with a file that cannot be used is rejected with a reason.
 
     A file that kills its process ends this one; see `pool.extracted`.
     """
-    return Batch.of(extract_row(row, _unheard, wants, root, limits) for row in rows)
+    return Batch.of(extract_row(row, _unheard, wants, root, limits, weakening) for row in rows)
 
 
-def extract_row(row: Row, begin: Begin, wants: Wants, root: Path, limits: Limits) -> Outcome:
+def extract_row(
+    row: Row, begin: Begin, wants: Wants, root: Path, limits: Limits, weakening: Weakening | None = None
+) -> Outcome:
     """One row's tensors, or the reason why there are none, whatever goes wrong."""
+    weaken = untouched if weakening is None else weakening.of_row(row)
     try:
         with np.errstate(all="ignore"):  # numbers that are not finite are refused with a reason
-            sample, silent = _extract(row.paths, wants, root, limits, begin)
+            sample, silent = _extract(row.paths, wants, root, limits, begin, weaken)
     except _SampleError as error:
         reason = reason_of(error.cause, limits)
         return Outcome(row.sample_id, rejected=Rejected(row.sample_id, error.modality, error.path, reason))
@@ -129,7 +139,12 @@ def extract_sample(cells: Mapping[str, str], wants: Wants, root: Path, limits: L
 
 
 def _extract(
-    cells: Mapping[str, str], wants: Wants, root: Path, limits: Limits, begin: Begin
+    cells: Mapping[str, str],
+    wants: Wants,
+    root: Path,
+    limits: Limits,
+    begin: Begin,
+    weaken: Weaken = untouched,
 ) -> tuple[Sample, tuple[str, ...]]:
     """The tensors, and the modalities whose sound is silent. Raises _SampleError."""
     files: dict[str, dict[str, MediaKind]] = {}
@@ -144,23 +159,26 @@ def _extract(
             continue
         begin((name, cells[name]))
         try:
-            sample[name] = kind.read(cells[name], root, limits)
+            sample[name] = weaken("sample", name, kind.read(cells[name], root, limits))
         except Exception as error:
             raise _SampleError(name, cells[name], error) from None
     for cell, kinds in files.items():
         begin(("+".join(kinds), cell))
         try:
             check_file(root / cell, limits.bytes)
-            sample.update(_media(root / cell, kinds, silent))
+            sample.update(_media(root / cell, kinds, silent, weaken))
         except Exception as error:
             raise _SampleError("+".join(kinds), cell, error) from None
     return {name: sample[name] for name in wants}, tuple(silent)
 
 
-def _media(path: Path, kinds: Mapping[str, MediaKind], silent: list[str]) -> Sample:
+def _media(path: Path, kinds: Mapping[str, MediaKind], silent: list[str], weaken: Weaken) -> Sample:
     """The samples of one file, which is decoded once; `silent` gets the modalities whose sound is muted."""
     decoded = decode(path, [kind.request() for kind in kinds.values()])
     silent += [
         name for (name, kind), array in zip(kinds.items(), decoded, strict=True) if kind.is_silent(array)
     ]
-    return {name: kind.made(array) for (name, kind), array in zip(kinds.items(), decoded, strict=True)}
+    return {
+        name: weaken("sample", name, kind.made(weaken("decoded", name, array)))
+        for (name, kind), array in zip(kinds.items(), decoded, strict=True)
+    }

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from ambidex.data.kinds import MediaKind, Wants, sample_bytes
 from ambidex.data.manifest import Row
 from ambidex.data.media.isolation import Death, isolated
 from ambidex.data.media.limits import MEBIBYTE, Limits
+from ambidex.data.store.degrading import Weakening
 from ambidex.data.store.extraction import Batch, Begin, Outcome, Rejected, extract_row, extract_rows
 
 TASK = 16
@@ -27,7 +28,13 @@ def cores() -> int:
 
 
 def extracted(
-    tasks: Iterable[Sequence[Row]], rows: int, wants: Wants, root: Path, limits: Limits, workers: int = 0
+    tasks: Iterable[Sequence[Row]],
+    rows: int,
+    wants: Wants,
+    root: Path,
+    limits: Limits,
+    workers: int = 0,
+    weakening: Weakening | None = None,
 ) -> Generator[Batch, None, None]:
     """The batch of every task, in order. `rows`: how many the tasks have together.
 
@@ -36,18 +43,22 @@ def extracted(
     process can be started.
     """
     if not any(isinstance(kind, MediaKind) for kind in wants.values()):
-        return (extract_rows(task, wants, root, limits) for task in tasks)
+        return (extract_rows(task, wants, root, limits, weakening) for task in tasks)
     processes = workers or min(cores(), rows // _WORTH_A_PROCESS)
     count = max(1, min(processes, -(-rows // TASK)))
-    return _decoded(tasks, wants, root, limits, count)
+    function = partial(_row, wants=wants, root=root, limits=limits, weakening=weakening)
+    return _decoded(tasks, wants, function, limits, count)
 
 
 def _decoded(
-    tasks: Iterable[Sequence[Row]], wants: Wants, root: Path, limits: Limits, workers: int
+    tasks: Iterable[Sequence[Row]],
+    wants: Wants,
+    function: Callable[[Row, Begin], Outcome],
+    limits: Limits,
+    workers: int,
 ) -> Generator[Batch, None, None]:
     task_list = list(tasks)
     own = -(-_COPIES * sample_bytes(wants) // MEBIBYTE)  # what the tensors themselves take is not the file's
-    function = partial(_row, wants=wants, root=root, limits=limits)
     answers = isolated(function, task_list, workers, replace(limits, megabytes=limits.megabytes + own))
     try:
         for rows, results in zip(task_list, answers, strict=True):
@@ -59,9 +70,11 @@ def _decoded(
         answers.close()
 
 
-def _row(row: Row, begin: Begin, *, wants: Wants, root: Path, limits: Limits) -> Outcome:
+def _row(
+    row: Row, begin: Begin, *, wants: Wants, root: Path, limits: Limits, weakening: Weakening | None
+) -> Outcome:
     torch.set_num_threads(1)  # one process per core is faster than threads in each
-    return extract_row(row, begin, wants, root, limits)
+    return extract_row(row, begin, wants, root, limits, weakening)
 
 
 def _rejected(row: Row, death: Death, wants: Wants, limits: Limits) -> Outcome:

@@ -80,6 +80,7 @@ class _Index(Record):
     notes: list[str] | None = None
     truth: dict[str, Any] | None = None
     dataset: str | None = None
+    degraded: str | None = None
     missing: dict[str, Count] = Field(default_factory=dict)
 
 
