@@ -22,6 +22,7 @@ from ambidex.data.kinds.degradations.sound_shift import SoundShift
 from ambidex.data.kinds.degradations.step_mask import StepMask
 from ambidex.data.kinds.degradations.step_noise import StepNoise
 from ambidex.data.kinds.degradations.step_shift import StepShift
+from ambidex.data.kinds.degradations.word_drop import WordDrop
 from ambidex.data.manifest import Row
 from ambidex.data.ragged import packed
 
@@ -29,6 +30,7 @@ DRAWS = np.random.default_rng(7)
 SOUND = np.sin(np.arange(4_000) / 7).astype(np.float32)
 PICTURES = DRAWS.integers(0, 256, (5, 3, 20, 30), dtype=np.uint8)
 STEPS = packed(DRAWS.normal(size=(8, 2)), 12)
+IDS = packed(np.arange(1.0, 9.0)[:, None], 12)
 SAMPLES = {
     SoundNoise: SOUND,
     SoundShift: SOUND,
@@ -41,6 +43,7 @@ SAMPLES = {
     StepNoise: STEPS,
     StepShift: STEPS,
     StepMask: STEPS,
+    WordDrop: IDS,
 }
 DEVIATION = np.array([2.0, 0.5])
 
@@ -157,6 +160,16 @@ def test_steps_are_weakened_and_padding_is_not() -> None:
     assert moved == {(*first[:1], *first[:1], *first[:6]), (*first[2:], *first[7:], *first[7:])}
     masked = applied(made(StepMask, share=0.75), STEPS, 0.5)
     assert (masked[:8, :2] == STEPS[:8, :2].mean(axis=0)).all(axis=1).sum() == 3
+
+
+def test_words_are_left_out_and_one_always_stays() -> None:
+    texts = [applied(made(WordDrop, share=0.75), IDS, severity, seed=5) for severity in (0.25, 0.5, 1.0)]
+    left = [{int(token) for token, real in text if real} for text in texts]
+    assert [len(ids) for ids in left] == [6, 5, 2]  # of 8: 1.5 rounded up, 3 and 6 are left out
+    assert left[2] < left[1] < left[0] < {*range(1, 9)}
+    assert all(np.array_equal(text[text[:, 1] > 0], IDS[text[:, 1] > 0]) for text in texts)
+    assert all((text[text[:, 1] == 0] == 0).all() for text in texts)
+    assert applied(made(WordDrop, share=1.0), IDS)[:, 1].sum() == 1
 
 
 ROWS = [

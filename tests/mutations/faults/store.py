@@ -2,8 +2,8 @@
 
 from mutations.fault import Fault
 
-VERIFIED = "src/ambidex/base/verified.py"
-ON_VERIFIED = "tests/base/test_verified.py::"
+VERIFIED = "src/ambidex/data/store/verified.py"
+ON_VERIFIED = "tests/data/test_verified.py::"
 
 FAULTS = [
     Fault(

@@ -15,7 +15,8 @@ from pydantic import Field, model_validator
 
 from ambidex.base.errors import DataError
 from ambidex.base.section import Fraction
-from ambidex.data.kinds import AugmentConfig, InputSpec, Kind, KindConfig
+from ambidex.data.kinds import AugmentConfig, Degradation, InputSpec, Kind, KindConfig
+from ambidex.data.kinds.degradations.word_drop import WordDrop
 from ambidex.data.moments import Moments
 from ambidex.data.ragged import packed
 
@@ -61,6 +62,7 @@ class Text(Kind):
             return self
 
     Augment = TokensAugment
+    degradations: ClassVar[tuple[type[Degradation], ...]] = (WordDrop,)
     tensor: ClassVar[str] = "tokens"
     axes: ClassVar[tuple[str, ...]] = ("token", "id")
     ragged: ClassVar[bool] = True

@@ -7,8 +7,10 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from ambidex.base.section import Fraction
-from ambidex.data.kinds import AugmentConfig, KindConfig, check_values
+from ambidex.data.kinds import AugmentConfig, Degradation, KindConfig, check_values
 from ambidex.data.kinds._sounds import SoundKind
+from ambidex.data.kinds.degradations.sound_noise import SoundNoise
+from ambidex.data.kinds.degradations.sound_shift import SoundShift
 from ambidex.data.moments import Moments
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ class Waveform(SoundKind):
             return self
 
     Augment = WaveformAugment
+    degradations: ClassVar[tuple[type[Degradation], ...]] = (SoundNoise, SoundShift)
     tensor: ClassVar[str] = "waveform"
     axes: ClassVar[tuple[str, ...]] = ("sample",)
 

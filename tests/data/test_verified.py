@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ambidex.base import verified
-from ambidex.base.verified import verified_once
+from ambidex.data.store.verified import verified_once
 
 
 class Files:
