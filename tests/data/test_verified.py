@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ambidex.base import verified
+from ambidex.data.store import verified
 from ambidex.data.store.verified import verified_once
 
 

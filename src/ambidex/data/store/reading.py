@@ -15,11 +15,11 @@ from ambidex.base.files import digest, open_regular, sha256
 from ambidex.base.readers import Record, Source, read_json, read_rows
 from ambidex.base.readers.schema import FileName, FileNames, Names
 from ambidex.base.readers.weights import read_headers, read_tensors
-from ambidex.data.store.verified import verified_once
 from ambidex.data.kinds import InputSpec, TensorName, owner_of
 from ambidex.data.manifest import SPLITS
 from ambidex.data.moments import Moments
 from ambidex.data.store.mapped import Mapped
+from ambidex.data.store.verified import verified_once
 
 VERSION = 3
 """its fingerprint covers all of the index; that of version 2, which is read too, left out protocol, leaky and counts"""
