@@ -64,6 +64,7 @@ def test_category_weights_find_the_informative_modality(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_200)  # three trainings of the shipped length, on any machine
 @pytest.mark.parametrize("method", ["joint", "multi_task"])
 def test_category_weights_find_it_over_seeds(tmp_path, method):
     """In 11 of 12 pairs of class and seed, not in all: a block may well argue against a class it cannot hear."""
