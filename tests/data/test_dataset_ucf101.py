@@ -6,8 +6,9 @@ import pytest
 
 from ambidex.base.errors import DataError
 from ambidex.base.readers import read_rows
+from ambidex.data.kinds import KINDS
 from ambidex.testing import check_dataset
-from helpers.datasets import list_samples, prepare
+from helpers.datasets import extract, list_samples, prepare
 from helpers.media import random_pictures, write_clip, write_image
 
 ACTIONS = ("Archery", "HandstandPushups")
@@ -87,6 +88,17 @@ def test_flow_from_folders_and_from_clips(whole, tmp_path):
     row = list_samples("ucf101", whole, tmp_path, flow="clips").rows[0]
     assert row.paths["flow"] == row.paths["visual"]
     assert "refused" in check_dataset("ucf101", whole)
+
+
+@pytest.mark.skipif("flow" not in KINDS.own(), reason="needs the kind flow")
+def test_the_kinds_read_clips_and_flow(whole, tmp_path):
+    prepare(tmp_path / "out", "ucf101", whole)
+    frames = {"kind": "frames", "count": 2, "size": 16}
+    store = extract(tmp_path / "out", visual=frames, flow={"kind": "flow", "count": 2, "size": 16})
+    rows = store.rows("test")
+    assert store.gather("flow", rows).shape == (len(rows), 2, 2, 16, 16)
+    u, v = store.gather("flow", rows).float().unbind(2)
+    assert (u - v).abs().mean() > 1  # each from its own folder
 
 
 def test_pictures_without_movement_make_no_two_clips_one(tree, tmp_path):
