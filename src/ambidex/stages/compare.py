@@ -43,7 +43,7 @@ def run(params: Params, inputs: Paths, outputs: Paths) -> dict[str, Any]:
         write_csv(
             folder / BIAS_FILE, [rounded(point) for bias in study.biases for point in bias.flat()], COLUMNS
         )
-        lines = [{**rounded(row.flat()), "leaky": facts["leaky"]} for row in study.methods]
+        lines = [rounded(row.flat()) for row in study.methods]
         write_csv(folder / METHODS_FILE, lines, list(dict.fromkeys(k for line in lines for k in line)))
         with theme.style():
             drawn = [draw(chart, folder / "plots") for chart in study_charts(study, reports)]
