@@ -79,6 +79,16 @@ def test_the_order_of_bytes(tmp_path):
     assert [read[name].tolist() for name in values] == [[0, 1, 2], [0, 1, 2], ["ä", "bc"]]
 
 
+def test_bytes_as_python_2_wrote_them(tmp_path):
+    path = tmp_path / "x.pkl"
+    data = repr(np.array([1.5, -2], "<f4").tobytes())[1:].encode()
+    path.write_bytes(
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I2\ntcnumpy\ndtype\n"
+        b"(S'f4'\nI0\nI1\ntR(I3\nS'<'\nNNNI-1\nI-1\nI0\ntbI00\nS" + data + b"\ntb."
+    )
+    assert read_plain_pickle(path).tolist() == [1.5, -2]
+
+
 @pytest.mark.parametrize("name", ["cmu_mosei", "cmu_mosi"])
 @pytest.mark.parametrize("form", ["mult", "mmsa"])
 def test_samples_splits_and_videos(tmp_path, name, form):

@@ -212,6 +212,8 @@ class _Maker:
             for place, inner in enumerate(data):
                 objects[place] = self.plain(inner, depth + 1)
             return objects.reshape(sizes, order="F" if order == "F" else "C").tolist()
+        if isinstance(data, str):  # how Python 2 wrote bytes
+            data = data.encode("latin1")
         if not isinstance(data, bytes) or len(data) != count * dtype.itemsize:
             raise ValueError(f"has an array of shape {list(sizes)} that is not whole")
         return np.frombuffer(data, dtype).reshape(sizes, order="F" if order == "F" else "C")
