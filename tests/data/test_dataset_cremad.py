@@ -6,22 +6,11 @@ import gzip
 import pytest
 
 from ambidex.base.errors import DataError, ParamsError
+from helpers.cremad import CLIPS, EMOTIONS, write_tree
 from helpers.datasets import list_samples, prepare
-from helpers.media import tone, write_clip, write_wav
+from helpers.media import tone, write_wav
 
 ACTORS = ("1001", "1002", "1003", "1004")
-EMOTIONS = ("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")
-CLIPS = [f"{actor}_DFA_{emotion}_XX" for actor in ACTORS for emotion in EMOTIONS]
-
-
-def write_tree(folder, clips=CLIPS, ending="flv", videos="VideoFlash"):
-    """Real wav and video files for `clips`; the same video for all, as only names matter."""
-    (folder / videos).mkdir(parents=True)
-    video = write_clip(folder / f"one.{ending}", seconds=0.2, size=(32, 32), audio=False).read_bytes()
-    for clip in clips:
-        write_wav(folder / f"AudioWAV/{clip}.wav", tone(0.05, 8000), 8000)
-        (folder / videos / f"{clip}.{ending}").write_bytes(video)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -141,18 +130,77 @@ def test_wrong_lists_and_options(tree, tmp_path):
         assert said in str(caught.value)
 
 
-def test_the_real_names_and_the_real_field_split(shared_data, tmp_path):
-    """Every published clip name is understood; empty files stand in for 7,442 recordings."""
+@pytest.fixture(scope="module")
+def real(shared_data, tmp_path_factory):
+    """The published list, what it says of each clip, and a folder where empty files stand in for 7,442 recordings."""
     labels = shared_data / "cremad_labels.csv.gz"
     with gzip.open(labels, "rt") as stream:
         known = {row["clip"]: row for row in csv.DictReader(stream)}
+    source = tmp_path_factory.mktemp("real")
     for folder, ending in (("AudioWAV", "wav"), ("VideoFlash", "flv")):
-        (tmp_path / folder).mkdir()
+        (source / folder).mkdir()
         for clip in known:
-            (tmp_path / folder / f"{clip}.{ending}").touch()
-    listing = list_samples("cremad", tmp_path, tmp_path, split="field", field_list=str(labels))
-    assert len(listing.rows) == 7_442
-    assert all(r.label == known[r.sample_id]["emotion"] for r in listing.rows)
-    assert all(r.group == known[r.sample_id]["actor"] for r in listing.rows)
-    counts = {split: sum(r.split == split for r in listing.rows) for split in ("train", "test")}
-    assert counts == {"train": 6_698, "test": 744}
+            (source / folder / f"{clip}.{ending}").touch()
+    return labels, known, source
+
+
+def test_the_real_names_and_the_real_field_split(real, tmp_path):
+    """Every published clip name is understood; val comes out of the 6,698, and the result is marked as leaky."""
+    labels, known, source = real
+    rows, facts = prepare(
+        tmp_path / "out", "cremad", source, options={"split": "field", "field_list": str(labels)}
+    )
+    assert len(rows) == 7_442
+    assert all(row["label"] == known[row["sample_id"]]["emotion"] for row in rows)
+    assert all(row["group"] == known[row["sample_id"]]["actor"] for row in rows)
+    listed = {split: sum(row["split"] in of for row in rows) for split, of in FIELD.items()}
+    assert listed == {"train": 6_698, "test": 744}
+    for split, of in FIELD.items():
+        assert {r["sample_id"] for r in rows if r["split"] in of} == {
+            clip for clip, row in known.items() if row["ogm_split"] == split
+        }
+    assert (facts["leaky"], facts["protocol"]) == (True, "field split, all actors on both sides")
+    assert facts["notes"][0] == "all 7442 clips found"
+
+
+FIELD = {"train": ("train", "val"), "test": ("test",)}
+"""what the field calls a split, and what is made of it"""
+
+
+@pytest.mark.slow
+def test_actors_of_the_real_labels_are_kept_apart(real, tmp_path):
+    """91 actors; the share of each emotion in a split is within 2 points of its share in the whole set."""
+    _, known, source = real
+    rows, facts = prepare(tmp_path / "out", "cremad", source)
+    assert len(rows) == 7_442
+    actors = {split: {r["group"] for r in rows if r["split"] == split} for split in ("train", "val", "test")}
+    assert sum(map(len, actors.values())) == len(set().union(*actors.values())) == 91
+    whole = {e: sum(row["emotion"] == e for row in known.values()) / 7_442 for e in EMOTIONS}
+    for counts in facts["counts"].values():
+        total = sum(counts.values())
+        assert all(abs(counts[e] / total - whole[e]) < 0.02 for e in EMOTIONS)
+    assert sum(facts["counts"]["test"].values()) / 7_442 == pytest.approx(0.25, abs=0.02)
+    assert (facts["leaky"], facts["protocol"]) == (False, "actors disjoint")
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-50]), "is not a whole gzip file"),
+        (lambda path: path.write_bytes(gzip.compress(b"clip,ogm_split\n")), "has a header and no rows"),
+        (
+            lambda path: path.write_bytes(
+                gzip.compress(gzip.decompress(path.read_bytes()).replace(b"_IEO_NEU", b"_IEO_NUE", 1))
+            ),
+            "line 2: clip '1001_IEO_NUE_XX' is not named like 1001_DFA_ANG_XX",
+        ),
+    ],
+)
+def test_damage_to_the_real_list(shared_data, tree, tmp_path, harm, said):
+    path = tmp_path / "list.csv.gz"
+    path.write_bytes((shared_data / "cremad_labels.csv.gz").read_bytes())
+    harm(path)
+    with pytest.raises(DataError) as caught:
+        list_samples("cremad", tree, tmp_path, split="field", field_list=str(path))
+    assert f"{path}" in str(caught.value)
+    assert said in str(caught.value)

@@ -5,7 +5,7 @@ import pytest
 
 from ambidex.base.errors import DataError, ParamsError
 from ambidex.testing import check_dataset
-from helpers.datasets import list_samples, prepare
+from helpers.datasets import extract, list_samples, prepare
 from helpers.media import random_pictures, tone, write_clip, write_image, write_wav
 
 CLASSES = ("laughing", "singing")
@@ -61,6 +61,13 @@ def test_sample_folders_of_any_kinds_in_split_folders(tmp_path):
     assert facts["modalities"] == ["visual", "text", "sequence"]
     assert [row["split"] for row in rows] == ["test"] * 2 + ["train"] * 2 + ["val"] * 2
     assert rows[0]["text"] == "test/laughing/take_4/notes.txt"
+    store = extract(
+        tmp_path / "out",
+        visual={"kind": "frames", "count": 1, "size": 16},
+        text={"kind": "text"},
+        sequence={"kind": "sequence"},
+    )
+    assert store.gather("sequence", store.rows("test"))[:, 0, 0].tolist() == [4, 5]
     assert facts["notes"][0].startswith(
         "6 files of no modality left out, such as 'test/laughing/take_4: licence.pdf'"
     )

@@ -5,7 +5,7 @@ import pytest
 from ambidex.base.errors import DataError
 from ambidex.base.readers import read_rows
 from ambidex.testing import check_dataset
-from helpers.datasets import list_samples, prepare
+from helpers.datasets import extract, list_samples, prepare
 from helpers.media import random_pictures, write_image
 
 CLASSES = ("apple_pie", "baklava")
@@ -115,3 +115,13 @@ def test_a_sample_without_a_title_and_a_title_like_a_file(tree, tmp_path):
     rows, _ = prepare(tmp_path / "out", "food101", tree, allow_missing=["text"])
     texts = {row["sample_id"]: row["text"] for row in rows}
     assert (texts["train/apple_pie_0"], texts["train/apple_pie_1"]) == ("notes.txt .", "")
+
+
+def test_the_kinds_read_pictures_and_titles(tree, tmp_path):
+    rows, _ = prepare(tmp_path / "out", "food101", tree)
+    store = extract(tmp_path / "out", image={"kind": "image", "size": 16}, text={"kind": "text", "length": 8})
+    train = store.rows("train")
+    assert store.gather("image", train).shape == (len(train), 1, 3, 16, 16)
+    words = store.gather("text", train)[..., 1].sum(1).tolist()
+    assert min(words) >= 4  # best, the dish, number and a number
+    assert len(train) == sum(row["split"] == "train" for row in rows)

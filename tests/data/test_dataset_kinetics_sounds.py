@@ -7,7 +7,8 @@ import pytest
 
 from ambidex.base.errors import DataError, ParamsError
 from ambidex.base.readers import read_rows
-from ambidex.data.datasets._kinetics import ClipFolder, Entry
+from ambidex.data.datasets._kinetics import ClipFolder, Entry, read_entries
+from ambidex.data.datasets._table import read_table
 from helpers.datasets import list_samples, prepare
 from helpers.media import write_clip
 
@@ -183,6 +184,17 @@ def test_the_real_ids(shared_data, tmp_path):
         assert row.sample_id == f"{row.group}_{start:06d}"
         assert (row.label, row.split) == (given["label"], given["field_split"])
     assert listing.notes[0].startswith(f"{len(known)} of 17396 clips found")
+
+
+def test_the_real_list_as_a_whole(shared_data):
+    """31 classes; the field's 14,799 and 2,597 clips; no video on both sides."""
+    entries = read_entries(read_table(shared_data / "kinetics_sounds_ids.csv.gz"))
+    videos = {
+        split: [entry.video for entry in entries if entry.split == split] for split in ("train", "test")
+    }
+    assert {split: len(some) for split, some in videos.items()} == {"train": 14_799, "test": 2_597}
+    assert {entry.label for entry in entries} == {str(k) for k in range(31)}
+    assert not {*videos["train"]} & {*videos["test"]}
 
 
 def test_a_class_list_in_another_unicode_form_names_the_same_classes(tree, tmp_path):

@@ -6,8 +6,9 @@ import pytest
 
 from ambidex.base.errors import DataError
 from ambidex.base.readers import read_rows
+from ambidex.data.kinds import KINDS
 from ambidex.testing import check_dataset
-from helpers.datasets import list_samples, prepare
+from helpers.datasets import extract, list_samples, prepare
 from helpers.media import random_pictures, write_clip, write_image
 
 ACTIONS = ("Archery", "HandstandPushups")
@@ -89,6 +90,31 @@ def test_flow_from_folders_and_from_clips(whole, tmp_path):
     assert "refused" in check_dataset("ucf101", whole)
 
 
+@pytest.mark.skipif("flow" not in KINDS.own(), reason="needs the kind flow")
+def test_the_kinds_read_clips_and_flow(whole, tmp_path):
+    prepare(tmp_path / "out", "ucf101", whole)
+    frames = {"kind": "frames", "count": 2, "size": 16}
+    store = extract(tmp_path / "out", visual=frames, flow={"kind": "flow", "count": 2, "size": 16})
+    rows = store.rows("test")
+    assert store.gather("flow", rows).shape == (len(rows), 2, 2, 16, 16)
+    u, v = store.gather("flow", rows).float().unbind(2)
+    assert (u - v).abs().mean() > 1  # each from its own folder
+
+
+def test_pictures_without_movement_make_no_two_clips_one(tree, tmp_path):
+    flow = tree / "tvl1_flow/u"
+    still = (flow / "v_Archery_g01_c01/frame000002.jpg").read_bytes()
+    (flow / "v_Archery_g05_c01/frame000002.jpg").write_bytes(
+        still
+    )  # the one is for testing, the other for training
+    rows, facts = prepare(tmp_path / "out", "ucf101", tree)
+    assert (len(rows), facts["leaky"]) == (32, False)
+    clip = tree / "UCF-101/Archery/v_Archery_g01_c01.avi"
+    shutil.copy(clip, tree / "UCF-101/Archery/v_Archery_g05_c01.avi")
+    with pytest.raises(DataError, match=r"visual 'UCF-101/Archery/v_Archery_g0\d_c01.avi'.*splits"):
+        prepare(tmp_path / "again", "ucf101", tree)
+
+
 def test_what_is_missing_is_reported(tree, tmp_path):
     (tree / "UCF-101/Archery/v_Archery_g03_c01.avi").unlink()
     shutil.rmtree(tree / "tvl1_flow/u/v_Archery_g03_c02")
@@ -99,7 +125,7 @@ def test_what_is_missing_is_reported(tree, tmp_path):
     assert {clip: text for clip, text in status.items() if text != "found"} == {
         "v_Archery_g03_c01": "no clip",
         "v_Archery_g03_c02": "no flow",
-        "v_Archery_g04_c01": "u and v of different length",
+        "v_Archery_g04_c01": "u and v differ",
     }
     assert facts["notes"][0].startswith("29 of 32 clips found (90.6 %)")
 

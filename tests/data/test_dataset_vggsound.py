@@ -5,7 +5,7 @@ import pytest
 from ambidex.base.errors import DataError
 from ambidex.base.readers import read_rows
 from ambidex.testing import check_dataset
-from helpers.datasets import list_samples, prepare
+from helpers.datasets import extract, list_samples, prepare
 from helpers.media import write_clip
 
 CLASSES = ("people marching", "ripping paper", "yodelling")
@@ -52,6 +52,22 @@ def test_the_published_list(tree, tmp_path):
         "--v_02_abcd_000002",
         "--v_20_abcd_000020",
     ]
+
+
+def test_the_kinds_read_both_streams_of_a_clip(tmp_path):
+    source = tmp_path / "vggsound"
+    lines = []
+    for k in range(6):
+        write_clip(source / f"video_{k}_abc_{k:06d}.mp4", seconds=0.5, size=(32, 32), seed=k)
+        lines.append(f"video_{k}_abc,{k},{CLASSES[k % 2]},{'train' if k < 4 else 'test'}")
+    (source / "vggsound.csv").write_text("\n".join(lines))
+    rows, _ = prepare(tmp_path / "out", "vggsound", source, val_fraction=0)
+    sound = {"kind": "log_mel", "sample_rate": 8_000, "seconds": 0.5, "n_mels": 16}
+    store = extract(tmp_path / "out", audio=sound, visual={"kind": "frames", "count": 2, "size": 16})
+    assert len(store.rows("train")) == 4
+    assert store.gather("visual", store.rows("test")).shape == (2, 2, 3, 16, 16)
+    assert store.gather("audio", store.rows("test")).std() > 1  # not silence
+    assert [row["split"] for row in rows] == ["train"] * 4 + ["test"] * 2
 
 
 def test_309_classes_are_no_news(tmp_path):

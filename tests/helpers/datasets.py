@@ -7,6 +7,7 @@ from ambidex import stages
 from ambidex.base.readers import read_json, read_rows
 from ambidex.configuration.params import Params
 from ambidex.data.datasets import DATASETS, Listing
+from ambidex.data.store.reading import FeatureStore
 
 
 def prepare_params(dataset: str, source: Path | str = "", **prepare: Any) -> Params:
@@ -23,6 +24,19 @@ def prepare(folder: Path, dataset: str, source: Path | str = "", **section: Any)
     """Run the stage; the manifest's rows and dataset.json."""
     stages.run("prepare", prepare_params(dataset, source, **section), {}, {"manifest": folder})
     return read_rows(folder / "manifest.csv"), read_json(folder / "dataset.json")
+
+
+def extract(manifest: Path, **modalities: Any) -> FeatureStore:
+    """The store of a prepared data set; `modalities`: name -> what extract is to make of it. No sample is rejected."""
+    params = Params.model_validate(
+        {
+            "extract": {"modalities": modalities, "max_rejected_fraction": 0},
+            "model": {"encoders": {name: {"name": "mlp"} for name in modalities}},
+        }
+    )
+    features = manifest.with_name(f"{manifest.name}_features")
+    stages.run("extract", params, {"manifest": manifest}, {"features": features})
+    return FeatureStore.open(features)
 
 
 def list_samples(dataset: str, source: Path | None, output: Path, seed: int = 0, **options: Any) -> Listing:

@@ -312,6 +312,11 @@ def test_missing_cells_and_refused_allocators_are_shown(tmp_path):
     assert "missing seed 0, 1" in shown
     assert "refused in seed 0" in shown
     assert "LEAKY; ORACLE" in shown
+    lines = list(csv.DictReader((tmp_path / "study/methods.csv").open()))
+    assert {line["row"]: line["leaky"] for line in lines} == {
+        "scratch: joint": "False",
+        "scratch: multi_task": "True",
+    }
     _, text = read_page(tmp_path / "study" / "compare.html")
     assert "missing seed 0, 1" in text
     assert "refused in seed 0" in text

@@ -6,7 +6,6 @@ the writers of the pictures are disjoint between the splits. `visual_noise` make
 
 import shutil
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from ambidex.configuration.params import Section
 from ambidex.data.datasets import Dataset, Listing
 from ambidex.data.datasets._manifest_csv import read_listing
 from ambidex.data.datasets._paths import media_files
+from ambidex.data.datasets._png import write_png
 from ambidex.data.manifest import Row
 
 _DIGITS = tuple("0123456789")
@@ -66,7 +66,7 @@ def _noisy_copy(
     shutil.copyfile(root / row.paths["audio"], output / names["audio"])
     picture = _read_picture(root / row.paths["visual"], row)
     noisy = picture + rng.normal(0, noise, picture.shape)
-    _write_png(output / names["visual"], np.clip(noisy.round(), 0, 255).astype(np.uint8))
+    write_png(output / names["visual"], np.clip(noisy.round(), 0, 255).astype(np.uint8))
     return replace(row, paths=names)
 
 
@@ -81,15 +81,3 @@ def _read_picture(path: Path, row: Row) -> NDArray[np.uint8]:
         raise DataError(f"{row.where}: column 'visual': {path} is not a picture ({error})") from None
     picture: NDArray[np.uint8] = frame.to_ndarray(format="gray" if frame.format.name == "gray" else "rgb24")
     return picture
-
-
-def _write_png(path: Path, picture: NDArray[np.uint8]) -> None:
-    import av
-
-    layout = "gray" if picture.ndim == 2 else "rgb24"
-    codec = av.CodecContext.create("png", "w")
-    codec.height, codec.width = picture.shape[:2]
-    codec.pix_fmt = layout
-    codec.time_base = Fraction(1)
-    packets = codec.encode(av.VideoFrame.from_ndarray(picture, format=layout)) + codec.encode()
-    path.write_bytes(b"".join(bytes(packet) for packet in packets))

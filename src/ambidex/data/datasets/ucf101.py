@@ -8,6 +8,7 @@ folders of pictures that many share, or computed from the clip by the kind `flow
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -68,13 +69,18 @@ class Ucf101(Dataset):
             raise DataError(
                 f"{source}: {matched(coverage, len(clips), others)}; named like v_Archery_g01_c01.avi"
             )
+        modalities = ("visual",) if self.config.flow == "none" else ("visual", "flow")
+        seen = [replace(row, paths={"visual": row.paths["visual"]}) for row in rows]
         return Listing(
             rows=rows,
-            modalities=("visual",) if self.config.flow == "none" else ("visual", "flow"),
+            modalities=modalities,
             root=source,
             classes=tuple(name for name in classes if any(row.label == name for row in rows)),
             protocol=f"official split {self.config.fold}, groups disjoint",
             notes=[*coverage_notes(coverage), *_sizes(self.config.fold, listed)],
+            original=Listing(
+                seen, ("visual",), root=source
+            ),  # pictures of no movement are alike, clips are not
             extras=coverage_extra(coverage),
         )
 
@@ -89,8 +95,8 @@ class Ucf101(Dataset):
         if self.config.flow == "folders":
             u, v = (source / self.config.flow_folder / way / name for way in "uv")
             pictures = _pictures(u)
-            if not pictures or len(pictures) != len(_pictures(v)):
-                return {}, "no flow" if not pictures else "u and v of different length"
+            if not pictures or [path.name for path in pictures] != [path.name for path in _pictures(v)]:
+                return {}, "no flow" if not pictures else "u and v differ"
             paths["flow"] = str(pictures[len(pictures) // 2].relative_to(source))
         return paths, FOUND
 

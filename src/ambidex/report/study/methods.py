@@ -36,6 +36,8 @@ class MethodRow:
     """modality -> its share in the decision; empty where the head has no contributions"""
     step_cost: float | None = None
     """seconds of an optimiser step over those of the reference method, in the same regime"""
+    leaky: bool = False
+    """whether groups stand on both sides of the split"""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON-serialisable values; `MethodRow(**value)` is the inverse."""
@@ -49,7 +51,7 @@ class MethodRow:
             line |= {name: self.mean.get(name), f"{name}_std": self.std.get(name)}
         for name in ("difference", "low", "high", "p", "p_holm", "mark"):
             line[f"accuracy_{name}"] = self.against.get(name)
-        line["step_cost"] = self.step_cost
+        line |= {"step_cost": self.step_cost, "leaky": self.leaky}
         line |= {f"branch_{m}": value for m, value in self.branches.items()}
         return line | {f"share_{m}": value for m, value in self.shares.items()}
 
@@ -86,6 +88,7 @@ def _method_row(own: Sequence[Report], row: Row, reference: float | None) -> Met
         _by_modality(own, lambda report, m: _branch(report, m)),
         _by_modality(own, lambda report, m: report.measured("logits", m, "decision_share", "share")),
         step / reference if step and reference else None,
+        leaky=row.leaky,
     )
 
 
