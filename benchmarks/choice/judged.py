@@ -21,7 +21,7 @@ class Cell(NamedTuple):
     method: str
     groups: int
     by_prior: dict[bool, Scores]
-    """whether the prior counts groups -> scores"""
+    """whether the prior counts groups -> scores, the mixture of the candidates behind them"""
 
     @property
     def place(self) -> tuple[str, str, str, int]:
@@ -48,12 +48,12 @@ def judge(rule: Rule, cell: Cell) -> Outcome:
     better = int((hits[place] > hits[0]).sum())
     worse = int((hits[place] < hits[0]).sum())
     clear = better + worse > 0 and binomtest(better, better + worse).pvalue < LEVEL
-    accuracy, everyone = 100 * hits.mean(axis=1), [scores.nll(k) for k in range(len(hits))]
+    accuracy, everyone = 100 * hits.mean(axis=1), [scores.nll(k) for k in range(len(hits) - 1)]
     return Outcome(
         accuracy[place] - accuracy[0],
         nll - everyone[0],
         int(np.sign(better - worse)) if clear else 0,
-        accuracy.max() - accuracy[place],
+        accuracy[:-1].max() - accuracy[place],
         nll - min(everyone),
     )
 
@@ -63,8 +63,8 @@ def of_places(cells: Sequence[Cell]) -> tuple[float, float]:
     gains = []
     for place in sorted({cell.place for cell in cells}):
         alike = [cell.by_prior[True] for cell in cells if cell.place == place]
-        accuracy = np.mean([100 * s.hits().mean(axis=1) for s in alike], axis=0)
-        nll = np.mean([[s.nll(k) for k in range(len(s.test))] for s in alike], axis=0)
+        accuracy = np.mean([100 * s.hits()[:-1].mean(axis=1) for s in alike], axis=0)
+        nll = np.mean([[s.nll(k) for k in range(len(s.test) - 1)] for s in alike], axis=0)
         gains.append((len(alike), accuracy.max() - accuracy[0], nll.min() - nll[0]))
     number, points, nats = np.array(gains).T
     return float(number @ points / number.sum()), float(number @ nats / number.sum())

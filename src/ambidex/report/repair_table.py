@@ -27,6 +27,7 @@ SOURCES = {
     "probes": "probes",
     "both": "head and probes",
     "typicality": "head, probes, typicality",
+    "opinions": "head, probes, own heads, typicality",
 }
 
 

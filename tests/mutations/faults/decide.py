@@ -55,8 +55,8 @@ FAULTS = [
     Fault(
         name="decide: few groups do not make the answer softer",
         file="src/ambidex/decide/allocators/auto.py",
-        before="        return fitted._replace(temperature=temperature)\n",
-        after="        return fitted\n",
+        before="fitted._replace(temperature=temperature, crossed=logits[place])\n",
+        after="fitted._replace(crossed=logits[place])\n",
         caught_by=FEW + "test_the_answer_is_softer_the_fewer_groups_judge",
     ),
     Fault(
@@ -67,9 +67,9 @@ FAULTS = [
         caught_by=FEW + "test_a_prior_counts_groups_as_if_each_were_a_few_samples",
     ),
     Fault(
-        name="decide: the plain sum comes before the pool",
+        name="decide: the plain sum comes before the pool and the mixture",
         file="src/ambidex/decide/allocators/auto.py",
-        before="key=lambda place: candidates[place].name != HOME)",
+        before="key=lambda place: names[place] != home)",
         after="key=lambda place: place)",
         caught_by=FEW + "test_one_speaker_is_heard_through_the_pool",
     ),
