@@ -39,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--everyone", action="store_true", help="all allocators, not the cheap ones: a minute for each cell"
     )
+    parser.add_argument("--counts", nargs="+", type=int, help="numbers of validation groups (all of a set)")
     parser.add_argument(
         "--questions", action="store_true", help="who judges, and who chooses the epoch, instead"
     )
@@ -57,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _cells(name: str, options: argparse.Namespace, candidates: tuple[str, ...]) -> Iterator[Cell]:
     data = SETS[name]
+    counts = tuple(count for count in data.counts if options.counts is None or count in options.counts)
     if data.file is not None and not (DATA / data.file).exists():
         print(f"skipped {name}: there is no ../shared/data/{data.file}")
         return
@@ -66,16 +68,14 @@ def _cells(name: str, options: argparse.Namespace, candidates: tuple[str, ...]) 
         for rotation in found:
             for method in METHODS:
                 places = [
-                    _place(options.cache, name, rotation, method, count, len(candidates))
-                    for count in data.counts
+                    _place(options.cache, name, rotation, method, count, len(candidates)) for count in counts
                 ]
                 if not all(place[counted].exists() for place in places for counted in place):
-                    for place, view in zip(
-                        places, views(vectors, rotation, method, data.counts), strict=True
-                    ):
+                    for place, view in zip(places, views(vectors, rotation, method, counts), strict=True):
                         for counted, path in place.items():
-                            write(path, score(view, counted, candidates))
-                for count, place in zip(data.counts, places, strict=True):
+                            if not path.exists():
+                                write(path, score(view, counted, candidates))
+                for count, place in zip(counts, places, strict=True):
                     yield Cell(name, rotation.kind, method, count, _read(place))
                 advance()
 
@@ -102,8 +102,10 @@ def _answer(names: Sequence[str], like: int, unlike: int) -> None:
 def _place(
     cache: Path, name: str, rotation: Rotation, method: str, count: int, candidates: int
 ) -> dict[bool, Path]:
+    """Whether the prior counts groups -> file; one file where all candidates are asked: there it always does."""
     stem = f"{name}.{rotation.kind}{rotation.number}.{method}.{count}"
-    stem += ".everyone" if candidates > len(CANDIDATES) else ""
+    if candidates > len(CANDIDATES):
+        return dict.fromkeys((True, False), cache / f"{stem}.everyone.groups.safetensors")
     return {
         counted: cache / f"{stem}.{'groups' if counted else 'samples'}.safetensors"
         for counted in (True, False)
