@@ -5,6 +5,7 @@ from mutations.fault import Fault
 HEAD = "tests/net/test_head.py::"
 SOURCES = "tests/decide/test_decide_sources.py::"
 SAVED = "tests/decide/test_decision.py::"
+MIXED = "tests/decide/test_decide_mixture.py::"
 FEW = "tests/decide/test_decide_few_groups.py::"
 
 FAULTS = [
@@ -101,5 +102,26 @@ FAULTS = [
         after="    if crossed is not None:\n",
         caught_by="tests/stages/test_crossfit_fit.py::"
         "test_allocators_are_fitted_on_the_cross_fitted_rows_and_on_validation",
+    ),
+    Fault(
+        name="decide: a mixture's prior counts samples, not groups",
+        file="src/ambidex/decide/allocators/mixture.py",
+        before="self.prior * design_effect(groups)",
+        after="self.prior",
+        caught_by=MIXED + "test_groups_leave_more_to_the_weights_before",
+    ),
+    Fault(
+        name="decide: a mixture averages logits, not probabilities",
+        file="src/ambidex/decide/allocators/_mixing.py",
+        before="(level + logits - norms).logsumexp(dim=0)",
+        after="(weights[:, None, None] * (logits - norms)).sum(dim=0)",
+        caught_by=MIXED + "test_it_says_the_mean_of_what_its_members_say",
+    ),
+    Fault(
+        name="decide: mixing weights forget their prior",
+        file="src/ambidex/decide/allocators/_mixing.py",
+        before="counts = prior * v + (",
+        after="counts = (",
+        caught_by=MIXED + "test_weights_by_brute_force",
     ),
 ]

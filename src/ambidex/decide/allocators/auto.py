@@ -61,7 +61,7 @@ class Auto(Allocator):
             description="the mixture, then a simpler one, is kept while its NLL is within so many of the best",
         )
         caution: float = Field(
-            0.35,
+            0.2,
             ge=0,
             le=5,
             description="log of what the logits are at least divided by at the end where one group judges",
