@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from ambidex.base.folds import folds
 from ambidex.base.statistics import nll
+from ambidex.decide.nearness import Nearness, typicality
 from ambidex.judge.held_out import HeldOut
 from ambidex.judge.probes import fit_probe
 from benchmarks.allocators.heads import BATCH, EPOCHS, STEP, Quick
@@ -78,18 +79,30 @@ def view(net: Quick, samples: Samples, rows: dict[str, Tensor], method: str) -> 
     probes = [
         fit_probe({name: x[part] for name, part in rows.items()}, labels, joint.shape[2], groups) for x in h
     ]
-    views = {}
+    views, modalities = {}, tuple(f"m{i}" for i in range(len(h)))
+    nearness = {
+        m: _near(x[rows["train"]], labels["train"], joint.shape[2])
+        for m, x in zip(modalities, h, strict=True)
+    }
     for name in rows.keys() - {"train"}:
         part = rows[name]
         sources = {
             "contributions": joint[part],
             "probes": torch.stack([probe.logits[name].float() for probe in probes], dim=1),
+            "typicality": typicality(
+                nearness, {m: x[part] for m, x in zip(modalities, h, strict=True)}, joint.shape[2]
+            ),
         }
         if method == "multi_task":
             sources["own_heads"] = own[part]
-        modalities = tuple(f"m{i}" for i in range(len(h)))
         views[name] = HeldOut(modalities, labels[name], [samples.groups[i] for i in part.tolist()], sources)  # type: ignore[arg-type]
     return views
+
+
+def _near(features: Tensor, labels: Tensor, classes: int) -> Nearness:
+    nearness = Nearness(features.shape[1], classes)
+    nearness.fit(features, labels)
+    return nearness
 
 
 def rows_of(samples: Samples, groups: list[str]) -> Tensor:

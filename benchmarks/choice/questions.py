@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize_scalar
 
+from ambidex.decide.allocators.mixture import Mixture
 from ambidex.judge.held_out import HeldOut
 from benchmarks.choice.cells import (
     METHODS,
@@ -25,6 +26,7 @@ from benchmarks.choice.rules import RULES, SHIPPED
 from benchmarks.choice.scores import Numbers, Scores, score
 from benchmarks.choice.sets import DataSet, Vectors
 
+PRIOR = Mixture.Config().prior
 FEW = (1, 2)
 """numbers of validation groups where it is asked who judges"""
 THIRDS = 3
@@ -50,7 +52,7 @@ def who_judges(asked: Asked) -> Iterator[str]:
                 crossed = cross_fitted(asked.vectors, rotation, method, count)
                 by_judge = {"val": own["val"], "crossfit": crossed, "both": joined([crossed, own["val"]])}
                 for who, held in by_judge.items():
-                    scores = score({"val": held, "test": own["test"]})
+                    scores = score({"val": held, "test": own["test"]}).mixed(PRIOR)
                     cell = Cell(asked.name, rotation.kind, method, count, {True: scores})
                     gains[rotation.kind, count, who].append(judge(RULES[SHIPPED], cell)[:2])
                     if who == "val":
@@ -70,7 +72,10 @@ def who_judges(asked: Asked) -> Iterator[str]:
 
 def _hindsight(scores: Scores) -> tuple[float, float]:
     """What the best candidate of this cell gains."""
-    accuracy, nll = 100 * scores.hits().mean(axis=1), [scores.nll(k) for k in range(len(scores.test))]
+    accuracy, nll = (
+        100 * scores.hits()[:-1].mean(axis=1),
+        [scores.nll(k) for k in range(len(scores.test) - 1)],
+    )
     return float(accuracy.max() - accuracy[0]), min(nll) - nll[0]
 
 
@@ -101,7 +106,7 @@ def who_chooses_the_epoch(asked: Asked) -> Iterator[str]:
 
 def _outcome(seen: dict[str, HeldOut]) -> Numbers:
     """NLL of the plain sum, of `auto` without caution, in its cross-validation, and the log of its best temperature."""
-    scores = score(seen)
+    scores = score(seen).mixed(PRIOR)
     place = RULES[SHIPPED].pick(scores)
     best = minimize_scalar(lambda log: scores.nll(place, np.exp(log)), bounds=(-2, 3), method="bounded").x
     return np.array([scores.nll(0), scores.nll(place), scores.losses()[place].mean(), best])

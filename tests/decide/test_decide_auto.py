@@ -7,7 +7,8 @@ import torch
 from ambidex.base.errors import ParamsError
 from ambidex.base.folds import folds
 from ambidex.decide.allocators import ALLOCATORS, simplest_first
-from ambidex.decide.allocators.auto import _evidence, _pick, _splits
+from ambidex.decide.allocators._crossed import splits
+from ambidex.decide.allocators.auto import _evidence, _pick
 from ambidex.decide.allocators.modality import Modality
 from helpers.heldouts import changed, draw, fit, habitual, made, said
 from helpers.likelihoods import mean_nll
@@ -44,14 +45,14 @@ def test_the_rule_by_hand(losses, units, allowance, expected):
 def test_simplest_first():
     order = sorted(ALLOCATORS.names(), key=simplest_first)
     assert order[:5] == ["uniform", "scale", "confusion", "pooled", "norm"]
-    assert order[-3:] == ["stacking", "typicality", "auto"]
+    assert order[-3:] == ["typicality", "mixture", "auto"]
     assert len({ALLOCATORS.get(name).rank for name in order}) == len(order)
 
 
 def test_its_cross_validation_by_hand():
     held = habitual(count=120)
     held = made(held.sources["contributions"], held.labels, [f"g{i // 5}" for i in range(120)])
-    fitted = fit("auto", held, candidates=("modality",), folds=3, seed=5)
+    fitted = fit("auto", held, candidates=("modality",), folds=3, seed=5, standard_errors=1.0)
     losses, hits = np.zeros((2, 120)), np.zeros((2, 120))
     for rows in folds(held.labels.numpy(), held.groups, 3, 5):
         outside, inside = held.subset(np.setdiff1d(np.arange(120), rows)), held.subset(rows)
@@ -143,9 +144,9 @@ def test_one_that_is_refused_is_never_picked():
 def test_its_folds_keep_groups_together():
     held = draw([[2.0] * 3] * 2, 60, group_size=4)
     config = ALLOCATORS.get("auto").Config(folds=4)
-    splits = list(_splits(held, config))
-    assert sorted(np.concatenate([fold for _, fold in splits])) == list(range(60))
-    for rest, fold in splits:
+    pairs = list(splits(held, config))
+    assert sorted(np.concatenate([fold for _, fold in pairs])) == list(range(60))
+    for rest, fold in pairs:
         assert sorted([*rest, *fold]) == list(range(60))
         assert not {held.groups[i] for i in rest} & {held.groups[i] for i in fold}
 
@@ -187,7 +188,8 @@ def test_one_mistake_of_great_confidence_softens_the_sum(mistakes, groups, neede
 
 def test_a_single_speaker_whom_a_quarter_surprises_softens_the_sum():
     z, labels = surprised(60)
-    record = fit("auto", made(z, labels, ["anna"] * 240), candidates=("scale",)).allocator.record
+    held = made(z, labels, ["anna"] * 240)
+    record = fit("auto", held, candidates=("scale",), standard_errors=1.0).allocator.record
     assert (record["chosen"], record["decided_by"]) == ("scale", "standard error")
 
 

@@ -34,6 +34,8 @@ def both(name: str, z: Tensor) -> Tensor:
     source = ALLOCATORS.get(name).source
     if source == "typicality":
         return torch.cat([z, 0.7 * z, z[:, :, :1].expand_as(z)], 1)
+    if source == "opinions":
+        return torch.cat([z, 0.7 * z, 0 * z, z[:, :, :1].expand_as(z)], 1)
     return torch.cat([z, 0.7 * z], 1) if source == "both" else z
 
 

@@ -19,7 +19,7 @@ EAGER = {
     "stacking": {"strengths": (3.0,)},
 }
 """options that leave no allocator at the sum that it is shrunk to"""
-WITH_PROBES = ("auto", "confusion", "ensemble", "pooled")
+WITH_PROBES = ("auto", "confusion", "ensemble", "mixture", "pooled")
 CLASS_WISE = ("auto", "category", "confusion", "stacking")
 NOT_CONVEX = ("auto", "gate", "norm", "uniform")
 
@@ -61,7 +61,7 @@ def test_unfitted_it_is_the_plain_sum(name):
     fitted = eager(name, held)
     kind, both = type(fitted.allocator), held.stack("both")
     empty = kind.empty(fitted.allocator.config, 2, 3)
-    given = held.stack(kind.source) if kind.source in ("both", "typicality") else both[:, :2]
+    given = held.stack(kind.source) if kind.source in ("both", "typicality", "opinions") else both[:, :2]
     torch.testing.assert_close(empty(given), held.sources["contributions"].sum(1))
 
 
@@ -106,7 +106,7 @@ def test_what_softmax_does_not_see_changes_no_probability(name):
     torch.testing.assert_close(other.softmax(1), one.softmax(1), atol=1e-4, rtol=0)
 
 
-@all_but("auto", "category")  # `category` is shrunk at the scale of the contributions
+@all_but("auto", "category", "mixture")  # `category` is shrunk at the scale of the contributions
 def test_fitted_to_a_common_temperature_it_predicts_the_same(name):
     held, new = habitual(), habitual(seed=1, count=300)
     softer, softer_new = (changed(h, lambda z: z / 2) for h in (held, new))
@@ -117,7 +117,7 @@ def test_fitted_to_a_common_temperature_it_predicts_the_same(name):
     assert torch.equal(said(one, new).argmax(1), said(other, softer_new).argmax(1))
 
 
-@all_but("auto", "confidence", "confusion", "gate", "stacking")  # these look at how sure a modality is
+@all_but("auto", "confidence", "confusion", "gate", "mixture", "stacking")  # these look at how sure one is
 def test_a_common_temperature_changes_no_prediction(name):
     fitted, new = eager(name, habitual()), habitual(seed=1, count=300)
     colder = changed(new, lambda z: 7 * z)
@@ -158,7 +158,7 @@ def test_separable_validation_moves_nothing_far(name):
 def test_without_evidence_it_is_nearly_the_sum_or_the_even_pool(name):
     held = draw([[0.0] * 3] * 2, 6, noise=0.01)
     fitted = fit(name, held)
-    if name in ("norm", "capability"):  # these are not shrunk: they count
+    if name in ("norm", "capability", "mixture"):  # these are not shrunk: they count, or mix some that do
         return
     head, probes = (held.sources[s].sum(1) for s in ("contributions", "probes"))
     expected = dict.fromkeys(("pooled", "confusion", "typicality"), (head + probes) / 2) | {
@@ -188,7 +188,7 @@ def test_a_constant_modality_can_be_replaced_by_its_mean(name):
 
 
 @all_but(
-    "auto", "capability", "confidence", "gate", "stacking", "ensemble"
+    "auto", "capability", "confidence", "gate", "stacking", "ensemble", "mixture"
 )  # these count modalities, or their hits
 def test_a_modality_that_says_nothing_can_be_left_out(name):
     held, new = draw(TWO, 90), draw(TWO, 300, seed=1)

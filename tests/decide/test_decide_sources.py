@@ -10,7 +10,9 @@ from ambidex.judge.held_out import CROSS_FITTED, HeldOut, RefusedError, stack
 from helpers.heldouts import draw, fit, habitual, made
 
 NEEDS_CLASSIFIERS = ("calibrated", "capability", "confidence", "gate", "stacking", "temperature")
-HAVE_THEIR_OWN = {"confusion": "both", "pooled": "both", "ensemble": "probes", "typicality": "typicality"}
+HAVE_THEIR_OWN = {"confusion": "both", "pooled": "both", "ensemble": "probes", "typicality": "typicality"} | {
+    "mixture": "opinions"
+}
 ANY = ("category", "modality", "norm", "uniform", "scale")
 LABELS = torch.arange(100) % 2
 

@@ -7,10 +7,12 @@ from benchmarks.allocators.sets import Speakers
 from benchmarks.choice import run, sets
 from benchmarks.choice.judged import Cell, judge
 from benchmarks.choice.rotations import rotations
-from benchmarks.choice.rules import RULES, SHIPPED
-from benchmarks.choice.scores import CANDIDATES, Scores, score
+from benchmarks.choice.rules import POOL, RULES, SHIPPED
+from benchmarks.choice.run import PRIOR
+from benchmarks.choice.scores import CANDIDATES, EVERYONE, MIXTURE, Scores, score
 from benchmarks.choice.sets import DataSet, Vectors
 
+from ambidex.decide.allocators import ALLOCATORS
 from helpers.heldouts import draw, fit, habitual, said
 
 
@@ -39,13 +41,20 @@ def test_every_group_has_one_side_and_unlike_ones_lie_at_an_end():
 def test_a_rule_picks_and_softens_as_auto_does():
     held = draw([[2.0] * 3] * 2, 60, group_size=10)
     for seen in (held, habitual(count=60)):
-        scores = score({"val": seen, "test": habitual(seed=3, count=40)})
+        scores = score({"val": seen, "test": habitual(seed=3, count=40)}).mixed(PRIOR)
         place = RULES[SHIPPED].pick(scores)
-        auto = fit("auto", seen, candidates=CANDIDATES, bayes_factor=1e9)
-        assert CANDIDATES[place] == auto.allocator.record["chosen"]
+        auto = fit("auto", seen, candidates=(*CANDIDATES, MIXTURE), bayes_factor=1e9)
+        assert (*CANDIDATES, MIXTURE)[place] == auto.allocator.record["chosen"]
         assert RULES[SHIPPED].temperature(scores, place) == pytest.approx(auto.temperature)
         expected = said(auto, habitual(seed=3, count=40))
         torch.testing.assert_close(scores.test[place] / auto.temperature, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_everyone_is_asked_where_that_is_wanted():
+    assert sorted(EVERYONE) == sorted(set(ALLOCATORS.names()) - {"auto", MIXTURE})
+    seen = {"val": habitual(count=40), "test": habitual(seed=3, count=40)}
+    scores = score(seen, candidates=("uniform", "gate")).mixed(PRIOR)
+    assert scores.test.shape == (3, 40, 3)
 
 
 def test_outcomes_by_hand():
@@ -54,8 +63,8 @@ def test_outcomes_by_hand():
     wrong, right = torch.tensor([0.0, 1.0]).repeat(8, 1), torch.tensor([1.0, 0.0]).repeat(8, 1)
     wrong[:2] = right[:2]
     z = torch.stack([right if name == "pooled" else wrong for name in CANDIDATES])
-    cell = Cell("made", "like", "joint", 8, {True: Scores(z, z, labels, torch.arange(8), z, labels)})
-    outcome = judge(RULES[SHIPPED], cell)
+    scores = Scores(z, z, labels, torch.arange(8), z, labels).mixed(PRIOR)
+    outcome = judge(RULES[POOL], Cell("made", "like", "joint", 8, {True: scores}))
     assert (outcome.points, outcome.significant, outcome.regret_points) == (75.0, 1, 0.0)
     assert outcome.nats == pytest.approx(-0.75)  # log(1 + e^-1) and log(1 + e) differ by 1
 

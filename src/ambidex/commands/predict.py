@@ -36,6 +36,8 @@ _SOURCES = {
     "probes": "a linear probe on each modality",
     "both": "the head's contributions and a linear probe on each modality",
     "typicality": "the head's contributions and a linear probe on each modality, by how typical the features are",
+    "opinions": "the head's contributions, a linear probe on each modality, and own heads where there are such, "
+    "by how typical the features are",
 }
 Answer = tuple[str, Prediction | str]
 """a clip as it was named; the prediction, or why there is none"""

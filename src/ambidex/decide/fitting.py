@@ -43,6 +43,8 @@ class Allocation:
     allocator: Allocator | None = None
     temperature: float = 1.0
     """what its logits are divided by at the end"""
+    crossed: Tensor | None = None
+    """logits [N, C] of the held-out samples before that, each fitted without the sample's fold; None: not at hand"""
     logits: dict[str, Tensor] = field(default_factory=dict)
     """`val` (where there is one), `test` -> logits [N, C]"""
     metrics: dict[str, float | None] = field(default_factory=dict)
@@ -130,6 +132,7 @@ def _fit(evaluation: Evaluation, name: str) -> Allocation:
         note=fitted.note,
         allocator=allocator,
         temperature=fitted.temperature,
+        crossed=fitted.crossed,
         logits=logits,
         metrics=_metrics(evaluation, fitted, logits["test"]),
         against_uniform={} if name == REFERENCE else _against_uniform(evaluation, logits["test"]),

@@ -114,7 +114,7 @@ class DecisionLayer(nn.Module):
     """From features, and what a trained head makes of them, to the allocated logits.
 
     `probes` and `own_heads` (the head's branches) replace the head's contributions, `both` puts the probes behind them,
-    `typicality` that of the features behind both.
+    `typicality` that of the features behind both, `opinions` own heads and that behind both.
     """
 
     def __init__(self, spec: DecisionSpec, dims: Mapping[str, int], classes: int) -> None:
@@ -134,7 +134,7 @@ class DecisionLayer(nn.Module):
         if spec.source in WITH_PROBES:
             self.probes = nn.ModuleDict({name: LinearProbe(dim, classes) for name, dim in dims.items()})
         self.nearness: nn.ModuleDict | None = None
-        if spec.source == "typicality":
+        if spec.source in ("typicality", "opinions"):
             self.nearness = nn.ModuleDict({name: Nearness(dim, classes) for name, dim in dims.items()})
         self.adaptation = None if spec.adaptation is None else AdaptationPrior(dims, classes)
 
@@ -150,6 +150,9 @@ class DecisionLayer(nn.Module):
         if self.probes is not None:
             logits = {name: probe(features[name]) for name, probe in self.probes.items()}
             parts.extend(silenced(logits, features).values())
+        if self.spec.source == "opinions":
+            own = head.branches(features)
+            parts.extend(own[m] if own else torch.zeros_like(parts[0]) for m in self.modalities)
         if self.nearness is not None:
             parts.extend(typicality(dict(self.nearness.items()), features, parts[0].shape[1]).unbind(dim=1))
         return torch.stack(parts, dim=1)

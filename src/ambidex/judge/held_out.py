@@ -9,12 +9,18 @@ from torch import Tensor
 
 from ambidex.base.statistics import accuracy
 
-Source = Literal["contributions", "own_heads", "probes", "both", "typicality"]
+Source = Literal["contributions", "own_heads", "probes", "both", "typicality", "opinions"]
 """what an allocator weighs: the head's contributions, the model's own heads, linear probes on its features,
-`both`: contributions, then probes, [N, 2 M, C], or `typicality`: behind these how typical the sample's feature of each
-modality is, the same number for all classes, [N, 3 M, C]"""
-WITH_CONTRIBUTIONS: tuple[Source, ...] = ("contributions", "both", "typicality")
-WITH_PROBES: tuple[Source, ...] = ("probes", "both", "typicality")
+`both`: contributions, then probes, [N, 2 M, C], `typicality`: behind these how typical the sample's feature of each
+modality is, the same number for all classes, [N, 3 M, C], or `opinions`: behind both the own heads, 0 where the model
+has none, and typicality, [N, 4 M, C]"""
+WITH_CONTRIBUTIONS: tuple[Source, ...] = ("contributions", "both", "typicality", "opinions")
+WITH_PROBES: tuple[Source, ...] = ("probes", "both", "typicality", "opinions")
+_BEHIND_BOTH: dict[Source, tuple[Source, ...]] = {
+    "both": (),
+    "typicality": ("typicality",),
+    "opinions": ("own_heads", "typicality"),
+}
 VALIDATION = "validation"
 CROSS_FITTED = "the cross-fitted training split"
 EVERYONE = f"{CROSS_FITTED} and validation"
@@ -93,12 +99,13 @@ class HeldOut:
 def stack(sources: Mapping[Source, Tensor], source: Source) -> Tensor:
     """The tensor of one source [N, M, C]; `both` is the contributions, then the probes: [N, 2 M, C].
 
-    `typicality` is these two and then typicality, 0 where it was not measured: [N, 3 M, C].
+    `typicality` is these two and then typicality, 0 where it was not measured: [N, 3 M, C]; `opinions` these two, own
+    heads and typicality, each 0 where there is none: [N, 4 M, C].
     """
-    if source not in ("both", "typicality"):
+    if source not in _BEHIND_BOTH:
         return sources[source]
     contributions = sources["contributions"]
     parts = [contributions, sources["probes"].to(contributions)]
-    if source == "typicality":
-        parts.append(sources.get("typicality", torch.zeros_like(contributions)).to(contributions))
+    for name in _BEHIND_BOTH[source]:
+        parts.append(sources.get(name, torch.zeros_like(contributions)).to(contributions))
     return torch.cat(parts, dim=1)

@@ -27,6 +27,7 @@ SOURCES = {
     "probes": "probes",
     "both": "head and probes",
     "typicality": "head, probes, typicality",
+    "opinions": "head, probes, own heads, typicality",
 }
 
 
@@ -134,7 +135,15 @@ def choice(result: Result) -> str:
         text += (
             f". {best['name']} reached {best['nll']:.3f}, not clearly less, and {chosen['name']} comes first."
         )
-    return text + _softened(auto)
+    return text + _largest_weights(auto) + _softened(auto)
+
+
+def _largest_weights(auto: Allocation) -> str:
+    """Of a mixture, its three members with the largest weights."""
+    mixing: dict[str, float] = auto.record.get("mixing", {})
+    first = sorted(mixing, key=lambda name: -mixing[name])[:3]
+    shown = ", ".join(f"{name} {mixing[name]:.2f}" for name in first)
+    return f" Largest weights in it: {shown}." if shown else ""
 
 
 def _softened(auto: Allocation) -> str:

@@ -5,6 +5,7 @@ from mutations.fault import Fault
 HEAD = "tests/net/test_head.py::"
 SOURCES = "tests/decide/test_decide_sources.py::"
 SAVED = "tests/decide/test_decision.py::"
+MIXED = "tests/decide/test_decide_mixture.py::"
 FEW = "tests/decide/test_decide_few_groups.py::"
 
 FAULTS = [
@@ -55,8 +56,8 @@ FAULTS = [
     Fault(
         name="decide: few groups do not make the answer softer",
         file="src/ambidex/decide/allocators/auto.py",
-        before="        return fitted._replace(temperature=temperature)\n",
-        after="        return fitted\n",
+        before="fitted._replace(temperature=temperature, crossed=logits[place])\n",
+        after="fitted._replace(crossed=logits[place])\n",
         caught_by=FEW + "test_the_answer_is_softer_the_fewer_groups_judge",
     ),
     Fault(
@@ -67,9 +68,9 @@ FAULTS = [
         caught_by=FEW + "test_a_prior_counts_groups_as_if_each_were_a_few_samples",
     ),
     Fault(
-        name="decide: the plain sum comes before the pool",
+        name="decide: the plain sum comes before the pool and the mixture",
         file="src/ambidex/decide/allocators/auto.py",
-        before="key=lambda place: candidates[place].name != HOME)",
+        before="key=lambda place: names[place] != home)",
         after="key=lambda place: place)",
         caught_by=FEW + "test_one_speaker_is_heard_through_the_pool",
     ),
@@ -101,5 +102,26 @@ FAULTS = [
         after="    if crossed is not None:\n",
         caught_by="tests/stages/test_crossfit_fit.py::"
         "test_allocators_are_fitted_on_the_cross_fitted_rows_and_on_validation",
+    ),
+    Fault(
+        name="decide: a mixture's prior counts samples, not groups",
+        file="src/ambidex/decide/allocators/mixture.py",
+        before="self.prior * design_effect(groups)",
+        after="self.prior",
+        caught_by=MIXED + "test_groups_leave_more_to_the_weights_before",
+    ),
+    Fault(
+        name="decide: a mixture averages logits, not probabilities",
+        file="src/ambidex/decide/allocators/_mixing.py",
+        before="(level + logits - norms).logsumexp(dim=0)",
+        after="(weights[:, None, None] * (logits - norms)).sum(dim=0)",
+        caught_by=MIXED + "test_it_says_the_mean_of_what_its_members_say",
+    ),
+    Fault(
+        name="decide: mixing weights forget their prior",
+        file="src/ambidex/decide/allocators/_mixing.py",
+        before="counts = prior * v + (",
+        after="counts = (",
+        caught_by=MIXED + "test_weights_by_brute_force",
     ),
 ]

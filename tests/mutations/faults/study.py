@@ -154,9 +154,9 @@ FAULTS = [
     ),
     Fault(
         name="choice: the allocator has seen the fold that judges it",
-        file="src/ambidex/decide/cross_validated.py",
-        before="samples.subset(np.setdiff1d(everything, fold).tolist())",
-        after="samples.subset(everything.tolist())",
+        file="src/ambidex/decide/allocators/_crossed.py",
+        before="held_out.subset(rest.tolist()), held_out",
+        after="held_out, held_out",
         caught_by="tests/decide/test_cross_validated.py::test_each_sample_is_judged_by_a_fit_without_its_fold[scale]",
     ),
 ]

@@ -23,6 +23,8 @@ class Fitted(NamedTuple):
     """why the source is not the head's contributions, with the numbers; None where it is"""
     temperature: float = 1.0
     """what all its logits are divided by at the end"""
+    crossed: Tensor | None = None
+    """logits [N, C] of the held-out samples before that, each fitted without the sample's fold; None: not at hand"""
 
     def allocate(self, inputs: Tensor) -> Tensor:
         """What it reads [N, M, C] -> what each modality adds to the allocated logits [N, M, C]."""

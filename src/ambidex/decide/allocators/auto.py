@@ -1,11 +1,12 @@
-"""The pool of head and probes, unless cross-validation clearly trusts another allocator more; softer for few groups.
+"""The mixture of several allocators, unless cross-validation clearly trusts one alone more; softer for few groups.
 
-`pooled` comes first: without evidence neither of two opinions on the same features is preferred, and whichever is bad,
-the other limits the loss. Then the order is that of `rank`: the plain sum; `scale`, one temperature for it;
-`confusion`; one number per modality; more. Picked is the first one that beats all before it and is within
-`standard_errors` of the best. Every candidate is fitted without each fold in turn (folds by group, so that weights are
-judged on unseen speakers) and judged on that fold; differences are paired, their standard errors count groups. One that
-is refused is never picked.
+`mixture` comes first, the weighted mean of what all other candidates say: no member has to be right, and whichever
+is bad, the others limit the loss. Where it is no candidate, `pooled` does. Then the order is that of `rank`: the plain
+sum; `scale`, one temperature for it; `confusion`; one number per modality; more. Picked is the first one that beats all
+before it and is within `standard_errors` of the best. Every candidate is fitted without each fold in turn (folds by
+group, so that weights are judged on unseen speakers) and judged on that fold; differences are paired, their standard
+errors count groups. One that is refused is never picked. On a fold the mixture has the weights that suit the other
+folds, so that it costs no further fits there.
 
 The picked one's logits are divided by max(t, exp(`caution`))^(1 / G) where G groups judge, t being the temperature at
 which it is no surer than the plain sum (_caution.py).
@@ -21,7 +22,7 @@ Candidates are judged and fitted with their own parameters (`evaluate.options`);
 given. The saved model holds the allocator that was picked.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,17 +31,19 @@ from pydantic import Field
 from torch import Tensor
 
 from ambidex.base.convex import Array
-from ambidex.base.folds import cluster_of, folds, margin, standard_error
-from ambidex.base.statistics import correct, sample_nll
+from ambidex.base.folds import cluster_of, margin, standard_error
+from ambidex.base.statistics import correct
 from ambidex.decide.allocators import ALLOCATORS, Allocator, Fitted, simplest_first
 from ambidex.decide.allocators._caution import last_temperature, surer_by
+from ambidex.decide.allocators._crossed import Member, crossed, losses_of
 from ambidex.decide.allocators._evidence import log_bayes_factor
 from ambidex.decide.allocators._fit import Likelihood
+from ambidex.decide.allocators.mixture import Mixture, cross_mixed
 from ambidex.decide.options import allocator_config
 from ambidex.judge.held_out import HeldOut, RefusedError, Source
 
-HOME = "pooled"
-"""picked where nothing is clear"""
+HOMES = ("mixture", "pooled")
+"""picked where nothing is clear: the first one that is a candidate"""
 SOFTER = "scale"
 """the plain sum with one temperature"""
 
@@ -53,12 +56,12 @@ class Auto(Allocator):
 
         candidates: tuple[str, ...] | None = Field(None, description="names; missing: all others")
         standard_errors: float = Field(
-            1.0,
+            3.0,
             ge=0,
-            description="the pool, then a simpler one, is kept while its NLL is within so many of the best",
+            description="the mixture, then a simpler one, is kept while its NLL is within so many of the best",
         )
         caution: float = Field(
-            0.35,
+            0.2,
             ge=0,
             le=5,
             description="log of what the logits are at least divided by at the end where one group judges",
@@ -86,14 +89,15 @@ class Auto(Allocator):
             ALLOCATORS.get(name)
         candidates = [_Candidate.of(name, config, held_out, otherwise) for name in _names(config)]
         allowed = [candidate for candidate in candidates if candidate.source is not None]
-        losses, hits = _cross_validate(held_out, allowed, config)
+        logits = _cross_validate(held_out, allowed, config)
+        losses, hits = losses_of(logits, held_out.labels), _hits(logits, held_out.labels)
         units = cluster_of(held_out.groups)
         order, favour = _home_first(allowed), _evidence(held_out, units)
         place = order[_pick(losses[order], units, config.standard_errors)]
         softer = [i for i, candidate in enumerate(allowed) if candidate.name == SOFTER]
         calmed = place == 0 and bool(softer) and favour >= np.log(config.bayes_factor)
         place = softer[0] if calmed else place
-        fitted = allowed[place].kind.fit_on(allowed[place].config, held_out, otherwise)
+        fitted = _fit(allowed, place, held_out, losses, otherwise)
         surer = _surer(fitted, held_out)
         temperature = last_temperature(held_out.groups, config.caution, surer)
         rows = [
@@ -112,7 +116,7 @@ class Auto(Allocator):
             "surer": surer,
             "last_temperature": temperature,
         }
-        return fitted._replace(temperature=temperature)
+        return fitted._replace(temperature=temperature, crossed=logits[place])
 
 
 class _Candidate(NamedTuple):
@@ -123,6 +127,12 @@ class _Candidate(NamedTuple):
     """None where it is refused or left out"""
     work: float = 0.0
     """multiplications of one fit, where they are why it is left out"""
+
+    @property
+    def member(self) -> Member:
+        """The same, where it can be fitted."""
+        assert self.source is not None
+        return Member(self.name, self.kind, self.config, self.source)
 
     @classmethod
     def of(cls, name: str, config: Any, held_out: HeldOut, otherwise: str) -> "_Candidate":
@@ -145,37 +155,53 @@ def _names(config: Any) -> list[str]:
 
 def _home_first(candidates: list[_Candidate]) -> list[int]:
     """Places of the candidates in the order in which they are preferred."""
-    return sorted(range(len(candidates)), key=lambda place: candidates[place].name != HOME)
+    names = [candidate.name for candidate in candidates]
+    home = next((name for name in HOMES if name in names), None)
+    return sorted(range(len(names)), key=lambda place: names[place] != home)
 
 
-def _cross_validate(held_out: HeldOut, candidates: list[_Candidate], config: Any) -> tuple[Array, Array]:
-    """-log p[y] and hit of every sample under each candidate fitted without the sample's fold: [K, N] each."""
-    losses = np.zeros((len(candidates), len(held_out.labels)))
-    hits = np.zeros_like(losses)
-    for rest, fold in _splits(held_out, config):
-        outside, inside = held_out.subset(rest), held_out.subset(fold)
-        for row, candidate in enumerate(candidates):
-            logits = _predict(candidate, outside, inside)
-            losses[row, fold] = sample_nll(logits, inside.labels).numpy()
-            hits[row, fold] = correct(logits, inside.labels).numpy()
-    return losses, hits
+def _members(candidates: Sequence[_Candidate], mixture: _Candidate) -> list[int]:
+    """Places of the members of the mixture: all other candidates."""
+    return [place for place, candidate in enumerate(candidates) if candidate is not mixture]
 
 
-def _splits(held_out: HeldOut, config: Any) -> Iterator[tuple[Any, Any]]:
-    """(rows to fit on, rows to judge on), once per fold; nothing where a fold would leave nothing to fit on."""
-    everything = np.arange(len(held_out.labels))
-    for fold in folds(held_out.labels.numpy(), held_out.groups, config.folds, config.seed):
-        rest = np.setdiff1d(everything, fold)
-        if len(rest):
-            yield rest, fold
-
-
-def _predict(candidate: _Candidate, outside: HeldOut, inside: HeldOut) -> Tensor:
-    assert candidate.source is not None
-    allocator = candidate.kind.fit_from(candidate.config, outside, candidate.source).eval()
-    with torch.no_grad():
-        logits: Tensor = allocator(inside.stack(candidate.source))
+def _cross_validate(held_out: HeldOut, candidates: list[_Candidate], config: Any) -> Tensor:
+    """Logits of every sample under each candidate fitted without the sample's fold: [K, N, C]."""
+    single = [place for place, candidate in enumerate(candidates) if candidate.kind is not Mixture]
+    alone = crossed(held_out, [candidates[place].member for place in single], config)
+    logits = torch.zeros(len(candidates), *alone.shape[1:], dtype=alone.dtype)
+    logits[single] = alone
+    for place, candidate in enumerate(candidates):
+        if candidate.kind is Mixture:
+            members = _members(candidates, candidate)
+            kinds = [candidates[member].kind for member in members]
+            logits[place] = cross_mixed(logits[members], held_out, kinds, candidate.config)
     return logits
+
+
+def _hits(logits: Tensor, labels: Tensor) -> Array:
+    hits: Array = torch.stack([correct(z, labels) for z in logits]).double().numpy()
+    return hits
+
+
+def _fit(
+    candidates: list[_Candidate], place: int, held_out: HeldOut, losses: Array, otherwise: str
+) -> Fitted:
+    """The candidate on all samples; the mixture by the losses that its members have in cross-validation."""
+    candidate = candidates[place]
+    if candidate.kind is not Mixture:
+        return candidate.kind.fit_on(candidate.config, held_out, otherwise)
+    own = _members(candidates, candidate)
+    members = [candidates[member].member for member in own]
+    config = candidate.config.model_copy(
+        update={
+            "members": tuple(member.name for member in members),
+            "options": {member.name: member.config.model_dump(mode="json") for member in members},
+        }
+    )
+    allocator = Mixture.of(config.for_groups(held_out.groups), held_out, members, losses[own])
+    allocator.config = config
+    return Fitted(allocator, "opinions", None)
 
 
 def _surer(fitted: Fitted, held_out: HeldOut) -> float:
