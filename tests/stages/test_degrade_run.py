@@ -10,9 +10,11 @@ import pytest
 import yaml
 from safetensors.numpy import load_file
 
-from ambidex.base.errors import ModelError
+from ambidex.base.errors import ModelError, OutputError
 from ambidex.cli import main
 from ambidex.data.store.reading import FeatureStore
+from ambidex.report.severity.write import write_severities
+from ambidex.resolve import load_params
 from ambidex.stages._checks import fitting_model
 from helpers.runs import raw_params
 from stages.test_missing_run import write_data
@@ -33,7 +35,7 @@ def write_params(root: Path, source: Path, steps: list[dict[str, Any]], **sectio
         prepare={"dataset": "manifest", "source": str(source), "allow_missing": ["left", "right"]},
         extract={"degrade": {"steps": steps}},
         train={"method": "joint"},
-        study={"methods": ["joint"], "regimes": ["scratch"], "seeds": [0, 1], "degrade": [0, 0.5, 1]},
+        study={"methods": ["joint"], "regimes": ["scratch"], "seeds": [0], "degrade": [0, 1]},
         **sections,
     )
     (root / "params.yaml").write_text(yaml.safe_dump(raw))
@@ -56,13 +58,12 @@ def shared(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_models_of_the_undegraded_store_are_judged_at_every_severity(shared: Path) -> None:
-    details = [
-        json.loads((place / "reports/joint-scratch-0/details.json").read_text())
-        for place in (shared, shared / "severities/0.5", shared / "severities/1")
-    ]
-    accuracies = [one["allocators"]["uniform"]["accuracy"] for one in details]
-    assert accuracies[0] > accuracies[2]
-    assert details[0]["allocators"]["modality"]["val"] == details[2]["allocators"]["modality"]["val"]
+    plain, weak = (
+        json.loads((place / "reports/joint-scratch-0/details.json").read_text())["allocators"]
+        for place in (shared, shared / "severities/1")
+    )
+    assert plain["uniform"]["accuracy"] > weak["uniform"]["accuracy"]
+    assert plain["modality"]["val"] == weak["modality"]["val"]
     assert not (shared / "severities/1/models").exists()
     card = json.loads((shared / "severities/1/reports/joint-scratch-0/card.json").read_text())
     assert card["degraded"] == "degraded at severity 1: left feature_noise (deviation 4) in test"
@@ -88,25 +89,31 @@ def test_the_summary_holds_what_the_reports_hold(shared: Path, capsys: pytest.Ca
     study = shared / "severities/study"
     with (study / "severities.csv").open() as stream:
         rows = {(row["allocator"], row["severity"]): row for row in csv.DictReader(stream)}
-    assert set(rows) == {(a, s) for a in ("uniform", "modality") for s in ("0.0", "0.5", "1.0")}
-    for severity, place in (
-        ("0.0", shared),
-        ("0.5", shared / "severities/0.5"),
-        ("1.0", shared / "severities/1"),
-    ):
-        values = [
-            json.loads((place / f"reports/joint-scratch-{seed}/details.json").read_text())["allocators"][
-                "uniform"
-            ]
-            for seed in (0, 1)
-        ]
-        mean = np.mean([one["accuracy"] for one in values])
-        assert float(rows["uniform", severity]["accuracy"]) == pytest.approx(mean, rel=1e-5)
+    assert set(rows) == {(a, s) for a in ("uniform", "modality") for s in ("0.0", "1.0")}
+    for severity, place in (("0.0", shared), ("1.0", shared / "severities/1")):
+        details = json.loads((place / "reports/joint-scratch-0/details.json").read_text())["allocators"]
+        for name in ("uniform", "modality"):
+            assert float(rows[name, severity]["accuracy"]) == pytest.approx(
+                details[name]["accuracy"], rel=1e-5
+            )
+            assert rows[name, severity]["accuracy_low"] == ""
     text = (study / "severities.txt").read_text()
     assert "degraded: left feature_noise (deviation 4) in test\n" in text
     page = (study / "severities.html").read_text()
     assert all(line in page for line in ("the plain sum goes from", "Degraded: left feature_noise"))
     assert (study / "plots/severities.png").exists()
+
+
+def test_the_summary_is_made_anew_and_replaces_nothing_else(shared: Path, tmp_path: Path) -> None:
+    params = load_params(shared.parent / "params.yaml")
+    folders = {0.0: shared / "reports", 1.0: shared / "severities/1/reports"}
+    for _ in range(2):
+        write_severities(tmp_path / "study", params, folders)
+    assert "1.0" in (tmp_path / "study/severities.csv").read_text()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match="is a folder with files"):
+        write_severities(tmp_path / "mine", params, folders)
 
 
 def test_a_model_is_refused_where_training_would_have_seen_the_difference(

@@ -36,6 +36,8 @@ def run(options: Namespace) -> int:
         check_method(cell)
     for level in todo:
         _check_outputs(level)
+    if params.study.degrade:
+        check_places("severities", {}, {"study": layout.severities_study})
     with locked(layout.root / _CELLS):
         failures = [line for level in todo for line in _run_level(level)]
         if params.study.degrade:

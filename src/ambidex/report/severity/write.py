@@ -7,6 +7,7 @@ from typing import Any
 from ambidex.base.errors import DataError
 from ambidex.base.files import write_csv, write_text
 from ambidex.base.outputs import whole_folder
+from ambidex.base.outputs.claim import claimed
 from ambidex.configuration.params import Params
 from ambidex.report import html, theme
 from ambidex.report.chart import draw, rounded
@@ -16,6 +17,8 @@ from ambidex.report.severity.text import sentences, table
 from ambidex.report.study.cells import read_reports
 from ambidex.resolve.run_card import write_records
 
+NAME = "severities"
+"""what its card says it is an output of"""
 PAGE_FILE = "severities.html"
 TABLE_FILE = "severities.csv"
 TEXT_FILE = "severities.txt"
@@ -39,8 +42,8 @@ def write_severities(output: Path, params: Params, folders: Mapping[float, Path]
         "severities": list(folders),
         "degraded": degraded_words(params),
     }
-    with whole_folder(output) as folder:
-        write_records(folder, "severities", params, {"lines": len(measured)}, **card)
+    with claimed(NAME, {}, {"study": output}), whole_folder(output) as folder:
+        write_records(folder, NAME, params, {"lines": len(measured)}, **card)
         write_csv(folder / TABLE_FILE, [rounded(row) for line in measured for row in flat(line, names)])
         with theme.style():
             drawn = draw(severity_chart(measured, order, names), folder / "plots")
