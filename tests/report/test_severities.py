@@ -10,7 +10,7 @@ from scipy import stats
 
 from ambidex.report import theme
 from ambidex.report.severity.chart import SHARES, severity_chart
-from ambidex.report.severity.points import Estimate, Line, flat, lines
+from ambidex.report.severity.points import Estimate, Line, alone, best_alone, flat, lines
 from ambidex.report.severity.text import sentences, table
 
 FALL = {0.0: (0.80, 0.78, 0.82), 0.5: (0.70, 0.60, 0.65), 1.0: (0.50, 0.52, 0.48)}
@@ -34,6 +34,10 @@ def reports(gain: float = 0.0, refused: bool = False) -> Any:
             better = value + gain * severity * (1 + seed / 10)
             pooled = {"refused": "too few"} if refused else numbers(better, share)
             details = {"allocators": {"pooled": pooled, "uniform": numbers(value, share)}}
+            details["unimodal"] = {
+                m: {"test": {"accuracy": reached, "nll": 1.0}}
+                for m, reached in (("audio", 0.7 - severity / 2), ("visual", 0.4))
+            }
             cells["joint", "scratch", seed] = SimpleNamespace(details=details, card={"headline": "pooled"})
         by_severity[severity] = SimpleNamespace(found=cells, allocators=["pooled", "uniform"])
     return by_severity
@@ -79,7 +83,7 @@ def test_rows_of_the_file() -> None:
 
 
 def test_words_say_the_fall_who_decides_and_what_repair_does() -> None:
-    first, second = sentences(lines(reports(gain=0.1)), "audio")
+    first, second, third = sentences(lines(reports(gain=0.1)), alone(reports()), "audio")
     half = 100 * stats.t.ppf(0.975, 2) * stdev([-0.30, -0.26, -0.34]) / 3**0.5
     assert first == (
         "joint (scratch): the plain sum goes from 80.0 % at severity 0 to 50.0 % at 1 (-30.0 points, 95 % interval "
@@ -88,14 +92,28 @@ def test_words_say_the_fall_who_decides_and_what_repair_does() -> None:
     )
     assert second.startswith("joint (scratch), at severity 1: pooled changes the plain sum by +11.0 points")
     assert "clear" in second
+    assert third.startswith(
+        "joint (scratch), what the plain sum adds to the best modality alone: at severity 0 +10.0 points, 95 % interval"
+    )
+    assert "at severity 1 +10.0 points" in third
+    assert third.endswith("against visual alone.")
+
+
+def test_the_best_modality_alone_is_another_at_another_severity() -> None:
+    singles = alone(reports())
+    assert [best_alone(singles, severity).method for severity in FALL] == ["audio", "audio", "visual"]
+    assert [line.method for line in singles] == ["audio", "visual"]
+    assert best_alone([], 0.0) is None
 
 
 def test_the_table_has_a_column_for_each_severity() -> None:
-    text = table(lines(reports(gain=0.1)), "audio").splitlines()
+    text = table(lines(reports(gain=0.1)), alone(reports()), "audio").splitlines()
     assert text[0].split() == ["0", "0.5", "1", "change", "share"]
     assert text[1] == "scratch:"
     assert text[2].split()[:5] == ["joint", "+", "uniform", "80.0", "±"]
     assert "-30.0 ±" in text[2]
+    assert text[4] == "each modality alone:"
+    assert text[5].split()[:3] == ["audio", "70.0", "±"]
 
 
 @pytest.mark.charts
@@ -104,11 +122,12 @@ def test_the_chart_holds_every_mean_and_interval_and_no_share_beyond_its_edge() 
     wild = {s: {0: {"accuracy": 0.5, "share_audio": 40.0 * s}} for s in FALL}
     measured.append(Line("scratch", "wild", "uniform", False, wild))
     with theme.style():
-        chart = severity_chart(measured, ["audio", "visual"], ["accuracy", "share_audio"])
+        chart = severity_chart(measured, alone(reports()), ["audio", "visual"], ["accuracy", "share_audio"])
     panels = chart.figure.axes
     assert len(panels) == 9
     assert panels[0].lines[0].get_ydata().tolist() == pytest.approx([80.0, 65.0, 50.0])
     assert len(panels[0].collections) == 2 * 3
     assert max(panels[7].lines[0].get_ydata()) == SHARES[1]
     assert "joint + uniform 0: 80.0 %, 0.5: 65.0 %, 1: 50.0 %" in chart.alt
-    assert len(chart.rows) == 4 * 3
+    assert len(chart.rows) == (4 + 2) * 3
+    assert panels[0].lines[2].get_ydata().tolist() == pytest.approx([70.0, 45.0, 40.0])

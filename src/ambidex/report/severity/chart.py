@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 
 from ambidex.report import theme
 from ambidex.report.chart import Chart
-from ambidex.report.severity.points import ACCURACY, Line, flat, share_of
+from ambidex.report.severity.points import ACCURACY, Line, best_alone, flat, share_of
 from ambidex.report.study.rows import PLAIN_SUM
 
 FEW = 4
@@ -21,7 +21,9 @@ MOST_SHARES = 3
 """modalities whose share has a column: those that are degraded first"""
 
 
-def severity_chart(table: Sequence[Line], modalities: Sequence[str], names: Sequence[str]) -> Chart:
+def severity_chart(
+    table: Sequence[Line], singles: Sequence[Line], modalities: Sequence[str], names: Sequence[str]
+) -> Chart:
     """A row for each regime and method, a line for each allocator. `names`: columns of the CSV beside it."""
     cells = list(dict.fromkeys((line.regime, line.method) for line in table))
     allocators = list(dict.fromkeys(line.allocator for line in table))
@@ -32,6 +34,7 @@ def severity_chart(table: Sequence[Line], modalities: Sequence[str], names: Sequ
         own = [line for line in table if (line.regime, line.method) == (regime, method)]
         for axes, name in zip(axes_row, columns, strict=True):
             _panel(axes, own, name, allocators)
+        _singles(axes_row[0], singles)
         axes_row[0].set_title(f"{method}, {regime}")
         axes_row[0].set_ylabel("accuracy (%)")
         for axes, modality in zip(axes_row[1:], modalities, strict=False):
@@ -39,6 +42,8 @@ def severity_chart(table: Sequence[Line], modalities: Sequence[str], names: Sequ
     for axes in grid[-1]:
         axes.set_xlabel("severity")
     handles = [Line2D([], [], label=name, **_look(name, allocators, table)) for name in allocators]
+    if singles:
+        handles.append(Line2D([], [], color=theme.INK, linestyle="--", label="best modality alone"))
     theme.legend_above(figure, handles, columns=6)
     return Chart(
         "severities",
@@ -50,7 +55,7 @@ def severity_chart(table: Sequence[Line], modalities: Sequence[str], names: Sequ
         f"{FEW} allocators only the plain sum and the headline have one drawn, and the CSV has all. A share is a "
         "modality's part of what all contribute to the true class, all classes together; there is none where that does "
         f"not add up to more than 0, and one beyond {SHARES[0]:g} and {SHARES[1]:g} % stands at the edge.",
-        [row for line in table for row in flat(line, names)],
+        [row for line in [*table, *singles] for row in flat(line, names)],
     )
 
 
@@ -72,6 +77,15 @@ def _panel(axes: Axes, table: Sequence[Line], name: str, allocators: Sequence[st
                 if one.low is not None and one.high is not None:
                     bottom, top = (min(max(100 * end, low), high) for end in (one.low, one.high))
                     axes.vlines(x, bottom, top, color=look["color"], linewidth=1.1)
+
+
+def _singles(axes: Axes, singles: Sequence[Line]) -> None:
+    """The best modality alone at each severity."""
+    if singles:
+        best = ((s, best_alone(singles, s)) for s in singles[0].seeds)
+        points = [(s, line.at(s, ACCURACY)) for s, line in best if line is not None]
+        values = [100 * one.value for _, one in points if one is not None]
+        axes.plot([s for s, _ in points], values, color=theme.INK, linestyle="--", linewidth=1.2, zorder=1)
 
 
 def _look(allocator: str, allocators: Sequence[str], table: Sequence[Line]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from ambidex.report.study.cells import Reports
-from ambidex.report.study.rows import PLAIN_SUM
+from ambidex.report.study.rows import ALONE, PLAIN_SUM
 
 ACCURACY, NLL = "accuracy", "nll"
 LEVEL = 0.95
@@ -84,6 +84,27 @@ def lines(reports: Mapping[float, Reports]) -> list[Line]:
         for allocator in order
     )
     return [line for line in made if any(line.seeds.values())]
+
+
+def alone(reports: Mapping[float, Reports]) -> list[Line]:
+    """A line for each modality that was trained alone, on the store of each severity."""
+    measured: dict[str, dict[float, dict[int, dict[str, float]]]] = {}
+    for severity, one in reports.items():
+        for (_, _, seed), report in one.found.items():  # the same classifiers stand in every report of a seed
+            for modality, splits in report.details.get("unimodal", {}).items():
+                by_severity = measured.setdefault(modality, {s: {} for s in reports})
+                by_severity[severity][seed] = dict(_numbers(splits["test"]))
+    return [Line(ALONE, m, ALONE, False, seeds) for m, seeds in measured.items()]
+
+
+def best_alone(singles: Sequence[Line], severity: float) -> Line | None:
+    """The modality that reaches most alone at this severity; None where none was trained alone."""
+    values = {line.method: one.value for line in singles if (one := line.at(severity, ACCURACY)) is not None}
+    return (
+        next((line for line in singles if line.method == max(values, key=values.__getitem__)), None)
+        if values
+        else None
+    )
 
 
 def _seeds(reports: Reports, regime: str, method: str, allocator: str) -> dict[int, dict[str, float]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from ambidex.report.severity.points import ACCURACY, NLL, Estimate, Line, paired, share_of
+from ambidex.report.severity.points import ACCURACY, NLL, Estimate, Line, best_alone, paired, share_of
 from ambidex.report.study.rows import PLAIN_SUM
 from ambidex.report.study.table import aligned
 from ambidex.report.words import number
@@ -14,8 +14,11 @@ LEGEND = (
 )
 
 
-def table(lines: Sequence[Line], modality: str) -> str:
-    """A line for the plain sum and the headline of each method; `modality`: the one whose share is shown."""
+def table(lines: Sequence[Line], singles: Sequence[Line], modality: str) -> str:
+    """A line for the plain sum and the headline of each method, and for each modality trained alone.
+
+    `modality`: the one whose share is shown.
+    """
     severities = list(lines[0].seeds)
     head = ["", *(f"{severity:g}" for severity in severities), "change", "share", ""]
     rows: list[list[str]] = []
@@ -36,16 +39,22 @@ def table(lines: Sequence[Line], modality: str) -> str:
                 "",
             ]
         )
+    if singles:
+        rows.append(["each modality alone:"])
+    for line in singles:
+        cells = [_spread(line.at(severity, ACCURACY)) for severity in severities]
+        fall = _spread(line.change(ACCURACY, severities[0], severities[-1]), sign=True)
+        rows.append([f"  {line.method}", *cells, fall, "", ""])
     return f"{aligned([head, *rows])}\n\n{LEGEND.format(modality=modality)}"
 
 
-def sentences(lines: Sequence[Line], modality: str) -> list[str]:
+def sentences(lines: Sequence[Line], singles: Sequence[Line], modality: str) -> list[str]:
     """What became of each method from the lowest severity to the highest: accuracy, who decides, what repair does."""
+    plain = [line for line in lines if line.allocator == PLAIN_SUM]
     return [
         sentence
-        for line in lines
-        if line.allocator == PLAIN_SUM
-        for sentence in _of_method(line, lines, modality)
+        for line in plain
+        for sentence in [*_of_method(line, lines, modality), *_against_alone(line, singles)]
     ]
 
 
@@ -77,6 +86,19 @@ def _of_method(line: Line, lines: Sequence[Line], modality: str) -> Iterator[str
                     f"{name}, at severity {end:g}: {other.allocator} changes the plain sum by {_points(gain)} and "
                     f"{_nats(nats)}."
                 )
+
+
+def _against_alone(line: Line, singles: Sequence[Line]) -> Iterator[str]:
+    """What fusing is worth at both ends."""
+    start, *_, end = line.seeds
+    parts = []
+    for severity in (start, end):
+        best = best_alone(singles, severity)
+        gain = best and paired(line.seeds[severity], best.seeds[severity], ACCURACY)
+        if best and gain:
+            parts.append(f"at severity {severity:g} {_points(gain)} against {best.method} alone")
+    if parts:
+        yield f"{line.method} ({line.regime}), what the plain sum adds to the best modality alone: {'; '.join(parts)}."
 
 
 def _main(lines: Sequence[Line]) -> list[Line]:

@@ -12,7 +12,7 @@ from ambidex.configuration.params import Params
 from ambidex.report import html, theme
 from ambidex.report.chart import draw, rounded
 from ambidex.report.severity.chart import severity_chart
-from ambidex.report.severity.points import ACCURACY, NLL, Line, flat, lines, share_of
+from ambidex.report.severity.points import ACCURACY, NLL, Line, alone, flat, lines, share_of
 from ambidex.report.severity.text import sentences, table
 from ambidex.report.study.cells import read_reports
 from ambidex.resolve.run_card import write_records
@@ -36,7 +36,7 @@ def write_severities(output: Path, params: Params, folders: Mapping[float, Path]
             raise DataError(f"{one.any.folder} and {first.folder}: have other classes; run the study again")
     order = _degraded_first(params, next(iter(reports.values())).modalities)
     names = [ACCURACY, NLL, *map(share_of, order)]
-    measured = lines(reports)
+    measured, singles = lines(reports), alone(reports)
     card: dict[str, Any] = {
         "protocol": first.card.get("protocol"),
         "severities": list(folders),
@@ -44,16 +44,18 @@ def write_severities(output: Path, params: Params, folders: Mapping[float, Path]
     }
     with claimed(NAME, {}, {"study": output}), whole_folder(output) as folder:
         write_records(folder, NAME, params, {"lines": len(measured)}, **card)
-        write_csv(folder / TABLE_FILE, [rounded(row) for line in measured for row in flat(line, names)])
+        write_csv(
+            folder / TABLE_FILE, [rounded(row) for line in [*measured, *singles] for row in flat(line, names)]
+        )
         with theme.style():
-            drawn = draw(severity_chart(measured, order, names), folder / "plots")
-        words = sentences(measured, order[0])
-        text = f"{table(measured, order[0])}\n\ndegraded: {card['degraded']}\n\n" + "\n".join(words)
+            drawn = draw(severity_chart(measured, singles, order, names), folder / "plots")
+        words = sentences(measured, singles, order[0])
+        text = f"{table(measured, singles, order[0])}\n\ndegraded: {card['degraded']}\n\n" + "\n".join(words)
         write_text(folder / TEXT_FILE, text + "\n")
         blocks = {
             "words": [html.paragraph(f"Degraded: {card['degraded']}."), html.bullets(words)],
             "chart": [html.picture(drawn)],
-            "table": [_table(measured, names)],
+            "table": [_table([*measured, *singles], names)],
         }
         titles = {"words": "In words", "chart": "Chart", "table": "Table"}
         sections = [html.section(anchor, titles[anchor], *own) for anchor, own in blocks.items()]
