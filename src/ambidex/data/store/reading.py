@@ -190,7 +190,8 @@ class FeatureStore:
         and its fingerprint is its own. Raises DataError where `train` is empty or a row stands in two splits.
         """
         view = copy.copy(self)
-        view.splits, view._rows, view._learning = [""] * len(self), {}, ""
+        view.splits, view._rows = [""] * len(self), {}
+        view._learning = ""
         for split, rows in splits.items():
             for row in rows.tolist():
                 if view.splits[row]:
