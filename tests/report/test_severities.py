@@ -21,6 +21,7 @@ def numbers(accuracy: float, share: float | None) -> dict[str, Any]:
     return {
         "accuracy": accuracy,
         "nll": 2 - accuracy,
+        "decision_imbalance": 1 - accuracy,
         "shares": {"audio": share, "visual": None if share is None else 1 - share},
     }
 
@@ -88,7 +89,8 @@ def test_words_say_the_fall_who_decides_and_what_repair_does() -> None:
     assert first == (
         "joint (scratch): the plain sum goes from 80.0 % at severity 0 to 50.0 % at 1 (-30.0 points, 95 % interval "
         f"{-30 - half:.1f} to {-30 + half:.1f}, clear); audio decides 60.0 % and then 20.0 % (-45.0 points, 95 % "
-        "interval -108.5 to +18.5, may be chance)."
+        "interval -108.5 to +18.5, may be chance); decision imbalance is 0.20 and then 0.50 (+0.30 DI, 95 % interval "
+        "+0.20 to +0.40, clear)."
     )
     assert second.startswith("joint (scratch), at severity 1: pooled changes the plain sum by +11.0 points")
     assert "clear" in second

@@ -8,7 +8,7 @@ from typing import Any
 from ambidex.report.study.cells import Reports
 from ambidex.report.study.rows import ALONE, PLAIN_SUM
 
-ACCURACY, NLL = "accuracy", "nll"
+ACCURACY, NLL, IMBALANCE = "accuracy", "nll", "decision_imbalance"
 LEVEL = 0.95
 
 
@@ -46,7 +46,7 @@ class Line:
     allocator: str
     headline: bool
     seeds: Mapping[float, Mapping[int, Mapping[str, float]]] = field(default_factory=dict)
-    """severity -> seed -> `accuracy`, `nll` and `share_MODALITY` on test"""
+    """severity -> seed -> `accuracy`, `nll`, `decision_imbalance` and `share_MODALITY` on test"""
 
     def at(self, severity: float, name: str) -> Estimate | None:
         """A number over seeds; None where no seed has it."""
@@ -117,7 +117,7 @@ def _seeds(reports: Reports, regime: str, method: str, allocator: str) -> dict[i
 
 
 def _numbers(numbers: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    for name in (ACCURACY, NLL):
+    for name in (ACCURACY, NLL, IMBALANCE):
         if numbers.get(name) is not None:
             yield name, numbers[name]
     for modality, share in (numbers.get("shares") or {}).items():

@@ -2,7 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 
-from ambidex.report.severity.points import ACCURACY, NLL, Estimate, Line, best_alone, paired, share_of
+from ambidex.report.severity.points import (
+    ACCURACY,
+    IMBALANCE,
+    NLL,
+    Estimate,
+    Line,
+    best_alone,
+    paired,
+    share_of,
+)
 from ambidex.report.study.rows import PLAIN_SUM
 from ambidex.report.study.table import aligned
 from ambidex.report.words import number
@@ -74,6 +83,10 @@ def _of_method(line: Line, lines: Sequence[Line], modality: str) -> Iterator[str
     if share_before is not None and share_after is not None:
         moved = line.change(share_of(modality), start, end)
         text += f"; {modality} decides {_percent(share_before)} and then {_percent(share_after)} ({_points(moved)})"
+    imbalance = [line.at(s, IMBALANCE) for s in (start, end)]
+    if (change := line.change(IMBALANCE, start, end)) and all(imbalance):
+        ends_of = " and then ".join(f"{one.value:.2f}" for one in imbalance if one)
+        text += f"; decision imbalance is {ends_of} ({_with_ends(change, 1, 2, 'DI')})"
     yield f"{text}."
     for other in lines:
         if other.headline and other.allocator != PLAIN_SUM:

@@ -12,7 +12,7 @@ from ambidex.configuration.params import Params
 from ambidex.report import html, theme
 from ambidex.report.chart import draw, rounded
 from ambidex.report.severity.chart import severity_chart
-from ambidex.report.severity.points import ACCURACY, NLL, Line, alone, flat, lines, share_of
+from ambidex.report.severity.points import ACCURACY, IMBALANCE, NLL, Line, alone, flat, lines, share_of
 from ambidex.report.severity.text import sentences, table
 from ambidex.report.study.cells import read_reports
 from ambidex.resolve.run_card import write_records
@@ -35,7 +35,7 @@ def write_severities(output: Path, params: Params, folders: Mapping[float, Path]
         if one.any.predictions.classes != first.predictions.classes:
             raise DataError(f"{one.any.folder} and {first.folder}: have other classes; run the study again")
     order = _degraded_first(params, next(iter(reports.values())).modalities)
-    names = [ACCURACY, NLL, *map(share_of, order)]
+    names = [ACCURACY, NLL, IMBALANCE, *map(share_of, order)]
     measured, singles = lines(reports), alone(reports)
     card: dict[str, Any] = {
         "protocol": first.card.get("protocol"),
@@ -83,14 +83,14 @@ def _table(measured: Sequence[Line], names: Sequence[str]) -> html.Html:
         for row in flat(line, names):
             cells = [_cell(row, name) for name in names]
             body.append([f"{line.regime}: {line.method} + {line.allocator}", f"{row['severity']:g}", *cells])
-    heads = ["accuracy %", "NLL nats", *(name.replace("share_", "share % of ") for name in names[2:])]
+    heads = ["accuracy %", "NLL nats", "DI", *(name.replace("share_", "share % of ") for name in names[3:])]
     return html.table(
         ["row", "severity", *heads], body, "Means over seeds on test, in brackets 95 % intervals."
     )
 
 
 def _cell(row: Mapping[str, Any], name: str) -> str:
-    factor, digits = (1, 3) if name == NLL else (100, 1)
+    factor, digits = (1, 3) if name in (NLL, IMBALANCE) else (100, 1)
     if row[name] is None:
         return "-"
     text = f"{factor * row[name]:.{digits}f}"
