@@ -8,7 +8,7 @@ from components.decision_evaluation.component import compare_models, evaluate_ce
 from components.final_status.component import report_status
 from kfp import dsl
 
-from ambidex.configuration.params import Params
+from ambidex.configuration.params import Params, refuse_severities
 from pipelines.placement import Placement
 from pipelines.steps import alone, cells_per_task, encoders, feature_store, largest, loop
 from pipelines.texts import data_text, learning_text, pointer_text
@@ -32,6 +32,7 @@ def build(params: Params) -> Any:
     pretrain in each task; `cells`, those of each task; `pointer`, which data to pull; and `resume`, the id of a run to
     go on from. Everything else is fixed here.
     """
+    refuse_severities(params, "the Kubeflow pipeline works at one")
     place, groups, together = Placement(params), alone(params, params.study.seeds), all_cells(params)
     many = largest(together)
 

@@ -8,6 +8,7 @@ from components._groups import Cell, cells_of
 
 from ambidex.base.errors import ParamsError
 from ambidex.base.readers import parse_yaml
+from ambidex.configuration.params import refuse_severities
 from ambidex.resolve import parse_params
 from pipelines.kubeflow.errors import ClientError
 from pipelines.kubeflow.package import Package
@@ -31,6 +32,7 @@ def check_cells(package: Package, arguments: Mapping[str, Any]) -> None:
     if "cells" not in given:
         check_method(resolve(params))
         return
+    refuse_severities(params, "the Kubeflow pipeline works at one")
     for method, regime in dict.fromkeys((cell.method, cell.regime) for cell in _cells(given["cells"])):
         check_method(resolve(parse_params(_with_train(raw, method, regime), source="argument cells")))
 

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from ambidex.base.errors import ModelError, TrainingError
+from ambidex.base.errors import ModelError, ParamsError, TrainingError
 from ambidex.cli import main
 from ambidex.commands import freshness, study
+from ambidex.report.severity import write
+from ambidex.resolve import load_params
 from ambidex.resolve.cell import Work, params_of
 from ambidex.resolve.run_card import write_records
 from ambidex.stages import STAGES
@@ -193,6 +195,85 @@ def test_a_model_that_could_not_be_saved_is_missed_every_time(
     ]  # the model is part of it
     assert run(tmp_path, *save) == 0
     assert fakes.since_last_time() == []
+
+
+def step(*splits: str) -> list[str]:
+    noise = f"{{modality: audio, name: sound_noise, splits: [{', '.join(splits)}]}}"
+    return ["--set", "study.degrade=[0.5, 0]", "--set", f"extract.degrade.steps=[{noise}]"]
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[dict[float, Path]]:
+    """What is put together at the end of a study over severities."""
+    folders: list[dict[float, Path]] = []
+    monkeypatch.setattr(write, "write_severities", lambda output, params, given: folders.append(given))
+    monkeypatch.setattr(study, "show_severities", lambda folder: print(f"report: {folder}"))
+    return folders
+
+
+def test_severities_share_what_training_does_not_see(
+    fakes: Stages, written: list[dict[float, Path]], tmp_path: Path
+) -> None:
+    assert run(tmp_path) == 0
+    fakes.since_last_time()
+    assert run(tmp_path, *step("test")) == 0
+    own = ["extract features", "evaluate joint-pretrained-0", "evaluate ogm_ge-pretrained-0", "compare study"]
+    assert fakes.since_last_time() == own  # severity 0 is the study that was there
+    weak = tmp_path / "severities/0.5"
+    assert {path.name for path in weak.iterdir() if path.is_dir()} == {"features", "reports", "study"}
+    assert written == [{0.0: tmp_path / "reports", 0.5: weak / "reports"}]
+    assert run(tmp_path, *step("test")) == 0
+    assert fakes.since_last_time() == []
+
+
+def test_severities_train_anew_where_training_sees_them(
+    fakes: Stages, written: list[dict[float, Path]], tmp_path: Path
+) -> None:
+    run(tmp_path)
+    fakes.since_last_time()
+    assert run(tmp_path, *step("val", "test")) == 0
+    assert fakes.since_last_time() == EVERYTHING[1:]
+    assert (tmp_path / "severities/0.5/encoders/0/audio").is_dir()
+    assert not (tmp_path / "severities/0.5/manifest").exists()
+
+
+def test_a_cell_that_fails_at_a_severity_names_it(
+    fakes: Stages, written: list[dict[float, Path]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fakes.broken = "joint-pretrained-0"
+    assert run(tmp_path, *step("train")) == 3
+    assert capsys.readouterr().err.splitlines() == [
+        f"ambidex: joint-pretrained-0 at severity {severity} failed: step 3: loss is not finite"
+        for severity in ("0", "0.5")
+    ]
+
+
+@pytest.mark.parametrize("verb", ["prepare", "train", "compare"])
+def test_a_single_stage_refuses_severities_in_one_line(
+    fakes: Stages, tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    given = ["--params", str(ROOT / "params.yaml"), "--runs", str(tmp_path), *step("test")]
+    assert main([verb, *given]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(
+        f"ambidex: study.degrade: {verb} works at one severity; `ambidex study` alone runs"
+    )
+    assert error.count("\n") == 1
+    assert fakes.since_last_time() == []
+
+
+@pytest.mark.parametrize(
+    ("severities", "message"),
+    [
+        ("[0, 0.5]", "study.degrade: there is nothing to scale; extract.degrade.steps"),
+        ("[0.5]", "study.degrade: got one severity, expected two or more"),
+        ("[0, 0.5, 0.5]", "study.degrade: got .0.0, 0.5, 0.5., expected each severity once"),
+        ("[0, 2]", "study.degrade.1: got 2, expected"),
+    ],
+)
+def test_wrong_severities_are_one_line(tmp_path: Path, severities: str, message: str) -> None:
+    with pytest.raises(ParamsError, match=message):
+        load_params(ROOT / "params.yaml", [f"study.degrade={severities}"])
 
 
 def test_a_report_without_a_model_is_whole_where_none_was_asked_for(fakes: Stages, tmp_path: Path) -> None:

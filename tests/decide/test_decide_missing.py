@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ambidex.decide.allocators import ALLOCATORS, Allocator
 from ambidex.decide.allocators._confusion import evidence_tables
-from ambidex.judge.held_out import HeldOut
+from ambidex.judge.held_out import HeldOut, stack
 
 NAMES = [name for name in ALLOCATORS.own() if name != "auto"]
 CLASSES, COUNT = 3, 90
@@ -115,3 +115,27 @@ def test_a_norm_and_a_branch_are_judged_by_the_samples_that_have_the_modality():
     for m, check in enumerate(held.branch_checks("contributions").values()):
         own = there[:, m]
         assert check.accuracy == pytest.approx(float((z[own, m].argmax(1) == labels[own]).double().mean()))
+
+
+@pytest.mark.slow
+def test_what_auto_chooses_adds_nothing_for_an_absent_modality():
+    z, labels, there = samples()
+    held = HeldOut(
+        ("a", "b", "c"), labels, [f"g{i % 10}" for i in range(COUNT)],
+        {"contributions": z, "probes": 0.7 * z, "typicality": z[:, :, :1].expand_as(z)},
+    )  # fmt: skip
+    kind = ALLOCATORS.get("auto")
+    fitted_one = kind.fit_on(kind.Config(), held)
+    allocated = fitted_one.allocate(stack(held.sources, fitted_one.source)).detach()
+    assert not allocated[~there].any()
+    assert allocated[there].any(dim=1).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_stood_for_an_absent_modality_moves_no_fit(name: str):
+    """The same fit whether the absent rows come with the others or are asked for alone: nothing leaks between rows."""
+    z, labels, there = samples()
+    allocator = fitted(name, z, labels)
+    together = allocator.allocate(both(name, z)).detach()
+    for rows in (there.all(dim=1), ~there.all(dim=1)):
+        torch.testing.assert_close(allocator.allocate(both(name, z[rows])).detach(), together[rows])

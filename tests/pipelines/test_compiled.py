@@ -207,6 +207,14 @@ def test_crossfit_is_there_where_allocators_are_fitted_on_it(tmp_path: Path) -> 
         assert ("crossfit" if one else "crossfits") in found.tasks[evaluate]["inputs"]["artifacts"]
 
 
+def test_several_severities_are_refused_in_one_line(tmp_path: Path) -> None:
+    step = "extract.degrade.steps=[{modality: audio, name: sound_noise}]"
+    with pytest.raises(ParamsError, match=r"study\.degrade: the Kubeflow pipeline works at one severity"):
+        own(tmp_path, "study.degrade=[0, 1]", step, name="method_study")
+    severe = own(tmp_path, "extract.degrade.severity=0.5", step)  # one severity is a parameter like others
+    assert "sound_noise" in severe.path.read_text()
+
+
 def test_loops_run_at_most_so_many_pods(tmp_path: Path) -> None:
     text = own(tmp_path, "platform.parallel=3", "platform.parts=2").path.read_text()
     assert text.count("parallelismLimit: 3") == 2

@@ -29,9 +29,14 @@ class Layout:
         """Output of extract for one part."""
         return self.parts / str(index)
 
+    @property
+    def all_encoders(self) -> Path:
+        """All unimodal classifiers: a folder per seed."""
+        return self.root / "encoders"
+
     def encoders(self, seed: int) -> Path:
         """All unimodal classifiers of one seed: a folder per modality."""
-        return self.root / "encoders" / str(seed)
+        return self.all_encoders / str(seed)
 
     def encoder(self, modality: str, seed: int) -> Path:
         """Output of pretrain for one modality and seed."""
@@ -63,6 +68,52 @@ class Layout:
     def study(self) -> Path:
         """Output of compare."""
         return self.root / "study"
+
+    @property
+    def severities(self) -> Path:
+        """A folder for each severity of a study but 0, which stands here itself; and `study`, all of them together."""
+        return self.root / "severities"
+
+    @property
+    def severities_study(self) -> Path:
+        """What all severities of a study say together."""
+        return self.severities / "study"
+
+    def severity(self, severity: float, learns: bool) -> "Layout":
+        """The tree of one severity; `learns`: whether training sees what is degraded."""
+        return self if severity == 0 else Weakened(self.severities / f"{severity:g}", self, learns)
+
+
+@dataclass(frozen=True)
+class Weakened(Layout):
+    """The tree of one severity: what it shares with the undegraded one stands in the tree of that one."""
+
+    plain: Layout
+    learns: bool
+    """whether training sees what is degraded: then it has classifiers and models of its own"""
+
+    @property
+    def manifest(self) -> Path:
+        """Output of prepare."""
+        return self.plain.manifest
+
+    @property
+    def all_encoders(self) -> Path:
+        """All unimodal classifiers."""
+        return self._learnt.root / "encoders"
+
+    @property
+    def models(self) -> Path:
+        """All trained models."""
+        return self._learnt.root / "models"
+
+    def crossfit(self, method: str, regime: str, seed: int) -> Path:
+        """Output of crossfit for one cell."""
+        return Layout(self._learnt.root).crossfit(method, regime, seed)
+
+    @property
+    def _learnt(self) -> Layout:
+        return Layout(self.root) if self.learns else self.plain
 
 
 def cell_name(method: str, regime: str, seed: int) -> str:

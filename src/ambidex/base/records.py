@@ -36,9 +36,11 @@ class Card(Record):
     modality: str | None = None
     selection: str | None = None
     features: str | None = None
+    learning: str | None = None
     weights: str | None = None
     protocol: str | None = None
     leaky: bool | None = None
+    degraded: str | None = None
     modalities: list[str] = Field(default_factory=list)
     allocators: list[str] = Field(default_factory=list)
     classes: list[str] = Field(default_factory=list)

@@ -13,6 +13,7 @@ from ambidex.base.readers import fitting
 from ambidex.base.torchrun import first_rank
 from ambidex.commands.verbs import Verb
 from ambidex.commands.wiring import Places, calls, places
+from ambidex.configuration.params import refuse_severities
 from ambidex.launch.distributed import run_stage
 from ambidex.resolve import load_params
 from ambidex.resolve.cell import Work
@@ -30,6 +31,7 @@ def run(options: Namespace) -> int:
         show_study(Path(options.study) if options.study else layout.study, options.table)
         return 0
     params = load_params(Path(options.params), overrides(options))
+    refuse_severities(params, f"{verb.name} works at one")
     todo = list(calls(verb.name, params))
     if len(todo) > 1 and options.out:
         raise ParamsError(f"--out: is one folder, and there are {len(todo)} modalities; add --modality NAME")
@@ -104,6 +106,16 @@ def show_study(study: Path, which: str | None = None) -> None:
         lines += f"\n{words}" if (words := advice(study)) else ""
     text = "\n".join(one_line(line, _WIDEST) for line in table.split("\n"))
     print(f"\n{text}\n{lines}\nreport: {study / PAGE_FILE}")
+
+
+def show_severities(study: Path) -> None:
+    """Print what a study over severities says, and where its page stands. Raises DataError where there is none."""
+    from ambidex.base.readers import Source, read_text
+    from ambidex.report.severity.write import PAGE_FILE, TEXT_FILE
+
+    text = read_text(study / TEXT_FILE, Source(str(study / TEXT_FILE), hint="run study again"))
+    print("\n" + "\n".join(one_line(line, _WIDEST) for line in text.splitlines()))
+    print(f"\nreport: {study / PAGE_FILE}")
 
 
 def _replace(paths: Places, names: tuple[str, ...], options: Namespace) -> None:

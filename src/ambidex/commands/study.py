@@ -2,7 +2,7 @@
 
 import time
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain, product
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ from ambidex.base.outputs import check_places
 from ambidex.base.outputs.lock import locked
 from ambidex.commands.doors import complain
 from ambidex.commands.freshness import up_to_date
-from ambidex.commands.stage import print_numbers, show_study
+from ambidex.commands.levels import Level, levels
+from ambidex.commands.stage import print_numbers, show_severities, show_study
 from ambidex.commands.wiring import calls, places, with_values
 from ambidex.configuration.params import Params
 from ambidex.launch.distributed import run_stage
@@ -30,55 +31,90 @@ def run(options: Namespace) -> int:
     """Run what is not up to date, print the table. A cell that fails is named at the end; the others go on."""
     params = load_params(Path(options.params), options.set)
     layout = Layout(Path(options.runs))
-    cells = list(_cells(params))
-    for cell in cells:
+    todo = levels(params, layout)
+    for cell in _cells(params):
         check_method(cell)
-    _check_outputs(params, cells, layout)
+    for level in todo:
+        _check_outputs(level)
+    if params.study.degrade:
+        check_places("severities", {}, {"study": layout.severities_study})
     with locked(layout.root / _CELLS):
-        for stage, one in _shared(params):
-            _bring_up_to_date(stage, one, layout)
-        failures = list(_run_cells(cells, layout))
-        _bring_up_to_date("compare", params, layout)
-    show_study(layout.study)
+        failures = [line for level in todo for line in _run_level(level)]
+        if params.study.degrade:
+            _write_severities(params, todo, layout)
+    if params.study.degrade:
+        show_severities(layout.severities_study)
+    else:
+        show_study(layout.study)
     for failure in failures:
         complain("ambidex", failure)
     return TrainingError.exit_code if failures else 0
 
 
-def _check_outputs(params: Params, cells: list[Cell], layout: Layout) -> None:
+def _run_level(level: Level) -> list[str]:
+    """All stages of one severity; a line for each cell that failed."""
+    for stage, one in _shared(level):
+        _bring_up_to_date(stage, one, level.layout)
+    failures = list(_run_cells(level))
+    try:
+        _bring_up_to_date("compare", level.params, level.layout)
+    except AmbidexError:
+        for failure in failures:  # why there is nothing to compare
+            complain("ambidex", failure)
+        raise
+    return failures
+
+
+def _write_severities(params: Params, todo: Sequence[Level], layout: Layout) -> None:
+    from ambidex.report.severity.write import write_severities
+
+    folders = {severity: level.layout.reports for severity, level in _by_severity(params, todo)}
+    write_severities(layout.severities_study, params, folders)
+    print(f"study: wrote {layout.severities_study}", flush=True)
+
+
+def _by_severity(params: Params, todo: Sequence[Level]) -> Iterator[tuple[float, Level]]:
+    return zip(sorted(params.study.degrade), todo, strict=True)
+
+
+def _check_outputs(level: Level) -> None:
     """Raise OutputError before anything starts, where any output of the study would replace what is not its own."""
-    stages = [*_shared(params), *chain.from_iterable(map(_of_cell, cells)), ("compare", params)]
-    for stage, work in stages:
-        check_places(stage, {}, places(stage, work, layout)[1])
+    cells = chain.from_iterable(_of_cell(cell, level) for cell in _cells(level.params))
+    for stage, work in [*_shared(level), *cells, ("compare", level.params)]:
+        check_places(stage, {}, places(stage, work, level.layout)[1])
 
 
-def _of_cell(cell: Cell) -> Iterator[tuple[str, Work]]:
+def _of_cell(cell: Cell, level: Level) -> Iterator[tuple[str, Work]]:
     """The stages of one cell, in order."""
     fits_on_folds = cell.given.evaluate.fit_on == "crossfit"
     for stage in ("train", "crossfit", "evaluate") if fits_on_folds else ("train", "evaluate"):
-        yield stage, work_of(stage, cell)
+        if stage not in level.elsewhere:
+            yield stage, work_of(stage, cell)
 
 
-def _shared(params: Params) -> Iterator[tuple[str, Work]]:
+def _shared(level: Level) -> Iterator[tuple[str, Work]]:
     """The stages that all cells share, in order."""
-    yield "prepare", params
-    yield "extract", params
-    for seed in params.study.seeds:
+    params = level.params
+    for stage in ("prepare", "extract"):
+        if stage not in level.elsewhere:
+            yield stage, params
+    for seed in params.study.seeds if "pretrain" not in level.elsewhere else ():
         for one in calls("pretrain", with_values(params, "pretrain", seed=seed, modality=None)):
             yield "pretrain", one
 
 
-def _run_cells(cells: list[Cell], layout: Layout) -> Iterator[str]:
+def _run_cells(level: Level) -> Iterator[str]:
     """Train, cross-fit where that is asked for, and evaluate every cell; yields one line for each that failed."""
-    for cell in cells:
+    for cell in _cells(level.params):
         try:
-            for stage, work in _of_cell(cell):
-                _bring_up_to_date(stage, work, layout)
+            for stage, work in _of_cell(cell, level):
+                _bring_up_to_date(stage, work, level.layout)
         except (PreemptedError, BusyError):  # the same study goes on later
             raise
         except AmbidexError as error:
             train = cell.given.train
-            yield f"{cell_name(train.method, train.regime, train.seed)} failed: {error}"
+            name = " ".join(filter(None, (cell_name(train.method, train.regime, train.seed), level.name)))
+            yield f"{name} failed: {error}"
 
 
 def _cells(params: Params) -> Iterator[Cell]:

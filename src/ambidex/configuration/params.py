@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import (
     Field,
+    field_validator,
     model_validator,
 )
 
@@ -205,6 +206,21 @@ class Study(Section):
         [0, 1, 2], max_length=10_000, description="one run of every cell for each; fewer than 3 prove nothing"
     )
 
+    degrade: tuple[Fraction, ...] = Field(
+        (),
+        max_length=100,
+        description="severities of extract.degrade.steps: all cells at each, side by side; empty: none of this",
+    )
+
+    @field_validator("degrade")
+    @classmethod
+    def _each_once(cls, severities: tuple[float, ...]) -> tuple[float, ...]:
+        if len({f"{severity:g}" for severity in severities}) < len(severities):
+            raise ValueError(f"got {list(severities)}, expected each severity once")
+        if len(severities) == 1:
+            raise ValueError("got one severity, expected two or more; extract.degrade.severity sets one")
+        return severities
+
 
 class Runtime(Section):
     """Where it runs."""
@@ -279,3 +295,16 @@ class Params(Section):
             if augment.kind != produced:
                 raise ParamsError(f"augment.{name}.kind: got '{augment.kind}', expected '{produced}'")
         self.extract.degrade.check(self.extract.kinds)
+        if any(self.study.degrade) and not self.extract.degrade.steps:
+            raise ParamsError(
+                "study.degrade: there is nothing to scale; extract.degrade.steps says what is degraded"
+            )
+
+
+def refuse_severities(params: Params, who: str) -> None:
+    """Raise ParamsError where several severities are asked for at a door that does not know them, which `who` names."""
+    if params.study.degrade:
+        raise ParamsError(
+            f"study.degrade: {who} severity; `ambidex study` alone runs several, and --set study.degrade=[] takes "
+            "them out"
+        )

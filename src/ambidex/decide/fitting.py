@@ -21,7 +21,7 @@ from ambidex.decide.nearness import fit_nearness, typicality
 from ambidex.decide.options import allocator_config
 from ambidex.judge.evaluation import Evaluation, Outputs
 from ambidex.judge.held_out import EVERYONE, VALIDATION, HeldOut, RefusedError, Source, stack
-from ambidex.judge.imbalance import class_totals, decision_imbalance, decision_share, shares
+from ambidex.judge.imbalance import class_totals, decision_imbalance, decision_share, shares, true_class
 from ambidex.judge.memo import once_per_evaluation
 from ambidex.judge.probes import fit_probes
 
@@ -56,6 +56,8 @@ class Allocation:
     """how the fit went: gradient_norm, iterations, chosen strength, classes that fell back"""
     weights: list[dict[str, Any]] = field(default_factory=list)
     """rows {modality, class, weight}"""
+    shares: dict[str, float | None] = field(default_factory=dict)
+    """modality -> its share in the decision on test, all classes together; None where undefined"""
 
     def parts(self, seen: Mapping[Source, Tensor]) -> Tensor:
         """What each modality adds to the allocated logits [N, M, C], from what there is to weigh."""
@@ -138,6 +140,7 @@ def _fit(evaluation: Evaluation, name: str) -> Allocation:
         against_uniform={} if name == REFERENCE else _against_uniform(evaluation, logits["test"]),
         record=allocator.record,
         weights=_weight_rows(evaluation, fitted),
+        shares=_shares(evaluation, fitted),
     )
 
 
@@ -152,6 +155,14 @@ def _metrics(evaluation: Evaluation, fitted: Fitted, logits: Tensor) -> dict[str
     imbalance = decision_imbalance(decision, capability).item()
     headline = summary(logits, test.labels)
     return {**headline, "decision_imbalance": None if imbalance != imbalance else imbalance}
+
+
+def _shares(evaluation: Evaluation, fitted: Fitted) -> dict[str, float | None]:
+    test = evaluation.test
+    with torch.no_grad():
+        allocated = fitted.allocate(stack(sources(evaluation, "test"), fitted.source))
+    own = shares(true_class(allocated, test.labels).double().sum(dim=0)[:, None])[:, 0].tolist()
+    return {m: None if s != s else s for m, s in zip(evaluation.modalities, own, strict=True)}
 
 
 def _against_uniform(evaluation: Evaluation, logits: Tensor) -> dict[str, Any]:

@@ -56,6 +56,7 @@ class DescriptionRecord(Record):
     model_config = ConfigDict(protected_namespaces=())
     architecture: ArchitectureRecord
     features: str | None = None
+    learning: str | None = None
     extract: dict[str, Any] | None = None
     missing: dict[str, int] | None = None
 

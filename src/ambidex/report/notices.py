@@ -33,6 +33,8 @@ def notices(result: Result, details: Mapping[str, Any]) -> list[Html]:
                 "danger",
             )
         )
+    if words := result.store.get("degraded"):
+        boxes.append(notice(f"{words}.", "note"))
     boxes += [notice(line) for line in far_apart(details)]
     if line := card.get("remark"):
         boxes.append(notice(f"{line}."))

@@ -158,7 +158,11 @@ def _allocated(allocation: Allocation, evaluation: Evaluation) -> dict[str, Any]
     """One allocator on test; `val` is what a choice between models may look at."""
     if allocation.refusal:
         return {"refused": allocation.refusal}
-    numbers = {**allocation.metrics, "against_uniform": allocation.against_uniform}
+    numbers = {
+        **allocation.metrics,
+        "against_uniform": allocation.against_uniform,
+        "shares": allocation.shares,
+    }
     if "val" in evaluation.judged:
         logits, labels = allocation.logits["val"], evaluation.val.labels
         numbers["val"] = {"accuracy": accuracy(logits, labels), "nll": nll(logits, labels)}

@@ -61,6 +61,7 @@ def _in_short(result: Result, details: dict[str, Any]) -> str:
     oracle = "Oracle selection: the epoch was chosen on test."
     paragraphs = [
         leaky if result.store.get("leaky") else "",
+        _sentence(result.store.get("degraded")),
         oracle if result.evaluation.card.get("selection") == "oracle" else "",
         headline(result, details),
         _sentence(details["far_apart"]),

@@ -21,7 +21,8 @@ def fitting_model(folder: Path, store: FeatureStore) -> MultimodalNet:
     """The model in `folder`. Raises ModelError where it was not trained on `store`.
 
     Other inputs or classes cannot work. The same shapes from another store would, but its test split may hold what
-    the model was trained on; a model that came without records of its store is taken as it is.
+    the model was trained on; a store that differs in test alone (`extract.degrade`) will do, and a model that came
+    without records of its store is taken as it is.
     """
     model = load_model(folder)
     file = folder / MODEL_FILE
@@ -36,8 +37,9 @@ def fitting_model(folder: Path, store: FeatureStore) -> MultimodalNet:
     if model.architecture.classes != store.classes:
         own, theirs = len(model.architecture.classes), len(store.classes)
         raise ModelError(f"{start}: its {own} classes are not the store's {theirs}, or in another order")
-    trained_on = describe(folder).get("features")
-    if trained_on is not None and trained_on != store.fingerprint:
+    described = describe(folder)
+    trained_on = described.get("features")
+    if trained_on not in (None, store.fingerprint) and described.get("learning") != store.learning:
         raise ModelError(
             f"{file}: was trained on another feature store (fingerprint {trained_on[:12]}) than {store.path} "
             f"({store.fingerprint[:12]}), whose test split it may have seen; name its own store or train it again"

@@ -223,7 +223,8 @@ def deliver(
     if not first_rank():
         return
     extract = store.info.get("extract")
-    save_model(model, folder, features=store.fingerprint, extract=extract, **_missing(model, store))
+    seen = {"features": store.fingerprint, "learning": store.learning}
+    save_model(model, folder, **seen, extract=extract, **_missing(model, store))
     protocol = {key: store.info[key] for key in ("protocol", "leaky") if key in store.info}
     write_records(folder, stage, params, metrics, features=store.fingerprint, **protocol, **facts)
     finish(folder, output, leave=(CHECKPOINT_FILE, BEST_FILE))

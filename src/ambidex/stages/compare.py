@@ -97,6 +97,7 @@ def _facts(reports: Reports, params: Params) -> dict[str, Any]:
         "features": first.card.get("features"),
         "protocol": first.card.get("protocol"),
         "leaky": bool(first.card.get("leaky")),
+        "degraded": first.card.get("degraded"),
         "reference": f"{compare.reference_method} + {compare.reference_allocator}",
         "resamples": compare.resamples,
         "significance": compare.significance,

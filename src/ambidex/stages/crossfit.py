@@ -150,7 +150,7 @@ def _words(folder: Path) -> str:
 def _facts(cell: Cell, store: FeatureStore) -> dict[str, Any]:
     trained = cell.train.model_dump(include={"method", "regime", "seed", "selection"})
     protocol = {key: value for key, value in store.info.items() if key in ("protocol", "leaky")}
-    return {"features": store.fingerprint, **trained, **protocol}
+    return {"features": store.fingerprint, "learning": store.learning, **trained, **protocol}
 
 
 def _refuse_oracle(params: Params) -> None:

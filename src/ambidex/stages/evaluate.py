@@ -187,6 +187,7 @@ def _facts(card: dict[str, Any], store: FeatureStore, model: Path) -> dict[str, 
         "classes": list(store.classes),
         "protocol": store.info.get("protocol", card.get("protocol")),
         "leaky": bool(store.info.get("leaky", card.get("leaky", False))),
+        **({"degraded": store.info["degraded"]} if store.info.get("degraded") else {}),
         "features": store.fingerprint,
         "weights": sha256(model / WEIGHTS_FILE),
     }

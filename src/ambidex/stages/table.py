@@ -128,7 +128,7 @@ ENCODERS = Artefact(
     lambda params, layout: layout.encoders(params.train.seed),
     holds="encoder",
 )
-ALL_ENCODERS = replace(ENCODERS, place=lambda params, layout: layout.root / "encoders")
+ALL_ENCODERS = replace(ENCODERS, place=lambda params, layout: layout.all_encoders)
 MODEL = Artefact("model", "folder of one trained model", _Cell(lambda layout: layout.model))
 CROSSFIT = Artefact(
     "crossfit",

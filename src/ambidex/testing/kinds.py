@@ -1,4 +1,5 @@
-"""What every kind must satisfy: a sample as it says, statistics that fit it, augmentation by a sample's place."""
+"""What every kind must satisfy: a sample as it says, statistics that fit it, augmentation by a sample's place,
+degradations that keep its shape."""
 
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
@@ -9,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ambidex.configuration.degrade import name_of
 from ambidex.data.augment import augment
 from ambidex.data.draws import Draws
 from ambidex.data.kinds import KINDS, InputSpec, Kind
@@ -42,7 +44,8 @@ def check_kind(kind: Given, cell: str, root: Path, options: Options | None = Non
     normalised(spec, what, sample)
     if cls.Augment is not None:
         augmented(made, spec, what, sample)
-    return ["stored", "described", "normalised", "augmented"]
+    degraded(made, spec, what, sample)
+    return ["stored", "described", "normalised", "augmented", "degraded"]
 
 
 def stored(kind: Kind, what: str, sample: NDArray[Any]) -> None:
@@ -80,6 +83,23 @@ def normalised(spec: InputSpec, what: str, sample: NDArray[Any]) -> Tensor:
         padding = x[~parted(x)[1][..., 0]]
         expect(not padding.any(), f"{what}, padding normalised", "zeros", padding)
     return x
+
+
+def degraded(kind: Kind, spec: InputSpec, what: str, sample: NDArray[Any]) -> None:
+    """Each degradation that takes a sample gives one of the same shape and type, the same for equal draws."""
+    for way in kind.degradations:
+        name = name_of(way)
+        if way.acts_on != "sample":
+            continue
+        step, before = way(name=name, modality="sample"), sample.copy()
+        once, again = (
+            step.apply(sample, 0.5, np.random.default_rng(_SEED), np.array(spec.std)) for _ in "ab"
+        )
+        about = f"{what}, {name}"
+        expect((once.shape, once.dtype) == (sample.shape, sample.dtype), about, sample.shape, once.shape)
+        expect(bool(np.isfinite(once).all()), about, "finite values", "others")
+        expect(np.array_equal(once, again), about, "the same from equal draws", "another")
+        expect(np.array_equal(sample, before), about, "its input as it was", "changed")
 
 
 def augmented(kind: Kind, spec: InputSpec, what: str, sample: NDArray[Any]) -> None:

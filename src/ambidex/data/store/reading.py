@@ -15,6 +15,7 @@ from ambidex.base.files import digest, open_regular, sha256
 from ambidex.base.readers import Record, Source, read_json, read_rows
 from ambidex.base.readers.schema import FileName, FileNames, Names
 from ambidex.base.readers.weights import read_headers, read_tensors
+from ambidex.configuration.degrade import Degrade
 from ambidex.data.kinds import InputSpec, TensorName, owner_of
 from ambidex.data.manifest import SPLITS
 from ambidex.data.moments import Moments
@@ -103,6 +104,7 @@ class FeatureStore:
         """modality -> which samples have it [N], bool, of those modalities that a sample lacks"""
         self._mapped = self._map()
         self._rows: dict[str, Tensor] = {}
+        self._learning = ""
 
     @classmethod
     def open(cls, path: Path, verify: bool = True, again: bool = False) -> "FeatureStore":
@@ -129,6 +131,24 @@ class FeatureStore:
             self._rows[split] = torch.tensor(rows, dtype=torch.int64)
         return self._rows[split].clone()
 
+    @property
+    def learning(self) -> str:
+        """A digest of what training sees, by what it was made from: the same whatever is degraded in test alone."""
+        self._learning = self._learning or self._digest_of_learning()
+        return self._learning
+
+    def _digest_of_learning(self) -> str:
+        rows = torch.cat([self.rows("train"), self.rows("val")])
+        seen = [[self.sample_ids[i], self.splits[i]] for i in rows.tolist()]
+        made = {key: value for key, value in self.info["extract"].items() if key != "degrade"}
+        if "degrade" in self.info["extract"]:
+            degrade = Degrade.model_validate(self.info["extract"]["degrade"]).in_learning
+            made |= {"degrade": degrade.model_dump(mode="json")} if degrade.active else {}
+        inputs = {name: spec.to_json() for name, spec in self.inputs.items()}
+        return digest(
+            [seen, self.labels[rows].tolist(), inputs, self.classes, made, self.info.get("manifest")]
+        )
+
     def presence(self, rows: Tensor) -> dict[str, Tensor]:
         """Modality -> which of the samples `rows` [n] have it [n], bool, of those modalities that a sample lacks."""
         return {name: here[rows] for name, here in self.present.items()}
@@ -138,6 +158,7 @@ class FeatureStore:
         if modality not in self.present:
             return self
         view = copy.copy(self)
+        view._learning = self.learning  # of the whole store, as the fingerprint is
         here = self.present[modality].tolist()
         view.splits = [split if has else "" for split, has in zip(self.splits, here, strict=True)]
         view.present, view._rows = {}, {}
@@ -155,6 +176,7 @@ class FeatureStore:
         """
         view = copy.copy(self)
         view.splits, view._rows = [""] * len(self), {}
+        view._learning = ""
         for split, rows in splits.items():
             for row in rows.tolist():
                 if view.splits[row]:

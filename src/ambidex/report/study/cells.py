@@ -43,6 +43,7 @@ class _Numbers(_Scores):
     refused: str = ""
     source: str = "contributions"
     note: str | None = None
+    shares: dict[str, float | None] = Field(default_factory=dict)
     val: dict[str, float | None] | None = None
 
 

@@ -126,7 +126,7 @@ def _singles(reports: Reports, params: Params, encoders: Path | None) -> Measure
                 by_modality.setdefault(modality, {})[str(seed)] = dict(by_split["test"])
                 samples.add(seed, report.predictions, f"unimodal/{modality}")
     oracles = set()
-    for seed, modality, numbers, oracle in _pretrained(encoders, params):
+    for seed, modality, numbers, oracle in _pretrained(encoders, params, reports.any.card.get("features")):
         by_modality.setdefault(modality, {}).setdefault(str(seed), numbers)
         if oracle:
             oracles.add(modality)
@@ -143,15 +143,23 @@ def _singles(reports: Reports, params: Params, encoders: Path | None) -> Measure
     return rows
 
 
-def _pretrained(encoders: Path | None, params: Params) -> list[tuple[int, str, Numbers, bool]]:
-    """Seed, modality, test metrics and whether test selected, of every `encoders/<seed>/<modality>` there is."""
+def _pretrained(
+    encoders: Path | None, params: Params, features: str | None
+) -> list[tuple[int, str, Numbers, bool]]:
+    """Seed, modality, test metrics and whether test selected, of every `encoders/<seed>/<modality>` of the store."""
     classifiers: list[tuple[int, str, Numbers, bool]] = []
     for seed in params.study.seeds if encoders is not None else []:
         assert encoders is not None
         for path in sorted((encoders / str(seed)).glob(f"*/{METRICS_FILE}")):
             if (path.parent / CARD_FILE).exists() and not is_unfinished(path.parent.name):
                 test = read_metrics(path.parent, TestMetrics).get("test", {})
-                oracle = read_card(path.parent).get("selection") == "oracle"
+                card = read_card(path.parent)
+                if card.get("features") not in (
+                    None,
+                    features,
+                ):  # measured on a test split that is not this one's
+                    continue
+                oracle = card.get("selection") == "oracle"
                 classifiers.append(
                     (seed, path.parent.name, {name: test.get(name) for name in METRICS}, oracle)
                 )

@@ -110,6 +110,8 @@ def _notices(rows: Sequence[Row], card: Mapping[str, Any]) -> list[Html]:
                 "danger",
             )
         )
+    if words := card.get("degraded"):
+        boxes.append(html.notice(f"{words}.", "note"))
     boxes += [html.notice(f"{line}.") for line in card.get("few_groups", ())]
     if line := card.get("far_apart"):
         boxes.append(html.notice(line))

@@ -82,6 +82,7 @@ class _Study(Record):
     choice: _Choice | None = None
     few_groups: list[str] = Field(default_factory=list)
     far_apart: str | None = None
+    degraded: str | None = None
 
 
 def source_of(folder: Path) -> Source:

@@ -111,9 +111,10 @@ def _rows(study: Path, content: Mapping[str, Any]) -> list[Row]:
 
 
 def warnings(study: Path) -> list[str]:
-    """What compare says of the whole study in a line each: few groups that validate; validation far from test."""
+    """What compare says of the whole study in a line each: what is degraded; few groups that validate; validation far
+    from test."""
     content = read_study(study)
-    lines = [*content.get("few_groups", []), content.get("far_apart")]
+    lines = [content.get("degraded"), *content.get("few_groups", []), content.get("far_apart")]
     return [one_line(line) for line in lines if line]
 
 

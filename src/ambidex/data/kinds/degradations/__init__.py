@@ -28,7 +28,7 @@ class Degradation(Section):
     acts_on: ClassVar[Literal["decoded", "sample", "rows"]] = "sample"
     """what a media kind has decoded, the finished sample [*shape], or which samples have the modality at all"""
     needs_deviation: ClassVar[bool] = False
-    """whether it asks for the standard deviations of the undegraded training samples"""
+    """whether it asks for the standard deviations of the undegraded training samples; for kinds that `read` numbers"""
 
     def apply(
         self, x: NDArray[Any], severity: float, generator: "Generator", deviation: NDArray[Any] | None
