@@ -72,7 +72,7 @@ def test_a_branch_would_be_found(line: str) -> None:
 
 
 def test_kinds_of_one_tensor_are_one_after_extraction() -> None:
-    assert owners().keys() == {"frames", "sequence", "spectrogram", "tokens", "vector", "waveform"}
+    assert owners().keys() == {"flow", "frames", "sequence", "spectrogram", "tokens", "vector", "waveform"}
     for name, kind in KINDS.all().items():
         owner = owner_of(kind.tensor)
         for attribute in AFTER_EXTRACTION:
@@ -84,6 +84,7 @@ def test_kinds_of_one_tensor_are_one_after_extraction() -> None:
 
 
 CELLS: dict[str, tuple[str, dict[str, Any]]] = {
+    "flow": ("film.mp4", {"count": 2, "size": 16}),
     "frames": ("film.mp4", {"count": 2, "size": 16}),
     "image": ("one.png", {"size": 16}),
     "log_mel": ("film.mp4", {"seconds": 0.5}),
@@ -116,7 +117,7 @@ def test_a_ragged_kind_whose_padding_is_not_zero_breaks_the_contract(
 
 
 def test_a_tensor_that_no_kind_makes_is_one_line() -> None:
-    with pytest.raises(ModelError, match="no kind makes a tensor 'smell'; known: frames, sequence"):
+    with pytest.raises(ModelError, match="no kind makes a tensor 'smell'; known: flow, frames, sequence"):
         _ = InputSpec("smell", (3,)).axes
 
 
@@ -140,8 +141,8 @@ def test_one_picture_is_what_frames_make_of_it_and_a_film_is_refused(tmp_path: P
         (
             "kind",
             "smell",
-            "modalities.touch.kind: got 'smell', expected one of frames, sequence, spectrogram, tokens, vector, "
-            "waveform",
+            "modalities.touch.kind: got 'smell', expected one of flow, frames, sequence, spectrogram, tokens, "
+            "vector, waveform",
         ),
         ("dtype", "uint8", "modalities.touch.dtype: got 'uint8', expected 'float32'"),
     ],

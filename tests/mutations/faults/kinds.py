@@ -15,7 +15,30 @@ TEXTS = "tests/data/test_texts.py::"
 
 OF_KINDS = "tests/net/test_encoders_of_kinds.py::"
 
+FLOW = "tests/data/test_flow.py::"
+
 FAULTS = [
+    Fault(
+        name="flow: a flip leaves the direction as it was",
+        file="src/ambidex/data/kinds/_crops.py",
+        before="None, None], _LARGEST - own, own)",
+        after="None, None], own, own)",
+        caught_by=FLOW + "test_a_flip_turns_u_round_and_leaves_v",
+    ),
+    Fault(
+        name="flow: v is read from the folder of u",
+        file="src/ambidex/data/media/flow.py",
+        before="folders = [Path(cell).parent, _sibling(Path(cell).parent)]",
+        after="folders = [Path(cell).parent, Path(cell).parent]",
+        caught_by=FLOW + "test_fields_are_taken_at_the_centres_of_equal_parts[3-places0]",
+    ),
+    Fault(
+        name="flow: the last pair has no next picture",
+        file="src/ambidex/data/media/frames.py",
+        before="len(times) - 1 - want.count + part)",
+        after="len(times) - 1)",
+        caught_by=FLOW + "test_pairs_are_neighbours_each_after_the_one_before",
+    ),
     Fault(
         name="sequence_gru: padding is read",
         file="src/ambidex/net/encoders/sequence_gru.py",

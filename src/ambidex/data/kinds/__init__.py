@@ -137,6 +137,10 @@ class Kind:
 class MediaKind(Kind):
     """A kind that is decoded from media. A file that several modalities name is decoded once for all of them."""
 
+    def decodes(self, cell: str) -> bool:
+        """Whether `cell` names one media file to decode; else `read` makes the sample."""
+        return True
+
     def request(self) -> "Request":
         """What to decode."""
         raise NotImplementedError

@@ -15,13 +15,22 @@ from ambidex.data.draws import Draws
 WIDEST = 4 / 3
 
 
-def cropped(x: Tensor, min_area: float, flip: float, draws: Draws) -> Tensor:
-    """x [B, N, C, H, W] uint8 or float -> the same shape, cropped and flipped with probability `flip`."""
+_LARGEST = 255
+
+
+def cropped(x: Tensor, min_area: float, flip: float, draws: Draws, turned: int | None = None) -> Tensor:
+    """x [B, N, C, H, W] uint8 or float -> the same shape, cropped and flipped with probability `flip`.
+
+    `turned`: a channel of bytes that say a direction, which a flip turns round.
+    """
     boxes = _boxes(x.shape[-2], x.shape[-1], min_area, draws)
     flips = draws.uniform() < flip
-    if x.device.type == "cpu" and x.dtype == torch.uint8:
-        return _crop_each(x, boxes, flips)
-    return _crop_together(x, boxes, flips)
+    on_cpu = x.device.type == "cpu" and x.dtype == torch.uint8
+    out = _crop_each(x, boxes, flips) if on_cpu else _crop_together(x, boxes, flips)
+    if turned is not None:
+        own = out[:, :, turned]
+        out[:, :, turned] = torch.where(flips.to(x.device)[:, None, None, None], _LARGEST - own, own)
+    return out
 
 
 def _boxes(height: int, width: int, min_area: float, draws: Draws) -> Tensor:

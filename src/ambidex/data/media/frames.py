@@ -75,12 +75,12 @@ def pictures(track: Track, wants: Sequence[Any]) -> dict[Pictures, NDArray[np.ui
     if len(times) == len(track.shown):
         duration = _last_duration(track, times)
         if track.stream.codec_context.name in _SKIPPABLE:
-            takers = [_Taken(want, frame_times(times, duration, want.count)) for want in requests]
+            takers = [_Taken(want, _exact(want, times, duration)) for want in requests]
             in_order = _serve(track, takers, {time for one in takers for time in one.times})
             if in_order and all(one.exact for one in takers):
                 return _stacked(takers)
             track.stream.codec_context.flush_buffers()
-        takers = [_Taken(want, centres(times, duration, want.count)) for want in requests]
+        takers = [_Taken(want, _moments(want, times, duration)) for want in requests]
         if _serve(track, takers, None):
             return _stacked(takers)
         track.stream.codec_context.flush_buffers()
@@ -105,6 +105,31 @@ def frame_times(times: Sequence[int], duration: int, count: int) -> list[int]:
     return [times[max(bisect_right(times, c) - 1, 0)] for c in centres(times, duration, count)]
 
 
+def _moments(want: Pictures, times: Sequence[int], duration: int) -> list[int]:
+    """When the wanted pictures are shown, or of pairs when they begin."""
+    return _exact(want, times, duration) if want.pairs else centres(times, duration, want.count)
+
+
+def _exact(want: Pictures, times: Sequence[int], duration: int) -> list[int]:
+    """When the wanted pictures begin. Raises MediaError where there are too few for pairs."""
+    begins = frame_times(times, duration, want.count)
+    if not want.pairs:
+        return begins
+    if len(times) <= want.count:
+        raise MediaError(
+            f"has {len(times)} pictures, expected more than {want.count}, each moving to the next"
+        )
+    pairs: list[int] = []
+    first = 0
+    for part, begin in enumerate(
+        begins
+    ):  # every pair starts after the one before, and leaves room for those that follow
+        first = min(max(bisect_right(times, begin) - 1, first), len(times) - 1 - want.count + part)
+        pairs += times[first : first + 2]
+        first += 1
+    return pairs
+
+
 def _untimed(track: Track, requests: list[Pictures]) -> dict[Pictures, NDArray[np.uint8]]:
     """Where packets have no times, or wrong ones, the order of the decoded pictures counts: decode twice."""
     count = sum(1 for _ in _decoded(track, None))
@@ -114,7 +139,7 @@ def _untimed(track: Track, requests: list[Pictures]) -> dict[Pictures, NDArray[n
         raise MediaError(_NOTHING)
     duration = max((times[-1] - times[0]) // max(len(times) - 1, 1), 0)
     track.stream.codec_context.flush_buffers()
-    takers = [_Taken(want, centres(times, duration, want.count)) for want in requests]
+    takers = [_Taken(want, _moments(want, times, duration)) for want in requests]
     _serve(track, takers, None, times)
     return _stacked(takers)
 

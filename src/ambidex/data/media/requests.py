@@ -22,6 +22,8 @@ class Pictures:
     """turned as the file says, or left as stored"""
     still: bool = False
     """refuse what holds more than one picture"""
+    pairs: bool = False
+    """each with the picture after it: twice as many"""
 
 
 Request = Sound | Pictures

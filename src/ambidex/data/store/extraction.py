@@ -154,7 +154,7 @@ def _extract(
         if name not in cells:
             sample[name] = np.zeros(kind.shape, kind.dtype)
             continue
-        if isinstance(kind, MediaKind):
+        if isinstance(kind, MediaKind) and kind.decodes(cells[name]):
             files.setdefault(cells[name], {})[name] = kind
             continue
         begin((name, cells[name]))
