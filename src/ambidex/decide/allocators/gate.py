@@ -25,6 +25,9 @@ from ambidex.decide.allocators._fit import Likelihood
 from ambidex.decide.allocators._heard import heard, softmax_of_heard
 from ambidex.decide.allocators._strength import Judge, choose_strength
 
+LOOK = 600
+"""multiplications that take as long as one number of a sample does in a step: exponentials, their gradient, memory"""
+
 
 class Gate(Allocator):
     """A learned choice between modalities, sample by sample."""
@@ -66,6 +69,12 @@ class Gate(Allocator):
         record = choice.record(steps)
         allocator.record = {"steps": record.pop("strength"), **record}
         return allocator
+
+    @classmethod
+    def work(cls, config: Any, samples: int, modalities: int, classes: int) -> float:
+        """The most steps in each fold, and once more on all samples."""
+        steps = float((config.folds + 1) * max(config.steps))
+        return steps * LOOK * samples * modalities * classes
 
     def allocate(self, contributions: Tensor) -> Tensor:
         """Calibrated contributions [N, M, C] times the gate's weights."""
