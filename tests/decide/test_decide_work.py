@@ -23,7 +23,7 @@ def test_what_can_take_long_is_counted():
     assert work("confusion", 5_000, 2, 309) == pytest.approx((5 + 6) * 5_000 * 618 * 309)
     # 7 strengths in 5 folds, 8 looks at every number; 30 steps in 5 folds and on all
     assert work("category", 5_000, 2, 309) == pytest.approx(5 * 7 * 8 * 250 * 5_000 * 618)
-    assert work("gate", 5_000, 2, 309) == pytest.approx(6 * 30 * 600 * 5_000 * 618)
+    assert work("gate", 5_000, 2, 309) == pytest.approx(6 * 30 * 400 * 5_000 * 618)
     assert work("modality", 5_000, 2, 309) == 0
 
 
