@@ -6,5 +6,5 @@ from benchmarks.scaling import fits, growth, reports, studies, whole
 
 
 def measure(scale: Scale) -> list[Row]:
-    """The fits of the decision layer, the report, a small cell, the whole of evaluate, studies, each allocator alone."""
+    """The fits of the decision layer, the report, a small cell, the whole of evaluate, studies, each allocator."""
     return [row for part in (fits, reports, whole, studies, growth) for row in part.measure(scale)]
