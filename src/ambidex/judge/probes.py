@@ -186,8 +186,9 @@ class _Problem:
         self.mean = h.mean(dim=0)
         spread = h.std(dim=0, correction=0)
         self.scale = torch.where(spread > 0, spread, 1.0)
-        standardised = (h - self.mean) / self.scale
-        variance, axes = torch.linalg.eigh(standardised.T @ standardised / len(h))
+        standardised = (h - self.mean).div_(self.scale)
+        del h  # of many features each copy counts
+        variance, axes = torch.linalg.eigh(standardised.T @ standardised / len(features))
         kept = variance > 1e-12 * variance.amax().clamp_min(1e-30)
         self.axes = axes[:, kept]
         self.x = standardised @ self.axes
