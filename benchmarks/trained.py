@@ -45,17 +45,24 @@ def trained(
     vectors = {m: vectors_of(total, shape, seed) for seed, m in enumerate(shape.names)}
     kinds = {m: Vector.of(size=shape.width) for m in shape.names}
     make_store(folder / "features", kinds, shape.splits, vectors=vectors, classes=shape.classes)
-    params = _params(shape.names, shape.width, evaluate or {})
-    inputs = {"features": folder / "features", "encoders": folder / "encoders"}
+    params = parameters(shape.names, shape.width, evaluate or {})
+    inputs = inputs_of(folder)
+    model = inputs.pop("model")
     for m in shape.names:
         alone = params.model_copy(update={"pretrain": params.pretrain.model_copy(update={"modality": m})})
         features = {"features": inputs["features"]}
         stages.run("pretrain", alone, features, {"encoder": inputs["encoders"] / m})
-    stages.run("train", params, inputs, {"model": folder / "model"})
-    return params, {**inputs, "model": folder / "model"}
+    stages.run("train", params, inputs, {"model": model})
+    return params, {**inputs, "model": model}
 
 
-def _params(names: Sequence[str], width: int, evaluate: dict[str, Any]) -> Params:
+def inputs_of(folder: Path) -> dict[str, Path]:
+    """What `evaluate` reads in the folder of `trained`."""
+    return {name: folder / name for name in ("features", "encoders", "model")}
+
+
+def parameters(names: Sequence[str], width: int, evaluate: dict[str, Any]) -> Params:
+    """Of training and evaluation on vectors of `width` numbers."""
     loop = {"epochs": 1, "batch_size": 32}
     return parse_params(
         {

@@ -13,6 +13,7 @@ from ambidex.base.statistics import (
     accuracy,
     bootstrap_interval,
     bootstrap_means,
+    bootstrap_shares,
     brier,
     confusion_matrix,
     correct,
@@ -118,8 +119,29 @@ def test_the_bound_of_a_crossing_is_near_the_chance_where_values_are_normal():
 def test_bootstrap_does_not_depend_on_how_it_is_cut_into_chunks(monkeypatch):
     values = torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
     whole = bootstrap_means(values, 40, seed=5)
+    monkeypatch.setattr("ambidex.base.statistics._KEPT", 0)  # draws anew
+    assert torch.equal(bootstrap_means(values, 40, seed=5), whole)
     monkeypatch.setattr("ambidex.base.statistics._CHUNK", 350)
     assert torch.equal(bootstrap_means(values, 40, seed=5), whole)
+
+
+def test_draws_that_are_kept_are_those_of_the_same_size_number_and_seed():
+    values = torch.randn(33, 1, generator=torch.Generator().manual_seed(0)).double()
+    for seed, resamples in ((0, 20), (1, 20), (0, 30), (0, 20)):
+        drawn = torch.randint(
+            33, (resamples, 33), generator=torch.Generator().manual_seed(seed), dtype=torch.int32
+        )
+        torch.testing.assert_close(bootstrap_means(values, resamples, seed), values[drawn.long()].mean(dim=1))
+
+
+@pytest.mark.parametrize("chunk", [350, 8_000_000])
+def test_shares_of_places_are_means_of_one_hot_columns(monkeypatch, chunk):
+    monkeypatch.setattr("ambidex.base.statistics._CHUNK", chunk)
+    monkeypatch.setattr("ambidex.base.statistics._KEPT", 0)
+    places = torch.randint(6, (50, 3), generator=torch.Generator().manual_seed(3))
+    hot = torch.nn.functional.one_hot(places, 6)[:, :, :5]  # place 5 is none
+    wanted = bootstrap_means(hot.flatten(1).double(), 40, seed=5).reshape(40, 3, 5)
+    assert torch.equal(bootstrap_shares(places, 5, 40, seed=5), wanted)
 
 
 def test_units_are_drawn_whole():

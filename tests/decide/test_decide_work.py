@@ -17,16 +17,21 @@ def work(name, *shape):
     return ALLOCATORS.get(name).work(allocator_config(name, {}, 5, 0), *shape)
 
 
-def test_only_what_grows_with_the_square_of_the_classes_is_counted():
+def test_what_can_take_long_is_counted():
     # 5 folds, 5 strengths, 40 iterations of two products of [5000, 2 * 309] with [2 * 309, 309]
     assert work("stacking", 5_000, 2, 309) == pytest.approx(5 * 5 * 40 * 2 * 5_000 * 618 * 309)
     assert work("confusion", 5_000, 2, 309) == pytest.approx((5 + 6) * 5_000 * 618 * 309)
-    assert work("category", 5_000, 2, 309) == work("gate", 5_000, 2, 309) == 0
+    # 7 strengths in 5 folds, 8 looks at every number; 30 steps in 5 folds and on all
+    assert work("category", 5_000, 2, 309) == pytest.approx(5 * 7 * 8 * 250 * 5_000 * 618)
+    assert work("gate", 5_000, 2, 309) == pytest.approx(6 * 30 * 400 * 5_000 * 618)
+    assert work("modality", 5_000, 2, 309) == 0
 
 
-def test_the_rule_keeps_all_at_usual_sizes_and_leaves_stacking_out_at_309_classes():
+def test_the_rule_keeps_all_at_usual_sizes_and_leaves_the_slowest_out_at_309_classes():
     limit = allocator_config("auto", {}, 5, 0).most_work
     assert work("stacking", 2_000, 3, 50) < limit < work("stacking", 5_000, 2, 309)
+    for name in ("category", "gate"):
+        assert work(name, 2_000, 3, 101) < limit < work(name, 5_000, 2, 309)
     assert work("confusion", 5_000, 3, 309) < limit
 
 

@@ -7,6 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from ambidex.base.folds import folds
+from ambidex.judge import probes
 from ambidex.judge.probes import INNER_FOLDS, STRENGTHS, fit_probe
 
 CLASSES = 3
@@ -66,3 +67,22 @@ def test_noise_and_groups_decide():
     assert (
         mixed.strength < apart.strength
     )  # a shift shared by a group looks like knowledge where folds mix it
+
+
+def test_of_many_numbers_the_path_is_in_float32_and_the_optimum_is_the_same(monkeypatch):
+    features, labels, _ = samples(0.8, count=180)
+    split = {"train": features[:120], "val": features[120:]}, {"train": labels[:120], "val": labels[120:]}
+    exact = fit_probe(*split, CLASSES)
+    monkeypatch.setattr(probes, "_ROUGH_FROM", 0)
+    solved = []
+    solve = probes._Problem.solve
+    monkeypatch.setattr(
+        probes._Problem,
+        "solve",
+        lambda self, *given, **more: solved.append(self) or solve(self, *given, **more),
+    )
+    rough = fit_probe(*split, CLASSES)
+    assert solved[0].rough.dtype == torch.float32
+    assert rough.strength == exact.strength
+    assert rough.record["gradient_norm"] < 1e-7
+    torch.testing.assert_close(rough.weight, exact.weight, atol=1e-6, rtol=0)

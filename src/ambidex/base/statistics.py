@@ -6,12 +6,14 @@ N samples, C classes. Logits are [N, C], labels [N] int64, p = softmax(logits). 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 _CHUNK = 8_000_000  # resampled indices held at once
+_KEPT = 16_000_000  # resampled indices up to which their counts are kept for the next call
 _TILTS = (0.7, 1.0, 1.4, 2.0, 4.0, 16.0)
 
 
@@ -131,15 +133,48 @@ def bootstrap_blocks(
 ) -> Iterator[Tensor]:
     """The rows of `bootstrap_means` block by block [r, K]: for what can be summed up without holding all of them."""
     totals, sizes = _by_unit(values.double(), units)
-    count = len(totals)
+    for weight in _draws(len(totals), resamples, seed):
+        yield weight @ totals / (len(totals) if sizes is None else (weight @ sizes)[:, None])
+
+
+def bootstrap_shares(places: Tensor, count: int, resamples: int = 1_000, seed: int = 0) -> Tensor:
+    """`bootstrap_means` of `places` [N, K] int64, one-hot, to the last bit, without a product for each column.
+
+    Returns shares [R, K, count] float64 of places 0 to `count`, which itself is none.
+    """
+    columns, blocks = places.shape[1], []
+    for weight in _draws(len(places), resamples, seed):
+        by_sample = weight.T.contiguous()
+        totals = torch.zeros(columns * (count + 1), len(weight), dtype=torch.float64)
+        for column in (places + (count + 1) * torch.arange(columns)).T:
+            totals.index_add_(0, column, by_sample)
+        blocks.append(totals.T.reshape(len(weight), columns, count + 1)[:, :, :count] / len(places))
+    return torch.cat(blocks)
+
+
+def _draws(count: int, resamples: int, seed: int) -> Iterator[Tensor]:
+    """How often each of `count` rows is drawn, block by block of the resamples: [r, count] float64."""
+    draw = _drawn if count * resamples > _KEPT else _kept
+    for block in draw(count, resamples, seed):
+        yield block.double()
+
+
+@lru_cache(maxsize=2)
+def _kept(count: int, resamples: int, seed: int) -> list[Tensor]:
+    """The same draws serve every measurement of the same samples; they are kept in few bytes."""
+    return [
+        block.to(torch.int16 if count < 2**15 else torch.int32) for block in _drawn(count, resamples, seed)
+    ]
+
+
+def _drawn(count: int, resamples: int, seed: int) -> Iterator[Tensor]:
     generator = torch.Generator().manual_seed(seed)
     rows = max(1, _CHUNK // max(count, 1))
     for start in range(0, resamples, rows):
         size = min(rows, resamples - start)
         drawn = torch.randint(count, (size, count), generator=generator, dtype=torch.int32)
         drawn += torch.arange(size, dtype=torch.int32)[:, None] * count
-        weight = torch.bincount(drawn.flatten(), minlength=size * count).reshape(size, count).double()
-        yield weight @ totals / (count if sizes is None else (weight @ sizes)[:, None])
+        yield torch.bincount(drawn.flatten(), minlength=size * count).reshape(size, count)
 
 
 def crossing_bound(values: Tensor, units: Tensor | None = None) -> Tensor:

@@ -79,10 +79,20 @@ def held_out(evaluation: Evaluation) -> HeldOut:
 
 def sources(evaluation: Evaluation, split: str) -> dict[Source, Tensor]:
     """What there is to weigh, for the samples of `split` (val or test): each [N, M, C] float32."""
-    probes = [probe.logits[split] for probe in fit_probes(evaluation).own.values()]
-    outputs = evaluation.splits[split]
-    score = typicality(fit_nearness(evaluation), outputs.features, len(evaluation.classes))
-    return {**sources_of(outputs, probes, evaluation.model.has_branches), "typicality": score}
+    return _every_source(evaluation)[split]
+
+
+@once_per_evaluation
+def _every_source(evaluation: Evaluation) -> dict[str, dict[Source, Tensor]]:
+    """Split -> what there is to weigh: every allocator is fitted on it and judged on it."""
+    every: dict[str, dict[Source, Tensor]] = {}
+    for split in evaluation.judged:
+        probes = [probe.logits[split] for probe in fit_probes(evaluation).own.values()]
+        outputs = evaluation.splits[split]
+        score = typicality(fit_nearness(evaluation), outputs.features, len(evaluation.classes))
+        own = sources_of(outputs, probes, evaluation.model.has_branches)
+        every[split] = {**own, "typicality": score}
+    return every
 
 
 def sources_of(outputs: Outputs, probes: Sequence[Tensor], has_branches: bool) -> dict[Source, Tensor]:

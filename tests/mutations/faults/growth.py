@@ -127,4 +127,28 @@ FAULTS = [
         after="str(0)",
         caught_by=WARM + "test_a_stage_that_dies_takes_nobody_along",
     ),
+    Fault(
+        name="growth: draws are kept for another seed",
+        file="src/ambidex/base/statistics.py",
+        before="generator = torch.Generator().manual_seed(seed)\n    rows",
+        after="generator = torch.Generator().manual_seed(0)\n    rows",
+        caught_by="tests/base/test_statistics.py::"
+        "test_draws_that_are_kept_are_those_of_the_same_size_number_and_seed",
+    ),
+    Fault(
+        name="growth: who is in no class is counted in the next column's first",
+        file="src/ambidex/base/statistics.py",
+        before="(places + (count + 1) * torch.arange(columns))",
+        after="(places + count * torch.arange(columns))",
+        caught_by="tests/base/test_statistics.py::"
+        "test_shares_of_places_are_means_of_one_hot_columns[8000000]",
+    ),
+    Fault(
+        name="growth: a probe is solved in float32 to the end",
+        file="src/ambidex/judge/probes.py",
+        before="self.rough if tolerance >= ROUGH else self.x",
+        after="self.rough",
+        caught_by="tests/judge/test_probe_strength.py::"
+        "test_of_many_numbers_the_path_is_in_float32_and_the_optimum_is_the_same",
+    ),
 ]

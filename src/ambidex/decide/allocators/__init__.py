@@ -122,7 +122,7 @@ class Allocator(nn.Module):
 
     @classmethod
     def work(cls, config: Any, samples: int, modalities: int, classes: int) -> float:
-        """Multiplications of one fit, roughly, where they grow with the square of the classes; else 0.
+        """Multiplications that take as long as one fit, roughly, where they can become many; else 0.
 
         `auto` leaves out what takes too many of them: a rule by size, so that no result depends on the machine.
         """

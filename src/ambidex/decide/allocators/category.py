@@ -21,6 +21,10 @@ from ambidex.decide.allocators._strength import Judge, choose_strength
 from ambidex.decide.allocators._weighted import WeightedSum
 
 MINIMUM_SAMPLES = 2
+LOOKS = 8
+"""of a fit at the likelihood, usually"""
+LOOK = 250
+"""multiplications that take as long as one number of a sample does in such a look: exponentials, and memory"""
 
 
 class Category(WeightedSum):
@@ -58,6 +62,11 @@ class Category(WeightedSum):
             "fallback_classes": np.flatnonzero(fixed).tolist(),
         }
         return cls.fitted(config, minimum.x, contributions.shape, record)
+
+    @classmethod
+    def work(cls, config: Any, samples: int, modalities: int, classes: int) -> float:
+        """Looks at the likelihood at each strength in each fold."""
+        return float(config.folds * len(config.strengths)) * LOOKS * LOOK * samples * modalities * classes
 
 
 def _path(

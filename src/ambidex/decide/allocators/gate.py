@@ -25,6 +25,9 @@ from ambidex.decide.allocators._fit import Likelihood
 from ambidex.decide.allocators._heard import heard, softmax_of_heard
 from ambidex.decide.allocators._strength import Judge, choose_strength
 
+LOOK = 400
+"""multiplications that take as long as one number of a sample does in a step: exponentials, their gradient, memory"""
+
 
 class Gate(Allocator):
     """A learned choice between modalities, sample by sample."""
@@ -67,13 +70,19 @@ class Gate(Allocator):
         allocator.record = {"steps": record.pop("strength"), **record}
         return allocator
 
+    @classmethod
+    def work(cls, config: Any, samples: int, modalities: int, classes: int) -> float:
+        """The most steps in each fold, and once more on all samples."""
+        steps = float((config.folds + 1) * max(config.steps))
+        return steps * LOOK * samples * modalities * classes
+
     def allocate(self, contributions: Tensor) -> Tensor:
         """Calibrated contributions [N, M, C] times the gate's weights."""
         return _gated(self.network, contributions * self.factor[:, None])
 
 
 class _Scores(nn.Module):
-    """score_m [N, M] from calibrated contributions [N, M, C]."""
+    """score_m [N, M] from what is seen of all modalities."""
 
     def __init__(self, hidden: int, modalities: int, classes: int, generator: torch.Generator) -> None:
         super().__init__()
@@ -83,21 +92,28 @@ class _Scores(nn.Module):
         self.outer = nn.Parameter(torch.zeros(hidden, dtype=torch.float64))
         self.prior = nn.Parameter(torch.zeros(modalities, dtype=torch.float64))
 
-    def forward(self, z: Tensor) -> Tensor:
-        log_p = z.log_softmax(dim=2)
-        entropy = torch.special.entr(log_p.exp()).sum(dim=2, keepdim=True)
-        own = torch.cat([log_p, entropy], dim=2)
-        others = (own.sum(dim=1, keepdim=True) - own) / max(z.shape[1] - 1, 1)
-        x = torch.cat([own, others], dim=2)
+    def forward(self, x: Tensor) -> Tensor:
+        """From `_seen` [N, M, 2 C + 2]."""
         return torch.tanh(x @ self.inner + self.shift) @ self.outer + self.prior
+
+
+def _seen(z: Tensor) -> Tensor:
+    """x_m [N, M, 2 C + 2] of calibrated contributions [N, M, C]."""
+    log_p = z.log_softmax(dim=2)
+    entropy = torch.special.entr(log_p.exp()).sum(dim=2, keepdim=True)
+    own = torch.cat([log_p, entropy], dim=2)
+    others = (own.sum(dim=1, keepdim=True) - own) / max(z.shape[1] - 1, 1)
+    return torch.cat([own, others], dim=2)
 
 
 def _network(config: Any, modalities: int, classes: int) -> _Scores:
     return _Scores(config.hidden, modalities, classes, torch.Generator().manual_seed(config.seed))
 
 
-def _gated(network: _Scores, z: Tensor) -> Tensor:
-    weights = softmax_of_heard(network(z.to(network.prior.dtype)), heard(z))
+def _gated(network: _Scores, z: Tensor, seen: Tensor | None = None) -> Tensor:
+    """Contributions times the gate's weights; `seen`: `_seen` of them, where it is at hand."""
+    x = _seen(z.to(network.prior.dtype)) if seen is None else seen
+    weights = softmax_of_heard(network(x), heard(z))
     return weights[:, :, None].to(z.dtype) * z
 
 
@@ -110,10 +126,10 @@ def _train(z: Tensor, labels: Tensor, config: Any, steps: Sequence[int]) -> Iter
     network = _network(config, *z.shape[1:])
     parameters = list(network.parameters())
     optimizer = Adam(parameters, config.learning_rate)
-    done = 0
+    done, seen = 0, _seen(z)  # which no step changes
     for count in steps:
         for _ in range(count - done):
-            loss = nn.functional.cross_entropy(_gated(network, z).sum(dim=1), labels, reduction="sum")
+            loss = nn.functional.cross_entropy(_gated(network, z, seen).sum(dim=1), labels, reduction="sum")
             penalty = network.outer.square().sum() + network.prior.square().sum()
             optimizer.step(torch.autograd.grad(loss + config.shrinkage / 2 * penalty, parameters))
         done = count

@@ -1,7 +1,8 @@
 """Every score of every classifier, with its interval, from one set of bootstrap samples.
 
 A score is a function of means over samples (of being right, of a loss, of true positives, of what a bin of confidence
-is short of), so one matrix product gives its value in every bootstrap sample. The edges of the bins stay put.
+is short of), so one matrix product gives its value in every bootstrap sample. The edges of the bins stay put. Who is in
+which class is counted: with many classes products with the zeros of all others would take most of the time.
 """
 
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from torch.nn.functional import one_hot
 
 from ambidex.base.statistics import (
     bootstrap_means,
+    bootstrap_shares,
     confidence_bins,
     correct,
     interval,
@@ -58,14 +60,11 @@ def _scores_of(evaluation: Evaluation, outputs: Outputs) -> dict[str, Scored]:
     params, classes = evaluation.params, evaluation.classes
     logits = sources(outputs)
     columns = [_columns_of(name, z, outputs, len(classes), params.bins) for name, z in logits.items()]
-    samples = torch.cat(columns, dim=1)
-    widths = [c.shape[1] for c in columns]
-    points = torch.split(samples.mean(dim=0, keepdim=True), widths, dim=1)
-    draws = torch.split(bootstrap_means(samples, params.resamples, params.seed), widths, dim=1)
+    points, draws = _means(columns, len(classes), params.resamples, params.seed)
     by_source = {}
     for name, point, draw in zip(logits, points, draws, strict=True):
         if name in outputs.present:  # the last column says who has the modality: means are of those
-            point, draw = (means[:, :-1] / means[:, -1:] for means in (point, draw))
+            point, draw = ((own / own[:, -1:], by_class / own[:, -1:]) for own, by_class in (point, draw))
         at, drawn = (_quantities(means, len(classes), params.bins) for means in (point, draw))
         labels = outputs.labels[outputs.present[name]] if name in outputs.present else outputs.labels
         counts = torch.bincount(labels, minlength=len(classes)).tolist()
@@ -74,33 +73,63 @@ def _scores_of(evaluation: Evaluation, outputs: Outputs) -> dict[str, Scored]:
     return by_source
 
 
-def _columns_of(name: str, logits: Tensor, outputs: Outputs, classes: int, bins: int) -> Tensor:
-    """`_columns` [N, K]; of a modality that samples lack zeros for these, and one column more: who has it."""
+Columns = tuple[Tensor, Tensor]
+"""of every sample: numbers [N, 3 + 2 B]; classes [N, 3] in which it is a true positive, predicted, actual, C: none"""
+Means = tuple[Tensor, Tensor]
+"""of the numbers [R, 3 + 2 B], and of who is in which class [R, 3 C]"""
+
+
+def _columns_of(name: str, logits: Tensor, outputs: Outputs, classes: int, bins: int) -> Columns:
+    """`_columns`; of a modality that samples lack zeros for these, and one number more: who has it."""
     present = outputs.present.get(name)
     if present is None:
         return _columns(logits, outputs.labels, classes, bins)
-    own = _columns(logits[present], outputs.labels[present], classes, bins)
-    columns = torch.zeros(len(logits), own.shape[1] + 1, dtype=own.dtype)
-    columns[present] = torch.cat([own, torch.ones_like(own[:, :1])], dim=1)
-    return columns
+    own, own_places = _columns(logits[present], outputs.labels[present], classes, bins)
+    numbers = torch.zeros(len(logits), own.shape[1] + 1, dtype=own.dtype)
+    numbers[present] = torch.cat([own, torch.ones_like(own[:, :1])], dim=1)
+    places = torch.full((len(logits), 3), classes)
+    places[present] = own_places
+    return numbers, places
 
 
-def _columns(logits: Tensor, labels: Tensor, classes: int, bins: int) -> Tensor:
-    """Per sample [N, 3 + 3 C + 2 B]: right, NLL, Brier; true positive, predicted, actual; gap in its bins."""
-    right, predicted = correct(logits, labels), one_hot(logits.argmax(dim=1), classes)
-    actual = one_hot(labels, classes)
+def _columns(logits: Tensor, labels: Tensor, classes: int, bins: int) -> Columns:
+    """Numbers: right, NLL, Brier; gap in each of the bins."""
+    right, predicted = correct(logits, labels), logits.argmax(dim=1)
     parts = [right[:, None], sample_nll(logits, labels)[:, None], sample_brier(logits, labels)[:, None]]
-    parts += [(predicted * actual).double(), predicted.double(), actual.double()]
     for adaptive in (False, True):
         confidence, place, _ = confidence_bins(logits, bins, adaptive)
         parts.append(one_hot(place, bins) * (right - confidence)[:, None])
-    return torch.cat(parts, dim=1)
+    hit = torch.where(predicted == labels, labels, classes)
+    return torch.cat(parts, dim=1), torch.stack([hit, predicted, labels], dim=1)
 
 
-def _quantities(means: Tensor, classes: int, bins: int) -> dict[str, Tensor]:
-    """Scores [R] and scores by class [R, C] of the means [R, K] of `_columns`."""
-    widths = [1, 1, 1, classes, classes, classes, bins, bins]
-    right, losses, brier, hit, predicted, actual, gap, adaptive_gap = torch.split(means, widths, dim=1)
+def _means(
+    columns: list[Columns], classes: int, resamples: int, seed: int
+) -> tuple[list[Means], list[Means]]:
+    """Means over the samples, R = 1, and over bootstrap samples of them; a pair for each of the `columns`."""
+    numbers = torch.cat([own for own, _ in columns], dim=1)
+    places = torch.cat([own for _, own in columns], dim=1)
+    widths = [own.shape[1] for own, _ in columns]
+    everyone = torch.stack([torch.bincount(p, minlength=classes + 1)[:classes] for p in places.T])
+    shares = everyone[None].double() / len(places)
+    at = numbers.mean(dim=0, keepdim=True), shares
+    drawn = (
+        bootstrap_means(numbers, resamples, seed),
+        bootstrap_shares(places, classes, resamples, seed),
+    )
+    point, draws = (
+        zip(torch.split(own, widths, dim=1), torch.split(by_class, 3, dim=1), strict=True)
+        for own, by_class in (at, drawn)
+    )
+    return [(a, b.flatten(1)) for a, b in point], [(a, b.flatten(1)) for a, b in draws]
+
+
+def _quantities(means: Means, classes: int, bins: int) -> dict[str, Tensor]:
+    """Scores [R] and scores by class [R, C]."""
+    right, losses, brier, gap, adaptive_gap = torch.split(
+        means[0][:, : 3 + 2 * bins], [1, 1, 1, bins, bins], dim=1
+    )
+    hit, predicted, actual = torch.split(means[1], classes, dim=1)
     f1 = 2 * hit / (predicted + actual).clamp_min(torch.finfo(torch.float64).tiny)
     return {
         "accuracy": right[:, 0],
