@@ -22,7 +22,7 @@ FAULTS = [
     Fault(
         name="prepare: a copy is another content",
         file=CONTENT,
-        before="        of_name.update(dict.fromkeys(names, names[0]))",
+        before="        of_name.update(dict.fromkeys(names[1:], names[0]))",
         after="        pass",
         caught_by=TESTS + "test_drawn_splits_keep_it_together",
     ),
@@ -36,15 +36,15 @@ FAULTS = [
     Fault(
         name="prepare: the row of a vector does not count",
         file=CONTENT,
-        before="(original[a.file], a.array, a.row)",
-        after="(original[a.file], a.array)",
+        before="((file, own.array), row + 1)",
+        after="((file, own.array), 0)",
         caught_by=TESTS + "test_what_only_seems_the_same_is_not",
     ),
     Fault(
         name="prepare: vectors of equal values are strangers",
         file=CONTENT,
-        before="        keys[place][VALUES] = digest",
-        after="        pass",
+        before="        keys[VALUES] = _equal_samples(",
+        after="        _equal_samples(",
         caught_by=TESTS + "test_npz_rows_of_equal_values_are_one_sample",
     ),
     Fault(
@@ -64,8 +64,8 @@ FAULTS = [
     Fault(
         name="prepare: the copy in test is left out, not the one in train",
         file=SHARING,
-        before="if order[rows[k].split] < last",
-        after="if order[rows[k].split] == last",
+        before="if order[rows.splits[k]] < last",
+        after="if order[rows.splits[k]] == last",
         caught_by=TESTS + "test_copies_are_left_out_of_the_earlier_split",
     ),
     Fault(
@@ -123,8 +123,8 @@ FAULTS = [
     Fault(
         name="prepare: the first line with an empty cell is one more",
         file="src/ambidex/data/datasets/_missing.py",
-        before="for one in rows) - 1",
-        after="for one in rows)",
+        before="others = count - 1",
+        after="others = count",
         caught_by="tests/stages/test_prepare.py::test_empty_cells_are_counted_and_what_allows_them_is_named",
     ),
 ]

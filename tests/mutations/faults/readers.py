@@ -65,8 +65,9 @@ FAULTS = [
     Fault(
         name="model: the weights file is written by another door",
         file="src/ambidex/base/files.py",
-        before='        with temporary.open("wb") as stream:',
-        after='        with open(os.open(temporary, os.O_CREAT | os.O_WRONLY, 0o600), "wb") as stream:',
+        before="        temporary.write_bytes(data)\n",
+        after="        os.close(os.open(temporary, os.O_CREAT | os.O_WRONLY, 0o600))\n"
+        "        temporary.write_bytes(data)\n",
         caught_by=TRUST + "test_every_file_of_a_model_has_the_rights_that_the_umask_leaves",
     ),
     Fault(

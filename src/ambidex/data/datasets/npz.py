@@ -13,7 +13,7 @@ from ambidex.base.registry import nearest
 from ambidex.configuration.params import Section
 from ambidex.configuration.values import ModalityName
 from ambidex.data.datasets import Dataset, Listing
-from ambidex.data.manifest import Row
+from ambidex.data.rows import Numbered, Rows
 
 _ARCHIVE_LIMIT = 8 * 2**30
 """bytes: an archive that unpacks to more is refused instead of filling the memory"""
@@ -42,18 +42,15 @@ class Npz(Dataset):
         test = self._test(source, arrays, len(labels))
         groups = _texts(source, arrays, self.config.groups, len(labels)) if self.config.groups else None
         modalities = self._modalities(source, arrays, len(labels))
-        width = len(str(len(labels) - 1))
-        rows = [
-            Row(
-                sample_id=f"{i:0{width}d}",
-                label=label,
-                split="" if test is None else "test" if test[i] else "train",
-                group=groups[i] if groups else "",
-                paths={name: f"{source.name}#{name}[{i}]" for name in modalities},
-                origin=f"{source}, row {i}",
-            )
-            for i, label in enumerate(labels)
-        ]
+        numbers = range(len(labels))
+        rows = Rows(
+            Numbered("", numbers, width=len(str(len(labels) - 1))),
+            labels,
+            [""] * len(labels) if test is None else ["test" if mark else "train" for mark in test],
+            groups or [""] * len(labels),
+            {name: Numbered(f"{source.name}#{name}[", numbers, "]") for name in modalities},
+            Numbered(f"{source}, row ", numbers),
+        )
         return Listing(rows, modalities, root=source.parent)
 
     def _modalities(self, source: Path, arrays: Arrays, count: int) -> tuple[str, ...]:
@@ -118,7 +115,8 @@ def _texts(source: Path, arrays: Arrays, name: str, count: int | None = None) ->
             f"{source}: array '{name}' is {array.dtype} of shape {list(array.shape)}, expected whole numbers or "
             f"text of shape {shape}"
         )
-    return [str(value) for value in array.tolist()]
+    names: dict[str, str] = {}
+    return [names.setdefault(text, text) for text in map(str, array.tolist())]
 
 
 def _shapes(arrays: Arrays) -> str:
