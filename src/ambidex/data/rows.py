@@ -1,7 +1,7 @@
 """Samples as columns: a Row is made whenever one is asked for, so a million samples take little but their names."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, overload
 
 from ambidex.data.manifest import Row
@@ -60,10 +60,10 @@ class Rows(Sequence[Row]):
     @overload
     def __getitem__(self, index: int) -> Row: ...
     @overload
-    def __getitem__(self, index: slice) -> "Rows": ...
-    def __getitem__(self, index: int | slice) -> "Row | Rows":
+    def __getitem__(self, index: slice) -> "Window": ...
+    def __getitem__(self, index: int | slice) -> "Row | Window":
         if isinstance(index, slice):
-            return self._each(lambda column: column[index])
+            return Window(self, range(len(self))[index])
         paths = {name: cell for name, column in self.cells.items() if (cell := column[index]) is not None}
         name, label = self.sample_ids[index], self.labels[index]
         return Row(name, label, self.splits[index], self.groups[index], paths, self.origins[index])
@@ -73,7 +73,13 @@ class Rows(Sequence[Row]):
 
     def chosen(self, places: Sequence[int]) -> "Rows":
         """The rows at `places`, in that order."""
-        return self._each(lambda column: [column[k] for k in places])
+
+        def part(column: Sequence[Any]) -> list[Any]:
+            return [column[k] for k in places]
+
+        cells: dict[str, Sequence[str | None]] = {m: part(column) for m, column in self.cells.items()}
+        ids, labels, splits, groups = map(part, (self.sample_ids, self.labels, self.splits, self.groups))
+        return Rows(ids, labels, splits, groups, cells, part(self.origins))
 
     def having(self, modality: str) -> "Rows":
         """The rows that have `modality`; all of them without a copy."""
@@ -82,8 +88,26 @@ class Rows(Sequence[Row]):
             return self
         return self.chosen([k for k, cell in enumerate(column) if cell is not None])
 
-    def _each(self, part: Any) -> "Rows":
-        """`part` of every column."""
-        names = ("sample_ids", "labels", "splits", "groups", "origins")
-        cells = {name: part(column) for name, column in self.cells.items()}
-        return replace(self, cells=cells, **{name: part(getattr(self, name)) for name in names})
+
+class Window(Sequence[Row]):
+    """Some of the rows without a copy of any column; another process gets them as a list."""
+
+    __slots__ = ("_places", "_rows")
+
+    def __init__(self, rows: Rows, places: range) -> None:
+        self._rows, self._places = rows, places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Window": ...
+    def __getitem__(self, index: int | slice) -> "Row | Window":
+        if isinstance(index, slice):
+            return Window(self._rows, self._places[index])
+        return self._rows[self._places[index]]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return list, (list(self),)
