@@ -2,9 +2,9 @@
 
 from benchmarks.rows import Row
 from benchmarks.scale import Scale
-from benchmarks.scaling import fits, growth, reports, studies
+from benchmarks.scaling import fits, growth, reports, samples_growth, studies
 
 
 def measure(scale: Scale) -> list[Row]:
-    """The fits of the decision layer, the report, a small cell, the tests of a study, and how each allocator grows."""
-    return [row for part in (fits, reports, studies, growth) for row in part.measure(scale)]
+    """The decision layer, reports, a small cell, the tests of a study, rows of a data set, and each allocator."""
+    return [row for part in (fits, reports, studies, samples_growth, growth) for row in part.measure(scale)]

@@ -10,6 +10,7 @@ HEADER = "src/ambidex/data/media/csv_header.py"
 TESTS = "tests/stages/test_prepare_sharing.py::"
 SPLITS = "tests/data/test_splitting.py::"
 WRITTEN = "tests/base/test_names.py::"
+COLUMNS = "tests/stages/test_prepare_columns.py::"
 
 FAULTS = [
     Fault(
@@ -126,5 +127,33 @@ FAULTS = [
         before="others = count - 1",
         after="others = count",
         caught_by="tests/stages/test_prepare.py::test_empty_cells_are_counted_and_what_allows_them_is_named",
+    ),
+    Fault(
+        name="prepare: a group has the samples of those after it",
+        file="src/ambidex/data/datasets/_group_counts.py",
+        before="self._starts[group + 1])",
+        after="None)",
+        caught_by=COLUMNS + "test_counts_of_groups_are_those_of_a_matrix",
+    ),
+    Fault(
+        name="prepare: the fingerprint is of other text where rows come in parts",
+        file="src/ambidex/stages/prepare.py",
+        before="""yield ("," if start else "") + json_text(cells)[1:-1]""",
+        after="""yield json_text(cells)[1:-1]""",
+        caught_by=COLUMNS + "test_the_fingerprint_is_the_digest_of_facts_cells_and_sizes[7]",
+    ),
+    Fault(
+        name="prepare: rows are held as objects",
+        file="src/ambidex/data/datasets/_checks.py",
+        before='    notes = merged("class", given.labels)',
+        after="    object.__setattr__(cleaned, 'kept', [*rows])\n    notes = merged(\"class\", given.labels)",
+        caught_by=COLUMNS + "test_memory_grows_by_little_for_each_row",
+    ),
+    Fault(
+        name="rows: a part of a part begins at the first row",
+        file="src/ambidex/data/rows.py",
+        before="return Window(self._rows, self._places[index])",
+        after="return Window(self._rows, range(len(self._places))[index])",
+        caught_by="tests/data/test_rows.py::test_a_part_of_a_part_is_the_same_as_of_a_list_also_in_another_process",
     ),
 ]

@@ -1,5 +1,6 @@
 """What a listing must satisfy before it becomes a manifest."""
 
+import operator
 import re
 import unicodedata
 from collections import Counter
@@ -22,10 +23,16 @@ def clean_rows(rows: Sequence[Row]) -> tuple[Rows, list[str]]:
     """
     given = Rows.of(rows)
     columns = (given.sample_ids, given.labels, given.splits, given.groups)
-    ids, labels, splits, groups = (list(map(clean, column)) for column in columns)
+    ids, labels, splits, groups = map(_cleaned, columns)
     cleaned = replace(given, sample_ids=ids, labels=labels, splits=splits, groups=groups)
     notes = merged("class", given.labels) + merged("group", given.groups)
     return cleaned, [*notes, *look_alikes("label", labels), *look_alikes("group", groups)]
+
+
+def _cleaned(column: Sequence[str]) -> Sequence[str]:
+    """The column itself where nothing in it changes."""
+    names = list(map(clean, column))
+    return column if all(map(operator.is_, names, column)) else names
 
 
 def check_modalities(modalities: Sequence[str]) -> None:
