@@ -1,8 +1,9 @@
 """What grows with the number of classes and of models: `python -m benchmarks --only scale`, or `make bench-scale`."""
 
+from benchmarks import samples_growth
 from benchmarks.rows import Row
 from benchmarks.scale import Scale
-from benchmarks.scaling import fits, growth, reports, samples_growth, studies
+from benchmarks.scaling import fits, growth, reports, studies
 
 
 def measure(scale: Scale) -> list[Row]:

@@ -22,7 +22,7 @@ MEMORY = 500.0
 """MB at the peak of prepare, Python and libraries included"""
 STAGES = ("prepare", "extract", "open", "train")
 _CLASSES, _NUMBERS, _GROUP = 309, 4, 20
-_MEASURE = "import sys; from benchmarks.scaling.samples_growth import run; run(*sys.argv[1:])"
+_MEASURE = "import sys; from benchmarks.samples_growth import run; run(*sys.argv[1:])"
 
 
 def measure(scale: Scale) -> list[Row]:
