@@ -139,7 +139,8 @@ def test_carving_without_regard_to_groups():
 
 def test_given_splits_stay():
     rows = rows_of(["a"] * 3, ["x", "y", "z"], ["train", "val", "test"])
-    assert fill_splits(rows, Prepare()) == (rows, [])
+    filled, notes = fill_splits(rows, Prepare())
+    assert (list(filled), notes) == (rows, [])
 
 
 def test_some_splits_given_and_some_not():

@@ -8,7 +8,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -95,26 +95,36 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[s
     header = list(columns) if columns is not None else list(rows[0]) if rows else []
     if unknown := {name for row in rows for name in row} - set(header):
         raise ValueError(f"{path}: no column for {sorted(unknown)}")
-    write_text(path, csv_text(header, ([row.get(name, "") for name in header] for row in rows)))
+    write_rows(path, header, ([row.get(name, "") for name in header] for row in rows))
+
+
+def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """The same of rows that are made one by one: no more than one is held."""
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        _write_rows(stream.write, columns, rows)
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """`rows` under the header `columns` as the text of a CSV file."""
-    lines = _Lines()
-    writer = csv.writer(lines, lineterminator="\r\n")  # so that a cell with one of the two is quoted
+    parts: list[str] = []
+    _write_rows(parts.append, columns, rows)
+    return "".join(parts)
+
+
+def _write_rows(write: Callable[[str], Any], columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    writer = csv.writer(_Lines(write), lineterminator="\r\n")  # so that a cell with one of the two is quoted
     writer.writerow(columns)
     writer.writerows([as_text(cell) for cell in row] for row in rows)
-    return "".join(lines.parts)
 
 
 class _Lines:
     """What a CSV writer writes, with the line ends of this system's other files."""
 
-    def __init__(self) -> None:
-        self.parts: list[str] = []
+    def __init__(self, write: Callable[[str], Any]) -> None:
+        self._write = write
 
     def write(self, line: str) -> None:
-        self.parts.append(line.removesuffix("\r\n") + "\n")
+        self._write(line.removesuffix("\r\n") + "\n")
 
 
 _APOSTROPHE = "'"
@@ -166,5 +176,17 @@ def sha256(path: Path) -> str:
 
 def digest(value: Any) -> str:
     """SHA-256 of a JSON-serialisable value, in hex: equal values give equal digests."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return digest_of([json_text(value)])
+
+
+def json_text(value: Any) -> str:
+    """The one text in JSON that all equal values have."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest_of(parts: Iterable[str]) -> str:
+    """The `digest` of a value whose `json_text` comes in parts."""
+    hasher = hashlib.sha256()
+    for part in parts:
+        hasher.update(part.encode())
+    return hasher.hexdigest()

@@ -16,6 +16,7 @@ from ambidex.configuration.params import Extract, Params
 from ambidex.data.kinds import Wants, sample_bytes
 from ambidex.data.manifest import MANIFEST_FILE
 from ambidex.data.media.limits import Limits
+from ambidex.data.rows import Rows
 from ambidex.data.store.degrading import Weakening, degraded
 from ambidex.data.store.extraction import Batch
 from ambidex.data.store.manifest import Manifest, absent_classes, read_manifest
@@ -74,9 +75,9 @@ def limits(extract: Extract) -> Limits:
 
 def _measured(extract: Extract, manifest: Manifest) -> Wants:
     """The modalities' kinds, each with what its parameters leave open measured on the samples."""
-    rows, root = manifest.rows, manifest.root
+    rows, root = Rows.of(manifest.rows), manifest.root
     return {
-        name: kind.measured(name, [row for row in rows if name in row.paths], root, limits(extract))
+        name: kind.measured(name, rows.having(name), root, limits(extract))
         for name, kind in extract.kinds.items()
     }
 

@@ -10,6 +10,7 @@ HEADER = "src/ambidex/data/media/csv_header.py"
 TESTS = "tests/stages/test_prepare_sharing.py::"
 SPLITS = "tests/data/test_splitting.py::"
 WRITTEN = "tests/base/test_names.py::"
+COLUMNS = "tests/stages/test_prepare_columns.py::"
 
 FAULTS = [
     Fault(
@@ -22,7 +23,7 @@ FAULTS = [
     Fault(
         name="prepare: a copy is another content",
         file=CONTENT,
-        before="        of_name.update(dict.fromkeys(names, names[0]))",
+        before="        of_name.update(dict.fromkeys(names[1:], names[0]))",
         after="        pass",
         caught_by=TESTS + "test_drawn_splits_keep_it_together",
     ),
@@ -36,15 +37,15 @@ FAULTS = [
     Fault(
         name="prepare: the row of a vector does not count",
         file=CONTENT,
-        before="(original[a.file], a.array, a.row)",
-        after="(original[a.file], a.array)",
+        before="((file, own.array), row + 1)",
+        after="((file, own.array), 0)",
         caught_by=TESTS + "test_what_only_seems_the_same_is_not",
     ),
     Fault(
         name="prepare: vectors of equal values are strangers",
         file=CONTENT,
-        before="        keys[place][VALUES] = digest",
-        after="        pass",
+        before="        keys[VALUES] = _equal_samples(",
+        after="        _equal_samples(",
         caught_by=TESTS + "test_npz_rows_of_equal_values_are_one_sample",
     ),
     Fault(
@@ -64,8 +65,8 @@ FAULTS = [
     Fault(
         name="prepare: the copy in test is left out, not the one in train",
         file=SHARING,
-        before="if order[rows[k].split] < last",
-        after="if order[rows[k].split] == last",
+        before="if order[rows.splits[k]] < last",
+        after="if order[rows.splits[k]] == last",
         caught_by=TESTS + "test_copies_are_left_out_of_the_earlier_split",
     ),
     Fault(
@@ -123,8 +124,36 @@ FAULTS = [
     Fault(
         name="prepare: the first line with an empty cell is one more",
         file="src/ambidex/data/datasets/_missing.py",
-        before="for one in rows) - 1",
-        after="for one in rows)",
+        before="others = count - 1",
+        after="others = count",
         caught_by="tests/stages/test_prepare.py::test_empty_cells_are_counted_and_what_allows_them_is_named",
+    ),
+    Fault(
+        name="prepare: a group has the samples of those after it",
+        file="src/ambidex/data/datasets/_group_counts.py",
+        before="self._starts[group + 1])",
+        after="None)",
+        caught_by=COLUMNS + "test_counts_of_groups_are_those_of_a_matrix",
+    ),
+    Fault(
+        name="prepare: the fingerprint is of other text where rows come in parts",
+        file="src/ambidex/stages/prepare.py",
+        before="""yield ("," if start else "") + json_text(cells)[1:-1]""",
+        after="""yield json_text(cells)[1:-1]""",
+        caught_by=COLUMNS + "test_the_fingerprint_is_the_digest_of_facts_cells_and_sizes[7]",
+    ),
+    Fault(
+        name="prepare: rows are held as objects",
+        file="src/ambidex/data/datasets/_checks.py",
+        before='    notes = merged("class", given.labels)',
+        after="    object.__setattr__(cleaned, 'kept', [*rows])\n    notes = merged(\"class\", given.labels)",
+        caught_by=COLUMNS + "test_memory_grows_by_little_for_each_row",
+    ),
+    Fault(
+        name="rows: a part of a part begins at the first row",
+        file="src/ambidex/data/rows.py",
+        before="return Window(self._rows, self._places[index])",
+        after="return Window(self._rows, range(len(self._places))[index])",
+        caught_by="tests/data/test_rows.py::test_a_part_of_a_part_is_the_same_as_of_a_list_also_in_another_process",
     ),
 ]

@@ -7,7 +7,7 @@ expected. `Source` names the file and says which error and which advice belong t
 from ambidex.base.readers.json import parse_json, read_json
 from ambidex.base.readers.schema import Record, check, fitting
 from ambidex.base.readers.source import Source, read_bytes, read_text
-from ambidex.base.readers.table import read_rows
+from ambidex.base.readers.table import read_columns, read_rows
 from ambidex.base.readers.yaml import parse_yaml
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "parse_json",
     "parse_yaml",
     "read_bytes",
+    "read_columns",
     "read_json",
     "read_rows",
     "read_text",

@@ -1,6 +1,7 @@
 """Data sets: one file each, writes a manifest from what is on disk. Files here are plug-ins."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,7 +15,7 @@ from ambidex.data.manifest import Row
 class Listing:
     """What a data set plug-in found or made."""
 
-    rows: list[Row]
+    rows: Sequence[Row]
     modalities: tuple[str, ...]
     root: Path | None = None
     """folder that paths are relative to; None: the output folder itself (the plug-in wrote the media there)"""

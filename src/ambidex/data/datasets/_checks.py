@@ -1,5 +1,6 @@
 """What a listing must satisfy before it becomes a manifest."""
 
+import operator
 import re
 import unicodedata
 from collections import Counter
@@ -10,28 +11,28 @@ from ambidex.base.errors import DataError, one_line
 from ambidex.base.registry import nearest
 from ambidex.data.datasets._names import clean, look_alikes, merged
 from ambidex.data.manifest import SPLITS, Row
+from ambidex.data.rows import Rows
 
 _MODALITY = re.compile(r"[a-z][a-z0-9_]*")
 
 
-def clean_rows(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
+def clean_rows(rows: Sequence[Row]) -> tuple[Rows, list[str]]:
     """`rows` with names as `clean` leaves them, and notes on what became one name and on what looks alike.
 
     Paths stay as they are.
     """
-    cleaned = [
-        replace(
-            row,
-            sample_id=clean(row.sample_id),
-            label=clean(row.label),
-            split=clean(row.split),
-            group=clean(row.group),
-        )
-        for row in rows
-    ]
-    notes = merged("class", (row.label for row in rows)) + merged("group", (row.group for row in rows))
-    notes += look_alikes("label", (row.label for row in cleaned))
-    return cleaned, notes + look_alikes("group", (row.group for row in cleaned))
+    given = Rows.of(rows)
+    columns = (given.sample_ids, given.labels, given.splits, given.groups)
+    ids, labels, splits, groups = map(_cleaned, columns)
+    cleaned = replace(given, sample_ids=ids, labels=labels, splits=splits, groups=groups)
+    notes = merged("class", given.labels) + merged("group", given.groups)
+    return cleaned, [*notes, *look_alikes("label", labels), *look_alikes("group", groups)]
+
+
+def _cleaned(column: Sequence[str]) -> Sequence[str]:
+    """The column itself where nothing in it changes."""
+    names = list(map(clean, column))
+    return column if all(map(operator.is_, names, column)) else names
 
 
 def check_modalities(modalities: Sequence[str]) -> None:
@@ -47,31 +48,42 @@ def check_modalities(modalities: Sequence[str]) -> None:
             )
 
 
-def check_rows(rows: Sequence[Row], classes: Sequence[str] | None) -> None:
+def check_rows(rows: Rows, classes: Sequence[str] | None) -> None:
     """Raise DataError for no rows, a sample named twice, an empty or unlisted label, an unknown split name."""
     if not rows:
         raise DataError("the data set has no samples")
     if classes is not None and len(set(classes)) < len(classes):
         twice = next(name for name in classes if list(classes).count(name) > 1)
         raise DataError(f"class '{twice}' stands twice in the class list")
-    seen: dict[str, Row] = {}
-    allowed = set(classes) if classes is not None else None
-    for row in rows:
-        _check_characters(row)
-        if not row.sample_id:
-            raise DataError(f"{row.where}: column 'sample_id' is empty")
-        if row.sample_id in seen:
-            first = f" (first in {seen[row.sample_id].origin})" if row.origin else ""
-            raise DataError(f"{row.where}: sample_id '{row.sample_id}' stands there twice{first}")
-        seen[row.sample_id] = row
-        if not row.label:
-            raise DataError(f"{row.where}: column 'label' is empty")
-        if allowed is not None and row.label not in allowed:
-            hint = nearest(row.label, list(classes or ()))
-            raise DataError(f"{row.where}: label '{row.label}' is not in the class list; {hint}")
-        if row.split and row.split not in SPLITS:
-            hint = nearest(row.split, list(SPLITS))
-            raise DataError(f"{row.where}: split '{row.split}' does not exist; {hint}")
+    seen: set[str] = set()
+    labels = set(rows.labels if classes is None else classes) - {""}
+    splits = {"", *SPLITS}
+    columns = zip(rows.sample_ids, rows.labels, rows.splits, rows.groups, strict=True)
+    for place, (name, label, split, group) in enumerate(columns):
+        plain = name.isprintable() and label.isprintable() and split.isprintable() and group.isprintable()
+        if not (plain and name and name not in seen and label in labels and split in splits):
+            _check_row(rows, place, name in seen, classes)
+        seen.add(name)
+
+
+def _check_row(rows: Rows, place: int, twice: bool, classes: Sequence[str] | None) -> None:
+    """Raise DataError for what is wrong with one row. `twice`: one before it has the same name."""
+    row = rows[place]
+    _check_characters(row)
+    if not row.sample_id:
+        raise DataError(f"{row.where}: column 'sample_id' is empty")
+    if twice:
+        first = f" (first in {rows.origins[rows.sample_ids.index(row.sample_id)]})" if row.origin else ""
+        raise DataError(f"{row.where}: sample_id '{row.sample_id}' stands there twice{first}")
+    if not row.label:
+        raise DataError(f"{row.where}: column 'label' is empty")
+    if classes is not None and row.label not in classes:
+        raise DataError(
+            f"{row.where}: label '{row.label}' is not in the class list; {nearest(row.label, list(classes))}"
+        )
+    if row.split and row.split not in SPLITS:
+        hint = nearest(row.split, list(SPLITS))
+        raise DataError(f"{row.where}: split '{row.split}' does not exist; {hint}")
 
 
 def _check_characters(row: Row) -> None:
@@ -84,15 +96,20 @@ def _check_characters(row: Row) -> None:
             )
 
 
-def check_groups(rows: Sequence[Row]) -> None:
+def shared_groups(rows: Rows) -> list[str]:
+    """Groups of which some samples are in one split and some in another; a row without a split does not count."""
+    first: dict[str, str] = {}
+    pairs = zip(rows.groups, rows.splits, strict=True)
+    shared = {group for group, split in pairs if split and first.setdefault(group, split) != split}
+    return [group for group in first if group in shared]
+
+
+def check_groups(rows: Rows) -> None:
     """Raise DataError where a group stands in two splits: what is learned of a speaker would help in the test."""
-    splits: dict[str, set[str]] = {}
-    for row in rows:
-        splits.setdefault(row.group, set()).add(row.split)
-    shared = [group for group in splits if len(splits[group]) > 1]
-    if shared:
+    if shared := shared_groups(rows):
         first = shared[0]
-        where = " and ".join(split for split in SPLITS if split in splits[first])
+        splits = {split for group, split in zip(rows.groups, rows.splits, strict=True) if group == first}
+        where = " and ".join(split for split in SPLITS if split in splits)
         more = f" (and {len(shared) - 1} more such groups)" if len(shared) > 1 else ""
         raise DataError(
             f"group '{first}' stands in {where}{more}: results would be too good; mend the splits, leave the "
@@ -100,7 +117,7 @@ def check_groups(rows: Sequence[Row]) -> None:
         )
 
 
-def check_classes(rows: Sequence[Row], classes: Sequence[str]) -> list[str]:
+def check_classes(rows: Rows, classes: Sequence[str]) -> list[str]:
     """Notes on classes absent from val or test. Raises DataError for one class alone, or one absent from train."""
     if len(classes) < 2:
         raise DataError(
@@ -126,9 +143,9 @@ def class_order(labels: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: (int(name), name)) if numbers else sorted(names)
 
 
-def count_classes(rows: Sequence[Row], classes: Sequence[str]) -> dict[str, dict[str, int]]:
+def count_classes(rows: Rows, classes: Sequence[str]) -> dict[str, dict[str, int]]:
     """Number of samples by split and class, zeros included."""
-    counts = Counter((row.split, row.label) for row in rows)
+    counts = Counter(zip(rows.splits, rows.labels, strict=True))
     return {split: {c: counts[split, c] for c in classes} for split in SPLITS}
 
 

@@ -11,10 +11,13 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, S
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ambidex.base.files import open_regular
 from ambidex.base.progress import watched
-from ambidex.data.datasets._paths import Address, MediaFile, addresses
-from ambidex.data.manifest import Row
+from ambidex.data.datasets._paths import Address, MediaFile, MediaFiles, address
+from ambidex.data.rows import Rows
 
 VALUES = ""
 """stands for all modalities together where a key tells of the values of a whole sample"""
@@ -25,43 +28,58 @@ _THREADS = 8
 _BATCH = 32
 _ABSENT = b"absent"
 
-Key = Hashable
-Keys = dict[str, Key]
-"""modality (or VALUES) -> what its cell holds; equal keys: equal content"""
+_ROW_BITS = 36
+"""of a key: more rows than a file can have"""
+_MOST_ROWS = 2**_ROW_BITS - 1
+
+Ints = NDArray[np.int64]
+Keys = dict[str, Ints]
+"""modality (or VALUES) -> what each row's cell holds [N]: equal numbers, equal content; NONE where that is not told"""
+NONE = -1
 
 
-def content_keys(
-    rows: Sequence[Row], files: Mapping[str, MediaFile], root: Path, texts: Collection[str] = ()
-) -> list[Keys]:
+def content_keys(rows: Rows, files: MediaFiles, root: Path, texts: Collection[str] = ()) -> Keys:
     """What each row's cells hold. `files`: every file that the rows name, as `media_files` found them.
 
     Vectors and texts are compared by value, whole samples only: a value of few dimensions or words may come twice by
     chance. `texts`: modalities whose cells are texts; they have no key of their own. A file without content has no
     key, nor has one that cannot be read: extract rejects both.
     """
-    original = _originals(files)
-    cells = [{m: one for m, one in addresses(row, texts).items() if m not in texts} for row in rows]
-    keys: list[Keys] = [
-        {m: (original[a.file], a.array, a.row) for m, a in own.items() if files[a.file].size} for own in cells
-    ]
-    for place, digest in _equal_samples(rows, cells, root, texts).items():
-        keys[place][VALUES] = digest
+    original, arrays = _originals(files), dict[tuple[Hashable, ...], int]()
+    vectors = np.ones(len(rows), bool)
+    keys = {name: np.full(len(rows), NONE) for name in rows.cells if name not in texts}
+    for modality in keys:
+        for place, cell in enumerate(rows.cells[modality]):
+            if cell is not None:
+                own = address(cell)
+                vectors[place] &= own.row is not None
+                if files.size(own.file):
+                    keys[modality][place] = _key(own, original.get(own.file, own.file), files, arrays)
+    if (places := np.flatnonzero(vectors)).size:
+        keys[VALUES] = _equal_samples(rows, places, root, len(files) + len(arrays), texts)
     return keys
 
 
-def _originals(files: Mapping[str, MediaFile]) -> dict[str, str]:
-    """The name that stands for each file: the first one with the same content."""
-    first: dict[Hashable, str] = {}
-    of_name = {name: first.setdefault(file.identity, name) for name, file in files.items()}
-    distinct = [name for name, one in of_name.items() if name == one and files[name].size]
-    copies = _equal([distinct], lambda name: files[name].size)
+def _key(own: Address, file: str, files: MediaFiles, arrays: dict[tuple[Hashable, ...], int]) -> int:
+    """The number of what an address names in `file`, which stands for its own; `arrays`: their numbers, which grow."""
+    if own.row is None and not own.array:
+        return files.place(file) << _ROW_BITS
+    row = -1 if own.row is None else own.row
+    array, within = ((file, own.array), row + 1) if row < _MOST_ROWS else ((file, own.array, row), 0)
+    return (len(files) + arrays.setdefault(array, len(arrays)) << _ROW_BITS) + within
+
+
+def _originals(files: MediaFiles) -> dict[str, str]:
+    """The name that stands for each file that is not the first one with its content."""
+    of_name = files.links()
+    copies = files.equally_large(of_name)
     copies = _equal(copies, _digests("files of equal size", files, copies, _sample).get)
     large = [names for names in copies if files[names[0]].size > 3 * _BLOCK]
     copies = [names for names in copies if files[names[0]].size <= 3 * _BLOCK]
     copies += _equal(large, _digests("files that look equal", files, large, _whole).get)
     for names in copies:
-        of_name.update(dict.fromkeys(names, names[0]))
-    return {name: of_name[one] for name, one in of_name.items()}
+        of_name.update(dict.fromkeys(names[1:], names[0]))
+    return {name: of_name.get(one, one) for name, one in of_name.items()}
 
 
 def _equal(candidates: Iterable[Sequence[str]], key: Callable[[str], Hashable]) -> list[list[str]]:
@@ -122,31 +140,31 @@ def _whole(file: MediaFile) -> bytes:
     return hasher.digest()
 
 
-def _equal_samples(
-    rows: Sequence[Row], cells: Sequence[Mapping[str, Address]], root: Path, texts: Collection[str]
-) -> dict[int, Key]:
-    """Place of a row -> what it shares with others: where all its cells are texts or rows of arrays, their values.
+def _equal_samples(rows: Rows, places: Ints, root: Path, first: int, texts: Collection[str]) -> Ints:
+    """What each row [N] shares with others, of those at `places`, all of whose cells are texts or rows of arrays.
 
-    `cells`: what the others name.
+    That is their values. first: keys begin with this number, which no file or array has.
     """
-    candidates = [k for k, own in enumerate(cells) if all(a.row is not None for a in own.values())]
-    if not candidates:
-        return {}
-    values: dict[int, tuple[bytes, ...]] = dict.fromkeys(candidates, ())
-    for modality in dict.fromkeys(m for place in candidates for m in rows[place].paths):
-        for place in watched(candidates, f"values of {modality}", len(candidates), "samples"):
-            cell = rows[place].paths.get(modality)
-            values[place] += (_ABSENT if cell is None else _value(cell, root, modality in texts),)
-        parts: dict[tuple[bytes, ...], list[int]] = defaultdict(list)
-        for place in candidates:
-            if values[place][-1]:
-                parts[values[place]].append(place)
-        candidates = [place for part in parts.values() if len(part) > 1 for place in part]
-    return {place: values[place] for place in candidates}
+    alike = np.zeros(len(places), np.int64)  # equal so far
+    for modality, column in rows.cells.items():
+        digests = np.zeros(len(places), "S32")
+        for k, place in enumerate(watched(places, f"values of {modality}", len(places), "samples")):
+            digests[k] = _value(column[place], root, modality in texts)
+        whole = digests != b""
+        _, values = np.unique(digests, return_inverse=True)
+        both = alike * (len(values) + 1) + values
+        _, alike, counts = np.unique(both, return_inverse=True, return_counts=True)
+        kept = whole & (counts[alike] > 1)
+        places, alike = places[kept], alike[kept]
+    keys = np.full(len(rows), NONE)
+    keys[places] = (first + alike) << _ROW_BITS
+    return keys
 
 
-def _value(cell: str, root: Path, is_text: bool) -> bytes:
+def _value(cell: str | None, root: Path, is_text: bool) -> bytes:
     """A digest of the text or vector of `cell`; nothing where there is none: extract then says why."""
+    if cell is None:
+        return _ABSENT
     from ambidex.data.media.container import MediaError
     from ambidex.data.media.texts import read_text_cell
     from ambidex.data.media.vectors import read_vector

@@ -1,12 +1,13 @@
 """Reading a manifest CSV that a user wrote: sample_id, label, split, group and a column per modality."""
 
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 from ambidex.base.errors import DataError
 from ambidex.data.datasets import Listing
-from ambidex.data.datasets._table import Line, read_table
-from ambidex.data.manifest import Row
+from ambidex.data.datasets._table import Lines, read_table
+from ambidex.data.rows import Rows
 
 REQUIRED = ("sample_id", "label")
 OPTIONAL = ("split", "group")
@@ -36,19 +37,23 @@ def read_listing(source: Path, modalities: Sequence[str] | None, classes: Sequen
         )
     table.require(columns)
     return Listing(
-        rows=[_row(line, columns) for line in table.lines],
+        rows=_rows(table.lines, columns),
         modalities=tuple(columns),
         root=path.parent,
         classes=None if classes is None else tuple(classes),
     )
 
 
-def _row(line: Line, modalities: Sequence[str]) -> Row:
-    return Row(
-        sample_id=line.get("sample_id"),
-        label=line.get("label"),
-        split=line.cells.get("split", ""),
-        group=line.cells.get("group", ""),
-        paths={modality: line.cells[modality] for modality in modalities if line.cells[modality]},
-        origin=line.origin,
-    )
+def _rows(lines: Lines, modalities: Sequence[str]) -> Rows:
+    """Raises DataError where a sample has no name or label."""
+    if any("" in lines.cells[name] for name in REQUIRED):
+        for line, name in product(lines, REQUIRED):
+            line.get(name)
+    absent = [""] * len(lines)
+    cells = {name: _paths(lines.cells[name]) for name in modalities}
+    ids, labels, splits, groups = (lines.cells.get(column, absent) for column in (*REQUIRED, *OPTIONAL))
+    return Rows(ids, labels, splits, groups, cells, lines.origins)
+
+
+def _paths(column: list[str]) -> Sequence[str | None]:
+    return [cell or None for cell in column] if "" in column else column

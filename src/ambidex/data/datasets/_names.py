@@ -52,9 +52,11 @@ def clean(name: str) -> str:
 
 def merged(what: str, names: Iterable[str]) -> list[str]:
     """A note on `names`, as they were written, of which several become one: one class, or one group."""
+    distinct = set(names)
     written: dict[str, set[str]] = {}
-    for name in set(names):
-        written.setdefault(clean(name), set()).add(name)
+    for name in distinct:
+        if (cleaned := clean(name)) != name:
+            written.setdefault(cleaned, {cleaned} & distinct).add(name)
     several = sorted(name for name, forms in written.items() if len(forms) > 1)
     if not several:
         return []
@@ -65,10 +67,13 @@ def merged(what: str, names: Iterable[str]) -> list[str]:
 
 def look_alikes(what: str, names: Iterable[str]) -> list[str]:
     """A note on `names` that differ only in case, spaces, leading zeros, width or look-alike characters."""
+    first: dict[str, str] = {}
     alike: dict[str, set[str]] = {}
     for name in set(names):
-        alike.setdefault(_likeness(name), set()).add(name)
-    sets = sorted(sorted(group) for group in alike.values() if len(group) > 1)
+        look = _likeness(name)
+        if (other := first.setdefault(look, name)) is not name:
+            alike.setdefault(look, {other}).add(name)
+    sets = sorted(map(sorted, alike.values()))
     if not sets:
         return []
     listing = "; ".join(" and ".join(map(_quoted, group[:_SHOWN])) for group in sets[:_SHOWN])

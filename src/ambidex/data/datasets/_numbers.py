@@ -49,7 +49,8 @@ def texts_of(source: Path, arrays: Arrays, name: str, count: int | None = None) 
             f"{source}: array '{name}' is {array.dtype} of shape {list(array.shape)}, expected whole numbers or "
             f"text of shape {shape}"
         )
-    return [str(value) for value in array.tolist()]
+    names: dict[str, str] = {}  # one text for all samples that share it
+    return [names.setdefault(text, text) for text in map(str, array.tolist())]
 
 
 def mark_of(source: Path, arrays: Arrays, name: str, count: int) -> NDArray[np.bool_]:

@@ -4,14 +4,19 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Collection, Sequence
+from array import array
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ambidex.base.errors import DataError, one_line
 from ambidex.data.datasets._names import clean
 from ambidex.data.manifest import Row
 from ambidex.data.media.texts import parse_text
+from ambidex.data.rows import Rows
 
 _INSIDE = re.compile(
     r"^(?P<file>.+\.(?:npz|npy|csv))(?:#(?P<array>[^#\[\]]*))?(?:\[(?P<row>\d+)\])?$", re.IGNORECASE
@@ -49,30 +54,95 @@ def address(value: str) -> Address:
     return Address(match["file"], match["array"] or "", int(match["row"]) if match["row"] else None)
 
 
-def addresses(row: Row, texts: Collection[str] = ()) -> dict[str, Address]:
-    """Modality -> what its cell names. One of `texts` whose cell is the text itself names nothing, and is left out."""
-    return {m: address(value) for m, value in row.paths.items() if m not in texts or parse_text(value)}
+class MediaFiles(Mapping[str, MediaFile]):
+    """Files by their names in the manifest; a million take little more than their names."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._places: dict[str, int] = {}
+        self._numbers = array("Q")  # size, device and inode of each
+        self._real: dict[int, str] = {}  # of files whose system counts no inodes
+
+    def add(self, name: str) -> None:
+        """Raises what `_look` does."""
+        file = _look(self.root / name)
+        place = len(self._places)
+        if isinstance(file.identity, str):
+            self._real[place] = file.identity
+        self._places[name] = place
+        self._numbers.extend((file.size, *(file.identity if place not in self._real else (0, 0))))
+
+    def __getitem__(self, name: str) -> MediaFile:
+        place = self._places[name]
+        size, device, inode = self._numbers[3 * place : 3 * place + 3]
+        return MediaFile(self.root / name, size, self._real.get(place, (device, inode)))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places
+
+    def place(self, name: str) -> int:
+        """Which of the files it is, counted from 0 in the order in which they were added."""
+        return self._places[name]
+
+    def size(self, name: str) -> int:
+        """Bytes of the file."""
+        return self._numbers[3 * self._places[name]]
+
+    def links(self) -> dict[str, str]:
+        """Names of a file that has been named before -> the first name."""
+        names, table = list(self._places), self._table()
+        order = np.lexsort((table[:, 2], table[:, 1]))
+        again = np.flatnonzero((np.diff(table[order, 1:], axis=0) == 0).all(axis=1))
+        links: dict[str, str] = {}
+        for before, place in zip(order[again].tolist(), order[again + 1].tolist(), strict=True):
+            if place not in self._real:
+                links[names[place]] = links.get(names[before], names[before])
+        first: dict[str, str] = {}
+        for place, path in self._real.items():
+            if (name := first.setdefault(path, names[place])) != names[place]:
+                links[names[place]] = name
+        return links
+
+    def equally_large(self, others: Container[str]) -> list[list[str]]:
+        """Names of files that hold as many bytes as another one, by size; without empty files and `others`."""
+        names, sizes = list(self._places), self._table()[:, 0]
+        _, kind, counts = np.unique(sizes, return_inverse=True, return_counts=True)
+        sets: dict[int, list[str]] = {}
+        for place in np.flatnonzero((counts[kind] > 1) & (sizes > 0)).tolist():
+            if names[place] not in others:
+                sets.setdefault(int(kind[place]), []).append(names[place])
+        return [part for part in sets.values() if len(part) > 1]
+
+    def _table(self) -> NDArray[np.uint64]:
+        return np.frombuffer(self._numbers, np.uint64).reshape(-1, 3)
 
 
-def media_files(rows: Sequence[Row], root: Path, texts: Collection[str] = ()) -> dict[str, MediaFile]:
+def media_files(rows: Sequence[Row], root: Path, texts: Collection[str] = ()) -> MediaFiles:
     """Every file that the rows name, by its path as written in the manifest; each is looked at once.
 
     `texts`: modalities whose cells may be the text itself. Raises DataError naming row, column and path of the first
     file that is missing, unreadable or no regular file, and how many more there are.
     """
-    files: dict[str, MediaFile] = {}
-    faults: dict[str, str] = {}
-    for row in rows:
-        for modality, cell in addresses(row, texts).items():
-            name = cell.file
-            if name in files or name in faults:
+    files, faults = MediaFiles(root), dict[str, str]()
+    columns = Rows.of(rows)
+    for place, cells in enumerate(zip(*columns.cells.values(), strict=True)):
+        for modality, value in zip(columns.cells, cells, strict=True):
+            if value is None or (modality in texts and parse_text(value) is None):
                 continue
-            path = root / name
+            if (name := address(value).file) in files or name in faults:
+                continue
             try:
-                files[name] = _look(path)
+                files.add(name)
             except (OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or "is no path"
-                faults[name] = f"{row.where}: column '{modality}': {one_line(path)} {reason}{_hint(name)}"
+                where = f"{columns[place].where}: column '{modality}'"
+                faults[name] = f"{where}: {one_line(root / name)} {reason}{_hint(name)}"
     if faults:
         more = f" (and {len(faults) - 1} more such files)" if len(faults) > 1 else ""
         raise DataError(next(iter(faults.values())) + more)

@@ -3,14 +3,17 @@
 Listed splits that share content are refused, mended by leaving copies out, or accepted (and then marked as leaky).
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+import numpy as np
+
 from ambidex.base.errors import DataError, one_line
-from ambidex.data.datasets._content import VALUES, Key, Keys
-from ambidex.data.manifest import SPLITS, Row
+from ambidex.data.datasets._content import NONE, VALUES, Keys
+from ambidex.data.manifest import SPLITS
+from ambidex.data.rows import Rows
 
 _CELL_LIMIT = 60
 """characters of a manifest value in a message"""
@@ -20,17 +23,25 @@ _CELL_LIMIT = 60
 class Settled:
     """The rows after sharing was dealt with."""
 
-    rows: list[Row]
-    keys: list[Keys]
+    rows: Rows
+    keys: Keys
     """what each of `rows` holds, without what all of them hold"""
     notes: list[str] = field(default_factory=list)
     joined: str = ""
     """the note on groups that were joined, for a message where too few are left; empty where none were"""
 
 
+@dataclass(frozen=True)
+class _Holders:
+    """A key that several rows hold."""
+
+    key: int
+    rows: list[int]
+
+
 def settle(
-    rows: Sequence[Row],
-    keys: Sequence[Keys],
+    rows: Rows,
+    keys: Keys,
     how: Literal["refuse", "drop", "allow"],
     accepts_shared_groups: bool = False,
 ) -> Settled:
@@ -41,65 +52,83 @@ def settle(
     """
     keys, notes = _without_constants(rows, keys)
     if how == "allow":
-        return Settled(list(rows), keys, notes)
+        return Settled(rows, keys, notes)
     if how == "drop":
-        copies = _copies(rows, _crossing(rows, keys).values())
+        copies = _copies(rows, _crossing(rows, _places(keys)))
         notes += _drop_note(rows, copies)
-        rest = [k for k in range(len(rows)) if k not in copies]
-        rows, keys = [rows[k] for k in rest], [keys[k] for k in rest]
-    crossing = _crossing(rows, keys)
+        rest = [k for k in range(len(rows)) if k not in copies] if copies else []
+        rows, keys = (
+            (rows.chosen(rest), {m: own[rest] for m, own in keys.items()}) if copies else (rows, keys)
+        )
+    places = _places(keys)
+    crossing = _crossing(rows, places)
     if crossing and not accepts_shared_groups:
         raise DataError(_refusal(rows, keys, crossing))
-    places = {key: holders for key, holders in _places(keys).items() if key not in crossing}
-    joined = _joined(rows, places.values())
+    apart = {holders.key for holders in crossing}
+    places = [holders for holders in places if holders.key not in apart]
+    if not places:
+        return Settled(rows, keys, notes)
+    joined = _joined(rows, places)
     note = _join_note(rows, keys, places, joined)
-    settled = [replace(row, group=joined[row.group]) for row in rows]
+    settled = replace(rows, groups=[joined[group] for group in rows.groups])
     return Settled(settled, keys, [*notes, *note], "".join(note))
 
 
-def crosses(rows: Sequence[Row], keys: Sequence[Keys]) -> bool:
+def crosses(rows: Rows, keys: Keys) -> bool:
     """Whether the same content stands in two splits."""
-    return bool(_crossing(rows, keys))
+    return bool(_crossing(rows, _places(keys)))
 
 
-def _crossing(rows: Sequence[Row], keys: Sequence[Keys]) -> dict[Key, list[int]]:
-    """Key -> the rows that hold it, where these stand in several splits; rows without a split do not count."""
-    candidates = {key: [k for k in holders if rows[k].split] for key, holders in _places(keys).items()}
-    return {key: holders for key, holders in candidates.items() if len({rows[k].split for k in holders}) > 1}
+def _crossing(rows: Rows, places: Iterable[_Holders]) -> list[_Holders]:
+    """Keys and the rows that hold them, where these stand in several splits; rows without a split do not count."""
+    candidates = (_Holders(one.key, [k for k in one.rows if rows.splits[k]]) for one in places)
+    return [one for one in candidates if len({rows.splits[k] for k in one.rows}) > 1]
 
 
-def _without_constants(rows: Sequence[Row], keys: Sequence[Keys]) -> tuple[list[Keys], list[str]]:
+def _without_constants(rows: Rows, keys: Keys) -> tuple[Keys, list[str]]:
     """`keys` without those of a modality that is the same in all rows: it tells no sample from another."""
-    modalities = list(rows[0].paths) if len(rows) > 1 else []
-    constant = [m for m in modalities if m in keys[0] and len({row_keys.get(m) for row_keys in keys}) == 1]
+    modalities = [m for m in rows.cells if m in keys] if len(rows) > 1 else []
+    constant = [m for m in modalities if keys[m][0] != NONE and (keys[m] == keys[m][0]).all()]
     notes = [
         f"column '{m}' is the same in all {len(rows)} rows ({_cell(rows[0].paths[m])}): nothing can be learnt from it, "
         "and it joins no groups"
         for m in constant
     ]
-    return [{m: key for m, key in row_keys.items() if m not in constant} for row_keys in keys], notes
+    return {m: own for m, own in keys.items() if m not in constant}, notes
 
 
-def _places(keys: Sequence[Keys]) -> dict[Key, list[int]]:
-    """Key -> the rows that hold it, where there are several."""
-    places: dict[Key, list[int]] = defaultdict(list)
-    for k, row_keys in enumerate(keys):
-        for key in set(row_keys.values()):  # sight and sound of one row may be one file
-            places[key].append(k)
-    return {key: holders for key, holders in places.items() if len(holders) > 1}
+def _places(keys: Keys) -> list[_Holders]:
+    """Every key that several rows hold, and these rows; by the first of them."""
+    if not keys:
+        return []
+    count = len(next(iter(keys.values())))
+    flat, rows = np.concatenate(list(keys.values())), np.tile(np.arange(count, dtype=np.int32), len(keys))
+    order = np.lexsort((rows, flat))
+    flat, rows = flat[order], rows[order]
+    again = (np.diff(flat) == 0) & (np.diff(rows) == 0)  # sight and sound of one row may be one file
+    kept = np.append(True, ~again)[: len(flat)] & (flat != NONE)
+    flat, rows = flat[kept], rows[kept]
+    starts = np.flatnonzero(np.append(True, np.diff(flat) != 0)[: len(flat)])
+    stops = np.append(starts[1:], len(flat))
+    several = np.flatnonzero(stops - starts > 1)
+    places = [
+        _Holders(int(flat[start]), rows[start:stop].tolist())
+        for start, stop in zip(starts[several].tolist(), stops[several].tolist(), strict=True)
+    ]
+    return sorted(places, key=lambda one: one.rows[0])
 
 
-def _copies(rows: Sequence[Row], crossing: Iterable[Sequence[int]]) -> set[int]:
+def _copies(rows: Rows, crossing: Iterable[_Holders]) -> set[int]:
     """Rows whose content stands in a later split: test before val before train."""
     order = {split: place for place, split in enumerate(SPLITS)}
     copies: set[int] = set()
-    for holders in crossing:
-        last = max(order[rows[k].split] for k in holders)
-        copies.update(k for k in holders if order[rows[k].split] < last)
+    for one in crossing:
+        last = max(order[rows.splits[k]] for k in one.rows)
+        copies.update(k for k in one.rows if order[rows.splits[k]] < last)
     return copies
 
 
-def _drop_note(rows: Sequence[Row], copies: set[int]) -> list[str]:
+def _drop_note(rows: Rows, copies: set[int]) -> list[str]:
     if not copies:
         return []
     count = f"{len(copies)} sample{'s' * (len(copies) > 1)}"
@@ -108,16 +137,16 @@ def _drop_note(rows: Sequence[Row], copies: set[int]) -> list[str]:
     ]
 
 
-def _refusal(rows: Sequence[Row], keys: Sequence[Keys], crossing: Mapping[Key, Sequence[int]]) -> str:
-    key, holders = min(crossing.items(), key=lambda item: item[1][0])
-    here = holders[0]
-    there = next(k for k in holders if rows[k].split != rows[here].split)
+def _refusal(rows: Rows, keys: Keys, crossing: Sequence[_Holders]) -> str:
+    one = min(crossing, key=lambda one: one.rows[0])
+    here = one.rows[0]
+    there = next(k for k in one.rows if rows.splits[k] != rows.splits[here])
     first, other = rows[here], rows[there]
-    what = _what(first, keys[here], key)
-    if what == _what(other, keys[there], key):
+    what = _what(rows, keys, here, one.key)
+    if what == _what(rows, keys, there, one.key):
         same = f"{what} is that of {first.where} too"
     else:
-        same = f"{_what(other, keys[there], key)} has the content of {first.where} ({what})"
+        same = f"{_what(rows, keys, there, one.key)} has the content of {first.where} ({what})"
     more = f" (and {len(crossing) - 1} more such pairs)" if len(crossing) > 1 else ""
     return (
         f"{other.where}: {same}, in splits '{other.split}' and '{first.split}'{more}; mend the splits, "
@@ -125,18 +154,18 @@ def _refusal(rows: Sequence[Row], keys: Sequence[Keys], crossing: Mapping[Key, S
     )
 
 
-def _what(row: Row, keys: Keys, key: Key) -> str:
-    modality = next(m for m, value in keys.items() if value == key)
-    return "its content" if modality == VALUES else f"{modality} {_cell(row.paths[modality])}"
+def _what(rows: Rows, keys: Keys, place: int, key: int) -> str:
+    modality = next(m for m, own in keys.items() if own[place] == key)
+    return "its content" if modality == VALUES else f"{modality} {_cell(rows[place].paths[modality])}"
 
 
 def _cell(value: str) -> str:
     return f"'{one_line(value, _CELL_LIMIT)}'"
 
 
-def _joined(rows: Sequence[Row], places: Iterable[Sequence[int]]) -> dict[str, str]:
+def _joined(rows: Rows, places: Iterable[_Holders]) -> dict[str, str]:
     """Group -> the group that it belongs to now: of those that share content, directly or by others, the first name."""
-    above: dict[str, str] = {row.group: row.group for row in rows}
+    above: dict[str, str] = {group: group for group in rows.groups}
 
     def top(group: str) -> str:
         while above[group] != group:
@@ -145,24 +174,22 @@ def _joined(rows: Sequence[Row], places: Iterable[Sequence[int]]) -> dict[str, s
         return group
 
     for holders in places:
-        for k in holders[1:]:
-            one, other = sorted((top(rows[holders[0]].group), top(rows[k].group)))
+        for k in holders.rows[1:]:
+            one, other = sorted((top(rows.groups[holders.rows[0]]), top(rows.groups[k])))
             above[other] = one
     return {group: top(group) for group in above}
 
 
-def _join_note(
-    rows: Sequence[Row], keys: Sequence[Keys], places: Mapping[Key, Sequence[int]], joined: Mapping[str, str]
-) -> list[str]:
+def _join_note(rows: Rows, keys: Keys, places: Iterable[_Holders], joined: Mapping[str, str]) -> list[str]:
     """One line on what was joined, and by which content most of all; nothing where no group was."""
     sizes = Counter(joined.values())
     several = {group: count for group, count in sizes.items() if count > 1}
     if not several:
         return []
-    joining = {key: holders for key, holders in places.items() if len({rows[k].group for k in holders}) > 1}
-    key, holders = max(joining.items(), key=lambda item: len(item[1]))
-    example = _what(rows[holders[0]], keys[holders[0]], key)
+    joining = [one for one in places if len({rows.groups[k] for k in one.rows}) > 1]
+    most = max(joining, key=lambda one: len(one.rows))
+    example = _what(rows, keys, most.rows[0], most.key)
     return [
         f"{sum(several.values())} groups joined into {len(several)}, as they share content "
-        f"(most often {example}: in {len(holders)} samples); {len(sizes)} groups remain"
+        f"(most often {example}: in {len(most.rows)} samples); {len(sizes)} groups remain"
     ]

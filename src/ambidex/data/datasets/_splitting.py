@@ -5,8 +5,9 @@ nothing is known of how speakers differ, so the second one may cost train half o
 less, and train keeps two thirds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -14,7 +15,9 @@ from numpy.typing import NDArray
 
 from ambidex.base.errors import DataError
 from ambidex.configuration.params import Prepare
+from ambidex.data.datasets._group_counts import GroupCounts
 from ambidex.data.manifest import Row
+from ambidex.data.rows import Rows
 
 _MAX_PASSES = 20
 _SWAP_LIMIT = 60
@@ -25,7 +28,7 @@ _TRY_ALL_LIMIT = 10_000
 """up to this many assignments of groups to splits the best is found by trying them all"""
 
 
-def fill_splits(rows: Sequence[Row], prepare: Prepare, by_group: bool = True) -> tuple[list[Row], list[str]]:
+def fill_splits(rows: Sequence[Row], prepare: Prepare, by_group: bool = True) -> tuple[Rows, list[str]]:
     """`rows` with every split filled, and notes on what was done.
 
     Where no row has a split, all are split by `val_fraction` and `test_fraction`. Where rows have one and val or
@@ -34,32 +37,30 @@ def fill_splits(rows: Sequence[Row], prepare: Prepare, by_group: bool = True) ->
     protocol that shares them anyway).
     Raises DataError where some rows have a split and others have none.
     """
-    splits = {row.split for row in rows} - {""}
+    rows = Rows.of(rows)
+    splits = set(rows.splits) - {""}
     fractions = {"val": prepare.val_fraction, "test": prepare.test_fraction}
     missing = {split: share for split, share in fractions.items() if share and split not in splits}
-    if splits and any(not row.split for row in rows):
-        empty = next(row for row in rows if not row.split)
+    if splits and "" in rows.splits:
+        empty = rows[rows.splits.index("")]
         raise DataError(
             f"{empty.where}: column 'split' is empty, other rows have one; fill all of them or none"
         )
     if splits and "train" not in splits:
         raise DataError(f"no row has split 'train', found only {', '.join(sorted(splits))}")
     if not missing:
-        return list(rows), []
-    pool = [row for row in rows if row.split in ("", "train")]
-    groups = [row.group if by_group else row.sample_id for row in pool]
+        return rows, []
+    places = [k for k, split in enumerate(rows.splits) if split in ("", "train")]
+    pool = rows.groups if by_group else rows.sample_ids
+    groups, labels = [pool[k] for k in places], [rows.labels[k] for k in places]
     shares = {"train": 1 - sum(missing.values()), **missing}
-    split_of = dict(
-        zip(
-            (row.sample_id for row in pool),
-            split_groups([row.label for row in pool], groups, shares, prepare.seed, prepare.min_groups),
-            strict=True,
-        )
-    )
     names = " and ".join(missing)
-    drawn = [split_of[row.sample_id] for row in pool]
+    drawn = split_groups(labels, groups, shares, prepare.seed, prepare.min_groups)
+    filled = list(rows.splits)
+    for k, split in zip(places, drawn, strict=True):
+        filled[k] = split
     few = _few_note(groups, drawn, [split for split in shares if split != "train"], prepare.min_groups)
-    has_groups = any(row.group != row.sample_id for row in rows)
+    has_groups = any(g != s for g, s in zip(rows.groups, rows.sample_ids, strict=True))
     how = (
         "single samples"
         if not has_groups
@@ -68,7 +69,7 @@ def fill_splits(rows: Sequence[Row], prepare: Prepare, by_group: bool = True) ->
         else "single samples, groups shared"
     )
     note = f"{names} carved out of train by {how}" if splits else f"{', '.join(shares)} made by {how}"
-    return [replace(row, split=split_of.get(row.sample_id, row.split)) for row in rows], [note, *few]
+    return replace(rows, splits=filled), [note, *few]
 
 
 def split_groups(
@@ -88,7 +89,7 @@ def split_groups(
             f"cannot split into {', '.join(fractions)} by whole groups: {len(names)} group(s) exist "
             f"({', '.join(names)}), at least {len(fractions)} are needed"
         )
-    counts = _class_counts(labels, groups, names)
+    counts = _counts(labels, groups, names)
     shares = np.array(list(fractions.values()))
     order = np.random.default_rng(seed).permutation(len(names))
     assignment = _assign(counts, shares, order, 1)
@@ -102,19 +103,19 @@ def split_groups(
 
 
 def _assign(
-    counts: NDArray[np.float64], shares: NDArray[np.float64], order: NDArray[np.int64], floor: int
+    counts: GroupCounts, shares: NDArray[np.float64], order: NDArray[np.int64], floor: int
 ) -> NDArray[np.int64]:
     """The split of each group [G]; those after the first get at least `floor` groups where that is possible."""
     if len(shares) ** len(counts) <= _TRY_ALL_LIMIT:
-        return _try_all(counts[order], shares, floor)[np.argsort(order)]
-    largest_first = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
+        return _try_all(counts.dense()[order], shares, floor)[np.argsort(order)]
+    largest_first = order[np.argsort(-counts.sizes()[order], kind="stable")]
     return _improve(_greedy(counts, shares, largest_first), counts, shares, largest_first, floor)
 
 
 def _is_fair(
     trial: NDArray[np.int64],
     reference: NDArray[np.int64],
-    counts: NDArray[np.float64],
+    counts: GroupCounts,
     shares: NDArray[np.float64],
     floor: int,
 ) -> bool:
@@ -122,8 +123,8 @@ def _is_fair(
 
     reference: the assignment without a floor, whose classes count.
     """
-    sums = np.stack([counts[trial == s].sum(axis=0) for s in range(len(shares))])
-    before = counts[reference == 0].sum(axis=0)
+    sums = counts.sums(trial, len(shares))
+    before = counts.sums(reference, len(shares))[0]
     enough = _groups_of(trial, len(shares))[1:].min() >= floor
     return bool(enough and _keeps_share(sums, shares, floor) and (sums[0][before > 0] > 0).all())
 
@@ -166,13 +167,11 @@ def split_cost(counts: NDArray[np.float64], shares: NDArray[np.float64]) -> NDAr
     return cost
 
 
-def _class_counts(labels: Sequence[str], groups: Sequence[str], names: list[str]) -> NDArray[np.float64]:
-    """Samples of each group and class [G, C]."""
+def _counts(labels: Sequence[str], groups: Sequence[str], names: list[str]) -> GroupCounts:
+    """Samples of each group of `names` and class."""
     row = {name: i for i, name in enumerate(names)}
     column = {name: i for i, name in enumerate(sorted(set(labels)))}
-    counts = np.zeros((len(row), len(column)))
-    np.add.at(counts, ([row[g] for g in groups], [column[label] for label in labels]), 1)
-    return counts
+    return GroupCounts([row[g] for g in groups], [column[c] for c in labels], (len(row), len(column)))
 
 
 def _cost(
@@ -205,32 +204,33 @@ def _try_all(counts: NDArray[np.float64], shares: NDArray[np.float64], floor: in
     return best
 
 
-def _greedy(
-    counts: NDArray[np.float64], shares: NDArray[np.float64], order: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def _greedy(counts: GroupCounts, shares: NDArray[np.float64], order: NDArray[np.int64]) -> NDArray[np.int64]:
     """Give each group, in `order`, to the split in which it helps most; returns the split of each group [G]."""
-    missing = shares[:, None] * counts.sum(axis=0)
+    missing = shares[:, None] * counts.total()
     weight = 1 / np.maximum(missing, 1e-12)
     assignment = np.zeros(len(counts), dtype=np.int64)
     for group in order:
-        after = (missing - counts[group]) ** 2
+        own = counts[group]
+        after = (missing - own) ** 2
         gain = ((missing**2 - after) * weight).sum(axis=1)
         assignment[group] = int(np.argmax(gain))
-        missing[assignment[group]] -= counts[group]
+        missing[assignment[group]] -= own
     return assignment
 
 
 def _improve(
     assignment: NDArray[np.int64],
-    counts: NDArray[np.float64],
+    counts: GroupCounts,
     shares: NDArray[np.float64],
     order: NDArray[np.int64],
     floor: int,
 ) -> NDArray[np.int64]:
     """Move single groups, and exchange two where they are few, while the cost falls."""
-    held = np.hstack([counts, np.ones((len(counts), 1))])  # samples by class, and the group itself
-    sums = np.stack([held[assignment == s].sum(axis=0) for s in range(len(shares))])
+    members = _groups_of(assignment, len(shares))[:, None].astype(np.float64)
+    sums = np.hstack([counts.sums(assignment, len(shares)), members])  # by class, and groups
     cost = float(_cost(sums[:, :-1], sums[:, -1], shares, floor))
+    held = lru_cache(_SWAP_LIMIT + 1)(lambda member: np.append(counts[member], 1.0))
+    """its samples by class, and the group itself"""
     partners = order if len(order) <= _SWAP_LIMIT else order[:0]
     for _ in range(_MAX_PASSES):
         before = cost
@@ -251,13 +251,13 @@ def _improve(
 
 def _moved(
     sums: NDArray[np.float64],
-    counts: NDArray[np.float64],
+    held: Callable[[int], NDArray[np.float64]],
     assignment: NDArray[np.int64],
     move: Mapping[int, int],
 ) -> NDArray[np.float64]:
-    """Samples by split and class after the groups in `move` went to other splits."""
+    """Samples by split and class, and groups by split, after the groups in `move` went to other splits."""
     after = sums.copy()
     for member, target in move.items():
-        after[assignment[member]] -= counts[member]
-        after[target] += counts[member]
+        after[assignment[member]] -= held(member)
+        after[target] += held(member)
     return after

@@ -8,16 +8,8 @@ from ambidex.base.errors import DataError
 from ambidex.configuration.params import Section
 from ambidex.configuration.values import ModalityName
 from ambidex.data.datasets import Dataset, Listing
-from ambidex.data.datasets._numbers import (
-    Arrays,
-    array_of,
-    mark_of,
-    read_npz,
-    sample_names,
-    shapes,
-    texts_of,
-)
-from ambidex.data.manifest import Row
+from ambidex.data.datasets._numbers import Arrays, array_of, mark_of, read_npz, shapes, texts_of
+from ambidex.data.rows import Numbered, Rows
 
 
 class Npz(Dataset):
@@ -41,17 +33,15 @@ class Npz(Dataset):
         test = mark_of(source, arrays, self.config.test, len(labels)) if self.config.test else None
         groups = texts_of(source, arrays, self.config.groups, len(labels)) if self.config.groups else None
         modalities = self._modalities(source, arrays, len(labels))
-        rows = [
-            Row(
-                sample_id=name,
-                label=labels[i],
-                split="" if test is None else "test" if test[i] else "train",
-                group=groups[i] if groups else "",
-                paths={modality: f"{source.name}#{modality}[{i}]" for modality in modalities},
-                origin=f"{source}, row {i}",
-            )
-            for i, name in enumerate(sample_names(len(labels)))
-        ]
+        numbers = range(len(labels))
+        rows = Rows(
+            Numbered("", numbers, width=len(str(len(labels) - 1))),
+            labels,
+            [""] * len(labels) if test is None else ["test" if mark else "train" for mark in test],
+            groups or [""] * len(labels),
+            {name: Numbered(f"{source.name}#{name}[", numbers, "]") for name in modalities},
+            Numbered(f"{source}, row ", numbers),
+        )
         return Listing(rows, modalities, root=source.parent)
 
     def _modalities(self, source: Path, arrays: Arrays, count: int) -> tuple[str, ...]:

@@ -1,22 +1,26 @@
 """Writing the feature store's index and its table of samples."""
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ambidex.base.files import sha256, write_csv, write_json
+from ambidex.base.files import sha256, write_json, write_rows
 from ambidex.data.kinds import Kind, Wants
 from ambidex.data.manifest import SPLITS, Row
 from ambidex.data.moments import Moments
+from ambidex.data.rows import Rows
 from ambidex.data.store.manifest import Manifest
 from ambidex.data.store.reading import INDEX, SAMPLES, VERSION, store_fingerprint
 from ambidex.data.store.shards import Shard
 
 
-def accepted_rows(manifest: Manifest, shards: Sequence[Shard]) -> list[Row]:
+def accepted_rows(manifest: Manifest, shards: Sequence[Shard]) -> Rows:
     """The manifest's rows that are in the store, in its order."""
     accepted = {sample_id for shard in shards for sample_id in shard.accepted}
-    return [row for row in manifest.rows if row.sample_id in accepted]
+    rows = Rows.of(manifest.rows)
+    places = [place for place, name in enumerate(rows.sample_ids) if name in accepted]
+    return rows if len(places) == len(rows) else rows.chosen(places)
 
 
 def write_index(
@@ -31,7 +35,10 @@ def write_index(
 
     Returns the counts that are the stage's metrics. `rows` must hold a training sample.
     """
-    _write_samples(folder / SAMPLES, manifest, rows, wants)
+    rows = Rows.of(rows)
+    missing = _write_samples(folder / SAMPLES, manifest, rows, wants)
+    counts = Counter(rows.splits)
+    classes = Counter(zip(rows.splits, rows.labels, strict=True))
     samples = {
         "file": SAMPLES,
         "bytes": (folder / SAMPLES).stat().st_size,
@@ -45,8 +52,8 @@ def write_index(
         },
         "order": list(wants),
         "classes": manifest.classes,
-        "counts": {split: sum(row.split == split for row in rows) for split in SPLITS},
-        "class_counts": {split: _class_counts(manifest, rows, split) for split in SPLITS},
+        "counts": {split: counts[split] for split in SPLITS},
+        "class_counts": {split: [classes[split, name] for name in manifest.classes] for split in SPLITS},
         "samples": samples,
         "shards": [shard.entry for shard in shards if shard.accepted],
         "rejected": len(manifest.rows) - len(rows),
@@ -54,30 +61,37 @@ def write_index(
         "manifest": manifest.fingerprint,
         **manifest.facts,
     }
-    if lacking := {m: n for m in wants if (n := sum(m not in row.paths for row in rows))}:
-        info["missing"] = lacking
+    if missing:
+        info["missing"] = missing
     info["fingerprint"] = store_fingerprint(info)
     write_json(folder / INDEX, info)
     return {"samples": len(rows), "rejected": info["rejected"], **info["counts"]}
 
 
-def _write_samples(file: Path, manifest: Manifest, rows: Sequence[Row], modalities: Collection[str]) -> None:
-    """A row for each sample; a column `missing` names the modalities that it lacks, where any sample lacks one."""
+def _write_samples(file: Path, manifest: Manifest, rows: Rows, modalities: Collection[str]) -> dict[str, int]:
+    """A row for each sample; a column `missing` names the modalities that it lacks, where any sample lacks one.
+
+    Returns how many lack each modality, of those that any sample lacks.
+    """
     number = {name: index for index, name in enumerate(manifest.classes)}
-    table = [
-        {
-            "sample_id": row.sample_id,
-            "label": row.label,
-            "label_index": number[row.label],
-            "split": row.split,
-            "group": row.group,
-        }
-        for row in rows
-    ]
-    lacking = [" ".join(m for m in modalities if m not in row.paths) for row in rows]
-    if any(lacking):
-        table = [{**entry, "missing": names} for entry, names in zip(table, lacking, strict=True)]
-    write_csv(file, table)
+    columns: dict[str, Iterable[Any]] = {
+        "sample_id": rows.sample_ids,
+        "label": rows.labels,
+        "label_index": (number[label] for label in rows.labels),
+        "split": rows.splits,
+        "group": rows.groups,
+    }
+    cells = {name: rows.cells.get(name, [None] * len(rows)) for name in modalities}
+    counts = {name: sum(cell is None for cell in column) for name, column in cells.items()}
+    missing = {name: count for name, count in counts.items() if count}
+    if missing:
+        absences = zip(*(cells[name] for name in missing), strict=True)
+        columns["missing"] = (
+            " ".join(name for name, cell in zip(missing, own, strict=True) if cell is None)
+            for own in absences
+        )
+    write_rows(file, list(columns), zip(*columns.values(), strict=True))
+    return missing
 
 
 def _described(kind: Kind, moments: Sequence[Moments]) -> dict[str, Any]:
@@ -85,8 +99,3 @@ def _described(kind: Kind, moments: Sequence[Moments]) -> dict[str, Any]:
     total = Moments.total(moments)
     assert total is not None
     return {**kind.spec(total.mean, total.std).to_json(), "dtype": kind.dtype}
-
-
-def _class_counts(manifest: Manifest, rows: Sequence[Row], split: str) -> list[int]:
-    labels = [row.label for row in rows if row.split == split]
-    return [labels.count(name) for name in manifest.classes]

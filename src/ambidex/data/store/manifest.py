@@ -1,6 +1,6 @@
 """Reading the manifest that `prepare` wrote: which sample has which label, split and files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,9 +9,10 @@ from pydantic import Field
 
 from ambidex.base.errors import DataError
 from ambidex.base.files import sha256
-from ambidex.base.readers import Record, read_json, read_rows
+from ambidex.base.readers import Record, read_columns, read_json
 from ambidex.base.readers.schema import Names
 from ambidex.data.manifest import DATASET_FILE, MANIFEST_FILE, SPLITS, Row
+from ambidex.data.rows import Rows
 
 COLUMNS = ("sample_id", "label", "split", "group")
 
@@ -32,7 +33,7 @@ class _Facts(Record):
 class Manifest:
     """All samples in order, and what is known about the data set."""
 
-    rows: list[Row]
+    rows: Sequence[Row]
     classes: list[str]
     root: Path
     fingerprint: str
@@ -42,7 +43,9 @@ class Manifest:
 
 def absent_classes(classes: Sequence[str], rows: Sequence[Row]) -> list[str]:
     """Those of `classes` that have no training sample among `rows`."""
-    present = {row.label for row in rows if row.split == "train"}
+    columns = Rows.of(rows)
+    pairs = zip(columns.labels, columns.splits, strict=True)
+    present = {label for label, split in pairs if split == "train"}
     return [name for name in classes if name not in present]
 
 
@@ -53,11 +56,12 @@ def read_manifest(folder: Path, modalities: Sequence[str]) -> Manifest:
     where prepare did not allow it or all are, label not in the class list, unknown split, sample_id twice.
     """
     table, facts = folder / MANIFEST_FILE, _read_facts(folder / DATASET_FILE)
-    raw = read_rows(table, [*COLUMNS, *modalities], hint="run prepare")
+    raw = read_columns(table, [*COLUMNS, *modalities], hint="run prepare")
     required = [*COLUMNS, *(m for m in modalities if m not in (facts.get("missing") or {}))]
-    rows = [_row(table, number, cells, modalities, required) for number, cells in enumerate(raw, start=2)]
-    if not rows:
+    if not raw["sample_id"]:
         raise DataError(f"{table}: has no rows")
+    _check_cells(table, raw, modalities, required)
+    rows = _rows(raw, modalities)
     _check_rows(table, rows, facts["classes"])
     return Manifest(
         rows=rows,
@@ -76,28 +80,40 @@ def _read_facts(file: Path) -> dict[str, Any]:
     return facts
 
 
-def _row(
-    table: Path, number: int, raw: dict[str, str], modalities: Sequence[str], required: Sequence[str]
-) -> Row:
-    for name in required:
-        if not raw[name] and name != "group":
-            raise DataError(f"{table}:{number}: column '{name}' is empty")
-    cells = {name: raw[name] for name in modalities if raw[name]}
-    if not cells:
-        raise DataError(
-            f"{table}:{number}: has none of {', '.join(modalities)}; a sample needs one modality at least"
-        )
-    return Row(**{name: raw[name] for name in COLUMNS}, paths=cells)
+def _check_cells(
+    table: Path, raw: Mapping[str, list[str]], modalities: Sequence[str], required: Sequence[str]
+) -> None:
+    """Raise DataError for the first row with an empty cell of `required`, or without any modality."""
+    names = [name for name in required if name != "group"]
+    if not any("" in raw[name] for name in {*names, *modalities}):
+        return
+    for place in range(len(raw["sample_id"])):
+        where = f"{table}:{place + 2}"
+        for name in names:
+            if not raw[name][place]:
+                raise DataError(f"{where}: column '{name}' is empty")
+        if not any(raw[name][place] for name in modalities):
+            none = f"has none of {', '.join(modalities)}"
+            raise DataError(f"{where}: {none}; a sample needs one modality at least")
 
 
-def _check_rows(table: Path, rows: Sequence[Row], classes: Sequence[str]) -> None:
+def _rows(raw: Mapping[str, list[str]], modalities: Sequence[str]) -> Rows:
+    ids, labels, splits, groups = (raw[name] for name in COLUMNS)
+    cells: dict[str, Sequence[str | None]] = {
+        name: [cell or None for cell in raw[name]] if "" in raw[name] else raw[name] for name in modalities
+    }
+    return Rows(ids, labels, splits, groups, cells, [""] * len(ids))
+
+
+def _check_rows(table: Path, rows: Rows, classes: Sequence[str]) -> None:
     allowed, seen = set(classes), set[str]()
-    for number, row in enumerate(rows, start=2):
-        where = f"{table}:{number}"
-        if row.label not in allowed:
-            raise DataError(f"{where}: label '{row.label}' is not in the class list: {', '.join(classes)}")
-        if row.split not in SPLITS:
-            raise DataError(f"{where}: split '{row.split}', expected one of {', '.join(SPLITS)}")
-        if row.sample_id in seen:
-            raise DataError(f"{where}: sample_id '{row.sample_id}' stands there twice")
-        seen.add(row.sample_id)
+    columns = zip(rows.sample_ids, rows.labels, rows.splits, strict=True)
+    for number, (name, label, split) in enumerate(columns, start=2):
+        if label not in allowed:
+            listing = ", ".join(classes)
+            raise DataError(f"{table}:{number}: label '{label}' is not in the class list: {listing}")
+        if split not in SPLITS:
+            raise DataError(f"{table}:{number}: split '{split}', expected one of {', '.join(SPLITS)}")
+        if name in seen:
+            raise DataError(f"{table}:{number}: sample_id '{name}' stands there twice")
+        seen.add(name)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ambidex.base.errors import DataError
 from ambidex.base.files import digest, open_regular, sha256
-from ambidex.base.readers import Record, Source, read_json, read_rows
+from ambidex.base.readers import Record, Source, read_columns, read_json
 from ambidex.base.readers.schema import FileName, FileNames, Names
 from ambidex.base.readers.weights import read_headers, read_tensors
 from ambidex.configuration.degrade import Degrade
@@ -88,7 +88,7 @@ class _Index(Record):
 class FeatureStore:
     """A folder that `extract` wrote. Nothing of a large modality is read before it is asked for."""
 
-    def __init__(self, path: Path, info: dict[str, Any], samples: list[dict[str, str]]) -> None:
+    def __init__(self, path: Path, info: dict[str, Any], samples: dict[str, list[str]]) -> None:
         """Use `FeatureStore.open`."""
         self.path = path
         self.info = info
@@ -96,10 +96,9 @@ class FeatureStore:
         self.classes: tuple[str, ...] = tuple(info["classes"])
         self.modalities: tuple[str, ...] = tuple(info["order"])
         self.inputs = {name: InputSpec.from_json(info["modalities"][name]) for name in self.modalities}
-        self.sample_ids = [sample["sample_id"] for sample in samples]
-        self.splits = [sample["split"] for sample in samples]
-        self.groups = [sample["group"] for sample in samples]
-        self.labels = torch.tensor([int(sample["label_index"]) for sample in samples], dtype=torch.int64)
+        self.sample_ids, self.splits = samples["sample_id"], samples["split"]
+        self.groups = samples["group"]
+        self.labels = torch.tensor([int(number) for number in samples["label_index"]], dtype=torch.int64)
         self.present = _present(samples, self.modalities)
         """modality -> which samples have it [N], bool, of those modalities that a sample lacks"""
         self._mapped = self._map()
@@ -246,14 +245,14 @@ def _read_index(path: Path) -> dict[str, Any]:
     return info
 
 
-def _read_samples(file: Path, info: dict[str, Any]) -> list[dict[str, str]]:
-    """The rows of samples.csv, whose count, splits, label numbers and missing modalities fit the index."""
-    samples = read_rows(file, ("sample_id", "split", "group", "label_index"), hint=_MEND)
+def _read_samples(file: Path, info: dict[str, Any]) -> dict[str, list[str]]:
+    """The columns of samples.csv, whose length, splits, label numbers and missing modalities fit the index."""
+    samples = read_columns(file, ("sample_id", "split", "group", "label_index"), hint=_MEND)
     expected, classes = sum(shard["samples"] for shard in info["shards"]), len(info["classes"])
-    if len(samples) != expected:
-        raise DataError(f"{file}: has {len(samples)} samples, the shards have {expected}; {_MEND}")
-    for line, sample in enumerate(samples, start=2):
-        number, split = sample["label_index"], sample["split"]
+    if (length := len(samples["sample_id"])) != expected:
+        raise DataError(f"{file}: has {length} samples, the shards have {expected}; {_MEND}")
+    pairs = zip(samples["label_index"], samples["split"], strict=True)
+    for line, (number, split) in enumerate(pairs, start=2):
         if not (number.isascii() and number.isdigit() and len(number) < 10 and int(number) < classes):
             source = Source(f"{file}:{line}", hint=_MEND)
             raise source.wrong(f"label_index: got {number[:40]!r}, expected a number below {classes}")
@@ -261,15 +260,15 @@ def _read_samples(file: Path, info: dict[str, Any]) -> list[dict[str, str]]:
             raise DataError(
                 f"{file}:{line}: split: got {split[:40]!r}, expected {', '.join(SPLITS)}; {_MEND}"
             )
-    _check_missing(file, samples, info)
+    _check_missing(file, samples.get("missing", []), info)
     return samples
 
 
-def _check_missing(file: Path, samples: list[dict[str, str]], info: dict[str, Any]) -> None:
+def _check_missing(file: Path, missing: list[str], info: dict[str, Any]) -> None:
     """Raise DataError where the column `missing` names no modality, or all of them, or others than the index counts."""
     counts = dict.fromkeys(info["order"], 0)
-    for line, sample in enumerate(samples, start=2):
-        lacking = set((sample.get("missing") or "").split())
+    for line, names in enumerate(missing, start=2):
+        lacking = set(names.split())
         source = Source(f"{file}:{line}", hint=_MEND)
         for name in lacking:
             if name not in counts:
@@ -285,9 +284,9 @@ def _check_missing(file: Path, samples: list[dict[str, str]], info: dict[str, An
         )
 
 
-def _present(samples: list[dict[str, str]], modalities: tuple[str, ...]) -> dict[str, Tensor]:
+def _present(samples: dict[str, list[str]], modalities: tuple[str, ...]) -> dict[str, Tensor]:
     """From the column `missing`, which names the modalities that a sample lacks; there is none where none does."""
-    lacking = [sample.get("missing", "").split() for sample in samples]
+    lacking = [names.split() for names in samples.get("missing", [])]
     names = [name for name in modalities if any(name in own for own in lacking)]
     return {name: torch.tensor([name not in own for own in lacking]) for name in names}
 
