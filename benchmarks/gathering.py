@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from ambidex.base.verified import SETTLED
 
 from ambidex.data.kinds import Wants
 from ambidex.data.kinds.vector import Vector
 from ambidex.data.store.reading import FeatureStore
+from ambidex.data.store.verified import SETTLED
 from benchmarks.data import make_store
 from benchmarks.rows import Row, row
 from benchmarks.scale import Scale, sized

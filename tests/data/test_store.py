@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from ambidex import cli
-from ambidex.base import verified
 from ambidex.base.errors import DataError
 from ambidex.base.files import sha256
 from ambidex.data.store import mapped as mapped_module
 from ambidex.data.store import reading as store_module
+from ambidex.data.store import verified
 from ambidex.data.store.reading import FeatureStore
 from helpers.manifests import extract, extract_params, write_manifest
 from helpers.media import write_image

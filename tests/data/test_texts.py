@@ -201,11 +201,14 @@ def test_an_equal_text_is_a_copy_only_where_the_whole_sample_is_equal(root: Path
     (root / "b.png").write_bytes(b"2")
     from ambidex.data.datasets._content import content_keys
     from ambidex.data.datasets._paths import media_files
+    from ambidex.data.rows import Rows
 
-    rows = [Row(name, "a", "train", "", {"image": f"{name}.png", "caption": "yes"}) for name in ("a", "b")]
+    rows = Rows.of(
+        [Row(name, "a", "train", "", {"image": f"{name}.png", "caption": "yes"}) for name in ("a", "b")]
+    )
     keys = content_keys(rows, media_files(rows, root, ["caption"]), root, ["caption"])
-    assert [set(own) for own in keys] == [{"image"}, {"image"}]
-    assert keys[0]["image"] != keys[1]["image"]
+    assert [*keys] == ["image"]
+    assert keys["image"][0] != keys["image"][1]
 
 
 def test_a_text_where_nobody_says_so_is_a_missing_file(root: Path, tmp_path: Path) -> None:

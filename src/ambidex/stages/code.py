@@ -25,7 +25,7 @@ CARRIES = (
     "ambidex.base.layout",
     "ambidex.base.outputs.",
     "ambidex.base.progress",
-    "ambidex.base.verified",
+    "ambidex.data.store.verified",
     "ambidex.base.readers.",
     "ambidex.base.records",
     "ambidex.base.registry",

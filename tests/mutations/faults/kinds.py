@@ -91,8 +91,8 @@ FAULTS = [
     Fault(
         name="prepare: two samples are copies because their short texts are equal",
         file="src/ambidex/data/datasets/_content.py",
-        before="_value(cell, root, modality in texts)",
-        after="b'' if modality in texts else _value(cell, root, False)",
+        before="_value(column[place], root, modality in texts)",
+        after="b'' if modality in texts else _value(column[place], root, False)",
         caught_by=TEXTS + "test_an_equal_text_is_a_copy_only_where_the_whole_sample_is_equal",
     ),
     Fault(

@@ -19,7 +19,8 @@ from ambidex.data.manifest import SPLITS, Row
 from ambidex.data.media.texts import parse_text
 
 _NAMES = {"train": ("train",), "val": ("valid", "val", "dev"), "test": ("test",)}
-_ARRAYS = {"text": ("text",), "audio": ("audio",), "visual": ("vision", "visual", "video")}
+_WORDS = "text"
+_ARRAYS = {_WORDS: ("text",), "audio": ("audio",), "visual": ("vision", "visual", "video")}
 _LABELS = ("regression_labels", "labels")
 _STRONGEST = 3.0
 _CLASSES = {
@@ -95,7 +96,7 @@ class SentimentDataset(Dataset):
         where = f"{path}, split '{split}'"
         scores = _scores(where, part)
         ids = _ids(where, part, len(scores))
-        used = [name for name in _ARRAYS if name != "text" or self.config.text == "features"]
+        used = [name for name in _ARRAYS if name != _WORDS or self.config.text == "features"]
         for name in used:
             values = _features(where, part, name, len(scores))
             bad = int((~np.isfinite(values)).sum())
