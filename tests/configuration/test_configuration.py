@@ -142,7 +142,7 @@ def test_the_last_override_wins(file: Path) -> None:
         ("extract.modalities.audio.kind=log_mell", "audio.kind: got 'log_mell'; did you mean 'log_mel'?"),
         (
             "extract.modalities.touch={size: 3}",
-            "extract.modalities.touch.kind: missing; allowed: frames, image, log_mel",
+            "extract.modalities.touch.kind: missing; allowed: flow, frames, image, log_mel",
         ),
         ("extract.modalities.Touch={kind: vector}", "expected a name of lower-case letters"),
         ("prepare.val_fraction=0.9", "prepare: val_fraction + test_fraction must stay below 1"),

@@ -156,6 +156,9 @@ def test_without_the_library_the_extra_is_named(tmp_path: Path, monkeypatch: pyt
 def test_one_vocabulary_alone_is_taken() -> None:
     with pytest.raises(ValueError, match="is for hashed words; the tokenizer has one of its own"):
         Text.of(tokenizer="folder", vocabulary=100)
+    for options in ({"tokenizer": "folder"}, {"vocabulary": 100}, {}):  # a model records all parameters
+        config = Text.of(**options).config
+        assert Text.Config.model_validate(config.model_dump(mode="json")) == config
 
 
 def prepared(root: Path, output: Path, lines: list[str], **options: object) -> list[dict[str, str]]:

@@ -6,7 +6,7 @@ from itertools import count
 
 import numpy as np
 import pytest
-from benchmarks import engine_step, extraction, run, sequences, timing, vectors
+from benchmarks import engine_step, extraction, frozen, run, sequences, timing, vectors
 from benchmarks.data import FIELD, make_store, pictures, sound, write_clip
 from benchmarks.rows import Row, row, table
 
@@ -44,6 +44,12 @@ def test_verdict_of_a_lower_limit():
 
 def test_a_cost_below_zero_holds():
     assert Row("a", -0.1, "ms", limit=0.5).verdict == "holds"
+
+
+def test_kept_features_are_compared_with_those_made_anew():
+    anew, kept, same = frozen.compare(epochs=2, width=4, rounds=1)
+    assert same
+    assert anew > 0 < kept
 
 
 def test_rows_without_limit_or_value():

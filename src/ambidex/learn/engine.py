@@ -44,6 +44,7 @@ from ambidex.learn.loop.buckets import Buckets
 from ambidex.learn.loop.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from ambidex.learn.loop.clock import Clock, Timer
 from ambidex.learn.loop.encode import check_tokens, encode
+from ambidex.learn.loop.kept import kept_features
 from ambidex.learn.loop.length import epochs_of, stalled
 from ambidex.learn.loop.monitor import FiniteGuard, Monitor, Totals, gradient_norms
 from ambidex.learn.loop.optimise import Schedule, build_optimizer, group_parameters
@@ -220,7 +221,7 @@ class Engine:
     def _encode(self, batch: Batch, modalities: tuple[str, ...] | None = None) -> Features:
         self.norm.counts = batch.stand_in is None
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            return encode(self.model, batch, modalities)
+            return encode(self.model, batch, modalities, self.kept)
 
     def _forward(self, step: Step, batch: Batch, encoded: Features | None) -> Tensor:
         with self.fabric.autocast():
@@ -256,10 +257,10 @@ class Engine:
         steps = self.batches.steps("train", self.params.batch_size)
         epochs = epochs_of(self.params, steps) if self.method.trains else 1
         samples = len(self.batches.store.rows("train"))
-        held_out = len(self.batches.store.rows("val"))
         self.run = Run(self.model, self.model.modalities, epochs, samples, rng, self._log)
-        self.passes = Passes(self.run, self.batches, self.ranks, self.fabric, 4 * self.params.batch_size)
-        self.run.sweep, self.run.validation = self.passes.sweep, held_out
+        size, self.kept = 4 * self.params.batch_size, kept_features(self.model, self.batches)
+        self.passes = Passes(self.run, self.batches, self.ranks, self.fabric, size, self.kept)
+        self.run.sweep, self.run.validation = self.passes.sweep, len(self.batches.store.rows("val"))
         self.run.steps, self.run.label_smoothing = steps, self.params.label_smoothing
         self.run.labels = self.batches.store.labels[self.batches.store.rows("train")]
         self.run.present = {

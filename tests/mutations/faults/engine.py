@@ -21,6 +21,27 @@ EXCHANGE = "tests/learn/test_buckets.py::"
 
 FAULTS = [
     Fault(
+        name="engine: a kept feature serves a batch of another size",
+        file="src/ambidex/learn/loop/kept.py",
+        before="(table.sizes[batch.rows] == size).all()",
+        after="(table.sizes[batch.rows] > 0).all()",
+        caught_by="tests/learn/test_kept.py::test_every_sample_goes_through_a_frozen_encoder_once_in_each_size_of_batch",
+    ),
+    Fault(
+        name="engine: features of augmented samples are kept",
+        file="src/ambidex/learn/loop/kept.py",
+        before="        and m not in batches.augment\n",
+        after="",
+        caught_by="tests/learn/test_kept.py::test_what_changes_is_not_kept",
+    ),
+    Fault(
+        name="engine: features are kept of an encoder that trains",
+        file="src/ambidex/learn/loop/kept.py",
+        before="        and not any(parameter.requires_grad for parameter in model.own(m))\n",
+        after="",
+        caught_by="tests/learn/test_kept.py::test_what_changes_is_not_kept",
+    ),
+    Fault(
         name="engine: the first step of a warm-up moves nothing",
         file=OPTIMISE,
         before="self.now *= (step + 1) / self.warmup",

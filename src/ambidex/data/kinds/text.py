@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from ambidex.data.manifest import Row
     from ambidex.data.media.limits import Limits
 
+HASHED = 8_192
+"""different ids of hashed words where nothing else is said"""
+
 
 class TokensAugment(AugmentConfig):
     """Tokens left out at random; the first one always stays."""
@@ -48,16 +51,16 @@ class Text(Kind):
             description="local folder with the tokenizer.json of a Hugging Face model (extra `hf`); missing: words are "
             "hashed, which needs no file",
         )
-        vocabulary: int = Field(
-            8_192,
+        vocabulary: int | None = Field(
+            None,
             ge=16,
             le=2**24,
-            description="different ids of hashed words; a tokenizer has a vocabulary of its own",
+            description=f"different ids of hashed words; missing: {HASHED:,}; a tokenizer has a vocabulary of its own",
         )
 
         @model_validator(mode="after")
         def _one_vocabulary(self) -> "Text.Config":
-            if self.tokenizer is not None and "vocabulary" in self.model_fields_set:
+            if self.tokenizer is not None and self.vocabulary is not None:
                 raise ValueError("vocabulary: is for hashed words; the tokenizer has one of its own")
             return self
 
@@ -124,7 +127,7 @@ class Text(Kind):
     def spec(self, mean: Sequence[float] = (), std: Sequence[float] = ()) -> InputSpec:
         """What a store says of its tensor, with the number of different ids."""
         folder = self.config.tokenizer
-        vocabulary = self.config.vocabulary
+        vocabulary = self.config.vocabulary or HASHED
         if folder is not None:
             from ambidex.data.kinds._tokenizers import vocabulary_of
 
@@ -136,5 +139,5 @@ class Text(Kind):
 
         folder = self.config.tokenizer
         if folder is None:
-            return hashed(text, self.config.vocabulary)
+            return hashed(text, self.config.vocabulary or HASHED)
         return encoded(text, Path(folder), self.config.length)

@@ -2,13 +2,21 @@
 
 from ambidex.base.errors import ModelError
 from ambidex.learn.loop.batches import Batch
+from ambidex.learn.loop.kept import Kept
 from ambidex.learn.method import METHODS, Method
 from ambidex.net.encoded import EncodedFeatures, Features, rows_of
 from ambidex.net.model import MultimodalNet
 
 
-def encode(model: MultimodalNet, batch: Batch, modalities: tuple[str, ...] | None = None) -> Features:
-    """Features of the batch's samples, of `modalities` or all; of none where a stand-in runs in their place."""
+def encode(
+    model: MultimodalNet, batch: Batch, modalities: tuple[str, ...] | None = None, kept: Kept | None = None
+) -> Features:
+    """Features of the batch's samples, of `modalities` or all; of none where a stand-in runs in their place.
+
+    `kept`: those that were made before are not made again.
+    """
+    if kept is not None and batch.stand_in is None:
+        return kept.encode(model, batch, modalities)
     inputs = batch.stand_in or batch.inputs
     if modalities is None:
         features: Features = model.encode(inputs, batch.present)

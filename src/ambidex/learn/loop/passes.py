@@ -9,6 +9,8 @@ from torch import Tensor
 
 from ambidex.learn.loop.batches import Batches
 from ambidex.learn.loop.by_group import group_weights
+from ambidex.learn.loop.encode import encode
+from ambidex.learn.loop.kept import Kept
 from ambidex.learn.loop.monitor import Totals
 from ambidex.learn.loop.ranks import Ranks
 from ambidex.learn.loop.rehearsal import evaluating
@@ -26,6 +28,8 @@ class Passes:
     ranks: Ranks
     fabric: Any
     size: int
+    kept: Kept | None = None
+    """features that are not made again"""
 
     @torch.no_grad()
     def score(self, split: str) -> dict[str, float]:
@@ -41,7 +45,7 @@ class Passes:
         step = Step(self.run, Phase(), self.ranks.sum)
         for batch in shares.batches(self.batches, split):
             with self.fabric.autocast():
-                step.labels, step.features = batch.labels, model.encode(batch.inputs, batch.present)
+                step.labels, step.features = batch.labels, encode(model, batch, kept=self.kept)
                 step.logits, step.contributions = model.fuse(step.features)
                 each = F.cross_entropy(step.logits.float(), batch.labels, reduction="none")
                 losses = {"nll": each.mean()}

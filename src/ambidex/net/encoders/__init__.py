@@ -18,6 +18,9 @@ class Encoder(nn.Module):
 
     has_tokens: ClassVar[bool] = False
     """whether `encode` gives tokens beside the feature"""
+    alone: ClassVar[bool] = False
+    """whether in evaluation, of batches of one size, no bit of a sample's feature depends on the other samples. Such an
+    encoder runs once for each sample where it stands still (`learn.loop.kept`)"""
     dim: int
 
     def __init__(self, config: Any, spec: InputSpec) -> None:

@@ -33,6 +33,7 @@ class TokenEncoder(Encoder):
     """Tokens [B, L, dim] by `embedded`, then transformer layers -> feature [B, dim] and tokens [B, L, dim]."""
 
     has_tokens = True
+    alone = True
     cure: ClassVar[str] = ""
     """what to do about too many tokens"""
 

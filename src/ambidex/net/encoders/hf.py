@@ -53,6 +53,7 @@ class HuggingFace(Encoder):
         )
 
     has_tokens = True
+    alone = True
     scale: Tensor
     shift: Tensor
 

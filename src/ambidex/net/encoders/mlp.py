@@ -26,6 +26,8 @@ class Mlp(Encoder):
         dropout: float = Field(0.0, ge=0, lt=1, description="before every layer but the first")
         dim: int = Field(64, ge=1, le=4_096, description="length of the feature")
 
+    alone = True
+
     def __init__(self, config: Config, spec: InputSpec) -> None:
         super().__init__(config, spec)
         if spec.vocabulary is not None:

@@ -26,6 +26,8 @@ class ResNet18(Staged):
         weights: str | None = Field(None, description="path of published weights: .safetensors or .pth")
         width: int = Field(64, ge=1, le=512, description="channels of the first stage; 64 in the paper")
 
+    alone = True
+
     def __init__(self, config: Config, spec: InputSpec) -> None:
         super().__init__(config, spec)
         channels = image_shape(spec, "resnet18")[0]

@@ -44,6 +44,7 @@ class SequenceCnn(Encoder):
             return value
 
     has_tokens = True
+    alone = True
 
     def __init__(self, config: Config, spec: InputSpec) -> None:
         super().__init__(config, spec)

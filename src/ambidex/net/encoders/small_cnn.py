@@ -35,6 +35,8 @@ class SmallCnn(Staged):
         steps: int = Field(1, ge=1, le=64, description="spectrogram: most cells kept along time")
         norm: Literal["batch", "group"] = Field("batch", description="group: independent of the batch")
 
+    alone = True
+
     def __init__(self, config: Config, spec: InputSpec) -> None:
         super().__init__(config, spec)
         channels, height, width = image_shape(spec, "small_cnn")

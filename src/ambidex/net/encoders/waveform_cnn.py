@@ -35,6 +35,7 @@ class WaveformCnn(Encoder):
         dim: int = Field(64, ge=1, le=4_096, description="length of the feature")
 
     has_tokens = True
+    alone = True
 
     def __init__(self, config: Config, spec: InputSpec) -> None:
         super().__init__(config, spec)
