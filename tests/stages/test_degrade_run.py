@@ -88,8 +88,12 @@ def test_shares_by_allocator_are_those_of_the_contributions(shared: Path) -> Non
 def test_the_summary_holds_what_the_reports_hold(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
     study = shared / "severities/study"
     with (study / "severities.csv").open() as stream:
-        rows = {(row["allocator"], row["severity"]): row for row in csv.DictReader(stream)}
+        table = list(csv.DictReader(stream))
+    rows = {(row["allocator"], row["severity"]): row for row in table if row["method"] == "joint"}
+    alone = {(row["method"], row["severity"]): row for row in table if row["regime"] == "alone"}
     assert set(rows) == {(a, s) for a in ("uniform", "modality") for s in ("0.0", "1.0")}
+    assert alone["left", "0.0"]["accuracy"] > alone["left", "1.0"]["accuracy"]
+    assert alone["right", "0.0"] == {**alone["right", "1.0"], "severity": "0.0"}
     for severity, place in (("0.0", shared), ("1.0", shared / "severities/1")):
         details = json.loads((place / "reports/joint-scratch-0/details.json").read_text())["allocators"]
         for name in ("uniform", "modality"):

@@ -19,7 +19,7 @@ from ambidex.report.words import number
 LEGEND = (
     "Means over seeds on test with half the width of the 95 % interval (Student's t), for new seeds on these test\n"
     "samples: accuracy in %, then the share of {modality} in the decision in %. change, share: of both from the\n"
-    "lowest severity to the highest, in points, paired by seed."
+    "lowest severity to the highest, in points, paired by seed. Intervals are not corrected for their number."
 )
 
 

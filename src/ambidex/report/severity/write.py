@@ -21,6 +21,7 @@ NAME = "severities"
 """what its card says it is an output of"""
 PAGE_FILE = "severities.html"
 TABLE_FILE = "severities.csv"
+CAPTION = "Means over seeds on test, in brackets 95 % intervals, not corrected for their number."
 TEXT_FILE = "severities.txt"
 
 
@@ -84,9 +85,7 @@ def _table(measured: Sequence[Line], names: Sequence[str]) -> html.Html:
             cells = [_cell(row, name) for name in names]
             body.append([f"{line.regime}: {line.method} + {line.allocator}", f"{row['severity']:g}", *cells])
     heads = ["accuracy %", "NLL nats", "DI", *(name.replace("share_", "share % of ") for name in names[3:])]
-    return html.table(
-        ["row", "severity", *heads], body, "Means over seeds on test, in brackets 95 % intervals."
-    )
+    return html.table(["row", "severity", *heads], body, CAPTION)
 
 
 def _cell(row: Mapping[str, Any], name: str) -> str:
