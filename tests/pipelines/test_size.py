@@ -123,3 +123,12 @@ def test_a_pipeline_of_somebody_else_passes() -> None:
         "components": {"a": {"dag": {"tasks": {"b": {"componentRef": {"name": "unknown"}}}}}},
     }
     check_size(spec, {"x": 1})
+
+
+def test_a_run_with_several_severities_is_refused_before_it_is_sent() -> None:
+    texts = {
+        "data": "{extract: {modalities: {a: {kind: vector}}, degrade: {steps: [{modality: a, name: feature_noise}]}}}",
+        "learning": "{model: {encoders: {a: {name: mlp}}}, study: {degrade: [0, 1]}}",
+    }
+    with pytest.raises(ParamsError, match=r"study\.degrade: the Kubeflow pipeline works at one severity"):
+        check_cells(load(COMPILED / "method_study.yaml"), texts)

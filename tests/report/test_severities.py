@@ -50,6 +50,7 @@ def test_the_interval_is_scipys_and_one_seed_has_none() -> None:
     assert (one.value, one.low, one.high) == pytest.approx((7 / 3, *ends))
     assert Estimate.of([1.0]) == Estimate(1.0)
     assert not Estimate.of([1.0]).clear
+    assert not Estimate.of([0.5, 0.5]).clear
     assert [Estimate(0.1, low, high).clear for low, high in ((0.05, 0.2), (-0.1, 0.2), (-0.2, -0.1))] == [
         True,
         False,
@@ -92,7 +93,10 @@ def test_words_say_the_fall_who_decides_and_what_repair_does() -> None:
         "interval -108.5 to +18.5, may be chance); decision imbalance is 0.20 and then 0.50 (+0.30 DI, 95 % interval "
         "+0.20 to +0.40, clear)."
     )
-    assert second.startswith("joint (scratch), at severity 1: pooled changes the plain sum by +11.0 points")
+    assert second.startswith(
+        "joint (scratch), pooled against the plain sum: 0.0 points, 95 % interval 0.0 to 0.0"
+    )
+    assert "; +5.5 points, 95 % interval +4.3 to +6.7, clear at severity 0.5; +11.0 points" in second
     assert "clear" in second
     assert third.startswith(
         "joint (scratch), what the plain sum adds to the best modality alone: at severity 0 +10.0 points, 95 % interval"

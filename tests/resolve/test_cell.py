@@ -12,7 +12,7 @@ import yaml
 from ambidex import stages
 from ambidex.base.errors import ParamsError
 from ambidex.cli import main
-from ambidex.commands import study
+from ambidex.commands import levels, study
 from ambidex.commands.freshness import up_to_date
 from ambidex.commands.wiring import places
 from ambidex.configuration.optimisation import Train
@@ -130,7 +130,7 @@ def resolved(monkeypatch: pytest.MonkeyPatch) -> list[Cell]:
         made.append(real(*given))
         return made[-1]
 
-    for module in (cells, study):
+    for module in (cells, levels):
         monkeypatch.setattr(module, "resolve", counted)
     return made
 

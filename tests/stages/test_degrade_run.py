@@ -16,8 +16,8 @@ from ambidex.data.store.reading import FeatureStore
 from ambidex.report.severity.write import write_severities
 from ambidex.resolve import load_params
 from ambidex.stages._checks import fitting_model
+from helpers.lacking import write_data
 from helpers.runs import raw_params
-from stages.test_missing_run import write_data
 
 NOISE = {"modality": "left", "name": "feature_noise", "deviation": 4}
 CHEAP = ["uniform", "scale", "modality", "norm", "capability", "confidence", "pooled"]

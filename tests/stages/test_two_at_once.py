@@ -16,7 +16,7 @@ from ambidex.base.outputs.lock import lock_file
 from ambidex.base.readers import read_json
 from ambidex.cli import main
 from ambidex.commands import study
-from ambidex.resolve.cell import resolve
+from ambidex.commands.levels import Level
 from ambidex.stages import run
 from helpers.outputs import snapshot
 from helpers.runs import extracted, small_params, write_params
@@ -186,7 +186,7 @@ def test_a_study_whose_cell_is_being_written_stops_there_and_calls_it_no_failure
         raise BusyError("models/joint-scratch-0: process 7 is writing it")
 
     monkeypatch.setattr(study, "_bring_up_to_date", busy)
-    cells = [resolve(small_params(), "joint", "scratch", seed) for seed in (0, 1)]
+    params = small_params(study={"methods": ["joint"], "regimes": ["scratch"], "seeds": [0, 1]})
     with pytest.raises(BusyError, match="process 7"):
-        list(study._run_cells(cells, Layout(tmp_path)))
+        list(study._run_cells(Level(params, Layout(tmp_path))))
     assert len(asked) == 1

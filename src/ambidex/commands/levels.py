@@ -1,11 +1,14 @@
 """The severities of a study: parameters, places and own stages of each."""
 
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
 
 from ambidex.base.layout import Layout
 from ambidex.commands.wiring import with_values
 from ambidex.configuration.degrade import Degrade
 from ambidex.configuration.params import Params
+from ambidex.resolve.cell import Cell, resolve
 
 _LEARNING = ("pretrain", "train", "crossfit")
 
@@ -20,6 +23,12 @@ class Level:
     """`at severity 0.3`, for messages"""
     elsewhere: tuple[str, ...] = ()
     """stages whose output another level makes"""
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """Every method in every regime with every seed, each resolved once."""
+        study = self.params.study
+        return [resolve(self.params, *names) for names in product(study.methods, study.regimes, study.seeds)]
 
 
 def levels(params: Params, root: Layout) -> list[Level]:

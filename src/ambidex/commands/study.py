@@ -3,7 +3,7 @@
 import time
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
-from itertools import chain, product
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from ambidex.commands.wiring import calls, places, with_values
 from ambidex.configuration.params import Params
 from ambidex.launch.distributed import run_stage
 from ambidex.resolve import load_params
-from ambidex.resolve.cell import Cell, Work, resolve
+from ambidex.resolve.cell import Cell, Work
 from ambidex.stages import work_of
 from ambidex.stages._method import check_method
 
@@ -32,7 +32,7 @@ def run(options: Namespace) -> int:
     params = load_params(Path(options.params), options.set)
     layout = Layout(Path(options.runs))
     todo = levels(params, layout)
-    for cell in _cells(params):
+    for cell in todo[0].cells:  # the same methods at every severity
         check_method(cell)
     for level in todo:
         _check_outputs(level)
@@ -79,7 +79,7 @@ def _by_severity(params: Params, todo: Sequence[Level]) -> Iterator[tuple[float,
 
 def _check_outputs(level: Level) -> None:
     """Raise OutputError before anything starts, where any output of the study would replace what is not its own."""
-    cells = chain.from_iterable(_of_cell(cell, level) for cell in _cells(level.params))
+    cells = chain.from_iterable(_of_cell(cell, level) for cell in level.cells)
     for stage, work in [*_shared(level), *cells, ("compare", level.params)]:
         check_places(stage, {}, places(stage, work, level.layout)[1])
 
@@ -105,7 +105,7 @@ def _shared(level: Level) -> Iterator[tuple[str, Work]]:
 
 def _run_cells(level: Level) -> Iterator[str]:
     """Train, cross-fit where that is asked for, and evaluate every cell; yields one line for each that failed."""
-    for cell in _cells(level.params):
+    for cell in level.cells:
         try:
             for stage, work in _of_cell(cell, level):
                 _bring_up_to_date(stage, work, level.layout)
@@ -115,12 +115,6 @@ def _run_cells(level: Level) -> Iterator[str]:
             train = cell.given.train
             name = " ".join(filter(None, (cell_name(train.method, train.regime, train.seed), level.name)))
             yield f"{name} failed: {error}"
-
-
-def _cells(params: Params) -> Iterator[Cell]:
-    study = params.study
-    for method, regime, seed in product(study.methods, study.regimes, study.seeds):
-        yield resolve(params, method, regime, seed)
 
 
 def _bring_up_to_date(stage: str, work: Work, layout: Layout) -> None:

@@ -39,7 +39,7 @@ def fitting_model(folder: Path, store: FeatureStore) -> MultimodalNet:
         raise ModelError(f"{start}: its {own} classes are not the store's {theirs}, or in another order")
     described = describe(folder)
     trained_on = described.get("features")
-    if trained_on not in (None, store.fingerprint) and described.get("learning") != store.learning:
+    if trained_on not in (None, store.fingerprint) and not store.taught(described.get("learning")):
         raise ModelError(
             f"{file}: was trained on another feature store (fingerprint {trained_on[:12]}) than {store.path} "
             f"({store.fingerprint[:12]}), whose test split it may have seen; name its own store or train it again"

@@ -39,7 +39,7 @@ def _check_origin(folder: Path, store: FeatureStore, card: dict[str, Any]) -> No
     origin = read_card(folder, hint="run crossfit again") if (folder / CARD_FILE).exists() else {}
     if origin.get("stage") != "crossfit":
         raise DataError(f"{folder}: is not an output of crossfit; allocators are fitted on no other samples")
-    if origin.get("features") != store.fingerprint and origin.get("learning") != store.learning:
+    if origin.get("features") != store.fingerprint and not store.taught(origin.get("learning")):
         raise DataError(
             f"{folder}: was made from another feature store than {store.path}; run crossfit again"
         )

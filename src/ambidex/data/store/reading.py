@@ -136,6 +136,10 @@ class FeatureStore:
         self._learning = self._learning or self._digest_of_learning()
         return self._learning
 
+    def taught(self, learning: str | None) -> bool:
+        """Whether what was trained on `learning` has seen train and val of this store, of which test is degraded."""
+        return bool(self.info.get("degraded")) and learning == self.learning
+
     def _digest_of_learning(self) -> str:
         rows = torch.cat([self.rows("train"), self.rows("val")])
         seen = [[self.sample_ids[i], self.splits[i]] for i in rows.tolist()]

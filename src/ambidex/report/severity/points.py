@@ -33,8 +33,10 @@ class Estimate:
 
     @property
     def clear(self) -> bool:
-        """Whether the interval leaves out 0."""
-        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+        """Whether the interval leaves out 0; seeds that agree exactly do so by chance and prove nothing."""
+        if self.low is None or self.high is None or self.low == self.high:
+            return False
+        return self.low > 0 or self.high < 0
 
 
 @dataclass(frozen=True)

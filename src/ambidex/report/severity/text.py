@@ -89,16 +89,23 @@ def _of_method(line: Line, lines: Sequence[Line], modality: str) -> Iterator[str
         text += f"; decision imbalance is {ends_of} ({_with_ends(change, 1, 2, 'DI')})"
     yield f"{text}."
     for other in lines:
-        if other.headline and other.allocator != PLAIN_SUM:
-            if (other.regime, other.method) != (line.regime, line.method):
-                continue
-            gain = paired(other.seeds[end], line.seeds[end], ACCURACY)
-            nats = paired(other.seeds[end], line.seeds[end], NLL)
-            if gain is not None and nats is not None:
-                yield (
-                    f"{name}, at severity {end:g}: {other.allocator} changes the plain sum by {_points(gain)} and "
-                    f"{_nats(nats)}."
-                )
+        if other.headline and (other.regime, other.method) == (line.regime, line.method):
+            yield from _of_repair(name, other, line)
+
+
+def _of_repair(name: str, ours: Line, plain: Line) -> Iterator[str]:
+    """What an allocator changes at every severity."""
+    if ours.allocator == PLAIN_SUM:
+        return
+    parts = [
+        f"{_points(gain)} at severity {severity:g}"
+        for severity in plain.seeds
+        if (gain := paired(ours.seeds[severity], plain.seeds[severity], ACCURACY)) is not None
+    ]
+    *_, end = plain.seeds
+    nats = paired(ours.seeds[end], plain.seeds[end], NLL)
+    if parts and nats is not None:
+        yield f"{name}, {ours.allocator} against the plain sum: {'; '.join(parts)}; {_nats(nats)} at {end:g}."
 
 
 def _against_alone(line: Line, singles: Sequence[Line]) -> Iterator[str]:
