@@ -72,10 +72,10 @@ def test_the_others_share_as_if_it_did_not_exist(name: str):
         g = allocator.beta * sureness(inverse, "entropy")
         base = allocator.scale * allocator.inverse
     elif name == "gate":
-        g, base = (
-            allocator.network((z * allocator.factor[:, None]).to(allocator.network.prior.dtype)).detach(),
-            allocator.factor,
-        )
+        from ambidex.decide.allocators.gate import _seen
+
+        seen = _seen((z * allocator.factor[:, None]).to(allocator.network.prior.dtype))
+        g, base = allocator.network(seen).detach(), allocator.factor
     else:
         g, base = torch.zeros(COUNT, 3), allocator.inverse
     for row in range(COUNT):
