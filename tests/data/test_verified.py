@@ -90,11 +90,14 @@ def test_what_changes_while_it_is_compared_is_not_remembered(files: Files) -> No
         files.check()
 
 
+@pytest.mark.parametrize("place", ["file", "a" * 300, "own/../link/x"])
 def test_without_a_place_to_remember_files_are_compared_every_time(
-    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     (tmp_path / "file").write_bytes(b"")
-    monkeypatch.setenv("AMBIDEX_CACHE", str(tmp_path / "file"))
+    (tmp_path / "own").mkdir()
+    (tmp_path / "link").symlink_to("link")
+    monkeypatch.setenv("AMBIDEX_CACHE", str(tmp_path / place))
     assert [files.check(), files.check()] == [1, 1]
 
 

@@ -197,3 +197,40 @@ def test_more_ids_or_tokens_than_the_model_has_are_refused(tiny: dict[str, str])
         loaded(tiny["tokens"], SPEC["vector"])
     with pytest.raises(ModelError, match="pooling 'pooler': the model has none"):
         loaded(tiny["spectrogram"], SPEC["spectrogram"], pooling="pooler")
+
+
+@pytest.mark.parametrize("shard", ["../a.safetensors", "pytorch_model.bin", 3])
+def test_a_list_of_shards_names_safetensors_beside_it_alone(
+    tiny: dict[str, str], tmp_path: Path, shard: Any
+) -> None:
+    folder = Path(shutil.copytree(tiny["tokens"], tmp_path / "model"))
+    (folder / "model.safetensors").rename(folder / "a.safetensors")
+    index = folder / "model.safetensors.index.json"
+    for name in ("a.safetensors", shard):
+        names = dict.fromkeys(library().AutoModel.from_pretrained(tiny["tokens"]).state_dict(), name)
+        index.write_text(json.dumps({"metadata": {}, "weight_map": names}))
+        if name == "a.safetensors":
+            loaded(str(folder), SPEC["tokens"])
+    with pytest.raises(
+        ModelError, match=r"index\.json: weight_map: got .*, expected names of \.safetensors in its"
+    ):
+        loaded(str(folder), SPEC["tokens"])
+
+
+def test_what_a_folder_asks_to_be_downloaded_and_run_is_not(tiny: dict[str, str], tmp_path: Path) -> None:
+    """An attention of the hub is a program; so is what `auto_map` names."""
+    folder = Path(shutil.copytree(tiny["tokens"], tmp_path / "model"))
+    wanted = loaded(str(folder), SPEC["tokens"]).state_dict()
+    asked = {"_attn_implementation": "user/repository", "auto_map": {"AutoModel": "evil.Model"}}
+    described = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**described, **asked}))
+    (folder / "evil.py").write_text("raise AssertionError('was run')")
+    encoder = loaded(str(folder), SPEC["tokens"])
+    assert encoder.net.config._attn_implementation == "eager"
+    assert all(torch.equal(tensor, wanted[name]) for name, tensor in encoder.state_dict().items())
+
+
+def test_a_description_that_is_a_list_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("[1]")
+    with pytest.raises(ModelError, match=r"config\.json: holds a list, expected keys and values$"):
+        loaded(str(tmp_path), SPEC["tokens"])

@@ -182,3 +182,10 @@ def test_a_wrong_step_is_one_line(step: dict[str, Any], message: str) -> None:
     with pytest.raises(ParamsError, match=message) as error:
         parse_params(raw)
     assert "\n" not in str(error.value)
+
+
+def test_a_class_that_no_sample_has_is_one_line(manifest: Path, tmp_path: Path) -> None:
+    """Else nothing is taken, and the protocol says that it is."""
+    steps = [STEPS[1], {"modality": "audio", "name": "absent", "classes": ["kat"]}]
+    with pytest.raises(ParamsError, match=r"^extract\.degrade\.steps\.1\.classes: no class 'kat'; "):
+        extract(manifest, tmp_path / "f", params(steps=steps))

@@ -10,6 +10,13 @@ STUDY = "tests/commands/test_study.py::"
 
 FAULTS = [
     Fault(
+        name="degrade: a class that nobody has is left out in silence",
+        file="src/ambidex/data/store/degrading.py",
+        before="    _check_classes(degrade, manifest.classes)\n",
+        after="",
+        caught_by="tests/stages/test_degrade.py::test_a_class_that_no_sample_has_is_one_line",
+    ),
+    Fault(
         name="degrade: noise is scaled by the power that it should have, not by the power that it has",
         file=WAYS + "sound_noise.py",
         before=" / np.square(noise).mean()",

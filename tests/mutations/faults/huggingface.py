@@ -8,6 +8,22 @@ UNIT = "tests/net/test_encoder_hf.py::"
 
 FAULTS = [
     Fault(
+        name="hf: a folder's shards may lie anywhere, pickled too",
+        file="src/ambidex/net/encoders/_huggingface.py",
+        before="    _check_index(folder)\n",
+        after="",
+        caught_by="tests/net/test_encoder_hf.py::test_a_list_of_shards_names_safetensors_beside_it_alone",
+    ),
+    Fault(
+        name="hf: a folder chooses the program of its attention",
+        file="src/ambidex/net/encoders/_huggingface.py",
+        before="""            config=net.config,
+            attn_implementation="eager",  # the folder's config.json may name one that is downloaded and run
+""",
+        after="",
+        caught_by="tests/net/test_encoder_hf.py::test_what_a_folder_asks_to_be_downloaded_and_run_is_not",
+    ),
+    Fault(
         name="hf: padding is attended to",
         file=HF,
         before='"attention_mask": real.long()',

@@ -45,6 +45,13 @@ FAULTS = [
         caught_by=ON_VERIFIED + "test_what_changes_while_it_is_compared_is_not_remembered",
     ),
     Fault(
+        name="verified: a cache that cannot be looked into ends the stage",
+        file=VERIFIED,
+        before="    except OSError:  # a folder",
+        after="    except ZeroDivisionError:  # a folder",
+        caught_by=ON_VERIFIED + "test_without_a_place_to_remember_files_are_compared_every_time",
+    ),
+    Fault(
         name="checkpoint: held in memory before it is written",
         file="src/ambidex/base/files.py",
         before="        temporary.replace(path)\n",

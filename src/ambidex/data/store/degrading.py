@@ -10,7 +10,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ambidex.base.errors import ParamsError
 from ambidex.base.progress import watched
+from ambidex.base.registry import nearest
 from ambidex.configuration.degrade import Degrade
 from ambidex.data.kinds import Absent, Degradation, Wants
 from ambidex.data.manifest import Row
@@ -73,9 +75,13 @@ class Weakening:
 
 
 def degraded(manifest: Manifest, degrade: Degrade) -> Manifest:
-    """`manifest` without the cells that `absent` takes, its facts saying what is degraded; itself where nothing is."""
+    """`manifest` without the cells that `absent` takes, its facts saying what is degraded; itself where nothing is.
+
+    Raises ParamsError where `absent` names a class that the manifest does not have.
+    """
     if not degrade.active:
         return manifest
+    _check_classes(degrade, manifest.classes)
     rows = list(manifest.rows)
     for step in degrade.steps:
         if isinstance(step, Absent):
@@ -85,6 +91,15 @@ def degraded(manifest: Manifest, degrade: Degrade) -> Manifest:
     return replace(
         manifest, rows=rows, facts={**manifest.facts, "protocol": protocol, "degraded": degrade.words}
     )
+
+
+def _check_classes(degrade: Degrade, classes: Sequence[str]) -> None:
+    for index, step in enumerate(degrade.steps):
+        names = step.classes if isinstance(step, Absent) else ()
+        if wrong := [name for name in names if name not in classes]:
+            raise ParamsError(
+                f"extract.degrade.steps.{index}.classes: no class '{wrong[0]}'; {nearest(wrong[0], sorted(classes))}"
+            )
 
 
 def _without(row: Row, modality: str) -> Row:

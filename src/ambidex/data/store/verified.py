@@ -26,13 +26,20 @@ def verified_once(files: Mapping[Path, str], compare: Callable[[], None], again:
     """
     before = _stamps(files)
     mark = _mark(before)
-    if not again and mark is not None and mark.exists():
+    if not again and mark is not None and _is_there(mark):
         return
     compare()
     if mark is not None and _is_settled(before) and _stamps(files) == before:
         with suppress(OSError):
             mark.parent.mkdir(parents=True, exist_ok=True)
             mark.touch()
+
+
+def _is_there(mark: Path) -> bool:
+    try:
+        return mark.exists()
+    except OSError:  # a folder that must not be searched, a name too long
+        return False
 
 
 def _stamps(files: Mapping[Path, str]) -> list[list[Any]]:

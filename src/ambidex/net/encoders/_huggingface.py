@@ -15,6 +15,7 @@ from ambidex.base.readers import read_json
 
 CONFIG = "config.json"
 PREPROCESSOR = "preprocessor_config.json"
+INDEX = "model.safetensors.index.json"
 _LIMIT = 200
 
 
@@ -39,11 +40,18 @@ def description_of(folder: Path) -> dict[str, Any]:
             f"encoder 'hf': {folder} has no {CONFIG}; model.encoders.NAME.folder names a local folder that a model's "
             "`save_pretrained` wrote"
         )
-    described: dict[str, Any] = read_json(folder / CONFIG, error=ModelError)
+    described = _mapping(folder / CONFIG)
     if (folder / PREPROCESSOR).is_file():
-        pictures = read_json(folder / PREPROCESSOR, error=ModelError)
+        pictures = _mapping(folder / PREPROCESSOR)
         described |= {key: pictures[key] for key in ("image_mean", "image_std") if key in pictures}
     return described
+
+
+def _mapping(file: Path) -> dict[str, Any]:
+    values = read_json(file, error=ModelError)
+    if not isinstance(values, dict):
+        raise ModelError(f"{file}: holds a {type(values).__name__}, expected keys and values")
+    return values
 
 
 def build(described: Mapping[str, Any]) -> Any:
@@ -67,11 +75,14 @@ def weights_of(folder: Path, net: nn.Module) -> dict[str, Tensor]:
     """The published weights in `folder` of all tensors of `net`, by name. Raises ModelError."""
     if not any(folder.glob("*.safetensors")):
         raise ModelError(f"{folder}: has no .safetensors; weights that are pickled are not read")
+    _check_index(folder)
     transformers = library()
     transformers.utils.logging.disable_progress_bar()
     try:
         loaded, report = transformers.AutoModel.from_pretrained(
             folder,
+            config=net.config,
+            attn_implementation="eager",  # the folder's config.json may name one that is downloaded and run
             local_files_only=True,
             use_safetensors=True,
             trust_remote_code=False,
@@ -88,3 +99,16 @@ def weights_of(folder: Path, net: nn.Module) -> dict[str, Tensor]:
             shapes = f"{list(published[name].shape)}, expected {list(tensor.shape)}"
             raise ModelError(f"{folder}: tensor '{name}' has shape {shapes}")
     return {name: published[name] for name in net.state_dict()}
+
+
+def _check_index(folder: Path) -> None:
+    """Raise ModelError where the list of shards in `folder` names anything but .safetensors beside it."""
+    if not (folder / INDEX).is_file():
+        return
+    files = _mapping(folder / INDEX).get("weight_map")
+    for name in files.values() if isinstance(files, dict) else [files]:
+        if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
+            given = one_line(f"{name!r}", 60)
+            raise ModelError(
+                f"{folder / INDEX}: weight_map: got {given}, expected names of .safetensors in its folder"
+            )
