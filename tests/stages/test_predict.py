@@ -456,7 +456,7 @@ def test_a_model_whose_encoders_exchange_needs_every_modality() -> None:
 
 def test_a_vector_cannot_come_from_a_clip() -> None:
     with pytest.raises(
-        DataError, match="'touch' is a vector, not media; name a file for each: audio=FILE,visual"
+        DataError, match="'touch' is of kind vector, not media; name a file for each: audio=FILE,visual"
     ):
         clip_cells("a.mp4", MIXED)
 

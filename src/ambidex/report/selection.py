@@ -47,7 +47,7 @@ def selection_chart(candidates: Sequence[Candidate]) -> Chart:
         f"NLL on held-out samples, cross-validated: {losses}.",
         "Squares are what auto looked at: NLL on samples that were left out of the fit, with the standard error of the "
         "difference to the plain sum. Crosses are test, which it never sees; an arrow lies beyond the right "
-        "end. The pool of head and probes is chosen unless another one is clearly better, then the simplest of these.",
+        "end. The mixture of all is chosen unless one of them alone is clearly better, then the simplest of these.",
         [
             {
                 "allocator": c.name,

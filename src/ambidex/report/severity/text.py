@@ -96,8 +96,8 @@ def _of_method(line: Line, lines: Sequence[Line], modality: str) -> Iterator[str
             nats = paired(other.seeds[end], line.seeds[end], NLL)
             if gain is not None and nats is not None:
                 yield (
-                    f"{name}, at severity {end:g}: {other.allocator} changes the plain sum by {_points(gain)} and "
-                    f"{_nats(nats)}."
+                    f"{name}, at severity {end:g}: {other.allocator} changes the plain sum by "
+                    f"{_bracketed(_points(gain))} and {_bracketed(_nats(nats))}."
                 )
 
 
@@ -109,7 +109,7 @@ def _against_alone(line: Line, singles: Sequence[Line]) -> Iterator[str]:
         best = best_alone(singles, severity)
         gain = best and paired(line.seeds[severity], best.seeds[severity], ACCURACY)
         if best and gain:
-            parts.append(f"at severity {severity:g} {_points(gain)} against {best.method} alone")
+            parts.append(f"at severity {severity:g} {_bracketed(_points(gain))} against {best.method} alone")
     if parts:
         yield f"{line.method} ({line.regime}), what the plain sum adds to the best modality alone: {'; '.join(parts)}."
 
@@ -150,3 +150,9 @@ def _with_ends(one: Estimate, factor: float, digits: int, unit: str) -> str:
         return f"{text}, one seed"
     low, high = (number(factor * end, digits, True) for end in (one.low, one.high))
     return f"{text}, 95 % interval {low} to {high}, {'clear' if one.clear else 'may be chance'}"
+
+
+def _bracketed(text: str) -> str:
+    """A number with its interval in brackets, so that a sentence can go on behind it."""
+    value, comma, interval = text.partition(", ")
+    return f"{value} ({interval})" if comma else text
