@@ -192,7 +192,8 @@ def test_a_file_that_is_not_parameters(tmp_path: Path, text: str, expected: str)
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
-    assert "cannot be read (No such file or directory)" in complaint(tmp_path / "missing.yaml")
+    missing = complaint(tmp_path / "missing.yaml")
+    assert "cannot be read (No such file or directory); name one with --params" in missing
     binary = tmp_path / "binary.yaml"
     binary.write_bytes(b"\xff\xfe\x00train")
     assert complaint(binary) == f"{binary}: is not UTF-8 text (byte 0)"
@@ -207,6 +208,21 @@ def test_a_missing_section_is_named(tmp_path: Path) -> None:
 def test_an_empty_section_means_the_defaults(file: Path) -> None:
     file.write_text(yaml.safe_dump(SMALL) + "runtime:\n")
     assert load_params(file).runtime.devices == 1
+
+
+def test_a_published_model_of_texts_does_not_read_hashed_words(tmp_path: Path) -> None:
+    texts = {"audio": {"kind": "text"}, "visual": {"kind": "text", "tokenizer": "models/minilm"}}
+    path = tmp_path / "texts.yaml"
+    encoders = {key: {"name": "hf", "folder": "models/minilm"} for key in texts}
+    path.write_text(
+        yaml.safe_dump(
+            {**SMALL, "augment": {}, "extract": {"modalities": texts}, "model": {"encoders": encoders}}
+        )
+    )
+    message = complaint(path)
+    assert message.startswith(f"{path}: model.encoders.audio: encoder 'hf': its words are hashed")
+    load_params(path, ["extract.modalities.audio.tokenizer=models/minilm"])
+    load_params(path, ["model.encoders.audio={name: text_bag}"])
 
 
 def test_further_mistakes_are_counted(file: Path) -> None:

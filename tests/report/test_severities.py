@@ -99,10 +99,22 @@ def test_words_say_the_fall_who_decides_and_what_repair_does() -> None:
     assert "; +5.5 points, 95 % interval +4.3 to +6.7, clear at severity 0.5; +11.0 points" in second
     assert "clear" in second
     assert third.startswith(
-        "joint (scratch), what the plain sum adds to the best modality alone: at severity 0 +10.0 points, 95 % interval"
+        "joint (scratch), what the plain sum adds to the best modality alone: at severity 0 +10.0 points (95 % interval"
     )
     assert "at severity 1 +10.0 points" in third
     assert third.endswith("against visual alone.")
+
+
+def test_a_sentence_goes_on_behind_the_interval_of_a_number() -> None:
+    found = reports(gain=0.1)
+    for one in found.values():
+        one.found = {cell: report for cell, report in one.found.items() if cell[2] == 0}
+    first, second, third = sentences(lines(found), alone(found), "audio")
+    assert "to 50.0 % at 1 (-30.0 points, one seed)" in first
+    assert (
+        "pooled changes the plain sum by +10.0 points (one seed) and -0.100 nats of NLL (one seed)." in second
+    )
+    assert "at severity 0 +10.0 points (one seed) against audio alone" in third
 
 
 def test_the_best_modality_alone_is_another_at_another_severity() -> None:

@@ -266,6 +266,7 @@ def test_files_page_and_table(study, rows):
     assert len(table) == len(rows) == 10
     assert float(table[0]["accuracy"]) == pytest.approx(rows[0].mean["accuracy"], rel=1e-5)
     page, text = read_page(study / "compare.html")
+    assert "test samples of 3 classes." in text
     names = ("study_repair", "study_reliability", "study_accuracy", "study_balance")
     assert len(page.images) == len(names)  # these reports hold neither contributions nor probes
     for name in names:

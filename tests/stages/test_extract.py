@@ -299,7 +299,11 @@ def test_a_class_without_training_samples_stops_at_once_or_after_rejection(tmp_p
             "sample_id,name,",
             r"manifest\.csv: column 'label' is missing; it has: sample_id, name",
         ),
-        (",visual\n", ",eyes\n", r"manifest\.csv: column 'visual' is missing"),
+        (
+            ",visual\n",
+            ",eyes\n",
+            r"manifest\.csv: has no 'visual', which extract\.modalities names; it has: audio, eyes$",
+        ),
         ("s3,b,", "s3,dog,", r"manifest\.csv:5: label 'dog' is not in the class list: a, b"),
         (",val,", ",dev,", r"manifest\.csv:6: split 'dev', expected one of train, val, test"),
         ("s3,", "s2,", r"manifest\.csv:5: sample_id 's2' stands there twice"),

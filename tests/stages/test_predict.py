@@ -131,6 +131,18 @@ def test_the_trained_model_predicts_with_the_plain_sum_and_says_so(
     assert "method joint, regime scratch, seed 0; plain sum: no decision layer was fitted" in title
 
 
+def test_the_title_says_who_chose_the_allocator(
+    report: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = shutil.copytree(report / "model", tmp_path / "model")
+    card = json.loads((model / "card.json").read_text())
+    card["decision"]["asked"] = "auto"
+    (model / "card.json").write_text(json.dumps(card))
+    assert main(["predict", str(model), *clips(report)[:1]]) == 0
+    title = capsys.readouterr().out.splitlines()[0]
+    assert "allocator category (chosen by auto), which weighs the head's contributions" in title
+
+
 def test_a_person_reads_a_table(report: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = clips(report)[:3]
     found = predicted(capsys, report, *names)  # the report's folder will do
@@ -481,7 +493,7 @@ def test_a_model_whose_encoders_exchange_needs_every_modality() -> None:
 
 def test_a_vector_cannot_come_from_a_clip() -> None:
     with pytest.raises(
-        DataError, match="'touch' is a vector, not media; name a file for each: audio=FILE,visual"
+        DataError, match="'touch' is of kind vector, not media; name a file for each: audio=FILE,visual"
     ):
         clip_cells("a.mp4", MIXED)
 

@@ -36,8 +36,7 @@ _SOURCES = {
     "probes": "a linear probe on each modality",
     "both": "the head's contributions and a linear probe on each modality",
     "typicality": "the head's contributions and a linear probe on each modality, by how typical the features are",
-    "opinions": "the head's contributions, a linear probe on each modality, and own heads where there are such, "
-    "by how typical the features are",
+    "opinions": "what the head, linear probes and own heads (if any) say, in part by how typical the features are",
 }
 Answer = tuple[str, Prediction | str]
 """a clip as it was named; the prediction, or why there is none"""
@@ -226,7 +225,9 @@ def _title(predictor: Predictor) -> str:
     spec = model.layer.spec
     fitted = card.get("decision", {}).get("fitted_on", {})
     where = f", fitted on {fitted['samples']} samples of {fitted['split']}" if fitted else ""
-    return f"{start}; allocator {spec.allocator}, which weighs {_SOURCES[spec.source]}{where}"
+    asked = card.get("decision", {}).get("asked", spec.allocator)
+    chosen = "" if asked == spec.allocator else f" (chosen by {asked})"
+    return f"{start}; allocator {spec.allocator}{chosen}, which weighs {_SOURCES[spec.source]}{where}"
 
 
 def _json(name: str, outcome: Prediction | str, predictor: Predictor, adaptation: Adaptation | None) -> str:

@@ -12,5 +12,6 @@ def run(options: Namespace) -> int:
     store = FeatureStore.open(path, again=True)
     shards = store.info["shards"]
     size = sum(shard["bytes"] for shard in shards) / 2**20
-    print(f"{path}: {len(store):,} samples in {len(shards):,} shards, {size:,.1f} MiB, every SHA-256 fits")
+    parts = "1 shard" if len(shards) == 1 else f"{len(shards):,} shards"
+    print(f"{path}: {len(store):,} samples in {parts}, {size:,.1f} MiB, every SHA-256 fits")
     return 0

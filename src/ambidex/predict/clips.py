@@ -81,8 +81,10 @@ def clip_cells(text: str, wants: Wants) -> dict[str, str]:
     if not _names_modalities(text, wants):
         others = [name for name, kind in wants.items() if not isinstance(kind, MediaKind)]
         if others and len(wants) > 1:
-            what = wants[others[0]].tensor
-            raise DataError(f"'{others[0]}' is a {what}, not media; name a file for each: {_form(wants)}")
+            what = wants[others[0]].config.kind
+            raise DataError(
+                f"'{others[0]}' is of kind {what}, not media; name a file for each: {_form(wants)}"
+            )
         return dict.fromkeys(wants, text)
     cells: dict[str, str] = {}
     for pair in re.split(rf",(?=(?:{'|'.join(wants)})=)", text):

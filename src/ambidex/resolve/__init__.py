@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ambidex.base.errors import ParamsError
+from ambidex.base.errors import ModelError, ParamsError
 from ambidex.base.readers import Source, parse_yaml, read_text
 from ambidex.base.readers.schema import shown
 from ambidex.base.registry import Plugins, nearest
@@ -17,13 +17,15 @@ from ambidex.resolve.cell import resolve
 from ambidex.resolve.groups import check_groups
 from ambidex.resolve.presets import apply_presets, check_preset, labels
 
+_NO_FILE = "name one with --params, and start from the params.yaml of the repository"
+
 
 def load_params(path: Path, overrides: Iterable[str] = ()) -> Params:
     """Read `path`, apply overrides of the form `a.b=c`, validate everything.
 
     Raises ParamsError: file missing, not YAML, unknown key, wrong type, out of range, unknown plug-in.
     """
-    raw = read_yaml(path)
+    raw = read_yaml(path, "" if path.exists() else _NO_FILE)
     changes = list(overrides)
     alone: dict[str, Any] = {}
     for override in changes:
@@ -35,9 +37,12 @@ def load_params(path: Path, overrides: Iterable[str] = ()) -> Params:
         raise ParamsError(_blame(str(error), path, changes)) from None
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping that a YAML file holds; a section without content (`runtime:`) is an empty one."""
-    value = parse_yaml(read_text(path, Source(str(path), ParamsError)), str(path))
+def read_yaml(path: Path, hint: str = "") -> dict[str, Any]:
+    """The mapping that a YAML file holds; a section without content (`runtime:`) is an empty one.
+
+    `hint` is what to do where it cannot be read.
+    """
+    value = parse_yaml(read_text(path, Source(str(path), ParamsError, hint)), str(path))
     if not isinstance(value, dict):
         raise ParamsError(f"{path}: expected sections like 'train:', found {type(value).__name__}")
     for key in value:
@@ -110,7 +115,11 @@ def _check_plugins(params: Params) -> None:
     _check_name(DATASETS, params.prepare.dataset, "prepare.dataset")
     plugin_config(DATASETS, params.prepare.dataset, params.prepare.options, "prepare.options")
     for name, choice in params.model.encoders.items():
-        choice_config(ENCODERS, choice, f"model.encoders.{name}")
+        config = choice_config(ENCODERS, choice, f"model.encoders.{name}")
+        try:
+            ENCODERS.get(choice.name).check_kind(config, params.extract.kinds[name])
+        except ModelError as error:
+            raise ParamsError(f"model.encoders.{name}: {error}") from None
     choice_config(FUSIONS, params.model.fusion, "model.fusion")
     for index, choice in enumerate(params.runtime.loggers):
         choice_config(LOGGERS, choice, f"runtime.loggers.{index}")

@@ -60,4 +60,12 @@ FAULTS = [
         + "test_a_folder_that_does_not_fit_is_one_line[pickled-has no .safetensors; weights that are "
         "pickled are not read]",
     ),
+    Fault(
+        name="hf: hashed words are read as a model's own ids",
+        file=HF,
+        before='getattr(kind.config, "tokenizer", None) is None',
+        after='getattr(kind.config, "tokenizer", None) == ""',
+        caught_by="tests/configuration/test_configuration.py::"
+        "test_a_published_model_of_texts_does_not_read_hashed_words",
+    ),
 ]

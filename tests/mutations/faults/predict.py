@@ -45,4 +45,11 @@ FAULTS = [
         after="if False",
         caught_by=LACKED,
     ),
+    Fault(
+        name="predict: the title does not say that auto chose",
+        file="src/ambidex/commands/predict.py",
+        before='.get("asked", spec.allocator)',
+        after='.get("allocator", spec.allocator)',
+        caught_by="tests/stages/test_predict.py::test_the_title_says_who_chose_the_allocator",
+    ),
 ]

@@ -159,4 +159,11 @@ FAULTS = [
         after="held_out, held_out",
         caught_by="tests/decide/test_cross_validated.py::test_each_sample_is_judged_by_a_fit_without_its_fold[scale]",
     ),
+    Fault(
+        name="study: the page prints the classes where it says how many there are",
+        file="src/ambidex/report/study/page.py",
+        before="{len(card['classes'])} classes",
+        after="{card['classes']} classes",
+        caught_by="tests/stages/test_compare.py::test_files_page_and_table",
+    ),
 ]

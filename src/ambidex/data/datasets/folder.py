@@ -77,7 +77,7 @@ class Folder(Dataset):
             if modality in row.paths:
                 raise DataError(
                     f"{row.origin}: '{Path(row.paths[modality]).name}' and '{file.name}' are both {modality}; say "
-                    "which counts with prepare.options.modalities"
+                    "which is which with prepare.options.modalities, as in {audio: ['*.wav'], face: ['face*.jpg']}"
                 )
             row.paths[modality] = str(file.relative_to(source))
         if not rows:

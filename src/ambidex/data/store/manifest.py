@@ -56,7 +56,11 @@ def read_manifest(folder: Path, modalities: Sequence[str]) -> Manifest:
     where prepare did not allow it or all are, label not in the class list, unknown split, sample_id twice.
     """
     table, facts = folder / MANIFEST_FILE, _read_facts(folder / DATASET_FILE)
-    raw = read_columns(table, [*COLUMNS, *modalities], hint="run prepare")
+    raw = read_columns(table, COLUMNS, hint="run prepare")
+    for name in modalities:
+        if name not in raw:
+            there = ", ".join(column for column in raw if column not in COLUMNS)
+            raise DataError(f"{table}: has no '{name}', which extract.modalities names; it has: {there}")
     required = [*COLUMNS, *(m for m in modalities if m not in (facts.get("missing") or {}))]
     if not raw["sample_id"]:
         raise DataError(f"{table}: has no rows")

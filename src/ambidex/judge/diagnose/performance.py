@@ -99,8 +99,8 @@ def _sentences(metrics: dict[str, Any], present: Mapping[str, Tensor]) -> list[s
     best = max((name for name in test if name != FUSED), key=lambda name: test[name]["accuracy"])
     of = " of those that have it" if best in present else ""
     sentences = [
-        f"On test the fused model is right in {fused['accuracy']:.1%} of samples (95 % interval "
-        f"{fused['accuracy_low']:.1%} to {fused['accuracy_high']:.1%}); the best single modality, {best}, in "
+        f"On test the fused model as trained is right in {fused['accuracy']:.1%} of samples (95 % interval "
+        f"{fused['accuracy_low']:.1%} to {fused['accuracy_high']:.1%}); the best part of it, that of {best}, in "
         f"{test[best]['accuracy']:.1%}{of}; picking a modality that is right wherever there is one would give "
         f"{metrics['oracle_choice']:.1%}."
     ]

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from ambidex.base.registry import Plugins
 from ambidex.configuration.params import Section
 from ambidex.data.kinds import InputSpec as InputSpec
+from ambidex.data.kinds import Kind
 from ambidex.net.encoded import Encoded
 
 
@@ -36,6 +37,10 @@ class Encoder(nn.Module):
     def encode(self, x: Tensor) -> Encoded:
         """As `forward`, with all else that the encoder says: one with tokens overrides it."""
         return Encoded(self(x))
+
+    @classmethod
+    def check_kind(cls, config: Any, kind: Kind) -> None:
+        """Raise ModelError where samples of `kind` have a shape that fits, but are not what the encoder needs."""
 
     @classmethod
     def recorded(cls, config: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ambidex.base.errors import ModelError
 from ambidex.configuration.params import Section
-from ambidex.data.kinds import InputSpec
+from ambidex.data.kinds import InputSpec, Kind
 from ambidex.net.attention import pooled_mean
 from ambidex.net.encoded import Encoded
 from ambidex.net.encoders import Encoder
@@ -72,6 +72,15 @@ class HuggingFace(Encoder):
         scale, shift = _scaling(spec, described)
         self.register_buffer("scale", scale)
         self.register_buffer("shift", shift)
+
+    @classmethod
+    def check_kind(cls, config: Config, kind: Kind) -> None:
+        """Refuse hashed words: their ids mean nothing to a model that learned the ids of its own tokenizer."""
+        if kind.axes == WORDS and getattr(kind.config, "tokenizer", None) is None:
+            raise ModelError(
+                "encoder 'hf': its words are hashed, to ids that no published model knows; name the model's folder "
+                "as the `tokenizer` of the kind `text` too"
+            )
 
     @classmethod
     def recorded(cls, config: Config) -> dict[str, Any]:

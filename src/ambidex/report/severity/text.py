@@ -98,14 +98,14 @@ def _of_repair(name: str, ours: Line, plain: Line) -> Iterator[str]:
     if ours.allocator == PLAIN_SUM:
         return
     parts = [
-        f"{_points(gain)} at severity {severity:g}"
+        f"{_bracketed(_points(gain))} at severity {severity:g}"
         for severity in plain.seeds
         if (gain := paired(ours.seeds[severity], plain.seeds[severity], ACCURACY)) is not None
     ]
     *_, end = plain.seeds
     nats = paired(ours.seeds[end], plain.seeds[end], NLL)
     if parts and nats is not None:
-        yield f"{name}, {ours.allocator} against the plain sum: {'; '.join(parts)}; {_nats(nats)} at {end:g}."
+        yield f"{name}, {ours.allocator} against the plain sum: {'; '.join(parts)}; {_bracketed(_nats(nats))} at {end:g}."
 
 
 def _against_alone(line: Line, singles: Sequence[Line]) -> Iterator[str]:
@@ -116,7 +116,7 @@ def _against_alone(line: Line, singles: Sequence[Line]) -> Iterator[str]:
         best = best_alone(singles, severity)
         gain = best and paired(line.seeds[severity], best.seeds[severity], ACCURACY)
         if best and gain:
-            parts.append(f"at severity {severity:g} {_points(gain)} against {best.method} alone")
+            parts.append(f"at severity {severity:g} {_bracketed(_points(gain))} against {best.method} alone")
     if parts:
         yield f"{line.method} ({line.regime}), what the plain sum adds to the best modality alone: {'; '.join(parts)}."
 
@@ -157,3 +157,9 @@ def _with_ends(one: Estimate, factor: float, digits: int, unit: str) -> str:
         return f"{text}, one seed"
     low, high = (number(factor * end, digits, True) for end in (one.low, one.high))
     return f"{text}, 95 % interval {low} to {high}, {'clear' if one.clear else 'may be chance'}"
+
+
+def _bracketed(text: str) -> str:
+    """A number with its interval in brackets, so that a sentence can go on behind it."""
+    value, comma, interval = text.partition(", ")
+    return f"{value} ({interval})" if comma else text

@@ -70,7 +70,7 @@ def study_page(study: Study, drawn: Sequence[Drawn], card: Mapping[str, Any]) ->
     subtitle = (
         f"{methods} method{'s' * (methods > 1)}, {regimes} regime{'s' * (regimes > 1)}, "
         f"seed{'s' * (len(card['seeds']) > 1)} {', '.join(map(str, card['seeds']))}; {card['samples']} test "
-        f"samples of {card['classes']} classes. Mean ± standard deviation over seeds."
+        f"samples of {len(card['classes'])} classes. Mean ± standard deviation over seeds."
     )
     return html.page("Study: methods, regimes and decision layers compared", subtitle, contents, *sections)
 
