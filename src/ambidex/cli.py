@@ -186,6 +186,17 @@ def _add_predict(verbs: "argparse._SubParsersAction[_Parser]") -> None:
         help="take the clips for one new group (speaker, room, device) and weigh modalities by how\n"
         "they agree in it; needs a model of evaluate --save, reads all clips before the first answer",
     )
+    parser.add_argument(
+        "--adapt-state",
+        metavar="FILE",
+        help="--adapt over several calls: FILE remembers the group, and is made where there is none",
+    )
+    parser.add_argument(
+        "--forgetting",
+        metavar="F",
+        type=share,
+        help="with --adapt-state: how much earlier calls count, 0 to 1 (default: 1)",
+    )
     parser.add_argument("--workers", metavar="N", type=count, default=0, help="processes that read clips")
     parser.add_argument(
         "--seconds", metavar="S", type=above_zero, help="time that a clip may take to be read (default: 120)"
@@ -212,6 +223,14 @@ def above_zero(text: str) -> float:
     value = float(text)
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"got {text}, expected a number above 0")
+    return value
+
+
+def share(text: str) -> float:
+    """A number of 0 to 1."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"got {text}, expected a number of 0 to 1")
     return value
 
 

@@ -73,6 +73,23 @@ def test_variables_that_the_bounds_fix_stay():
     assert minimum.gradient_norm == 0
 
 
+def test_bounds_that_hold_no_number_are_refused():
+    with pytest.raises(ValueError, match="upper bound is less than"):
+        lbfgsb.lbfgsb(lambda x: (0.0, x * 0), np.zeros(2), np.array([1.0, -1.0]), np.zeros(2), 1e-8)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_where_the_objective_has_no_value_it_ends_as_scipy_does(bad):
+    def objective(x):
+        return float(x @ x) if x[0] > 0.5 else bad, 2 * x
+
+    free = np.full(3, np.inf)
+    wanted = by_scipy(objective, np.ones(3), -free, free)
+    x, iterations = lbfgsb.lbfgsb(objective, np.ones(3), -free, free, 1e-8)
+    np.testing.assert_array_equal(x, wanted.x)
+    assert iterations == wanted.nit
+
+
 def test_the_value_is_that_where_it_ends_and_is_not_computed_again():
     draws = np.random.default_rng(1)
     plain, calls = logistic(draws, 6), []

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import tracemalloc
 from collections import OrderedDict
 
 import numpy as np
@@ -278,3 +279,43 @@ def test_nothing_is_run(tmp_path, kind):
     )  # an empty list, which is harmless
     assert any(reason in str(caught.value) for reason in by_reader), str(caught.value)
     assert read_plain_pickle(write(path, content("mmsa")))["train"]["id"][0] == "train_v0$_$0"  # still reads
+
+
+@pytest.mark.parametrize("place", ["shape", "type", "value"])
+def test_lists_that_name_each_other_very_often_cost_nothing(tmp_path, place):
+    """Nine lists of ten: a few hundred bytes that would be ten gigabytes of text, as where a message quotes them."""
+    lists = b"]q\x00(" + b"K\x01" * 10 + b"e0"
+    for i in range(1, 9):
+        lists += b"]q" + bytes([i]) + b"(" + (b"h" + bytes([i - 1])) * 10 + b"e0"
+    shape, kind = (
+        b"h\x08" if place == name else other for name, other in (("shape", b")"), ("type", b"\x8c\x02f4"))
+    )
+    array = (
+        b"cnumpy.core.multiarray\n_reconstruct\n)R(K\x01"
+        + shape
+        + b"cnumpy\ndtype\n("
+        + kind
+        + b"tR\x89C\x00tb."
+    )
+    (tmp_path / "a.pkl").write_bytes(b"\x80\x04" + lists + (b"h\x08." if place == "value" else array))
+    _limited(
+        lambda: read_plain_pickle(tmp_path / "a.pkl"),
+        {"value": "more than 500,000"}.get(place, f"of {place}"),
+    )
+
+
+def _limited(read, message):
+    """`read` refuses with `message`, and takes no more than 64 MiB for it."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=message):
+            read()
+        assert tracemalloc.get_traced_memory()[1] < 64 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_number_too_long_to_be_written_is_refused(tmp_path):
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({10**5_000: 1}))
+    with pytest.raises(DataError, match=r"a number of more than 64 bits|as a key"):
+        read_plain_pickle(tmp_path / "a.pkl")

@@ -29,10 +29,39 @@ def test_samples_of_parts_that_lie_anywhere(shape: tuple[int, ...], dtype: torch
     assert torch.equal(Mapped(parts).gather(rows[:1]), parts[2][-1:])  # the parts are as they were
 
 
-@pytest.mark.parametrize("row", [-1, 12])
-def test_a_sample_that_is_not_there_is_refused(row: int) -> None:
-    with pytest.raises((IndexError, RuntimeError)):
-        Mapped(_parts((3,), torch.float32)).gather(torch.tensor([0, row]))
+@pytest.mark.parametrize("row", [-1, 12, 2**62])
+@pytest.mark.parametrize("shape", [(3,), (5_000,)])
+def test_a_sample_that_is_not_there_is_refused(shape: tuple[int, ...], row: int) -> None:
+    for rows in (torch.tensor([0, row]), torch.tensor([row])):
+        with pytest.raises((IndexError, RuntimeError)):
+            Mapped(_parts(shape, torch.float32)).gather(rows)
+
+
+@pytest.mark.parametrize("offset", [1, 2, 3, 4])
+def test_a_tensor_that_a_file_holds_at_an_odd_byte(tmp_path: Path, offset: int) -> None:
+    """The format aligns nothing: a header of any length may stand before the numbers."""
+    wanted = torch.arange(24, dtype=torch.float32).reshape(8, 3)
+    parts = []
+    for name, padding, rows in (("a", 0, wanted[:4]), ("b", offset, wanted[4:])):
+        save_file({"x": rows.contiguous()}, tmp_path / name)
+        raw = (tmp_path / name).read_bytes()
+        length = int.from_bytes(raw[:8], "little")
+        head = (length + padding).to_bytes(8, "little") + raw[8 : 8 + length] + b" " * padding
+        (tmp_path / name).write_bytes(head + raw[8 + length :])
+        parts.append(load_file(tmp_path / name)["x"])
+    rows = torch.tensor([7, 0, 4, 3])
+    assert torch.equal(Mapped(parts).gather(rows), wanted[rows])
+    assert torch.equal(Mapped(parts[::-1]).gather(rows), torch.cat(parts[::-1])[rows])
+
+
+@pytest.mark.parametrize("shape", [(3,), (5_000,)])
+def test_parts_without_samples_hold_none(shape: tuple[int, ...]) -> None:
+    full = _parts(shape, torch.float32)
+    empty = full[0][:0]
+    rows = torch.tensor([11, 0, 4])
+    gathered = Mapped([empty, full[0], empty, *full[1:], empty]).gather(rows)
+    assert torch.equal(gathered, torch.cat(full)[rows])
+    assert Mapped([empty, empty]).gather(rows[:0]).shape == (0, *shape)
 
 
 def test_samples_that_are_not_asked_for_stay_on_disk(tmp_path: Path) -> None:

@@ -146,6 +146,47 @@ def test_a_folder_without_a_tokenizer_is_one_line(tmp_path: Path, broken: bool, 
     assert "\n" not in str(caught.value)
 
 
+def _tokenizer(folder: Path, vocabulary: dict[str, int], mark: int | None = None) -> Text:
+    """Whole words; `mark`: an id that stands before every text."""
+    special = {"[CLS]": {"id": "[CLS]", "ids": [mark], "tokens": ["[CLS]"]}}
+    single = [{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
+    marks = {"type": "TemplateProcessing", "single": single, "pair": [], "special_tokens": special}
+    content = {
+        "version": "1.0",
+        "added_tokens": [],
+        "pre_tokenizer": {"type": "Whitespace"},
+        "post_processor": None if mark is None else marks,
+        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "[UNK]"},
+    }
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+    return Text.of(tokenizer=str(folder))
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "mark", "message"),
+    [
+        ({}, None, "its vocabulary holds no id"),
+        ({"a": 2**24}, None, "its vocabulary holds the id 16,777,216, expected ids below 16,777,216"),
+        ({"a": 0}, 4_000, "gives the id 4000, its vocabulary ends at 0"),
+        ({"b": 0}, None, "cannot cut a text .*UNK"),
+    ],
+)
+def test_a_tokenizer_whose_ids_nobody_could_embed_is_one_line(
+    tmp_path: Path, vocabulary: dict[str, int], mark: int | None, message: str
+) -> None:
+    kind = _tokenizer(tmp_path, vocabulary, mark)
+    with pytest.raises(DataError, match=rf"^extract.modalities.caption.tokenizer: .*{message}"):
+        kind.measured("caption", [], tmp_path, DEFAULT)
+
+
+@pytest.mark.parametrize("text", ["a word", "a \ud800"])
+def test_a_text_that_the_tokenizer_cannot_cut_is_rejected_alone(tmp_path: Path, text: str) -> None:
+    kind = _tokenizer(tmp_path, {"a": 0}).measured("caption", [], tmp_path, DEFAULT)
+    assert kind.read("a a", tmp_path, DEFAULT)[:, 1].sum() == 2
+    with pytest.raises(MediaError, match="cannot cut a text"):
+        kind.read(text, tmp_path, DEFAULT)
+
+
 def test_without_the_library_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     with pytest.raises(DataError, match=r"needs `pip install 'ambidex\[hf\]'`"):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ambidex.base.statistics import correct, nll, paired_bootstrap, sample_nll
+from ambidex.base.statistics import correct, nll, paired_bootstrap
 from ambidex.configuration.params import Evaluate
 from ambidex.decide.fitting import fit_allocators
 from helpers.evaluations import make_evaluation
@@ -53,22 +53,20 @@ def test_imbalance_falls_where_one_is_loud_about_classes_it_knows_little_of(seed
         assert category.metrics["nll"] < simpler.metrics["nll"]
 
 
-def significantly_worse(fitted, new, nats=0.0):
-    """Against the plain sum on samples it was not fitted on: in accuracy, or by more than `nats` of NLL, at 5 %."""
+def costs(fitted, new):
+    """(points, nats) that accuracy falls and NLL rises against the plain sum on samples it was not fitted on."""
     ours, plain = said(fitted, new), new.sources["contributions"].sum(1)
-    accuracy = paired_bootstrap(correct(ours, new.labels), correct(plain, new.labels), 500, 0)
-    loss = paired_bootstrap(sample_nll(ours, new.labels), sample_nll(plain, new.labels), 500, 0)
-    return (accuracy.difference < 0 and accuracy.p < 0.05) or (loss.difference > nats and loss.p < 0.05)
+    hits = correct(plain, new.labels).double().mean() - correct(ours, new.labels).double().mean()
+    return 100 * float(hits), nll(ours, new.labels) - nll(plain, new.labels)
 
 
 @pytest.mark.parametrize("seed", FEW)
-def test_where_all_know_all_classes_alike_auto_is_not_worse_than_the_sum(seed):
-    """Signal s^2 in noise s^2 makes contributions that are log-likelihoods: their plain sum is optimal.
-
-    A mixture that keeps an ear for others is not exactly it, and may cost a hundredth of a nat.
-    """
-    held, new = (draw([[2.25] * 4] * 2, n, noise=1.5, seed=s) for n, s in ((120, seed), (600, 100 + seed)))
-    assert not significantly_worse(fit("auto", held), new, nats=0.01)
+def test_where_all_know_all_classes_alike_auto_costs_next_to_nothing(seed):
+    """Signal s^2 in noise s^2 makes contributions that are log-likelihoods: their plain sum is optimal."""
+    held, new = (draw([[2.25] * 4] * 2, n, noise=1.5, seed=s) for n, s in ((120, seed), (2400, 100 + seed)))
+    points, nats = costs(fit("auto", held), new)
+    assert points < 1
+    assert nats < 0.02
 
 
 def test_where_one_knows_what_the_other_does_not_auto_is_better():
@@ -92,21 +90,24 @@ def speakers(seed, count, each):
 
 
 @pytest.mark.parametrize("seed", FEW)
-def test_on_unseen_speakers_auto_is_not_worse_than_the_sum(seed):
+def test_on_unseen_speakers_auto_costs_little_where_the_sum_is_best(seed):
     """The habits of six speakers look like the modalities' own; folds by speaker tell that they are not.
 
-    What is left of them in a mixture's weights costs less than a twentieth of a nat.
+    That it costs nothing cannot be asked of a mean that hears all candidates: see docs/decision_layer.md.
     """
-    held, new = speakers(seed, 6, 20), speakers(100 + seed, 10, 40)
-    assert not significantly_worse(fit("auto", held), new, nats=0.05)
+    held, new = speakers(seed, 6, 20), speakers(100 + seed, 100, 20)
+    points, nats = costs(fit("auto", held), new)
+    assert points < 1
+    assert nats < 0.05
 
 
 @pytest.mark.slow
-def test_folds_that_mix_speakers_would_be():
+def test_folds_that_mix_speakers_cost_more():
     """Why groups matter: the same choice from the same samples, each of them taken for a speaker of its own."""
     harm = 0
     for seed in range(5):
-        held, new = speakers(seed, 6, 20), speakers(100 + seed, 10, 40)
+        held, new = speakers(seed, 6, 20), speakers(100 + seed, 100, 20)
         mixed = made(held.sources["contributions"], held.labels, None, held.sources["probes"])
-        harm += significantly_worse(fit("auto", mixed), new)
+        points, nats = costs(fit("auto", mixed), new)
+        harm += points >= 1 or nats >= 0.05
     assert harm >= 2

@@ -242,6 +242,9 @@ def test_what_adapting_needs_is_saved_and_older_models_do_without(tmp_path: Path
     assert before.lapse.tolist() == after.lapse.tolist()
     assert loaded.layer.adaptation is not None
     assert (loaded.layer.adaptation.lapse[:, 0] > 0).all()
+    loaded.layer.adaptation.shares.neg_()
+    with pytest.raises(ModelError, match=r"decision.adaptation.shares: expected .* evaluate --save"):
+        loaded.layer.adapt(features)
     file = read_json(tmp_path / "model.json")
     file["architecture"]["decision"].pop("adaptation")
     weights = load_file(tmp_path / "model.safetensors")

@@ -202,12 +202,20 @@ def test_what_auto_chose_is_said_with_its_reason(result):
         in best
     )
     simpler = told("uniform", ("uniform", 0.5), ("modality", 0.49))
-    assert "NLL is 0.500. modality reached 0.490, not clearly less, and uniform comes first." in simpler
+    assert "NLL is 0.500. modality reached 0.490, not clearly less, and uniform is kept until" in simpler
     assert "divided" not in simpler
     record = {"decided_by": "bayes factor", "log_bayes_factor": math.log(25)}
     softer = told("scale", ("uniform", 0.5), ("scale", 0.52), **record)
     assert "would keep the plain sum" in softer
     assert "25 times as likely" in softer
+    mixing = {"scale": 0.2, "pooled": 0.5, "norm": 0.05, "ensemble": 0.25}
+    reads = {"scale": "contributions", "pooled": "both", "norm": "contributions", "ensemble": "probes"}
+    mixed = told("mixture", ("uniform", 0.5), ("mixture", 0.3), mixing=mixing, reads=reads)
+    assert mixed.endswith(
+        "it averages the class probabilities that 4 allocators give, each with a weight. The largest weights: "
+        "pooled 0.50 (from head and probes), ensemble 0.25 (from probes), scale 0.20 (from the head)."
+    )
+    assert "averages" not in best
     few = told("modality", ("uniform", 0.5), ("modality", 0.4), temperature=1.42)
     assert few.endswith("the lowest of all. Since so few groups judged, its logits are divided by 1.42.")
 

@@ -84,6 +84,19 @@ def test_allocators_are_fitted_on_the_cross_fitted_rows_and_on_validation(layout
     assert [card["fit_on"] for card in cards] == ["crossfit", "val"]
 
 
+def test_typicality_on_cross_fitted_samples_is_the_pool(layout, tmp_path):
+    """They have no typicality; test has, and must not be weighed by it."""
+    evaluate(layout, tmp_path / "r", {"allocators": ["pooled", "typicality"], "allocator": "typicality"})
+    said = load_file(tmp_path / "r" / "predictions.safetensors")
+    assert torch.equal(said["allocator/typicality"], said["allocator/pooled"])
+    assert not torch.equal(said["allocator/pooled"], said["allocator/uniform"])
+    fitted, pool = state(tmp_path / "r", "typicality"), state(tmp_path / "r", "pooled")
+    assert fitted["beta"] == 0
+    assert torch.equal(fitted["factor"], pool["factor"])
+    evaluate(layout, tmp_path / "val", {"fit_on": "val", "allocators": ["typicality"]}, crossfit=None)
+    assert (state(tmp_path / "val", "typicality")["level"] != 0).all()  # validation has a typicality
+
+
 @pytest.mark.slow
 def test_a_refusal_and_a_note_name_the_cross_fitted_split(layout, tmp_path, monkeypatch):
     from ambidex.judge import held_out

@@ -14,7 +14,7 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from ambidex.base.errors import DataError, ModelError
+from ambidex.base.errors import DataError, ModelError, ParamsError
 from ambidex.base.files import write_json
 from ambidex.base.readers import read_json
 from ambidex.cli import main
@@ -197,6 +197,31 @@ def test_adapting_to_a_broken_sensor_is_told_and_changes_the_answers(
         f"  touch counts {adaptation['modalities']['touch']['factor']:.2f} times as much"
     )
     assert rows[3].split()[0] == "clip"
+
+
+def test_a_group_is_remembered_over_calls(
+    report: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Two calls know as many clips as one; a call without a clip, or without an answer, remembers nothing."""
+    file, names = tmp_path / "new" / "room.json", clips(report)
+    remembering = (report, "--adapt-state", file)
+    assert predicted(capsys, *remembering, "gone.mp4", code=2)
+    assert not file.exists()
+    counts = []
+    for part in (names[:2], names[2:]):
+        counts.append(predicted(capsys, *remembering, *part)[0]["adaptation"]["clips"])
+    assert counts == [2, len(names)]
+    (line,) = predicted(capsys, *remembering, names[0], "--forgetting", "0.5")
+    assert line["adaptation"]["clips"] == len(names) / 2 + 1
+    before = file.read_bytes()
+    file.write_bytes(before.replace(b"0.", b"1.", 1))
+    assert main(["predict", *map(str, remembering), names[0]]) == DataError.exit_code
+    output = capsys.readouterr()
+    (line,) = output.err.splitlines()
+    assert line.startswith(f"ambidex: {file}: is damaged")
+    assert not output.out
+    assert main(["predict", str(report), names[0], "--forgetting", "0.5"]) == ParamsError.exit_code
+    assert "needs their --adapt-state FILE" in capsys.readouterr().err
 
 
 def test_a_model_without_what_adapting_needs_costs_one_line(

@@ -29,10 +29,10 @@ def lbfgsb(
     """Where `objective` (x [N] -> value, gradient [N]) is smallest within bounds, and the iterations that took.
 
     `start` [N] within `lower` and `upper` [N], which may be infinite. Stops when no entry of the projected gradient
-    exceeds `tolerance`, or where rounding allows no descent.
+    exceeds `tolerance`, or where rounding allows no descent. Raises ValueError where a lower bound is above its upper.
     """
     routine = _routine()
-    if routine is None or np.all(lower == upper):
+    if routine is None or np.all(lower == upper) or np.any(lower > upper):
         return _by_wrapper(objective, start, lower, upper, tolerance)
     return _steps(routine, objective, start, lower, upper, tolerance)
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from ambidex.base.errors import DataError, ModelError, one_line
+from ambidex.base.errors import DataError, ModelError, ParamsError, one_line
 from ambidex.base.progress import progress
 from ambidex.base.records import CARD_FILE, read_card
 from ambidex.commands.doors import complain
@@ -51,7 +51,7 @@ def run(options: Namespace) -> int:
     wants = wants_of(predictor.folder, predictor.model.architecture)
     out = None if sys.stdout.isatty() else sys.stdout  # a bar on the terminal must not swallow a file's lines
     table = _Table(options.clips, predictor, options.top)
-    group = Group(predictor) if options.adapt else None
+    group = _group(predictor, options)
     if not options.json:
         print(one_line(_title(predictor)), flush=True)
     if not options.json and group is None:
@@ -77,11 +77,25 @@ def run(options: Namespace) -> int:
             print(_json(name, outcome, predictor, adaptation), file=out, flush=True)
         elif isinstance(outcome, Prediction):
             print(table.line(name, outcome), file=out, flush=True)
+    if group is not None:
+        group.remember()  # after the last answer: a call that was cut off can be repeated
     for line in _without(predictor, wants, lacking, predicted):
         print(f"ambidex: {line}", file=sys.stderr, flush=True)
     if unexpected:
         print(f"ambidex: {unexpected} of them failed by an error that nobody foresaw", file=sys.stderr)
     return DataError.exit_code if failed else 0
+
+
+def _group(predictor: Predictor, options: Namespace) -> Group | None:
+    """What takes the clips for one group, where that was asked for."""
+    if options.adapt_state is None and options.forgetting is not None:
+        raise ParamsError(
+            "--forgetting: says how much earlier calls count, and needs their --adapt-state FILE"
+        )
+    if not options.adapt and options.adapt_state is None:
+        return None
+    remembered = None if options.adapt_state is None else Path(options.adapt_state)
+    return Group(predictor, remembered, 1.0 if options.forgetting is None else options.forgetting)
 
 
 def _predict(

@@ -5,6 +5,7 @@ process of its own otherwise: it ends alone where it dies, and its memory is fre
 socket that the environment of COMMAND names, and run by themselves where it is gone.
 """
 
+import ctypes
 import gc
 import importlib
 import json
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from ambidex.base.errors import ParamsError
-from ambidex.commands.warm_client import PASSED_ON, PLACE
+from ambidex.commands.warm_client import BEGUN, PASSED_ON, PLACE, begun
 
 MODULES = (
     "lightning_fabric",
@@ -37,6 +38,8 @@ MODULES = (
     *(f"ambidex.stages.{name}" for name in ("pretrain", "train", "crossfit", "evaluate", "compare")),
 )
 """what stages import, at once or where they come to it; one that is not installed is left to the stage to miss"""
+_PARENT_DEATH_SIGNAL = 1
+"""PR_SET_PDEATHSIG of prctl(2)"""
 
 
 def run(options: Namespace) -> int:
@@ -58,7 +61,10 @@ def _listening() -> Iterator[socket.socket]:
     owner, folder = os.getpid(), tempfile.mkdtemp(prefix="ambidex-warm-")
     try:
         with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(str(Path(folder) / "socket"))
+            try:
+                listener.bind(str(Path(folder) / "socket"))
+            except OSError as error:  # sockets have short names
+                raise ParamsError(f"warm: {folder}: {error}; set TMPDIR to another folder") from None
             listener.listen()
             yield listener
     finally:
@@ -82,9 +88,8 @@ class _Server:
         signal.set_wakeup_fd(self._wake.fileno())
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         try:
-            command = subprocess.Popen(
-                words, env={**os.environ, PLACE: self._listener.getsockname()}, close_fds=True
-            )
+            own = {PLACE: self._listener.getsockname(), BEGUN: begun()}
+            command = subprocess.Popen(words, env={**os.environ, **own}, close_fds=True)
         except OSError as error:
             raise ParamsError(f"warm: {words[0]}: {error.strerror}") from None
         for number in PASSED_ON:
@@ -120,16 +125,19 @@ class _Server:
     def _start(self, link: socket.socket) -> dict[str, Any] | None:
         """Fork for who asks on `link`. In the fork: what is asked for, standard streams in place."""
         head, streams, _, _ = socket.recv_fds(link, 8, 3)
-        body = link.recv(int.from_bytes(head, "big"), socket.MSG_WAITALL) if len(streams) == 3 else b""
+        body = _received(link, int.from_bytes(head, "big")) if len(streams) == 3 else b""
         if not body:  # gone before it had said what it wants
-            link.close()
+            for end in (link.detach(), *streams):
+                os.close(end)
             return None
         sys.stdout.flush()
+        server = os.getpid()
         if fork := os.fork():
             for stream in streams:
                 os.close(stream)
             self._forks[fork] = link
             return None
+        _end_with(server)
         os.setpgid(0, 0)  # a key pressed reaches it once: through who asked
         for target, stream in enumerate(streams):
             os.dup2(stream, target)
@@ -161,6 +169,23 @@ class _Server:
         signal.set_wakeup_fd(-1)
 
 
+def _received(link: socket.socket, count: int) -> bytes:
+    """`count` bytes; none where the other end is gone before. A signal cuts one call short, also with MSG_WAITALL."""
+    parts = bytearray()
+    with suppress(ConnectionResetError):
+        while len(parts) < count and (part := link.recv(count - len(parts))):
+            parts += part
+    return bytes(parts) if len(parts) == count else b""
+
+
+def _end_with(server: int) -> None:
+    """Of a fork: be killed where `server` is killed. Linux alone can; elsewhere the fork goes on to its end."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != server:  # killed meanwhile
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def _pass_on(command: "subprocess.Popen[bytes]", number: int) -> None:
     if number != signal.SIGINT:  # a key pressed has reached the command as well
         command.send_signal(number)
@@ -173,7 +198,8 @@ def _work(asked: dict[str, Any], signals: dict[signal.Signals, Any]) -> int:
         signal.signal(number, handler)
     os.environ.clear()
     os.environ.update(asked["environment"])
-    os.environ.pop(PLACE)
+    for own in (PLACE, BEGUN):
+        os.environ.pop(own)
     os.chdir(asked["folder"])
     sys.argv[1:] = asked["arguments"]
     from ambidex.cli import main

@@ -174,12 +174,14 @@ class DecisionLayer(nn.Module):
         """How reliable each modality is for the group of these N samples, without labels (docs/adaptation.md).
 
         state, forgetting: of earlier batches of the group, and how much they count now (0 to 1). Raises ModelError
-        where nothing was saved for it, ValueError for another `forgetting` or no samples.
+        where nothing was saved for it or that is damaged, ValueError for another `forgetting` or no samples.
         """
         if self.adaptation is None:
             raise ModelError(
                 "decision: was saved without what adapting needs; run `ambidex evaluate --save` again"
             )
+        if damage := self.adaptation.damage():
+            raise ModelError(f"decision.adaptation.{damage}; run `ambidex evaluate --save` again")
         return adapt(self.adaptation, features, state, forgetting)
 
     def background(self) -> dict[str, Tensor]:

@@ -1,21 +1,30 @@
 """A group of clips as one: their features are kept until all are read, then the decision adapts to them."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from ambidex.base.errors import one_line
-from ambidex.decide.adaptation.adapting import Adaptation
+from ambidex.decide.adaptation.adapting import Adaptation, AdaptationState
 from ambidex.net.encoded import Features, joined
+from ambidex.predict.adapt_state import read_state, write_state
 from ambidex.predict.prediction import Prediction, Predictor
 
 
 class Group:
     """Clips that belong together: one speaker, one room, one device."""
 
-    def __init__(self, predictor: Predictor) -> None:
-        """Raises ModelError where the model was saved without what adapting needs."""
-        predictor.check_adapts()
+    def __init__(self, predictor: Predictor, remembered: Path | None = None, forgetting: float = 1.0) -> None:
+        """remembered: file of what earlier calls left of the group; `forgetting` (0 to 1): how much that counts now.
+
+        Raises ModelError where the model was saved without what adapting needs, DataError for a damaged file, or one of
+        another model.
+        """
+        prior = predictor.check_adapts()
         self.predictor = predictor
+        self.remembered, self.forgetting = remembered, forgetting
+        self.before = None if remembered is None else read_state(remembered, prior, predictor.folder)
+        self.after: AdaptationState | None = None
         self.places: list[int] = []
         self.features: list[Features] = []
 
@@ -29,8 +38,14 @@ class Group:
         if not self.features:
             return None, []
         features = joined(self.features)
-        adaptation = self.predictor.adapt(features)
+        adaptation = self.predictor.adapt(features, self.before, self.forgetting)
+        self.after = adaptation.state
         return adaptation, [*zip(self.places, self.predictor.decide(features, adaptation), strict=True)]
+
+    def remember(self) -> None:
+        """Write what the next call goes on from, where a file was named and a clip could be read."""
+        if self.remembered is not None and self.after is not None:
+            write_state(self.remembered, self.after, self.predictor.folder)
 
 
 def adaptation_lines(adaptation: Adaptation, modalities: Sequence[str]) -> Iterator[str]:

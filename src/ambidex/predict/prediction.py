@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ambidex.base.errors import ModelError
 from ambidex.decide.adaptation.adapting import Adaptation, AdaptationState
+from ambidex.decide.adaptation.prior import AdaptationPrior
 from ambidex.decide.repaired import Repaired, load_saved
 from ambidex.net.encoded import Features
 from ambidex.net.model import MISSING, MODEL_FILE, WEIGHTS_FILE, describe
@@ -89,8 +90,8 @@ class Predictor:
         shares = None if parts is None else margin_shares(logits, torch.stack([*parts.values()], dim=1).cpu())
         return [self._one(z, None if shares is None else shares[i]) for i, z in enumerate(logits)]
 
-    def check_adapts(self) -> None:
-        """Raise ModelError where the model was saved without what adapting needs, or that is damaged."""
+    def check_adapts(self) -> AdaptationPrior:
+        """What adapting needs. Raises ModelError where the model was saved without it, or it is damaged."""
         again = "evaluate it again: ambidex evaluate --save"
         if not isinstance(self.model, Repaired) or self.model.layer.adaptation is None:
             single = len(self.model.modalities) == 1
@@ -98,6 +99,7 @@ class Predictor:
             raise ModelError(f"{self.folder}: {reason}" + ("" if single else f"; {again}"))
         if damage := self.model.layer.adaptation.damage():
             raise ModelError(f"{self.folder / WEIGHTS_FILE}: decision.adaptation.{damage}; {again}")
+        return self.model.layer.adaptation
 
     def adapt(
         self, features: Features, state: AdaptationState | None = None, forgetting: float = 1.0

@@ -133,17 +133,26 @@ def choice(result: Result) -> str:
         text += ": the lowest of all."
     else:
         text += (
-            f". {best['name']} reached {best['nll']:.3f}, not clearly less, and {chosen['name']} comes first."
+            f". {best['name']} reached {best['nll']:.3f}, not clearly less, and {chosen['name']} is kept until another "
+            "one is clearly better."
         )
-    return text + _largest_weights(auto) + _softened(auto)
+    return text + _mixed(auto) + _softened(auto)
 
 
-def _largest_weights(auto: Allocation) -> str:
-    """Of a mixture, its three members with the largest weights."""
+def _mixed(auto: Allocation) -> str:
+    """What a mixture weighs, and its three members with the largest weights; empty for anything else."""
     mixing: dict[str, float] = auto.record.get("mixing", {})
-    first = sorted(mixing, key=lambda name: -mixing[name])[:3]
-    shown = ", ".join(f"{name} {mixing[name]:.2f}" for name in first)
-    return f" Largest weights in it: {shown}." if shown else ""
+    if not mixing:
+        return ""
+    reads = auto.record.get("reads", {})
+    shown = [
+        f"{name} {mixing[name]:.2f}" + (f" (from {SOURCES[reads[name]]})" if name in reads else "")
+        for name in sorted(mixing, key=lambda name: -mixing[name])[:3]
+    ]
+    return (
+        f" The mixture is a mean: it averages the class probabilities that {len(mixing)} allocators give, each with a "
+        f"weight. The largest weights: {', '.join(shown)}."
+    )
 
 
 def _softened(auto: Allocation) -> str:

@@ -47,7 +47,8 @@ def selection_chart(candidates: Sequence[Candidate]) -> Chart:
         f"NLL on held-out samples, cross-validated: {losses}.",
         "Squares are what auto looked at: NLL on samples that were left out of the fit, with the standard error of the "
         "difference to the plain sum. Crosses are test, which it never sees; an arrow lies beyond the right "
-        "end. The pool of head and probes is chosen unless another one is clearly better, then the simplest of these.",
+        "end. The mixture, a weighted mean of all others, is kept unless one of them is clearly better (where it is no "
+        "candidate, the pool of head and probes); then the simplest of these.",
         [
             {
                 "allocator": c.name,

@@ -7,7 +7,31 @@ TESTS = "tests/decide/test_adaptation.py::"
 LAPSES = "src/ambidex/decide/adaptation/lapses.py"
 ADAPTING = "src/ambidex/decide/adaptation/adapting.py"
 
+STATE = "src/ambidex/predict/adapt_state.py"
+STATES = "tests/decide/test_adapt_state.py::"
+
 FAULTS = [
+    Fault(
+        name="adaptation: the state of another model is taken",
+        file=STATE,
+        before="    return digest([sha256(folder / name) for name in (MODEL_FILE, WEIGHTS_FILE)])",
+        after="    return digest([sha256(folder / name) for name in (MODEL_FILE,)])",
+        caught_by=STATES + "test_a_state_belongs_to_one_model",
+    ),
+    Fault(
+        name="adaptation: a state whose numbers were changed is taken",
+        file=STATE,
+        before='    if value["digest"] != digest(',
+        after='    if not value["digest"] and digest(',
+        caught_by=STATES + "test_a_damaged_file_is_one_line",
+    ),
+    Fault(
+        name="adaptation: a damaged model adapts from Python",
+        file="src/ambidex/decide/layer.py",
+        before="        if damage := self.adaptation.damage():",
+        after="        if (damage := self.adaptation.damage()) is None and False:",
+        caught_by="tests/decide/test_decision.py::test_what_adapting_needs_is_saved_and_older_models_do_without",
+    ),
     Fault(
         name="adaptation: a modality that may be broken keeps the prior of a sound one",
         file=LAPSES,

@@ -104,6 +104,20 @@ FAULTS = [
         "test_allocators_are_fitted_on_the_cross_fitted_rows_and_on_validation",
     ),
     Fault(
+        name="decide: typicality weighs where no sample has such a score",
+        file="src/ambidex/decide/allocators/typicality.py",
+        before="if choice.place else PLAIN",
+        after="if choice is not None else PLAIN",
+        caught_by="tests/stages/test_crossfit_fit.py::test_typicality_on_cross_fitted_samples_is_the_pool",
+    ),
+    Fault(
+        name="report: the smallest weights of a mixture are named",
+        file="src/ambidex/report/repair_table.py",
+        before="key=lambda name: -mixing[name])[:3]",
+        after="key=lambda name: mixing[name])[:3]",
+        caught_by="tests/report/test_report_tables.py::test_what_auto_chose_is_said_with_its_reason",
+    ),
+    Fault(
         name="decide: a mixture's prior counts samples, not groups",
         file="src/ambidex/decide/allocators/mixture.py",
         before="self.prior * design_effect(groups)",

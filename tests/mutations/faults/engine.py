@@ -28,6 +28,13 @@ FAULTS = [
         caught_by="tests/learn/test_kept.py::test_every_sample_goes_through_a_frozen_encoder_once_in_each_size_of_batch",
     ),
     Fault(
+        name="engine: features that depend on the place in the batch are kept",
+        file="src/ambidex/learn/loop/kept.py",
+        before="if not self.steady[m, size]:",
+        after="if False:",
+        caught_by="tests/learn/test_kept.py::test_what_rounds_by_the_place_in_the_batch_is_not_kept",
+    ),
+    Fault(
         name="engine: features of augmented samples are kept",
         file="src/ambidex/learn/loop/kept.py",
         before="        and m not in batches.augment\n",

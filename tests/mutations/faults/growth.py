@@ -128,6 +128,20 @@ FAULTS = [
         caught_by=WARM + "test_a_stage_that_dies_takes_nobody_along",
     ),
     Fault(
+        name="growth: a fork goes on where the warm process is killed",
+        file="src/ambidex/commands/warm.py",
+        before="        _end_with(server)\n",
+        after="",
+        caught_by=WARM + "test_a_warm_process_that_is_killed_takes_its_forks_along",
+    ),
+    Fault(
+        name="growth: a fork serves a verb whose threads are others",
+        file="src/ambidex/commands/warm_client.py",
+        before=" or os.environ.get(BEGUN) != begun()",
+        after="",
+        caught_by=WARM + "test_what_imports_have_read_must_be_alike",
+    ),
+    Fault(
         name="growth: draws are kept for another seed",
         file="src/ambidex/base/statistics.py",
         before="generator = torch.Generator().manual_seed(seed)\n    rows",

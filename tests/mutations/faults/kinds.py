@@ -68,6 +68,13 @@ FAULTS = [
         caught_by="tests/data/test_waveforms.py::test_a_shift_is_circular_and_noise_is_in_deviations",
     ),
     Fault(
+        name="text: ids beyond the vocabulary are stored",
+        file="src/ambidex/data/kinds/_tokenizers.py",
+        before="if ids and max(ids) >= vocabulary:",
+        after="if False:",
+        caught_by="tests/data/test_texts.py::test_a_tokenizer_whose_ids_nobody_could_embed_is_one_line",
+    ),
+    Fault(
         name="kinds: a hashed word may have the id of padding",
         file="src/ambidex/data/kinds/_tokenizers.py",
         before="return 1 + number % (vocabulary - 1)",

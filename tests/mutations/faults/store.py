@@ -1,11 +1,28 @@
-"""Faults in what a store remembers of its checksums, and in what a checkpoint leaves behind."""
+"""Faults in how samples are gathered, in what a store remembers of its checksums, and in what a checkpoint leaves."""
 
 from mutations.fault import Fault
 
 VERIFIED = "src/ambidex/data/store/verified.py"
 ON_VERIFIED = "tests/data/test_verified.py::"
 
+MAPPED = "src/ambidex/data/store/mapped.py"
+ON_MAPPED = "tests/data/test_mapped.py::"
+
 FAULTS = [
+    Fault(
+        name="mapped: numbers at odd bytes are taken for others",
+        file=MAPPED,
+        before=" and (part.data_ptr() - origin) % width == 0",
+        after="",
+        caught_by=ON_MAPPED + "test_a_tensor_that_a_file_holds_at_an_odd_byte",
+    ),
+    Fault(
+        name="mapped: a negative row counts from the end of a shard",
+        file=MAPPED,
+        before="if int(rows.min()) < 0 or int(rows.max()) >= self._count:",
+        after="if False:",
+        caught_by=ON_MAPPED + "test_a_sample_that_is_not_there_is_refused",
+    ),
     Fault(
         name="verified: the time of the inode does not count",
         file=VERIFIED,

@@ -8,6 +8,7 @@ is read are arrays made, from bytes of a checked length. Any other name ends the
 import math
 import pickle
 import re
+import reprlib
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from ambidex.base.files import open_regular
 _DEEPEST = 20
 _MOST = 500_000
 """values of all lists and dicts: a small file can name one list very often"""
+_BITS = 64
 _DTYPE = re.compile(r"^[<>=|]?([biufSU][0-9]{1,6}|O8?|\?)$")
 _MODULES = (
     "numpy.core.multiarray",
@@ -177,6 +179,8 @@ class _Maker:
         self._count += 1
         if depth > _DEEPEST or self._count > _MOST:
             raise ValueError(f"is nested more than {_DEEPEST} deep or holds more than {_MOST:,} values")
+        if type(value) is int and value.bit_length() > _BITS:
+            raise ValueError(f"holds a number of more than {_BITS} bits")
         if value is None or type(value) in (bool, int, float, str, bytes):
             return value
         if type(value) is dict:
@@ -203,7 +207,7 @@ class _Maker:
         """An array of `shape` from bytes of its length; one of objects as nested lists."""
         sizes = tuple(shape)
         if not all(type(size) is int and size >= 0 for size in sizes) or order not in ("C", "F"):
-            raise ValueError(f"has an array of shape {one_line(str(shape), 60)}")
+            raise ValueError(f"has an array of shape {one_line(reprlib.repr(shape), 60)}")
         count = math.prod(sizes)
         if dtype.kind == "O":
             if type(data) is not list or len(data) != count:
@@ -220,7 +224,7 @@ class _Maker:
 
 
 def _key(value: Any) -> Any:
-    if type(value) not in (str, int, bytes):
+    if type(value) not in (str, int, bytes) or (type(value) is int and value.bit_length() > _BITS):
         raise ValueError(f"has a {type(value).__name__.strip('_')} as a key")
     return value
 
@@ -231,7 +235,7 @@ def _dtype(record: Any) -> np.dtype[Any]:
         raise ValueError("has an array without a type")
     name = record.arguments[0]
     if not isinstance(name, str) or _DTYPE.match(name) is None:
-        raise ValueError(f"has an array of type {one_line(str(name), 30)}")
+        raise ValueError(f"has an array of type {one_line(reprlib.repr(name), 30)}")
     dtype = np.dtype(name)
     state = record.state
     is_big = isinstance(state, tuple) and len(state) > 1 and state[1] == ">"

@@ -18,6 +18,8 @@ from ambidex.base.errors import DataError, one_line
 _WORD = re.compile(r"\w+|[^\w\s]")
 _BYTES = 8
 FILE = "tokenizer.json"
+MOST = 2**24
+"""ids: a store holds them as float32, which counts no further"""
 
 
 def words(text: str) -> list[str]:
@@ -43,14 +45,24 @@ def _hash(word: str, vocabulary: int) -> int:
 
 def encoded(text: str, folder: Path, length: int) -> Sequence[int]:
     """Ids by the tokenizer in `folder`, with its marks ([CLS], [SEP] ...), at most `length`. Raises DataError."""
-    ids: Sequence[int] = _tokenizer(folder, length).encode(text).ids
+    tokenizer, vocabulary = _tokenizer(folder, length), vocabulary_of(folder)
+    try:
+        ids: Sequence[int] = tokenizer.encode(text).ids
+    except Exception as error:  # the library raises no class of its own
+        raise DataError(one_line(f"{folder / FILE}: cannot cut a text ({error})", 200)) from None
+    if ids and max(ids) >= vocabulary:  # marks may have ids that no word has
+        raise DataError(f"{folder / FILE}: gives the id {max(ids)}, its vocabulary ends at {vocabulary - 1}")
     return ids
 
 
+@lru_cache(8)
 def vocabulary_of(folder: Path) -> int:
     """One more than the largest id that the tokenizer in `folder` gives. Raises DataError."""
-    largest: int = max(_tokenizer(folder, None).get_vocab(with_added_tokens=True).values())
-    return 1 + largest
+    ids = _tokenizer(folder, None).get_vocab(with_added_tokens=True).values()
+    if not ids or max(ids) >= MOST:
+        what = f"the id {max(ids):,}" if ids else "no id"
+        raise DataError(f"{folder / FILE}: its vocabulary holds {what}, expected ids below {MOST:,}")
+    return 1 + int(max(ids))
 
 
 @lru_cache(8)

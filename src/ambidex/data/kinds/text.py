@@ -84,7 +84,10 @@ class Text(Kind):
         text = read_text_cell(cell, root, limits.bytes)
         if not text.strip():
             raise MediaError("holds no text")
-        ids = self._ids(text)
+        try:
+            ids = self._ids(text)
+        except DataError as error:
+            raise MediaError(str(error)) from None
         if not len(ids):
             raise MediaError("holds no word")
         return packed(np.array(ids, np.float32)[:, None], self.config.length)

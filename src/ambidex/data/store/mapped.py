@@ -14,14 +14,14 @@ class Mapped:
     """Tensors [n_k, *shape] of one type that lie anywhere in memory; sample i is the i-th of all of them in turn."""
 
     def __init__(self, parts: Sequence[Tensor]) -> None:
-        self._parts = list(parts)  # they keep the mapped memory alive
-        self._arrays = [part.numpy() for part in parts]
-        sizes = torch.tensor([len(part) for part in parts], dtype=torch.int64)
-        self._starts = sizes.cumsum(0) - sizes
-        self._joint = _Joint(parts) if len(parts) > 1 and parts[0][0].nbytes <= _SMALL_ROW else None
+        self._parts = [part for part in parts if len(part)] or list(parts[:1])  # they keep the memory alive
+        self._arrays = [part.numpy() for part in self._parts]
+        sizes = torch.tensor([len(part) for part in self._parts], dtype=torch.int64)
+        self._starts, self._count = sizes.cumsum(0) - sizes, int(sizes.sum())
+        self._joint = _Joint(self._parts) if _by_address(self._parts) else None
 
     def gather(self, rows: Tensor) -> Tensor:
-        """Samples `rows` [n] as a new tensor [n, *shape]."""
+        """Samples `rows` [n] as a new tensor [n, *shape]. Raises IndexError where one is not there."""
         if len(self._parts) == 1:
             return self._parts[0].index_select(0, rows)
         if self._joint is not None:
@@ -29,11 +29,21 @@ class Mapped:
         samples = self._parts[0].new_empty((len(rows), *self._parts[0].shape[1:]))
         if not len(rows):
             return samples
+        if int(rows.min()) < 0 or int(rows.max()) >= self._count:  # NumPy counts negative ones from the end
+            raise IndexError(f"a row is not among the {self._count} samples")
         shard = torch.bucketize(rows, self._starts, right=True) - 1
         places = zip(shard.tolist(), (rows - self._starts[shard]).tolist(), strict=True)
         # one copy for each sample, where an index_select for each shard needs two
         np.concatenate([self._arrays[k][i : i + 1] for k, i in places], out=samples.numpy())
         return samples
+
+
+def _by_address(parts: Sequence[Tensor]) -> bool:
+    """Whether samples are small, and all lie whole numbers apart: a file may hold its tensor at any byte."""
+    if len(parts) < 2 or parts[0][0].nbytes > _SMALL_ROW:
+        return False
+    width, origin = parts[0].element_size(), parts[0].data_ptr()
+    return all(part.is_contiguous() and (part.data_ptr() - origin) % width == 0 for part in parts)
 
 
 class _Joint:

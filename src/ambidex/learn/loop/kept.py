@@ -1,7 +1,8 @@
 """Features of encoders that stand still: each sample's is made once and kept, bit for bit as in every epoch before.
 
 What a batched product rounds to may depend on the batch's size, so that a kept feature serves batches of that size
-alone. A batch of another size, as the last of an epoch is, goes through the encoder.
+alone. A batch of another size, as the last of an epoch is, goes through the encoder. It may depend on a sample's place
+in the batch too, as in products of a few widths: of a size whose first batch differs in reverse, none is kept.
 """
 
 from dataclasses import dataclass, field
@@ -35,6 +36,8 @@ class Kept:
     modalities: tuple[str, ...]
     samples: int
     tables: dict[str, _Table] = field(default_factory=dict)
+    steady: dict[tuple[str, int], bool] = field(default_factory=dict)
+    """(modality, batch size) -> whether a feature has the same bits at another place in the batch"""
 
     def encode(
         self, model: MultimodalNet, batch: Batch, modalities: tuple[str, ...] | None = None
@@ -54,6 +57,11 @@ class Kept:
         if table is not None and bool((table.sizes[batch.rows] == size).all()):
             return table.features[batch.rows.to(table.features.device)]
         feature = model.encode_one(m, batch.inputs[m])
+        if (m, size) not in self.steady:
+            reverse = model.encode_one(m, batch.inputs[m].flip(0))
+            self.steady[m, size] = torch.equal(feature, reverse.flip(0))
+        if not self.steady[m, size]:
+            return feature
         if table is None:
             empty = feature.new_empty(self.samples, feature.shape[1])
             table = self.tables[m] = _Table(empty, torch.zeros(self.samples, dtype=torch.int64))
