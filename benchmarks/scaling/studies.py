@@ -14,6 +14,7 @@ from ambidex.report.study.rows import TESTED
 from ambidex.report.study.significance import compare_pairs
 from benchmarks.rows import Row, row
 from benchmarks.scale import Scale, sized
+from benchmarks.scaling import whole_study
 from benchmarks.timing import seconds
 
 
@@ -45,7 +46,7 @@ print(peak() - before)
 
 
 def measure(scale: Scale) -> list[Row]:
-    """MB above those of a study of two rows; the exponent of time between the two largest numbers of rows."""
+    """MB above those of a study of two rows; the exponent of time between the two largest sizes; the whole stage."""
     size = sized(SIZES, scale)
     words = [str(number) for number in (size.pairs, size.seeds, size.samples)]
     done = subprocess.run(
@@ -57,6 +58,7 @@ def measure(scale: Scale) -> list[Row]:
             "compare: memory of its tests", [max(float(done.stdout), 0.1)], unit="MB", limit=LIMIT, note=note
         ),
         _growth(size, sized(ROWS, scale)),
+        *whole_study.measure(scale),
     ]
 
 

@@ -187,6 +187,18 @@ def test_probabilities_that_are_none_are_refused(tmp_path: Path, change: torch.T
     assert message in str(error.value)
 
 
+def test_probabilities_are_checked_again_when_they_are_asked_for(tmp_path: Path) -> None:
+    """They are not held, so that the file may have changed in between; names are not read at all."""
+    folder = written(tmp_path / "0")
+    file, read = folder / "predictions.safetensors", read_predictions(folder, CLASSES)
+    assert torch.equal(read.probabilities["allocator/uniform"], GOOD)
+    assert "allocator/unif" not in read.probabilities
+    assert set(read.probabilities) == set(load_file(file)) - {"labels"}
+    save_file({**load_file(file), "allocator/uniform": GOOD * 0.5}, file)
+    with pytest.raises(DataError, match=r"allocator/uniform: .* that add up to 1"):
+        read.logits("allocator/uniform")
+
+
 def test_labels_beyond_the_classes_are_refused(tmp_path: Path) -> None:
     folder = written(tmp_path / "0")
     file = folder / "predictions.safetensors"

@@ -7,7 +7,7 @@ from scipy.stats import binomtest, ttest_1samp
 from ambidex.base.statistics import bootstrap_blocks
 from ambidex.configuration.params import Compare
 from ambidex.report.study import significance
-from ambidex.report.study.measured import Samples
+from ambidex.report.study.measured import Samples, Shelf
 from ambidex.report.study.rows import Row
 from ambidex.report.study.significance import _fine, _p_values, by_majority, compare_pairs, with_tests
 from ambidex.report.study.units import unit_words, units
@@ -224,3 +224,12 @@ def test_what_is_corrected_is_found_finer_than_what_is_not(monkeypatch):
     assert found["one"]["accuracy"]["p"] == found["one"]["accuracy"]["p_models"] == pytest.approx(2 / 481)
     assert found["two"]["accuracy"]["p_models"] == pytest.approx(2 / 201)
     assert found["same"]["accuracy"]["p"] == 1.0
+
+
+def test_a_shelf_keeps_copies_of_any_length() -> None:
+    shelf, drawn = Shelf(), [torch.rand(5 if i % 7 else 3).double() for i in range(600)]
+    kept = [shelf.put(values) for values in drawn]
+    expected = [values.clone() for values in drawn]
+    for values in drawn:
+        values.zero_()
+    assert all(torch.equal(a, b) for a, b in zip(kept, expected, strict=True))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-_CHUNK = 8_000_000  # resampled indices held at once
+_CHUNK = 1_000_000  # resampled indices held at once
 _KEPT = 16_000_000  # resampled indices up to which their counts are kept for the next call
 _TILTS = (0.7, 1.0, 1.4, 2.0, 4.0, 16.0)
 
@@ -125,7 +125,10 @@ def bootstrap_means(
     Every call with the same N, R and seed draws the same samples, so differences of its results are paired.
     `units` [N] int64: rows of one unit (a speaker) are not independent, so whole units are drawn instead.
     """
-    return torch.cat(list(bootstrap_blocks(values, resamples, seed, units)))
+    means, end = torch.empty(resamples, values.shape[1], dtype=torch.float64), 0
+    for block in bootstrap_blocks(values, resamples, seed, units):  # not joined: they would be there twice
+        means[end : (end := end + len(block))] = block
+    return means
 
 
 def bootstrap_blocks(
@@ -217,10 +220,8 @@ def reflected(estimate: Tensor, draws: Tensor, level: float = 0.95, least: float
     is widened to hold the estimate where the bias is larger than the spread. For a difference of two such
     quantities, whose biases need not be equal, `least` is -infinity.
     """
-    intervals = []
-    for e, (low, high) in zip(estimate.double().tolist(), interval(draws, level), strict=True):
-        intervals.append(Interval(min(e, max(least, 2 * e - high)), max(e, 2 * e - low)))
-    return intervals
+    ends = zip(estimate.double().tolist(), interval(draws, level), strict=True)
+    return [Interval(min(e, max(least, 2 * e - high)), max(e, 2 * e - low)) for e, (low, high) in ends]
 
 
 def bootstrap_interval(
@@ -320,8 +321,7 @@ def mcnemar_exact(correct_a: Tensor, correct_b: Tensor) -> float:
     """
     a, b = correct_a.bool(), correct_b.bool()
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
-    n = only_a + only_b
-    term, total = 1, 1
+    n, term, total = only_a + only_b, 1, 1
     for i in range(min(only_a, only_b)):
         term = term * (n - i) // (i + 1)
         total += term

@@ -74,4 +74,5 @@ def _png(figure: Figure) -> bytes:
     figure.dpi = DPI
     canvas: Any = FigureCanvasAgg(figure)
     canvas.print_png(stream, metadata={"Software": None})
+    canvas.renderer = None  # its pixels; figure and canvas hold one another until some later collection
     return stream.getvalue()

@@ -1,6 +1,6 @@
 """What every predictor said about the test split, kept so that models can be compared sample by sample."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from ambidex.base.errors import DataError
 from ambidex.base.files import write_bytes, write_csv
 from ambidex.base.readers import Source, read_rows
-from ambidex.base.readers.weights import read_tensors
+from ambidex.base.readers.weights import read_headers, read_tensor
 
 PREDICTIONS_FILE = "predictions.safetensors"
 SAMPLES_FILE = "predictions.csv"
@@ -30,7 +30,7 @@ class Predictions:
     classes: tuple[str, ...]
     labels: Tensor
     """[N] int64"""
-    probabilities: dict[str, Tensor]
+    probabilities: Mapping[str, Tensor]
     """`allocator/<name>`, `branch/<modality>`, `probe/<modality>` (linear, on its feature), `unimodal/<modality>`
     (trained alone) -> [N, C] float32, rows sum to 1; alike for all classes where the sample lacks the modality"""
     present: Mapping[str, Tensor] = field(default_factory=dict)
@@ -75,19 +75,46 @@ class Predictions:
         )
 
 
+class _OnDisk(Mapping[str, Tensor]):
+    """Probabilities of a file, each read and checked when it is asked for: those of a whole study are gigabytes."""
+
+    def __init__(self, path: Path, names: Sequence[str], shape: tuple[int, int]) -> None:
+        self._path, self._names, self._shape = path, tuple(names), shape
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._names:
+            raise KeyError(name)
+        p = read_tensor(self._path, name, hint=_AGAIN)
+        _check_probabilities(name, p, self._shape, Source(str(self._path), hint=_AGAIN))
+        return p
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+
 def probabilities(logits: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
     """Logits [N, C] by name -> probabilities, float32, under the names `kind/<name>`."""
     return {f"{kind}/{name}": z.double().softmax(dim=1).float() for name, z in logits.items()}
 
 
 def read_predictions(folder: Path, classes: Sequence[str]) -> Predictions:
-    """What `Predictions.write` wrote. Raises DataError where a file is missing or damaged, or a value is impossible."""
+    """What `Predictions.write` wrote; probabilities are read again when they are asked for.
+
+    Raises DataError where a file is missing or damaged, or a value is impossible.
+    """
     source = Source(str(folder / PREDICTIONS_FILE), hint=_AGAIN)
-    tensors = read_tensors(folder / PREDICTIONS_FILE, hint=_AGAIN)
+    names = list(read_headers(folder / PREDICTIONS_FILE, hint=_AGAIN))
     rows = read_rows(folder / SAMPLES_FILE, ("sample_id", "group"), hint=_AGAIN)
-    if "labels" not in tensors:
+    if "labels" not in names:
         raise source.wrong("tensor 'labels' is missing")
-    labels = tensors.pop("labels")
+    names.remove("labels")
+    labels = read_tensor(folder / PREDICTIONS_FILE, "labels", hint=_AGAIN)
     if labels.dim() != 1 or labels.dtype != torch.int64:
         raise source.wrong(f"labels: got {list(labels.shape)} {labels.dtype}, expected [N] torch.int64")
     if len(rows) != len(labels):
@@ -96,10 +123,11 @@ def read_predictions(folder: Path, classes: Sequence[str]) -> Predictions:
         )
     if len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < len(classes)):
         raise source.wrong(f"labels: got {int(labels.max())}, expected numbers below {len(classes)}")
-    for name, probability in tensors.items():
-        _check_probabilities(name, probability, (len(labels), len(classes)), source)
+    stored = _OnDisk(folder / PREDICTIONS_FILE, names, (len(labels), len(classes)))
+    for name in stored:
+        _ = stored[name]  # checked, and let go
     ids, groups = [row["sample_id"] for row in rows], [row["group"] for row in rows]
-    return Predictions(ids, groups, tuple(classes), labels, tensors)
+    return Predictions(ids, groups, tuple(classes), labels, stored)
 
 
 def _check_probabilities(name: str, p: Tensor, shape: tuple[int, int], source: Source) -> None:

@@ -13,6 +13,20 @@ TAKE = "tests/report/test_study_choice.py::"
 
 FAULTS = [
     Fault(
+        name="study: vectors on a shelf are written over one another",
+        file="src/ambidex/report/study/measured.py",
+        before="        self._filled += 1\n",
+        after="        self._filled += 0\n",
+        caught_by="tests/report/test_study_tests.py::test_a_shelf_keeps_copies_of_any_length",
+    ),
+    Fault(
+        name="study: answers that changed on disk are taken unchecked",
+        file="src/ambidex/report/predictions.py",
+        before="        _check_probabilities(name, p, self._shape, Source(",
+        after="        _ = (name, p, self._shape, Source(",
+        caught_by="tests/base/test_trust.py::test_probabilities_are_checked_again_when_they_are_asked_for",
+    ),
+    Fault(
         name="study: the luck of a seed counts as an effect",
         file=FAMILIES,
         before='{**test, **_over_seeds(by_unit(difference, unit), compare), "p_models": test["p"]}',

@@ -43,6 +43,18 @@ def read_chosen(path: Path, start: str, *, error: type[AmbidexError] = DataError
         raise _damaged(source, problem) from None
 
 
+def read_tensor(path: Path, name: str, *, error: type[AmbidexError] = DataError, hint: str = "") -> Tensor:
+    """One tensor of a safetensors file. Raises `error` with one line."""
+    source = Source(str(path), error, hint)
+    _check_regular(path, source)
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensor: Tensor = file.get_tensor(name)
+            return tensor
+    except (OSError, SafetensorError, ValueError, RuntimeError) as problem:
+        raise _damaged(source, problem) from None
+
+
 def read_headers(path: Path, *, error: type[AmbidexError] = DataError, hint: str = "") -> dict[str, Header]:
     """What each tensor of a safetensors file is, without reading it. Raises `error` with one line."""
     source = Source(str(path), error, hint)

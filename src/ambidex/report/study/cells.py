@@ -1,7 +1,7 @@
 """Reading the evaluations of a study, and making sure that they may be compared sample by sample."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -197,6 +197,8 @@ def read_reports(folder: Path, study: Study) -> Reports:
         raise DataError(f"{folder}: holds no report of the study's cells, found {names}; {remedy}")
     ordered = {cell: reports[cell] for cell in study_cells if cell in reports}
     _check_same_samples(list(ordered.values()))
+    first = next(iter(ordered.values())).predictions
+    ordered = {cell: _sharing(report, first) for cell, report in ordered.items()}
     return Reports(ordered, [cell for cell in study_cells if cell not in reports], ignored)
 
 
@@ -222,6 +224,14 @@ def _read(place: Path) -> Report:
         if f"unimodal/{modality}" not in predictions.probabilities:
             raise DataError(f"{place}: unimodal/{modality} is not among the predictions; {_AGAIN}")
     return Report(place, card, details, predictions, read_held_out_file(place))
+
+
+def _sharing(report: Report, first: Predictions) -> Report:
+    """The report with the names of the test samples as the first one holds them: once for all, not in each."""
+    own = report.predictions
+    groups = first.groups if own.groups == first.groups else own.groups
+    shared = replace(own, sample_ids=first.sample_ids, groups=groups, labels=first.labels)
+    return replace(report, predictions=shared)
 
 
 def _check_same_samples(reports: Sequence[Report]) -> None:

@@ -1,6 +1,7 @@
 """The charts of a study; here the two of its rows: accuracy against the best single modality, and balance."""
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -23,21 +24,25 @@ FAR = 0.05
 CLEAR = {"better": (theme.GOOD, "^"), "worse": (theme.BAD, "v")}
 
 
-def study_charts(study: Study, reports: Reports) -> list[Chart]:
-    """Every chart that the study allows for, the claim first."""
+def study_charts(study: Study, reports: Reports) -> Iterator[Chart]:
+    """Every chart that the study allows for, the claim first; one at a time, as figures are large."""
     rows = main_rows(study.rows, few=2)
     reference = next((row.method for row in rows if row.reference), "")
-    charts = [
-        claim_chart(study.biases, reference),
-        bias_chart(study.biases),
-        head_chart(reports),
-        alone_chart(reports, reference),
-        repair_chart(study.rows),
-        reliability_chart(reports, rows, reference),
-        accuracy(rows),
-        balance(rows),
+    made: list[Callable[[], Chart | None]] = [
+        lambda: claim_chart(study.biases, reference),
+        lambda: bias_chart(study.biases),
+        lambda: head_chart(reports),
+        lambda: alone_chart(reports, reference),
+        lambda: repair_chart(study.rows),
+        lambda: reliability_chart(reports, rows, reference),
+        lambda: accuracy(rows),
+        lambda: balance(rows),
     ]
-    return [chart for chart in charts if chart is not None]
+    for make in made:
+        if (chart := make()) is not None:
+            yield chart
+            del chart
+            gc.collect()  # a figure and its parts hold one another
 
 
 def accuracy(rows: Sequence[Row]) -> Chart | None:

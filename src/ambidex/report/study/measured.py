@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ambidex.base.files import is_unfinished
@@ -17,6 +18,25 @@ from ambidex.report.study.cells import Report, Reports, TestMetrics
 from ambidex.report.study.rows import ALONE, METRICS, SINGLE, TESTED, Numbers, Row
 
 MEASURES = dict(zip(TESTED, (correct, sample_nll, sample_brier), strict=True))
+_BLOCK = 256
+"""vectors kept together"""
+
+
+class Shelf:
+    """Keeps vectors of one length beside one another: thousands of small ones between larger things leave holes."""
+
+    def __init__(self) -> None:
+        self._block = torch.empty(0, 0, dtype=torch.float64)
+        self._filled = 0
+
+    def put(self, values: Tensor) -> Tensor:
+        """A copy of `values` [N] float64."""
+        if self._filled == len(self._block) or self._block.shape[1] != len(values):
+            self._block = torch.empty(_BLOCK, len(values), dtype=torch.float64)
+            self._filled = 0
+        kept = self._block[self._filled].copy_(values)
+        self._filled += 1
+        return kept
 
 
 @dataclass(frozen=True)
@@ -27,12 +47,12 @@ class Samples:
     groups: list[str] = field(default_factory=list)
     """of each test sample"""
 
-    def add(self, seed: int, predictions: Predictions, predictor: str) -> None:
-        """Measure what `predictor` says in the report of `seed`."""
+    def add(self, seed: int, predictions: Predictions, predictor: str, shelf: Shelf) -> None:
+        """Keep on `shelf` what `predictor` says in the report of `seed`."""
         logits = predictions.logits(predictor)
         self.groups[:] = predictions.groups
         for name, measure in MEASURES.items():
-            self.values[name][seed] = measure(logits, predictions.labels)
+            self.values[name][seed] = shelf.put(measure(logits, predictions.labels))
 
     @property
     def seeds(self) -> list[int]:
@@ -45,16 +65,19 @@ Measured = list[tuple[Row, Samples]]
 
 def measured_rows(reports: Reports, params: Params, encoders: Path | None) -> Measured:
     """Every row of the table, untested: the fused models by regime and method, then each single modality."""
+    shelf = Shelf()
     fused = [
-        _fused(method, regime, allocator, reports, params)
+        _fused(method, regime, allocator, reports, params, shelf)
         for regime in params.study.regimes
         for method in params.study.methods
         for allocator in reports.allocators
     ]
-    return [*fused, *_singles(reports, params, encoders)]
+    return [*fused, *_singles(reports, params, encoders, shelf)]
 
 
-def _fused(method: str, regime: str, allocator: str, reports: Reports, params: Params) -> tuple[Row, Samples]:
+def _fused(
+    method: str, regime: str, allocator: str, reports: Reports, params: Params, shelf: Shelf
+) -> tuple[Row, Samples]:
     samples = Samples()
     present: dict[str, Report] = {}
     by_seed: dict[str, Mapping[str, Any]] = {}
@@ -68,7 +91,7 @@ def _fused(method: str, regime: str, allocator: str, reports: Reports, params: P
         numbers = report.details["allocators"].get(allocator, {"refused": "was not asked for"})
         by_seed[str(seed)] = numbers
         if "refused" not in numbers:
-            samples.add(seed, report.predictions, f"allocator/{allocator}")
+            samples.add(seed, report.predictions, f"allocator/{allocator}", shelf)
     fitted = {seed: numbers for seed, numbers in by_seed.items() if "refused" not in numbers}
     cards = [report.card for report in present.values()]
     other = {s: n for s, n in fitted.items() if n.get("source", "contributions") != "contributions"}
@@ -115,7 +138,7 @@ def _values(numbers: Sequence[Mapping[str, float | None]], name: str) -> list[fl
     return [value for metrics in numbers if (value := metrics.get(name)) is not None]
 
 
-def _singles(reports: Reports, params: Params, encoders: Path | None) -> Measured:
+def _singles(reports: Reports, params: Params, encoders: Path | None, shelf: Shelf) -> Measured:
     """A row for each modality that was trained alone, from the reports' predictions and pretrain's metrics."""
     by_modality: dict[str, dict[str, Numbers]] = {}
     measured: dict[str, Samples] = {}
@@ -124,7 +147,7 @@ def _singles(reports: Reports, params: Params, encoders: Path | None) -> Measure
             samples = measured.setdefault(modality, Samples())
             if seed not in samples.seeds:  # the same classifiers stand in every report of a seed
                 by_modality.setdefault(modality, {})[str(seed)] = dict(by_split["test"])
-                samples.add(seed, report.predictions, f"unimodal/{modality}")
+                samples.add(seed, report.predictions, f"unimodal/{modality}", shelf)
     oracles = set()
     for seed, modality, numbers, oracle in _pretrained(encoders, params, reports.any.card.get("features")):
         by_modality.setdefault(modality, {}).setdefault(str(seed), numbers)
