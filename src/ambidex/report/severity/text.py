@@ -105,7 +105,8 @@ def _of_repair(name: str, ours: Line, plain: Line) -> Iterator[str]:
     *_, end = plain.seeds
     nats = paired(ours.seeds[end], plain.seeds[end], NLL)
     if parts and nats is not None:
-        yield f"{name}, {ours.allocator} against the plain sum: {'; '.join(parts)}; {_bracketed(_nats(nats))} at {end:g}."
+        parts.append(f"{_bracketed(_nats(nats))} at {end:g}")
+        yield f"{name}, {ours.allocator} against the plain sum: {'; '.join(parts)}."
 
 
 def _against_alone(line: Line, singles: Sequence[Line]) -> Iterator[str]:
