@@ -120,8 +120,8 @@ FAULTS = [
     Fault(
         name="decide: a mixture of many samples says the first rows alone",
         file="src/ambidex/decide/allocators/mixture.py",
-        before="for block in contributions.split(rows)])",
-        after="for block in contributions.split(rows)[:1]])",
+        before="for block in torch.split(contributions, rows)])",
+        after="for block in torch.split(contributions, rows)[:1]])",
         caught_by=MIXED + "test_some_rows_at_a_time_say_what_all_say_together",
     ),
     Fault(

@@ -120,7 +120,7 @@ class Mixture(Allocator):
         """
         own = len(self.members) * contributions.shape[1] // len(_READS) * contributions.shape[2]
         rows = max(1, _AT_ONCE // max(own, 1))
-        return torch.cat([self._allocate(block) for block in contributions.split(rows)])
+        return torch.cat([self._allocate(block) for block in torch.split(contributions, rows)])
 
     def _allocate(self, contributions: Tensor) -> Tensor:
         seen = _split(contributions)
