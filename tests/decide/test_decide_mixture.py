@@ -7,7 +7,7 @@ from scipy.optimize import minimize
 
 from ambidex.base.errors import ParamsError
 from ambidex.base.statistics import nll
-from ambidex.decide.allocators import ALLOCATORS
+from ambidex.decide.allocators import ALLOCATORS, mixture
 from ambidex.decide.allocators._mixing import mix, mixing_weights, trust
 from ambidex.decide.options import allocator_config
 from helpers.heldouts import draw, fit, habitual, made, said
@@ -49,6 +49,15 @@ def test_it_says_the_mean_of_what_its_members_say():
     assert sum(weights.values()) == pytest.approx(1.0)
     expected = sum(w * said(fit(name, held), new).softmax(1) for name, w in weights.items())
     torch.testing.assert_close(said(fitted, new).softmax(1), expected, atol=1e-6, rtol=1e-5)
+
+
+def test_some_rows_at_a_time_say_what_all_say_together(monkeypatch):
+    held, new = habitual(), habitual(seed=1, count=50)
+    fitted = fit("mixture", held, members=PAIR)
+    together = said(fitted, new)
+    for numbers in (1, 200):  # a row each time; some rows, the last block smaller
+        monkeypatch.setattr(mixture, "_AT_ONCE", numbers)
+        torch.testing.assert_close(said(fitted, new), together, atol=1e-6, rtol=1e-5)
 
 
 def test_own_heads_stand_in_where_contributions_are_no_classifiers():

@@ -118,6 +118,13 @@ FAULTS = [
         caught_by="tests/report/test_report_tables.py::test_what_auto_chose_is_said_with_its_reason",
     ),
     Fault(
+        name="decide: a mixture of many samples says the first rows alone",
+        file="src/ambidex/decide/allocators/mixture.py",
+        before="for block in torch.split(contributions, rows)])",
+        after="for block in torch.split(contributions, rows)[:1]])",
+        caught_by=MIXED + "test_some_rows_at_a_time_say_what_all_say_together",
+    ),
+    Fault(
         name="decide: a mixture's prior counts samples, not groups",
         file="src/ambidex/decide/allocators/mixture.py",
         before="self.prior * design_effect(groups)",
