@@ -33,7 +33,7 @@ _SOURCES = {
     "probes": "weighs probes",
     "both": "weighs head and probes",
     "typicality": "weighs head and probes by typicality",
-    "opinions": "mixes head, probes and own heads",
+    "opinions": "mixes head and probes",
 }
 
 
