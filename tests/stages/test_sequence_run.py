@@ -151,7 +151,7 @@ def test_predict_reads_what_extract_read(project: Path, capsys: pytest.CaptureFi
         assert [line["probabilities"][name] for name in CLASSES] == pytest.approx(p, abs=1e-5)
     assert main(["predict", model, f"{project}/data/test0.csv"]) == 2
     assert (
-        "'walk' is a sequence, not media; name a file for each: walk=FILE.csv,touch"
+        "'walk' is of kind sequence, not media; name a file for each: walk=FILE.csv,touch"
         in capsys.readouterr().err
     )
 
