@@ -157,7 +157,7 @@ def test_engine_and_bare_loop_learn_the_same(tmp_path):
         torch.testing.assert_close(trained.state_dict()[name], value, rtol=1e-4, atol=1e-6)
 
 
-SLOW = ("exchange", "evaluation", "methods", "scale", "startup")
+SLOW = ("checkpoint", "evaluation", "exchange", "gathering", "methods", "scale", "startup")
 
 
 def test_the_loop_in_memory_learns_what_the_engine_does_of_vectors(tmp_path):

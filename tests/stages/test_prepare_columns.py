@@ -41,6 +41,7 @@ def test_the_fingerprint_is_the_digest_of_facts_cells_and_sizes(
     assert facts["fingerprint"] == expected
 
 
+@pytest.mark.slow
 def test_memory_grows_by_little_for_each_row(tmp_path: Path) -> None:
     """Rows as objects, with a copy for each step, take 2,600 bytes each."""
     options = {"groups": "groups", "test": "test"}

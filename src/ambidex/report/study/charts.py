@@ -21,6 +21,8 @@ from ambidex.report.study.trust_charts import reliability_chart
 
 FAR = 0.05
 """single modalities this much below every fused model are left out of the picture"""
+MANY = 100
+"""rows from which on a figure is too large to wait until Python looks for it"""
 CLEAR = {"better": (theme.GOOD, "^"), "worse": (theme.BAD, "v")}
 
 
@@ -42,7 +44,8 @@ def study_charts(study: Study, reports: Reports) -> Iterator[Chart]:
         if (chart := make()) is not None:
             yield chart
             del chart
-            gc.collect()  # a figure and its parts hold one another
+            if len(study.rows) >= MANY:
+                gc.collect()  # a figure and its parts hold one another
 
 
 def accuracy(rows: Sequence[Row]) -> Chart | None:
