@@ -143,13 +143,6 @@ FAULTS = [
         caught_by=COLUMNS + "test_the_fingerprint_is_the_digest_of_facts_cells_and_sizes[7]",
     ),
     Fault(
-        name="prepare: rows are held as objects",
-        file="src/ambidex/data/datasets/_checks.py",
-        before='    notes = merged("class", given.labels)',
-        after="    object.__setattr__(cleaned, 'kept', [*rows])\n    notes = merged(\"class\", given.labels)",
-        caught_by=COLUMNS + "test_memory_grows_by_little_for_each_row",
-    ),
-    Fault(
         name="rows: a part of a part begins at the first row",
         file="src/ambidex/data/rows.py",
         before="return Window(self._rows, self._places[index])",
