@@ -160,7 +160,7 @@ def test_table_counts_by_hand():
 
 @pytest.mark.slow
 def test_command(capsys, monkeypatch, tmp_path):
-    """A set that was not looked at, one without its file, one validation speaker: `auto` keeps the sum."""
+    """A set that was not looked at, one without its file; `auto` without its mixture keeps the pool."""
     monkeypatch.setitem(
         sets.SETS, "fou+mor", sets.DataSet(sets.SETS["fou+mor"].make, True, tmp_path / "no.npz")
     )
@@ -170,4 +170,4 @@ def test_command(capsys, monkeypatch, tmp_path):
     assert "looked at while designing" not in printed.replace("not looked at while designing", "")
     assert "kinds not looked at (cancer): 2 cells" in printed
     assert all(f"\n{name} " in printed for name in VARIANTS)
-    assert printed.count("auto picked uniform 2") == 4
+    assert printed.count("auto picked pooled 2") == 4
