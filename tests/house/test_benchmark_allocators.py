@@ -170,4 +170,4 @@ def test_command(capsys, monkeypatch, tmp_path):
     assert "looked at while designing" not in printed.replace("not looked at while designing", "")
     assert "kinds not looked at (cancer): 2 cells" in printed
     assert all(f"\n{name} " in printed for name in VARIANTS)
-    assert printed.count("auto picked pooled 2") == 4
+    assert printed.count("auto picked pooled 2") == 5

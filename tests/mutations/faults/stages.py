@@ -71,7 +71,7 @@ FAULTS = [
         name="stages: a folder among the plug-ins is one of them",
         file="src/ambidex/base/registry.py",
         before=" if not module.ispkg)",
-        after=")",
+        after=" if not module.ispkg or module.name == 'cards')",
         caught_by=ON_BESIDE + "test_the_folders_beside_hold_no_methods",
     ),
     Fault(
