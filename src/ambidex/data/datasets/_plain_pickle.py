@@ -165,7 +165,8 @@ def read_plain_pickle(path: Path) -> Any:
             "nothing of it was run"
         ) from None
     except _ERRORS as error:
-        raise DataError(f"{path}: is no whole pickle of plain arrays ({one_line(error, 120)})") from None
+        reason = one_line(error, 120) or "it ends too early"  # an empty file's error has no words
+        raise DataError(f"{path}: is no whole pickle of plain arrays ({reason})") from None
 
 
 class _Maker:
